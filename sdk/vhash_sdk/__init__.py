@@ -1,0 +1,32 @@
+"""vhash: a video becomes a few bytes, and the nearest videos come back in microseconds.
+
+>>> from vhash_sdk import Encoder, Index
+
+Importing this module loads numpy and the C++ engine only; everything heavier is imported by
+the function that needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .codes import VideoCode
+from .errors import VhashError
+
+if TYPE_CHECKING:
+    from .encoder import Encoded, Encoder
+    from .index import Index, open_index
+
+__version__ = "0.1.0"
+__all__ = ["Encoded", "Encoder", "Index", "VhashError", "VideoCode", "__version__", "open_index"]
+
+_LAZY = {"Encoder": "encoder", "Encoded": "encoder", "Index": "index", "open_index": "index"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,116 @@
+"""The seam between vhash and the libraries that decode video.
+
+A ``Decoder`` opens a source and gives a ``Reader``; a reader samples frames by presentation
+time, the same on every decoder, and scales them with the one exact resize of ``csrc/frames``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spec import Resize, Sampling
+
+FileSource = str | os.PathLike[str] | bytes | BinaryIO
+"""A path, the bytes of a file, or a binary file object that can seek."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a source may cost before it is refused; None lifts a limit.
+
+    Attributes:
+        pixels: width × height of a frame.
+        duration: seconds of video.
+        wall_time: seconds that decoding may take.
+        memory: bytes that the decoding process may take; enforced only with ``isolate=True``.
+
+    >>> Limits(duration=60.0).pixels
+    134217728
+    """
+
+    pixels: int | None = 1 << 27  # 16384 × 8192
+    duration: float | None = 24 * 3600.0
+    wall_time: float | None = 300.0
+    memory: int | None = 4 << 30
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a container says about its first video stream, checked where it matters.
+
+    Attributes:
+        width, height: of the frame as shown (after rotation), in pixels.
+        duration: seconds from the first frame's time to the end of the last one.
+        frames: number of frames, or None where only decoding everything would tell.
+        rate: average frames per second, or None.
+        codec: FFmpeg's name of the codec, e.g. ``h264``.
+        rotation: degrees clockwise by which the stored picture is turned to be shown: 0, 90, 180 or 270.
+    """
+
+    width: int
+    height: int
+    duration: float
+    frames: int | None
+    rate: float | None
+    codec: str
+    rotation: int = 0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Sampled frames of one video.
+
+    Attributes:
+        frames: ``uint8[T, H, W, 3]`` RGB.
+        times: ``float64[T]``, presentation time of each frame in seconds after the first frame.
+        info: the video they come from.
+    """
+
+    frames: NDArray[np.uint8]
+    times: NDArray[np.float64]
+    info: VideoInfo
+
+    def __repr__(self) -> str:
+        return (
+            f"Clip(frames={list(self.frames.shape)}, duration={self.info.duration:.2f} s, {self.info.codec})"
+        )
+
+
+class Reader(Protocol):
+    """One open video. Not for use by several threads at once."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """Size, duration, rate, codec."""
+
+    def sample(self, sampling: Sampling, resize: Resize) -> Clip:
+        """Frames by the sampling rule of the model, scaled. Raises VideoError."""
+
+    def frames_at(self, times: NDArray[np.float64], resize: Resize) -> Clip:
+        """For each time (seconds after the first frame, ascending) the last frame shown at or before it."""
+
+    def close(self) -> None:
+        """Free the decoder."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Decoder(Protocol):
+    """Opens sources. May be shared by threads."""
+
+    @property
+    def name(self) -> str:
+        """``pyav`` or ``nvdec``."""
+
+    def open(self, source: FileSource) -> Reader:
+        """Open a source. Raises VideoError, naming the source."""

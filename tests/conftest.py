@@ -1,0 +1,28 @@
+"""Shared fixtures: where the real data is, and which hardware tests may run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(os.environ.get("VHASH_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real clips, features and weights; skips where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"needs the real data in {DATA} (set VHASH_DATA to its place)")
+    return DATA
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip GPU tests without a GPU, unless VHASH_REQUIRE_CUDA=1 asks for them to fail instead."""
+    if os.environ.get("VHASH_REQUIRE_CUDA") == "1" or os.path.exists("/dev/nvidia0"):
+        return
+    skip = pytest.mark.skip(reason="needs an NVIDIA GPU; VHASH_REQUIRE_CUDA=1 makes this a failure")
+    for item in items:
+        if "needs_cuda" in item.keywords:
+            item.add_marker(skip)
