@@ -80,12 +80,10 @@ class Resize:
                 raise ModelError(f"resize.crop={self.crop!r}: expected [height, width] or null")
             _integer("resize.crop height", self.crop[0], 1, self.height)
             _integer("resize.crop width", self.crop[1], 1, self.width)
-        elif self.rule == "short_side":
-            raise ModelError("resize short_side without a crop has no fixed size; give a crop")
 
     @property
     def output(self) -> tuple[int, int]:
-        """(height, width) of the frames that come out, in pixels."""
+        """(height, width) of the frames that come out, in pixels; only ``short_side`` without crop varies."""
         return self.crop if self.crop is not None else (self.height, self.width)
 
     def scaled(self, height: int, width: int) -> tuple[int, int]:
@@ -153,6 +151,10 @@ class ModelSpec:
         _integer("bits", self.bits, 1, MAX_BITS)
         _integer("embedding", self.embedding, 1, 1 << 20)
         _choice("crops", self.crops, (1, 10))
+        if self.resize.crop is None and (self.resize.rule == "short_side" or self.crops == 10):
+            raise ModelError(
+                "model spec: short_side and ten crops need resize.crop, else frames have no fixed size"
+            )
         stops = [0] + [part.bits[1] for part in self.parts]
         starts = [part.bits[0] for part in self.parts] + [self.bits]
         if not self.parts or stops != starts or any(a >= b for a, b in (part.bits for part in self.parts)):

@@ -6,15 +6,13 @@ uint8 frames in and codes out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """What a model gives for a batch.
 
     Attributes:

@@ -1,0 +1,83 @@
+"""What every benchmark shares: the machine's description, fair timing, the result file."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+DATA = Path(os.environ.get("VHASH_DATA", ROOT.parent / "shared" / "data"))
+"""The real clips and features; see the README for what is in it."""
+CACHE = ROOT / ".cache"
+"""Clips and features that a benchmark made; ignored by git, safe to delete."""
+
+
+def machine() -> dict[str, Any]:
+    """CPU, cores, system, versions: a figure without them means nothing."""
+    cpu = platform.processor()
+    if os.path.exists("/proc/cpuinfo"):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
+    packages = ("numpy", "av", "onnxruntime", "openvino", "torch", "faiss-cpu", "usearch", "videohash2", "pdqhash")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "cpu": cpu,
+        "cores": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "versions": versions,
+        "commit": commit.stdout.strip(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def interleave(
+    cases: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Seconds of each case in each round, the cases taken in turn, so that drift hits all alike.
+
+    >>> sorted(interleave({"a": lambda: 1, "b": lambda: 2}, rounds=3))
+    ['a', 'b']
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for round_ in range(-warmup, rounds):
+        for name, case in cases.items():
+            start = clock()
+            case()
+            if round_ >= 0:
+                seconds[name].append(clock() - start)
+    return seconds
+
+
+def summary(seconds: list[float]) -> dict[str, float]:
+    """Minimum, median, p95 and p99 of a list of seconds."""
+    p50, p95, p99 = np.percentile(seconds, [50, 95, 99])
+    return {"min": min(seconds), "p50": float(p50), "p95": float(p95), "p99": float(p99), "runs": len(seconds)}
+
+
+def write_result(name: str, result: Mapping[str, Any]) -> Path:
+    """Write ``benchmarks/results/NAME.json``: the machine, the command and the result."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), **result}, indent=1, ensure_ascii=False) + "\n")
+    return path
