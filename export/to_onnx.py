@@ -1,0 +1,178 @@
+"""Export a checkpoint to a self-describing ONNX file, and check what came out.
+
+    python export/to_onnx.py .work/lite0-phash-256.safetensors --output sdk/vhash_sdk/models --precision all
+    python export/to_onnx.py CHECKPOINT --output model.onnx                      # canonical only
+    python export/to_onnx.py CHECKPOINT --output model.int8.onnx --precision int8
+
+``fp16`` is the canonical file: weights stored in fp16, computed in float32; every builder and
+quantiser starts from it. ``int8`` is Q/DQ, made from the canonical graph with ranges from the
+clips that the checkpoint was centred on. Both are compared with PyTorch on clips that shaped
+neither: largest logit difference, and the share of bits that agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import onnxslim
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
+
+from export.quantise import quantise  # noqa: E402 (a script run from a clone finds its siblings here)
+from training.clips import read_frames  # noqa: E402
+from training.fused import FusedModel, load_checkpoint, weights_digest  # noqa: E402
+from vhash_sdk.spec import ModelSpec, Part, Resize, Sampling  # noqa: E402
+
+OPSET = 20
+HALF_FROM = 1024  # smaller constants (biases, DCT rows) stay in float32: they cost nothing
+
+
+def specification(model: FusedModel) -> ModelSpec:
+    """What decides the code of this model."""
+    c = model.config
+    parts = (Part("cnn", (0, c.cnn_bits)), Part("phash", (c.cnn_bits, c.bits)))
+    return ModelSpec(
+        name=c.name, version=c.version, family="fused", bits=c.bits, parts=tuple(p for p in parts if p.bits[0] < p.bits[1]),
+        sampling=Sampling("uniform", c.frames), resize=Resize("exact", c.size, c.size), crops=1,
+        embedding=model.project.in_features, digest=weights_digest(model),
+    )  # fmt: skip
+
+
+def to_float_graph(model: FusedModel) -> onnx.ModelProto:
+    """Trace the model into one float32 graph with a dynamic batch, batch norm folded."""
+    c = model.config
+    # an example batch of 1 would silently freeze the batch dimension
+    example = torch.zeros(2, 1, c.frames, c.size, c.size, 3, dtype=torch.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            copy.deepcopy(model).eval(), (example,), file, dynamo=True, opset_version=OPSET,
+            input_names=["frames"], output_names=["code", "logits", "embedding"],
+            dynamic_shapes={"frames": {0: torch.export.Dim("batch", min=1)}}, external_data=False, verbose=False,
+        )  # fmt: skip
+        graph = onnxslim.slim(onnx.load(file))
+    if any(node.op_type == "BatchNormalization" for node in graph.graph.node):
+        raise RuntimeError("batch norm was not folded into the convolutions; check onnxslim and torch versions")
+    return graph
+
+
+def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large float32 constants in fp16, each followed by a Cast back to float32."""
+    model = copy.deepcopy(model)
+    casts, stored = [], []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= HALF_FROM:
+            values = numpy_helper.to_array(tensor).astype(np.float16)
+            stored.append(numpy_helper.from_array(values, f"{tensor.name}_fp16"))
+            casts.append(helper.make_node("Cast", [f"{tensor.name}_fp16"], [tensor.name], to=TensorProto.FLOAT))
+        else:
+            stored.append(tensor)
+    nodes = [*casts, *model.graph.node]
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(stored)
+    model.graph.node.extend(nodes)
+    return model
+
+
+def round_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The float32 graph with exactly the values that ``store_half`` stores."""
+    model = copy.deepcopy(model)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= HALF_FROM:
+            values = numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    return model
+
+
+def stamp(model: onnx.ModelProto, spec: ModelSpec, card: dict[str, object]) -> onnx.ModelProto:
+    """Write specification and card into the file's metadata, and drop the exporter's own notes."""
+    del model.metadata_props[:], model.graph.metadata_props[:]
+    for part in [*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output]:
+        part.doc_string = ""
+        del part.metadata_props[:]
+    model.doc_string, model.producer_name, model.producer_version = "", "vhash", ""
+    for key, text in (("vhash.spec", spec.to_json()), ("vhash.card", json.dumps(card, sort_keys=True))):
+        model.metadata_props.add(key=key, value=text)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def run_torch(model: FusedModel, clips: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+    """(logits, embedding) of each clip, by PyTorch."""
+    with torch.inference_mode():
+        found = [model(torch.from_numpy(clip)[None, None])[1:] for clip in clips]
+    return [torch.cat(part).numpy() for part in zip(*found, strict=True)]
+
+
+def run_onnx(model: onnx.ModelProto, clips: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+    """(code, logits, embedding) of each clip, by ONNX Runtime, the batch dimension in use."""
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    batches = [np.stack(clips[i : i + 2])[:, None] for i in range(0, len(clips), 2)]
+    found = [session.run(["code", "logits", "embedding"], {"frames": batch}) for batch in batches]
+    return [np.concatenate(part) for part in zip(*found, strict=True)]
+
+
+def compare(model: onnx.ModelProto, spec: ModelSpec, expected: list[NDArray[np.float32]], clips: list[NDArray[np.uint8]]) -> dict[str, float]:
+    """How far a file is from PyTorch on the same clips; raises RuntimeError when codes and logits disagree."""
+    code, logits, embedding = run_onnx(model, clips)
+    if not np.array_equal(code, np.packbits(logits >= 0, axis=1, bitorder="little")):
+        raise RuntimeError("the packed code is not the sign of the logits; the exported graph is broken")
+    same = (logits >= 0) == (expected[0] >= 0)
+    figures = {"logits: largest difference": float(np.abs(logits - expected[0]).max())}
+    cosine = np.sum(embedding * expected[1], 1) / np.linalg.norm(embedding, axis=1) / np.linalg.norm(expected[1], axis=1)
+    figures["embedding: smallest cosine"] = float(cosine.min())
+    figures["bits that agree"] = float(same.mean())
+    for part in spec.parts:
+        figures[f"bits that agree: {part.name}"] = float(same[:, slice(*part.bits)].mean())
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--output", type=Path, required=True, help="a file, or a folder: then NAME[.int8].onnx in it")
+    parser.add_argument("--precision", choices=("fp16", "int8", "all"), default="fp16")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real clips")
+    parser.add_argument("--clips", type=int, default=32, help="how many clips to calibrate on, and to check with")
+    options = parser.parse_args()
+    if options.precision == "all" and not options.output.is_dir():
+        parser.error(f"--output {options.output} is not a folder: --precision all writes two files")
+
+    model, card = load_checkpoint(options.checkpoint)
+    spec = specification(model)
+    def clips_of(part: str) -> list[NDArray[np.uint8]]:
+        names = card["clips"][part]
+        chosen = names[:: max(1, len(names) // options.clips)][: options.clips]
+        return [read_frames(options.data / name, spec.sampling, spec.resize) for name in chosen]
+    checks = clips_of("tune")
+    expected = run_torch(model, checks)
+    graph = round_half(to_float_graph(model))
+    made = {}
+    if options.precision != "int8":
+        made["fp16"] = store_half(graph)
+    if options.precision != "fp16":
+        made["int8"] = quantise(graph, clips_of("fit"))
+    for precision, result in made.items():
+        stamp(result, spec, card)
+        suffix = ".int8.onnx" if precision == "int8" else ".onnx"
+        file = options.output / f"{spec.name}{suffix}" if options.output.is_dir() else options.output
+        onnx.save(result, file)
+        print(f"{file}  {file.stat().st_size / 1e6:.2f} MB  {precision}  fingerprint {spec.fingerprint[:8]}")
+        for label, value in compare(result, spec, expected, checks).items():
+            print(f"    {label:32s} {value:.6f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The fused near-duplicate model: signs of projected CNN features beside a frame pHash.
+
+The CNN part (EfficientNet-Lite0, mean over all frames, centred, projected) survives crops,
+borders, mirroring and speed changes; the pHash part (DCT of the luma, mean over the frames)
+survives heavy compression, grey and overlays. Both see the same whole frame squashed to H×W.
+
+Everything from uint8 frames to packed code is in ``forward``, so that the exported graph needs
+no pre- or post-processing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from training.efficientnet_lite import FEATURES, EfficientNetLite0
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+GRID = 32  # the luma picture of pHash has GRID × GRID pixels
+
+
+@dataclass(frozen=True)
+class FusedConfig:
+    """Shape of a fused model; goes into the checkpoint.
+
+    Attributes:
+        name, version: of the model, as in its specification.
+        size: height and width of a frame, in pixels; a multiple of 32.
+        frames: T, frames sampled uniformly from a video.
+        cnn_bits: bits from the CNN feature.
+        phash_rows, phash_columns: vertical and horizontal DCT frequencies of the pHash part;
+            it has one bit for each pair.
+    """
+
+    name: str
+    version: int
+    size: int
+    frames: int
+    cnn_bits: int
+    phash_rows: tuple[int, ...]
+    phash_columns: tuple[int, ...]
+
+    @property
+    def phash_bits(self) -> int:
+        """Bits of the pHash part."""
+        return len(self.phash_rows) * len(self.phash_columns)
+
+    @property
+    def bits(self) -> int:
+        """Bits of the code."""
+        return self.cnn_bits + self.phash_bits
+
+
+def dct_rows(frequencies: tuple[int, ...]) -> Tensor:
+    """Rows of the orthonormal DCT-II matrix for GRID samples: ``[len(frequencies), GRID]``."""
+    k = torch.tensor(frequencies, dtype=torch.float64)[:, None]
+    n = torch.arange(GRID, dtype=torch.float64)[None]
+    rows = torch.cos(torch.pi * (n + 0.5) * k / GRID) * (2 / GRID) ** 0.5
+    return torch.where(k == 0, rows / 2**0.5, rows).float()
+
+
+class FusedModel(nn.Module):
+    """uint8 frames ``[batch, crops, T, H, W, 3]`` → (code, logits, embedding); see design of the code."""
+
+    def __init__(self, config: FusedConfig, backbone: EfficientNetLite0 | None = None):
+        super().__init__()
+        if config.size % GRID:
+            raise ValueError(f"size={config.size}: expected a multiple of {GRID}")
+        self.config = config
+        self.backbone = backbone or EfficientNetLite0()
+        self.project = nn.Linear(FEATURES, config.cnn_bits)
+        cell = config.size // GRID
+        self.luma = nn.Conv2d(3, 1, cell, stride=cell)  # mean luma of each cell, of normalised frames
+        with torch.no_grad():
+            weight = torch.tensor(LUMA)[None, :, None, None] * 128 / (255 * cell * cell)
+            self.luma.weight.copy_(weight.expand_as(self.luma.weight))
+            self.luma.bias.fill_(127 / 255)
+        self.register_buffer("rows", dct_rows(config.phash_rows))
+        self.register_buffer("columns", dct_rows(config.phash_columns))
+        self.register_buffer("phash_scale", torch.ones(config.phash_bits))
+        self.register_buffer("powers", 2.0 ** torch.arange(8), persistent=False)
+
+    def features(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean CNN feature ``[batch, 1280]`` and mean luma picture ``[batch, 32, 32]``."""
+        batch, per_video = frames.shape[0], frames.shape[1] * frames.shape[2]
+        x = frames.reshape(-1, *frames.shape[3:]).permute(0, 3, 1, 2)
+        x = (x.float() - 127) * (1 / 128)
+        embedding = self.backbone(x).reshape(batch, per_video, FEATURES).mean(1)
+        return embedding, self.luma(x).reshape(batch, per_video, GRID, GRID).mean(1)
+
+    def phash(self, luma: Tensor) -> Tensor:
+        """DCT coefficients minus their median ``[batch, phash_bits]``, not yet scaled."""
+        coefficients = (self.rows @ luma @ self.columns.T).flatten(1)
+        half = coefficients.shape[1] // 2
+        top = coefficients.topk(half + 1, dim=1).values
+        return coefficients - top[:, half - 1 :].mean(1, keepdim=True)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        embedding, luma = self.features(frames)
+        logits = torch.cat([self.project(embedding), self.phash(luma) * self.phash_scale], dim=1)
+        bits = (logits >= 0).float().reshape(-1, self.config.bits // 8, 8)
+        return (bits @ self.powers).to(torch.uint8), logits, embedding
+
+
+def weights_digest(model: FusedModel) -> str:
+    """SHA-256 over the names and float32 bytes of all weights, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        if tensor.is_floating_point():
+            digest.update(name.encode() + tensor.float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(model: FusedModel, card: dict[str, object], file: Path) -> None:
+    """Write weights, configuration and card into one safetensors file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {"config": json.dumps(asdict(model.config)), "card": json.dumps(card)}
+    save_file(weights, file, metadata=metadata)
+
+
+def load_checkpoint(file: Path) -> tuple[FusedModel, dict[str, object]]:
+    """Read what ``save_checkpoint`` wrote: the model in evaluation mode, and its card."""
+    with safe_open(file, framework="pt") as stored:
+        metadata = stored.metadata()
+        weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+    config = json.loads(metadata["config"])
+    for field in ("phash_rows", "phash_columns"):
+        config[field] = tuple(config[field])
+    model = FusedModel(FusedConfig(**config))
+    model.load_state_dict(weights)
+    return model.eval(), json.loads(metadata["card"])
