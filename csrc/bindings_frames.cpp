@@ -1,7 +1,132 @@
+// Python's side of csrc/frames.hpp. vhash_sdk/video/resize.py is the public face and explains
+// wrong arguments; what is checked here again is whatever would make the kernel leave an array.
+#include <pybind11/stl.h>
+
+#include <array>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
 #include "bindings.hpp"
+#include "frames.hpp"
+
+namespace py = pybind11;
 
 namespace vhash {
+namespace {
 
-void bind_frames(pybind11::module_&) {}
+using Bytes = py::array_t<std::uint8_t>;
+using Size = std::array<std::int64_t, 2>;
+
+void require(bool condition, const char* what) {
+    if (!condition) throw std::invalid_argument(what);
+}
+
+// The rows of an array may lie anywhere; inside a row bytes must be adjacent.
+template <int dimensions>
+void require_rows(const Bytes& array, const char* what) {
+    require(array.ndim() == dimensions, what);
+    py::ssize_t adjacent = 1;
+    for (int axis = dimensions - 1; axis > 0; --axis) {
+        require(array.strides(axis) == adjacent || array.shape(axis) <= 1, what);
+        adjacent *= array.shape(axis);
+    }
+}
+
+void require_target(const frames::Target& target, std::int64_t height, std::int64_t width, const Bytes& out) {
+    const auto side = [](std::int64_t value, std::int64_t most) { return value >= 1 && value <= most; };
+    require(side(height, frames::kMaxSide) && side(width, frames::kMaxSide), "source size is out of range");
+    require(side(target.height, frames::kMaxOutput) && side(target.width, frames::kMaxOutput), "output size is out of range");
+    require(target.scaled_height <= frames::kMaxSide * frames::kMaxOutput &&
+                target.scaled_width <= frames::kMaxSide * frames::kMaxOutput,
+            "scaled size is out of range");
+    require(target.top >= 0 && target.left >= 0 && target.height <= target.scaled_height - target.top &&
+                target.width <= target.scaled_width - target.left,
+            "crop leaves the scaled frame");
+    require(target.rotation == 0 || target.rotation == 90 || target.rotation == 180 || target.rotation == 270,
+            "rotation is not 0, 90, 180 or 270");
+    require_rows<3>(out, "out must have 3 dimensions and adjacent pixels");
+    require(out.shape(0) == target.height && out.shape(1) == target.width && out.shape(2) == 3, "out has another size");
+}
+
+frames::Target target_of(const Size& scaled, const Size& crop, bool area, int rotation) {
+    frames::Target target;
+    target.scaled_height = scaled[0], target.scaled_width = scaled[1];
+    target.top = (scaled[0] - crop[0]) / 2, target.left = (scaled[1] - crop[1]) / 2;
+    target.height = crop[0], target.width = crop[1];
+    target.filter = area ? frames::Filter::area : frames::Filter::bilinear;
+    target.rotation = rotation;
+    return target;
+}
+
+frames::Level level_of(const std::optional<std::string>& name) {
+    static const frames::Level usual = frames::default_level();
+    return name ? frames::parse_level(*name) : usual;
+}
+
+frames::Plane plane_of(const Bytes& array) { return {array.data(), array.strides(0)}; }
+
+void planes_to_rgb(const Bytes& y, const Bytes& u, const std::optional<Bytes>& v, bool bt709, bool full_range, Bytes out,
+                   const Size& scaled, const Size& crop, bool area, int rotation,
+                   const std::optional<std::string>& level_name) {
+    const frames::Target target = target_of(scaled, crop, area, rotation);
+    const frames::Level level = level_of(level_name);
+    require_rows<2>(y, "y must have 2 dimensions and adjacent pixels");
+    frames::Planes planes;
+    planes.height = y.shape(0), planes.width = y.shape(1);
+    require_target(target, planes.height, planes.width, out);
+    planes.matrix = bt709 ? frames::Matrix::bt709 : frames::Matrix::bt601;
+    planes.full_range = full_range;
+    planes.y = plane_of(y), planes.u = plane_of(u);
+    require_rows<2>(u, "u must have 2 dimensions and adjacent pixels");
+    const std::int64_t rows = u.shape(0), columns = v ? u.shape(1) : u.shape(1) / 2;
+    const auto step = [](std::int64_t luma, std::int64_t chroma) {
+        require(chroma == luma || chroma == (luma + 1) / 2, "chroma does not fit luma");
+        return chroma == luma ? 1 : 2;
+    };
+    planes.chroma_rows = step(planes.height, rows);
+    planes.chroma_columns = step(planes.width, columns);
+    if (v) {
+        require_rows<2>(*v, "v must have 2 dimensions and adjacent pixels");
+        require(v->shape(0) == rows && v->shape(1) == columns, "u and v differ in size");
+        planes.v = plane_of(*v);
+    } else {
+        require(u.shape(1) % 2 == 0, "interleaved chroma must have pairs");
+    }
+    std::uint8_t* const to = out.mutable_data();
+    const std::ptrdiff_t stride = out.strides(0);
+    const py::gil_scoped_release unlocked;
+    frames::planes_to_rgb(planes, target, level, to, stride);
+}
+
+void rgb_to_rgb(const Bytes& rgb, Bytes out, const Size& scaled, const Size& crop, bool area,
+                const std::optional<std::string>& level_name) {
+    const frames::Target target = target_of(scaled, crop, area, 0);
+    const frames::Level level = level_of(level_name);
+    require_rows<3>(rgb, "rgb must have 3 dimensions and adjacent pixels");
+    require(rgb.shape(2) == 3, "rgb must have 3 channels");
+    require_target(target, rgb.shape(0), rgb.shape(1), out);
+    const frames::Rgb source{rgb.data(), rgb.strides(0), rgb.shape(0), rgb.shape(1)};
+    std::uint8_t* const to = out.mutable_data();
+    const std::ptrdiff_t stride = out.strides(0);
+    const py::gil_scoped_release unlocked;
+    frames::rgb_to_rgb(source, target, level, to, stride);
+}
+
+}  // namespace
+
+void bind_frames(py::module_& module) {
+    module.def("frames_planes_to_rgb", &planes_to_rgb, py::arg("y").noconvert(), py::arg("u").noconvert(),
+               py::arg("v").noconvert(), py::kw_only(), py::arg("bt709"), py::arg("full_range"),
+               py::arg("out").noconvert(), py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("rotation"),
+               py::arg("level") = py::none(),
+               "Scale 8-bit planes into RGB; v is None where u holds interleaved pairs.");
+    module.def("frames_rgb_to_rgb", &rgb_to_rgb, py::arg("rgb").noconvert(), py::kw_only(), py::arg("out").noconvert(),
+               py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("level") = py::none(),
+               "Scale one RGB frame.");
+    module.def("frames_simd_level", [](const std::optional<std::string>& name) { return frames::level_name(level_of(name)); },
+               py::arg("level") = py::none(),
+               "The instruction set that the resize uses, or would use if `level` were asked for.");
+}
 
 }  // namespace vhash
