@@ -1,7 +1,169 @@
+// Python's view of the index: converts arrays, releases the GIL, raises. Arguments have been checked
+// by vhash_sdk/index.py; what is checked here keeps memory safe.
+#include <pybind11/stl.h>
+
+#include <cerrno>
+
 #include "bindings.hpp"
+#include "checksum.hpp"
+#include "index.hpp"
+#include "threads.hpp"
+
+namespace py = pybind11;
 
 namespace vhash {
+namespace {
 
-void bind_hamming(pybind11::module_&) {}
+using Codes = py::array_t<uint8_t, py::array::c_style>;
+using Ids = py::array_t<int64_t, py::array::c_style>;
+using Distances = py::array_t<uint16_t, py::array::c_style>;
+
+size_t rows_of(const Index& index, const Codes& codes) {
+    if (codes.ndim() != 2 || static_cast<size_t>(codes.shape(1)) != index.code_bytes())
+        throw std::invalid_argument("codes must be uint8[n, " + std::to_string(index.code_bytes()) + "]");
+    return static_cast<size_t>(codes.shape(0));
+}
+
+const int64_t* ids_of(const Ids& ids, size_t n) {
+    if (ids.ndim() != 1 || static_cast<size_t>(ids.shape(0)) != n) throw std::invalid_argument("ids must be int64[n], one for each code");
+    return ids.data();
+}
+
+std::vector<uint64_t> packed(const Index& index, const Codes& queries) {
+    const size_t n = rows_of(index, queries);
+    std::vector<uint64_t> rows(n * index.words());
+    pack_rows(queries.data(), n, index.bits(), rows.data());
+    return rows;
+}
+
+int64_t add(Index& index, const Codes& codes, const std::optional<Ids>& ids) {
+    const size_t n = rows_of(index, codes);
+    const int64_t* wanted = ids ? ids_of(*ids, n) : nullptr;
+    const uint8_t* bytes = codes.data();
+    py::gil_scoped_release release;
+    return index.add(bytes, n, wanted);
+}
+
+void upsert(Index& index, const Codes& codes, const Ids& ids) {
+    const size_t n = rows_of(index, codes);
+    const int64_t* wanted = ids_of(ids, n);
+    const uint8_t* bytes = codes.data();
+    py::gil_scoped_release release;
+    index.upsert(bytes, n, wanted);
+}
+
+size_t remove(Index& index, const Ids& ids) {
+    const auto n = static_cast<size_t>(ids.size());
+    const int64_t* wanted = ids.data();
+    py::gil_scoped_release release;
+    return index.remove(wanted, n);
+}
+
+Codes codes(const Index& index, const Ids& ids) {
+    const auto n = static_cast<size_t>(ids.size());
+    Codes out({n, index.code_bytes()});
+    const int64_t* wanted = ids.data();
+    uint8_t* bytes = out.mutable_data();
+    py::gil_scoped_release release;
+    index.codes(wanted, n, bytes);
+    return out;
+}
+
+py::tuple search(const Index& index, const Codes& queries, size_t k, unsigned threads) {
+    const auto rows = packed(index, queries);
+    const size_t n = rows_of(index, queries);
+    const SnapshotPtr now = index.snapshot();
+    const size_t found = std::min<uint64_t>(k, now->live);
+    Ids ids({n, found});
+    Distances distances({n, found});
+    int64_t* id = ids.mutable_data();
+    uint16_t* distance = distances.mutable_data();
+    {
+        py::gil_scoped_release release;
+        search_knn(*now, rows.data(), n, found, threads, id, distance);
+    }
+    return py::make_tuple(ids, distances);
+}
+
+py::tuple range_search(const Index& index, const Codes& queries, uint32_t radius, std::optional<size_t> limit, unsigned threads) {
+    const auto rows = packed(index, queries);
+    const size_t n = rows_of(index, queries);
+    const SnapshotPtr now = index.snapshot();
+    Ranges found;
+    {
+        py::gil_scoped_release release;
+        found = search_range(*now, rows.data(), n, radius, limit.value_or(SIZE_MAX), threads);
+    }
+    Ids splits(found.splits.size()), ids(found.matches.size());
+    Distances distances(found.matches.size());
+    std::copy(found.splits.begin(), found.splits.end(), splits.mutable_data());
+    for (size_t i = 0; i < found.matches.size(); ++i) {
+        ids.mutable_data()[i] = found.matches[i].id;
+        distances.mutable_data()[i] = static_cast<uint16_t>(found.matches[i].distance);
+    }
+    return py::make_tuple(ids, distances, splits);
+}
+
+std::vector<std::string> levels() {
+    std::vector<std::string> names;
+    for (auto level = available_kernels(); *level; ++level) names.emplace_back((*level)->name);
+    return names;
+}
+
+uint32_t crc32c_of(const py::buffer& buffer, uint32_t crc) {
+    const py::buffer_info info = buffer.request();
+    if (!PyBuffer_IsContiguous(info.view(), 'C')) throw std::invalid_argument("crc32c needs contiguous bytes");
+    py::gil_scoped_release release;
+    return crc32c(crc, info.ptr, static_cast<size_t>(info.size * info.itemsize));
+}
+
+// The engine's errors as those of vhash_sdk.errors.
+void translate(std::exception_ptr error) {
+    const auto raise = [](const char* name, const py::object& arguments) {
+        const py::object type = py::module_::import("vhash_sdk.errors").attr(name);
+        PyErr_SetObject(type.ptr(), arguments.ptr());
+    };
+    try {
+        if (error) std::rethrow_exception(error);
+    } catch (const FormatError& e) {
+        raise("IndexFormatError", py::str(e.what()));
+    } catch (const UnknownId& e) {
+        raise("UnknownIdError", py::str(e.what()));
+    } catch (const FileError& e) {
+        const char* name = e.code == ENOENT ? "FileNotFoundError" : e.code == EACCES ? "PermissionError" : "OSError";
+        const py::object type = py::module_::import("builtins").attr(name);
+        PyErr_SetObject(type.ptr(), py::make_tuple(e.code, e.what()).ptr());
+    } catch (const std::invalid_argument& e) {
+        raise("OptionError", py::str(e.what()));
+    }
+}
+
+}  // namespace
+
+void bind_hamming(py::module_& module) {
+    py::register_local_exception_translator(translate);
+    module.def("simd_level", [] { return std::string(kernels().name); }, "The kernels in use.");
+    module.def("simd_levels", levels, "The levels that this CPU has, slowest first.");
+    module.def("set_simd_level", [](const std::string& name) { set_simd_level(name.c_str()); }, py::arg("name"),
+               "Forces the kernels of one level, or 'auto'.");
+    module.def("available_threads", available_threads, "CPUs that this process may use.");
+    module.def("crc32c", crc32c_of, py::arg("data"), py::arg("crc") = 0, "CRC-32C of bytes, continuing `crc`.");
+    py::class_<Index>(module, "HammingIndex", "The engine behind vhash_sdk.Index.")
+        .def(py::init<unsigned, std::string>(), py::arg("bits"), py::arg("model") = "")
+        .def_property_readonly("bits", &Index::bits)
+        .def_property("model", &Index::model, &Index::set_model)
+        .def_property_readonly("next_id", &Index::next_id)
+        .def("__len__", &Index::size)
+        .def("__contains__", &Index::contains, py::arg("id"))
+        .def("add", add, py::arg("codes"), py::arg("ids"))
+        .def("upsert", upsert, py::arg("codes"), py::arg("ids"))
+        .def("remove", remove, py::arg("ids"))
+        .def("codes", codes, py::arg("ids"))
+        .def("search", search, py::arg("queries"), py::arg("k"), py::arg("threads"))
+        .def("range_search", range_search, py::arg("queries"), py::arg("radius"), py::arg("limit"), py::arg("threads"))
+        .def("save", &Index::save, py::arg("path"), py::call_guard<py::gil_scoped_release>())
+        .def_static("load", &Index::load, py::arg("path"), py::arg("mmap"), py::arg("verify"),
+                    py::call_guard<py::gil_scoped_release>());
+}
 
 }  // namespace vhash

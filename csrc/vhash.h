@@ -1,0 +1,95 @@
+/* vhash: exact Hamming search over binary codes. The plain-C interface of the engine.
+ *
+ * A code of `bits` bits is (bits + 7) / 8 bytes; bit i is bit i % 8, counted from the least
+ * significant, of byte i / 8. Bits beyond the last are ignored. Every result is in the order
+ * (distance, id), whatever the threads, the batch size or the instruction set.
+ *
+ * Every function that returns a vhash_status says why it failed in vhash_error(), a text of the
+ * calling thread. An index may be searched from any number of threads while one or more add to it
+ * or remove from it; a search sees the index as it was when it began.
+ */
+#ifndef VHASH_H
+#define VHASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define VHASH_API __attribute__((visibility("default")))
+#else
+#define VHASH_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+    VHASH_OK = 0,
+    VHASH_INVALID = 1,   /* an argument is outside the allowed set */
+    VHASH_UNKNOWN_ID = 2, /* no code has this id */
+    VHASH_FORMAT = 3,    /* a file is damaged, not an index, or of a newer version */
+    VHASH_IO = 4,        /* the operating system refused a file operation */
+    VHASH_MEMORY = 5,    /* out of memory */
+    VHASH_INTERNAL = 6   /* a defect of vhash */
+} vhash_status;
+
+typedef struct vhash_index vhash_index;
+
+/* Why the last call on this thread failed; never null. */
+VHASH_API const char* vhash_error(void);
+
+/* Forces the kernels: "scalar", "popcnt", "avx2", "avx512", "neon" or "auto"; vhash_simd_level() names those in use. */
+VHASH_API vhash_status vhash_set_simd_level(const char* name);
+VHASH_API const char* vhash_simd_level(void);
+
+/* An empty index for codes of 1 to 4096 bits. `model` is the fingerprint of the model that makes
+ * the codes (at most 64 characters), or null. Free it with vhash_index_free. */
+VHASH_API vhash_status vhash_index_create(unsigned bits, const char* model, vhash_index** index);
+VHASH_API void vhash_index_free(vhash_index* index);
+
+VHASH_API unsigned vhash_index_bits(const vhash_index* index);
+VHASH_API size_t vhash_index_size(const vhash_index* index);
+VHASH_API int vhash_index_contains(const vhash_index* index, int64_t id);
+/* Copies the fingerprint, zero-terminated, into `model`. */
+VHASH_API vhash_status vhash_index_model(const vhash_index* index, char model[65]);
+/* How many threads a search may use; 0: all that the process has, the default. */
+VHASH_API void vhash_index_set_threads(vhash_index* index, unsigned threads);
+
+/* Adds n codes. `ids` null: the next free ones, the first of which is written to `first_id` unless
+ * that is null. All or nothing: VHASH_INVALID when an id exists already. */
+VHASH_API vhash_status vhash_index_add(vhash_index* index, const uint8_t* codes, size_t n, const int64_t* ids,
+                                       int64_t* first_id);
+/* Adds n codes, replacing those of ids that exist. */
+VHASH_API vhash_status vhash_index_upsert(vhash_index* index, const uint8_t* codes, size_t n, const int64_t* ids);
+/* Removes those of the ids that exist; their number goes to `removed` unless that is null. */
+VHASH_API vhash_status vhash_index_remove(vhash_index* index, const int64_t* ids, size_t n, size_t* removed);
+/* Copies the codes of n ids to `codes`, n × (bits + 7) / 8 bytes. */
+VHASH_API vhash_status vhash_index_codes(const vhash_index* index, const int64_t* ids, size_t n, uint8_t* codes);
+
+/* The k nearest codes of each of n queries. `ids` and `distances` have room for n × k; the results of
+ * query q begin at q × *found, where *found = min(k, codes in the index). */
+VHASH_API vhash_status vhash_index_search(const vhash_index* index, const uint8_t* queries, size_t n, size_t k,
+                                          int64_t* ids, uint16_t* distances, size_t* found);
+
+/* All codes within `radius` bits (inclusive) of each query; `limit` > 0 keeps the nearest `limit` of
+ * each. Those of query q are [splits[q], splits[q + 1]). Free it with vhash_ranges_free. */
+typedef struct {
+    size_t queries;
+    uint64_t* splits;
+    int64_t* ids;
+    uint16_t* distances;
+} vhash_ranges;
+VHASH_API vhash_status vhash_index_range(const vhash_index* index, const uint8_t* queries, size_t n, unsigned radius,
+                                         size_t limit, vhash_ranges* ranges);
+VHASH_API void vhash_ranges_free(vhash_ranges* ranges);
+
+/* Writes the index to one file: temporary name, flush, rename. */
+VHASH_API vhash_status vhash_index_save(const vhash_index* index, const char* path);
+/* Reads one; `map` != 0: search the file in place. Checksums are verified. */
+VHASH_API vhash_status vhash_index_load(const char* path, int map, vhash_index** index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
