@@ -83,5 +83,9 @@ class IndexFormatError(VhashError, OSError):
     """An index file is damaged, truncated, of another format or of a newer version."""
 
 
+class UnknownIdError(VhashError, LookupError):
+    """No code in the index has this id."""
+
+
 class StoreError(VhashError, OSError):
     """A directory or library cannot be opened or written: locked, full, damaged, not ours."""

@@ -1,0 +1,290 @@
+"""Exact Hamming search in memory: the same neighbours in the same order, whatever the machine.
+
+Results are ordered by (distance, id). Any number of threads may search one index while another
+adds or removes; a search sees the index as it was when it began.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from .codes import VideoCode, as_codes, code_bytes, same_model
+from .errors import CodeError, ModelMismatchError, OptionError
+
+Codes = VideoCode | Sequence[VideoCode] | ArrayLike
+"""What the index takes as codes: one or many VideoCode, or ``uint8[bytes]`` or ``uint8[n, bytes]``."""
+
+
+@dataclass(frozen=True, repr=False)
+class Matches:
+    """The nearest codes of each query, by (distance, id).
+
+    Attributes:
+        ids: int64 ``[queries, k']`` with k' = min(k, eligible codes).
+        distances: uint16 ``[queries, k']``, in bits.
+    """
+
+    ids: NDArray[np.int64]
+    distances: NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Matches(queries={self.ids.shape[0]}, k={self.ids.shape[1]})"
+
+
+@dataclass(frozen=True, repr=False)
+class RangeMatches:
+    """The codes within a radius of each query, by (distance, id), one query after the other.
+
+    Attributes:
+        ids: int64 ``[matches]``.
+        distances: uint16 ``[matches]``, in bits.
+        splits: int64 ``[queries + 1]``; those of query q are ``splits[q]:splits[q + 1]``.
+
+    ``matches[q]`` is the pair (ids, distances) of one query.
+    """
+
+    ids: NDArray[np.int64]
+    distances: NDArray[np.uint16]
+    splits: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.splits) - 1
+
+    def __getitem__(self, query: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+        if not -len(self) <= query < len(self):
+            raise IndexError(f"query {query} of {len(self)}")
+        query %= len(self)
+        part = slice(int(self.splits[query]), int(self.splits[query + 1]))
+        return self.ids[part], self.distances[part]
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint16]]]:
+        return (self[query] for query in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"RangeMatches(queries={len(self)}, matches={len(self.ids)})"
+
+
+class Index:
+    """An exact index of codes by Hamming distance.
+
+    Args:
+        bits: width of the codes, 1 to 4096.
+        model: fingerprint of the model whose codes it holds. An index without one takes it from
+            the first ``VideoCode`` that is added; bare arrays are believed.
+        threads: threads that one call may use; None: all CPUs of the process.
+
+    >>> index = Index(16)
+    >>> index.add([[0, 0], [1, 0], [255, 255]])
+    array([0, 1, 2])
+    >>> found = index.search([[3, 0]], k=2)
+    >>> found.ids, found.distances
+    (array([[1, 0]]), array([[1, 2]], dtype=uint16))
+    """
+
+    def __init__(self, bits: int, *, model: str | None = None, threads: int | None = None) -> None:
+        code_bytes(bits)
+        self._engine = _core.HammingIndex(int(bits), _fingerprint(model))
+        self._threads = _count("threads", threads, 1) if threads is not None else _core.available_threads()
+
+    @property
+    def bits(self) -> int:
+        """Width of the codes, in bits."""
+        return self._engine.bits
+
+    @property
+    def model(self) -> str | None:
+        """Fingerprint of the model whose codes these are, or None where it is not known."""
+        return self._engine.model or None
+
+    @property
+    def threads(self) -> int:
+        """Threads that one call may use."""
+        return self._threads
+
+    def __len__(self) -> int:
+        return len(self._engine)
+
+    def __contains__(self, id: object) -> bool:
+        return isinstance(id, (int, np.integer)) and -(2**63) <= int(id) < 2**63 and int(id) in self._engine
+
+    def __repr__(self) -> str:
+        model = f", model={self.model[:8]!r}" if self.model else ""
+        return f"Index({self.bits}{model}, codes={len(self)})"
+
+    def add(self, codes: Codes, ids: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Add codes and return their ids, int64 ``[n]``.
+
+        All are added or none. Without ``ids`` they get the next free ones: an id is never given
+        out twice, also not after its code was removed.
+
+        Raises:
+            OptionError: an id exists already or comes twice (a ``ValueError``).
+            CodeError: the codes are not of this index's width.
+            ModelMismatchError: a ``VideoCode`` of another model.
+        """
+        array, model = self._codes(codes)
+        wanted = None if ids is None else _ids(ids, len(array))
+        first = self._engine.add(array, wanted)
+        self._adopt(model)
+        return wanted if wanted is not None else np.arange(first, first + len(array), dtype=np.int64)
+
+    def upsert(self, codes: Codes, ids: ArrayLike) -> None:
+        """Add codes under ``ids``, replacing the codes of those that exist, in one step for readers.
+
+        Raises:
+            OptionError: an id comes twice.
+        """
+        array, model = self._codes(codes)
+        self._engine.upsert(array, _ids(ids, len(array)))
+        self._adopt(model)
+
+    def remove(self, ids: ArrayLike) -> int:
+        """Remove those of the ids that exist and return how many there were."""
+        return self._engine.remove(_ids(ids, None))
+
+    def codes(self, ids: ArrayLike) -> NDArray[np.uint8]:
+        """Codes of ids, ``uint8[n, bytes]`` in their order.
+
+        Raises:
+            UnknownIdError: an id is not in the index (a ``LookupError``).
+        """
+        return self._engine.codes(_ids(ids, None))
+
+    def search(self, codes: Codes, k: int = 10) -> Matches:
+        """Find the k nearest codes of each query, by (distance, id).
+
+        Fewer than k codes give fewer results, never padding.
+        """
+        array, _ = self._codes(codes)
+        return Matches(*self._engine.search(array, _count("k", k, 0), self._threads))
+
+    def range_search(self, codes: Codes, radius: int, *, limit: int | None = None) -> RangeMatches:
+        """Find all codes within ``radius`` bits of each query, by (distance, id).
+
+        The radius is inclusive (faiss's is not); with ``limit`` at most that many of the nearest
+        are returned for each query.
+        """
+        array, _ = self._codes(codes)
+        most = None if limit is None else _count("limit", limit, 0)
+        within = min(_count("radius", radius, 0), self.bits)
+        return RangeMatches(*self._engine.range_search(array, within, most, self._threads))
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write the index to one file: under a temporary name, flushed to the disk, then renamed.
+
+        Raises:
+            OSError: the file cannot be written; what was there before is still there.
+        """
+        self._engine.save(os.fspath(file))
+
+    @classmethod
+    def load(
+        cls,
+        file: str | os.PathLike[str],
+        *,
+        mmap: bool = True,
+        verify: bool = True,
+        threads: int | None = None,
+    ) -> Index:
+        """Read an index from a file written by ``save``.
+
+        Args:
+            file: its path.
+            mmap: search the file in place; False reads it into memory.
+            verify: check the checksums of codes and ids as well as that of the header.
+            threads: as for ``Index``.
+
+        Raises:
+            IndexFormatError: not an index, damaged, truncated or of a newer version.
+            OSError: it cannot be read.
+        """
+        engine = _core.HammingIndex.load(os.fspath(file), mmap, verify)
+        index = cls(engine.bits, threads=threads)
+        index._engine = engine
+        return index
+
+    def _codes(self, codes: Codes) -> tuple[NDArray[np.uint8], str | None]:
+        """Codes as a checked array, and the model that they name."""
+        if isinstance(codes, VideoCode):
+            codes = [codes]
+        if not isinstance(codes, Sequence) or not any(isinstance(code, VideoCode) for code in codes):
+            return as_codes(codes, self.bits), None
+        model = self.model
+        for code in codes:
+            if not isinstance(code, VideoCode):
+                raise CodeError(
+                    f"codes hold a {type(code).__name__} among VideoCodes; pass only VideoCodes, or an array"
+                )
+            if code.bits != self.bits or not same_model(model, code.fingerprint):
+                raise ModelMismatchError(
+                    f"a code of model {code.fingerprint[:8]} ({code.bits} bits) does not belong to an index of "
+                    f"model {(model or 'unknown')[:8]} ({self.bits} bits); encode the video with that one"
+                )
+            model = max(model or "", code.fingerprint, key=len)
+        return np.stack([code.code for code in codes]), model  # type: ignore[union-attr]
+
+    def _adopt(self, model: str | None) -> None:
+        if model and len(model) > len(self._engine.model):
+            self._engine.model = model
+
+
+def simd_level() -> str:
+    """The instruction set whose kernels are in use."""
+    return _core.simd_level()
+
+
+def simd_levels() -> list[str]:
+    """The instruction sets that this CPU has kernels for, slowest first."""
+    return _core.simd_levels()
+
+
+def set_simd_level(level: str) -> None:
+    """Force the kernels of one instruction set, or ``auto``; VHASH_SIMD does the same at the start.
+
+    Raises:
+        OptionError: the CPU does not have it.
+    """
+    _core.set_simd_level(level)
+
+
+def _fingerprint(model: str | None) -> str:
+    if model is None:
+        return ""
+    if not isinstance(model, str) or not 8 <= len(model) <= 64 or set(model) - set("0123456789abcdef"):
+        raise OptionError(
+            f"model={model!r}: a fingerprint is 8 to 64 lower-case hex digits; see ModelSpec.fingerprint"
+        )
+    return model
+
+
+def _count(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise OptionError(f"{name}={value!r}: expected an integer of at least {least}")
+    return min(int(value), 2**31 - 1)
+
+
+def _ids(ids: ArrayLike, n: int | None) -> NDArray[np.int64]:
+    array = np.atleast_1d(np.asarray(ids))
+    if array.size == 0:
+        array = array.astype(np.int64).reshape(-1)
+    if (
+        array.dtype.kind not in "iu"
+        or array.ndim != 1
+        or (array.dtype == np.uint64 and array.max(initial=0) >= 2**63)
+    ):
+        raise OptionError(
+            f"ids of dtype {array.dtype} and shape {list(array.shape)}: expected integers [n] that fit int64"
+        )
+    if n is not None and len(array) != n:
+        raise OptionError(f"{len(array)} ids for {n} codes: pass one id for each code")
+    return np.ascontiguousarray(array, dtype=np.int64)

@@ -1,0 +1,206 @@
+"""The kernels and the search over them, against numpy, at every SIMD level of this CPU."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vhash_sdk import _core
+from vhash_sdk.codes import code_bytes, hamming_distance
+from vhash_sdk.errors import OptionError
+from vhash_sdk.index import Index, set_simd_level, simd_level, simd_levels
+
+WIDTHS = [1, 7, 8, 63, 64, 65, 127, 128, 192, 200, 256, 320, 511, 512, 513, 1024, 4095, 4096]
+
+
+@pytest.fixture(autouse=True)
+def restore_level() -> Iterator[None]:
+    yield
+    set_simd_level("auto")
+
+
+def random_codes(rng: np.random.Generator, n: int, bits: int, distinct: int | None = None) -> np.ndarray:
+    """Random codes; with ``distinct`` only that many different ones, so that ties abound."""
+    codes = rng.integers(0, 256, (n, code_bytes(bits)), dtype=np.uint8)
+    if bits % 8:
+        codes[:, -1] &= (1 << bits % 8) - 1
+    if distinct and n:
+        codes = codes[rng.integers(0, min(distinct, n), n)]
+    return codes
+
+
+def oracle(database: np.ndarray, ids: np.ndarray, query: np.ndarray) -> list[tuple[int, int]]:
+    """All (distance, id) in order, the slow way."""
+    distances = hamming_distance(database, query[None])
+    return sorted(zip(distances.tolist(), ids.tolist(), strict=True))
+
+
+def check_all(
+    index: Index, database: np.ndarray, ids: np.ndarray, queries: np.ndarray, k: int, radius: int
+) -> None:
+    found = index.search(queries, k)
+    ranged = index.range_search(queries, radius)
+    limited = index.range_search(queries, radius, limit=k)
+    assert found.ids.dtype == np.int64 and found.distances.dtype == np.uint16
+    assert found.ids.shape == found.distances.shape == (len(queries), min(k, len(database)))
+    for q, query in enumerate(queries):
+        expected = oracle(database, ids, query)
+        within = [pair for pair in expected if pair[0] <= radius]
+        assert list(zip(found.distances[q].tolist(), found.ids[q].tolist(), strict=True)) == expected[:k]
+        assert list(zip(ranged[q][1].tolist(), ranged[q][0].tolist(), strict=True)) == within
+        assert list(zip(limited[q][1].tolist(), limited[q][0].tolist(), strict=True)) == within[:k]
+
+
+@pytest.mark.parametrize("level", simd_levels())
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_every_width_and_level(level: str, bits: int) -> None:
+    set_simd_level(level)
+    assert simd_level() == level
+    rng = np.random.default_rng(bits)
+    database, queries = random_codes(rng, 333, bits), random_codes(rng, 5, bits)
+    index = Index(bits, threads=2)
+    ids = index.add(database)
+    check_all(index, database, ids, queries, 10, int(bits * 0.45))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**32),
+    level=st.sampled_from(simd_levels()),
+    bits=st.one_of(st.integers(1, 300), st.sampled_from(WIDTHS)),
+    n=st.integers(0, 400),
+    queries=st.integers(0, 70),
+    k=st.integers(0, 450),
+    threads=st.integers(1, 4),
+    distinct=st.sampled_from([None, 1, 3, 20]),
+    order=st.sampled_from(["auto", "ascending", "shuffled"]),
+)
+def test_any_index_answers_like_the_oracle(
+    seed: int,
+    level: str,
+    bits: int,
+    n: int,
+    queries: int,
+    k: int,
+    threads: int,
+    distinct: int | None,
+    order: str,
+) -> None:
+    set_simd_level(level)
+    rng = np.random.default_rng(seed)
+    database = random_codes(rng, n, bits, distinct)
+    ids = np.arange(n)
+    if order != "auto":
+        ids = rng.choice(10 * n + 1, n, replace=False) - n
+        ids = np.sort(ids) if order == "ascending" else ids
+    index = Index(bits, threads=threads)
+    cut = int(rng.integers(0, n + 1))
+    for part in (slice(0, cut), slice(cut, n)):
+        index.add(database[part], None if order == "auto" else ids[part])
+    removed = rng.choice(ids, int(rng.integers(0, n + 1)) // 2, replace=False) if n else ids
+    assert index.remove(removed) == len(removed)
+    kept = ~np.isin(ids, removed)
+    assert len(index) == kept.sum()
+    check_all(
+        index,
+        database[kept],
+        ids[kept],
+        random_codes(rng, queries, bits, distinct),
+        k,
+        int(rng.integers(0, bits + 1)),
+    )
+
+
+@pytest.mark.parametrize("level", simd_levels())
+@pytest.mark.parametrize("queries", [1, 2, 40])
+def test_many_rows_split_over_threads(level: str, queries: int) -> None:
+    set_simd_level(level)
+    rng = np.random.default_rng(7)
+    database = random_codes(rng, 300_000, 64)
+    database[::1000] = database[0]  # ties across chunks and threads
+    asked = np.concatenate([database[:1], random_codes(rng, queries - 1, 64)])
+    answers = []
+    for threads in (1, 2, 5):
+        index = Index(64, threads=threads)
+        index.add(database[:100_000])
+        index.add(database[100_000:])
+        found, ranged = index.search(asked, 350), index.range_search(asked, 18)
+        answers.append([found.ids, found.distances, ranged.ids, ranged.distances, ranged.splits])
+    for other in answers[1:]:
+        for a, b in zip(answers[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+    distances = hamming_distance(database, asked[:1])
+    order = np.lexsort((np.arange(len(database)), distances))[:350]
+    np.testing.assert_array_equal(answers[0][0][0], order)
+    np.testing.assert_array_equal(answers[0][1][0], distances[order])
+
+
+def test_unknown_level_is_refused_with_the_legal_ones() -> None:
+    with pytest.raises(OptionError, match="scalar"):
+        set_simd_level("mmx")
+
+
+@pytest.mark.parametrize("level", simd_levels())
+def test_environment_forces_a_level(level: str) -> None:
+    code = "from vhash_sdk.index import simd_level; print(simd_level())"
+    env = {**os.environ, "VHASH_SIMD": level}
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == level
+    )
+
+
+def test_threads_of_python_search_at_once() -> None:
+    rng = np.random.default_rng(3)
+    database, queries = random_codes(rng, 200_000, 64), random_codes(rng, 8, 64)
+    index = Index(64, threads=3)
+    index.add(database)
+    expected = index.search(queries, 5)
+    results: list[np.ndarray] = []
+
+    def work() -> None:
+        for _ in range(10):
+            results.append(index.search(queries, 5).ids)
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(results) == 60
+    for result in results:
+        np.testing.assert_array_equal(result, expected.ids)
+
+
+def test_pool_works_in_a_child_after_fork() -> None:
+    code = """
+import os, warnings
+import numpy as np
+from vhash_sdk.index import Index
+warnings.simplefilter("ignore", DeprecationWarning)
+index = Index(64, threads=4)
+index.add(np.random.default_rng(0).integers(0, 256, (500_000, 8), dtype=np.uint8))
+query = np.zeros((1, 8), np.uint8)
+expected = index.search(query, 5).ids.tolist()
+child = os.fork()
+if child == 0:
+    os._exit(0 if index.search(query, 5).ids.tolist() == expected else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert index.search(query, 5).ids.tolist() == expected
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_crc32c_of_the_standard() -> None:
+    assert _core.crc32c(b"123456789") == 0xE3069283
+    assert _core.crc32c(b"6789", _core.crc32c(b"12345")) == 0xE3069283
