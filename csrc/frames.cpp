@@ -46,26 +46,42 @@ std::int64_t weigh(std::int64_t S, std::int64_t s, std::int64_t D, Filter filter
     return first;
 }
 
-// Fills the shuffled form where the scale allows it.
-void add_pairs(Taps& taps, std::int32_t most) {
+void add_near(Taps& taps, std::int32_t most) {
     if (most > 4) return;
     for (std::int32_t k = 0; k < taps.outputs; ++k)
         if (taps.first[k] - taps.first[k & ~3] > 6) return;
-    const std::int32_t groups = (taps.outputs + 7) / 8;
-    taps.pair_count = (most + 1) / 2;
-    taps.base.resize(2 * groups);
-    taps.shuffle.resize(32 * groups);
-    taps.pairs.resize(static_cast<std::size_t>(16) * groups * taps.pair_count);
-    for (std::int32_t k = 0; k < 8 * groups; ++k) {
-        const std::int32_t from = std::min(k, taps.outputs - 1);  // outputs beyond the last repeat it
-        if (k % 4 == 0) taps.base[k / 4] = taps.first[from];
-        const int cell = taps.first[from] - taps.base[k / 4];
+    taps.near_pairs = (most + 1) / 2;
+    taps.near.resize((taps.outputs + 7) / 8);
+    for (std::int32_t k = 0; k < taps.outputs; ++k) {
+        if (k % 4 == 0) taps.near_base.push_back(taps.first[k]);
+        Taps::Near& near = taps.near[k / 8];
         for (int byte = 0; byte < 4; ++byte)
-            taps.shuffle[4 * k + byte] = static_cast<std::uint8_t>(2 * cell + byte);
-        for (std::int32_t pair = 0; pair < taps.pair_count; ++pair)
-            for (int tap = 0; tap < 2; ++tap)
-                taps.pairs[16 * (k / 8 * taps.pair_count + pair) + 2 * (k % 8) + tap] =
-                    taps.weights[static_cast<std::size_t>(from) * taps.width + 2 * pair + tap];
+            near.shuffle[k % 8 * 4 + byte] = static_cast<std::uint8_t>(2 * (taps.first[k] - taps.near_base.back()) + byte);
+        for (int tap = 0; tap < 4; ++tap)
+            near.weights[tap / 2][k % 8 * 2 + tap % 2] = taps.weights[static_cast<std::size_t>(k) * taps.width + tap];
+    }
+    taps.near_base.resize(2 * taps.near.size());
+}
+
+// Fills the form with windows, in groups of `size` outputs, where the scale allows it.
+void add_windows(Taps& taps, std::int32_t most, std::int32_t size) {
+    std::int32_t span = 0;
+    for (std::int32_t k = 0; k < taps.outputs; ++k)
+        span = std::max(span, taps.first[k] - taps.first[k / size * size] + (most + 1) / 2 * 2);
+    if (span > 64) return;
+    const std::int32_t pairs = 16 / size;  // in one step
+    taps.window_size = size;
+    taps.window_wide = span > 32;
+    taps.window_steps = (most + 2 * pairs - 1) / (2 * pairs);
+    taps.windows.resize(static_cast<std::size_t>((taps.outputs + size - 1) / size) * taps.window_steps);
+    for (std::int32_t k = 0; k < taps.outputs; ++k) {
+        if (k % size == 0) taps.window_base.push_back(taps.first[k]);
+        for (std::int32_t tap = 0; tap < most; ++tap) {
+            Taps::Window& window = taps.windows[k / size * taps.window_steps + tap / (2 * pairs)];
+            const std::int32_t lane = tap / 2 % pairs * size + k % size;
+            window.places[2 * lane + tap % 2] = static_cast<std::int16_t>(taps.first[k] + tap - taps.window_base.back());
+            window.weights[2 * lane + tap % 2] = taps.weights[static_cast<std::size_t>(k) * taps.width + tap];
+        }
     }
 }
 
@@ -83,7 +99,8 @@ std::shared_ptr<const Taps> cached_taps(std::int64_t source, int step, std::int6
         if (const auto found = tables.find(key); found != tables.end()) return found->second;
     }
     auto made = std::make_shared<const Taps>(make_taps(source, step, scaled, filter, first_output, outputs));
-    const std::size_t size = made->weights.size() * sizeof(std::int16_t);
+    const std::size_t size = made->weights.size() * sizeof(made->weights[0]) + made->near.size() * sizeof(Taps::Near) +
+                             made->windows.size() * sizeof(Taps::Window);
     const std::lock_guard lock(mutex);
     if (tables.size() >= 256 || bytes + size > (32u << 20)) {
         tables.clear();
@@ -94,7 +111,7 @@ std::shared_ptr<const Taps> cached_taps(std::int64_t source, int step, std::int6
 }
 
 const Kernels& kernels(Level level) {
-#if defined(__x86_64__) && defined(VHASH_SOON)
+#if defined(__x86_64__)
     if (level == Level::avx512) return kAvx512;
     if (level == Level::avx2) return kAvx2;
 #endif
@@ -268,8 +285,8 @@ Taps make_taps(std::int64_t source, int step, std::int64_t scaled, Filter filter
         taps.count.push_back(static_cast<std::int32_t>(row.size()));
         most = std::max(most, taps.count.back());
     }
-    taps.width = (most + 7) / 8 * 8;
-    taps.weights.resize(static_cast<std::size_t>(outputs) * taps.width);
+    taps.width = most <= 8 ? 8 : (most + 15) / 16 * 16;
+    taps.weights.resize(static_cast<std::size_t>((outputs + 7) / 8 * 8) * taps.width);
     taps.first_cell = taps.first.front();
     taps.end_cell = 0;
     for (std::int64_t k = 0; k < outputs; ++k) {
@@ -278,7 +295,10 @@ Taps make_taps(std::int64_t source, int step, std::int64_t scaled, Filter filter
         taps.end_cell = std::max(taps.end_cell, taps.first[k] + taps.count[k]);
         taps.first[k] -= taps.first_cell;
     }
-    add_pairs(taps, most);
+    add_near(taps, most);
+    add_windows(taps, most, 16);
+    if (taps.windows.empty()) add_windows(taps, most, 8);
+    taps.first.resize((outputs + 7) / 8 * 8);
     return taps;
 }
 
@@ -331,7 +351,7 @@ const char* level_name(Level level) {
 
 Level parse_level(const std::string& name) {
     Level best = Level::scalar;
-#if defined(__x86_64__) && defined(VHASH_SOON)
+#if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) best = Level::avx2;
     if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) best = Level::avx512;
 #endif

@@ -91,20 +91,35 @@ void rgb_to_rgb(const Rgb& rgb, const Target& target, Level level, std::uint8_t*
                 std::ptrdiff_t stride);
 
 // The weights of outputs first_output .. first_output + outputs of one axis (definition, 1).
-// Row k of `weights` holds the weights of cells first[k] .. first[k] + count[k], then zeros.
+// Row k of `weights` holds the weights of cells first_cell + first[k] + (0 .. count[k]), then
+// zeros; `first` and `weights` go on, with zeros, to a multiple of 8 outputs.
 struct Taps {
     std::vector<std::int32_t> first, count;
     std::vector<std::int16_t> weights;
     std::int32_t outputs = 0;
-    std::int32_t width = 0;                   // taps in a row of `weights`, a multiple of 8
+    std::int32_t width = 0;                   // taps in a row of `weights`: 8 or a multiple of 16
     std::int32_t first_cell = 0, end_cell = 0;  // cells that any output uses
 
-    // For kernels that shuffle: outputs in groups of 8, each half of a group within 8 cells of
-    // its base for either pair of taps. Empty where the scale is 2 or more.
-    std::vector<std::int32_t> base;     // per group: base of outputs 0..3 and of 4..7
-    std::vector<std::uint8_t> shuffle;  // per group: 32 bytes, from the base to (tap 0, tap 1)
-    std::vector<std::int16_t> pairs;    // per group and pair of taps: 8 x (tap 2p, tap 2p + 1)
-    std::int32_t pair_count = 0;
+    // For kernels that shuffle 16 bytes: 8 outputs, each half within 8 cells of its base. Empty
+    // where the scale is 2 or more.
+    struct alignas(32) Near {
+        std::uint8_t shuffle[32];      // from the base to (tap 0, tap 1); taps 2 and 3 are 2 cells on
+        std::int16_t weights[2][16];  // 8 x (tap 2p, tap 2p + 1)
+    };
+    std::vector<Near> near;
+    std::vector<std::int32_t> near_base;  // two for each
+    std::int32_t near_pairs = 0;          // 1 or 2 pairs of taps are in use
+
+    // For kernels that shuffle 64 cells: groups of window_size outputs, each within 64 cells (32
+    // unless window_wide) of its base, in window_steps steps. Lane l of 16 in a step is a pair
+    // of taps of output l % window_size. Empty where the scale is too large.
+    struct alignas(64) Window {
+        std::int16_t places[32], weights[32];
+    };
+    std::vector<Window> windows;
+    std::vector<std::int32_t> window_base;  // one for each group
+    std::int32_t window_size = 0, window_steps = 0;
+    bool window_wide = false;
 };
 
 Taps make_taps(std::int64_t source, int step, std::int64_t scaled, Filter filter,
