@@ -1,0 +1,99 @@
+"""From a decoded picture of FFmpeg to the model's RGB frame.
+
+8-bit planar YUV (4:2:0, 4:2:2, 4:4:0, 4:4:4, with or without alpha, which is ignored), NV12 and
+grey go to ``resize`` without a copy. Planar YUV of 9 to 16 bits is first rounded to 8 bits,
+min((v + half) >> shift, 255), without dithering. Everything else takes one exact step through
+swscale at the same size: RGB and palettes to rgb24, other YUV (packed, 4:1:1, 4:1:0) to yuv444p,
+with accurate rounding and the bit-exact flag. Interlaced pictures are taken as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spec import Resize
+from .resize import Planes, planes_to_rgb, rgb_to_rgb
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+Pixels = NDArray[np.uint8]
+_PLANAR = re.compile(r"yuva?j?(420|422|440|444)p(9|10|12|14|16)?(le)?$")
+_BT709, _BT2020, _BT601 = (1,), (9, 10), (4, 5, 6)  # FFmpeg's AVColorSpace
+_FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
+_SD_HEIGHT = 576
+
+
+def rotation_of(frame: VideoFrame) -> int:
+    """Degrees clockwise by which the picture is turned to be shown: 0, 90, 180 or 270."""
+    # the display matrix turns counter-clockwise; odd angles are rounded to quarter turns
+    return round(-frame.rotation / 90) % 4 * 90
+
+
+def render(frame: VideoFrame, resize: Resize, out: Pixels) -> None:
+    """Write the frame as the model sees it to ``out``, ``uint8[h, w, 3]``."""
+    name, rotation = frame.format.name, rotation_of(frame)
+    planar = _PLANAR.match(name)
+    if planar and sum(component.bits for component in frame.format.components[:1]) == 8:
+        y, u, v = (_plane(frame, i) for i in range(3))
+    elif planar:
+        bits = frame.format.components[0].bits
+        y, u, v = (_rounded(_plane(frame, i, "<u2"), bits) for i in range(3))
+    elif name == "gray":
+        y = _plane(frame, 0)
+        u = v = np.full(((frame.height + 1) // 2, (frame.width + 1) // 2), 128, np.uint8)
+    elif name == "nv12":
+        colour = _colour(frame)
+        planes = Planes(_plane(frame, 0), uv=_plane(frame, 1, "u1", 2), rotation=rotation, **colour)
+        planes_to_rgb(planes, resize, out=out)
+        return
+    elif frame.format.is_rgb or frame.format.has_palette:
+        rgb = _plane(_exact(frame, "rgb24"), 0, "u1", 3).reshape(frame.height, frame.width, 3)
+        rgb_to_rgb(np.rot90(rgb, -(rotation // 90)) if rotation else rgb, resize, out=out)
+        return
+    else:
+        converted = _exact(frame, "yuv444p")
+        y, u, v = (_plane(converted, i) for i in range(3))
+    planes_to_rgb(Planes(y, u=u, v=v, rotation=rotation, **_colour(frame)), resize, out=out)
+
+
+def _colour(frame: VideoFrame) -> dict[str, Any]:
+    """Matrix and range; what is not stated is limited range, BT.709 above 576 lines, else BT.601.
+
+    BT.2020 is taken as BT.709: no tone or gamut mapping is done.
+    """
+    matrix: Literal["bt601", "bt709"] = "bt709" if frame.height > _SD_HEIGHT else "bt601"
+    if frame.colorspace in _BT601:
+        matrix = "bt601"
+    elif frame.colorspace in (*_BT709, *_BT2020):
+        matrix = "bt709"
+    full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+    return {"matrix": matrix, "full_range": full}
+
+
+def _plane(frame: VideoFrame, index: int, dtype: str = "u1", samples: int = 1) -> NDArray[Any]:
+    """A view of one plane, ``[rows, columns · samples]``, without the padding of its rows."""
+    plane = frame.planes[index]
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, abs(plane.line_size))
+    if plane.line_size < 0:  # stored bottom up
+        rows = rows[::-1]
+    width = plane.width * samples * np.dtype(dtype).itemsize
+    return rows[:, :width].view(dtype) if dtype != "u1" else rows[:, :width]
+
+
+def _rounded(plane: NDArray[np.uint16], bits: int) -> Pixels:
+    shift = bits - 8
+    # values are below 2^bits; 16-bit ones would overflow on rounding up
+    wide = plane.astype(np.uint32) if bits == 16 else plane
+    return np.minimum((wide + wide.dtype.type(1 << (shift - 1))) >> wide.dtype.type(shift), 255).astype(np.uint8)
+
+
+def _exact(frame: VideoFrame, name: str) -> VideoFrame:
+    from av.video.reformatter import Interpolation
+
+    exact = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+    return frame.reformat(format=name, interpolation=exact, threads=1)

@@ -1,0 +1,178 @@
+"""Decoding on the CPU by PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DecodeError, OptionError
+from ..spec import Resize, Sampling
+from .decoder import Clip, FileSource, Limits, VideoInfo
+from .limits import Deadline, check_duration, check_pixels
+from .picture import render, rotation_of
+from .sampling import frame_ranks, uniform_times
+from .select import Disordered, select
+from .sources import open_media
+from .timeline import Timeline, first_frame, measure, scan
+from .track import Track
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+Bounds = Callable[[Timeline], list[int]]
+
+
+class PyavDecoder:
+    """Opens video files with PyAV, one decoder thread each: run several videos side by side.
+
+    Frames are the same, pixel by pixel, as those of decoding the whole file.
+
+    Args:
+        limits: what a source may cost; ``memory`` holds only in a worker process.
+        threads: decoder threads per video; more than 1 helps a single large video.
+
+    Raises:
+        OptionError: ``threads`` is not a positive number.
+
+    >>> PyavDecoder().name
+    'pyav'
+    """
+
+    def __init__(self, *, limits: Limits | None = None, threads: int = 1) -> None:
+        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 64:
+            raise OptionError(f"threads={threads!r}; allowed: 1 to 64 decoder threads per video")
+        self.limits, self.threads = limits or Limits(), threads
+
+    @property
+    def name(self) -> str:
+        """``pyav``."""
+        return "pyav"
+
+    def open(self, source: FileSource) -> PyavReader:
+        """Open a path, bytes or a file object.
+
+        Raises:
+            VideoError: the subclass says what is wrong; the message names the source.
+            MissingDependencyError: PyAV is not installed.
+        """
+        return PyavReader(Track(open_media(source), self.limits, self.threads), self.limits)
+
+
+class PyavReader:
+    """One open video; see ``Reader``."""
+
+    def __init__(self, track: Track, limits: Limits) -> None:
+        self._track, self._limits = track, limits
+        try:
+            frame, start = first_frame(track)
+            check_pixels(frame.width, frame.height, limits, track.name)
+            self._timeline = self._checked(measure(track, start))
+            self._rotation = rotation_of(frame)
+            self._size = (frame.width, frame.height)
+        except BaseException:
+            track.close()
+            raise
+
+    @property
+    def info(self) -> VideoInfo:
+        """Size as shown, duration in seconds, frames (once all packets were read), rate, codec."""
+        stream, line = self._track.stream, self._timeline
+        width, height = self._size if self._rotation % 180 == 0 else self._size[::-1]
+        rate = stream.average_rate
+        return VideoInfo(
+            width=width,
+            height=height,
+            duration=float((line.end - line.start) * self._track.tick),
+            frames=None if line.times is None else len(line.times),
+            rate=float(rate) if rate else None,
+            codec=stream.codec.canonical_name,
+            rotation=self._rotation,
+        )
+
+    def sample(self, sampling: Sampling, resize: Resize) -> Clip:
+        """Frames by the sampling rule, scaled. Raises VideoError.
+
+        ``middle`` counts frames, so it reads all packets of the file; ``uniform`` reads only
+        around the frames that it takes.
+        """
+
+        def bounds(line: Timeline) -> list[int]:
+            if sampling.kind == "uniform":
+                return uniform_times(line.start, line.end, sampling.frames)
+            assert line.times is not None
+            return [int(line.times[rank]) for rank in frame_ranks(sampling, len(line.times))]
+
+        self._track.deadline = Deadline(self._limits, self._track.name)
+        if sampling.kind == "middle" and self._timeline.times is None:
+            self._timeline = self._checked(scan(self._track, start=self._timeline.start))
+        return self._collect(bounds, resize)
+
+    def frames_at(self, times: NDArray[np.float64], resize: Resize) -> Clip:
+        """For each time (seconds after the first frame) the last frame shown at or before it.
+
+        Times before the first frame give the first one. Raises VideoError, or OptionError for
+        times that are not finite.
+        """
+        seconds = np.asarray(times, np.float64).reshape(-1)
+        if not np.isfinite(seconds).all():
+            raise OptionError(f"times={times!r}; allowed: finite seconds after the first frame")
+        # a thousandth of a tick: Clip.times, given back, must name the same frames
+        ticks = np.floor(np.clip(seconds, 0, 1e9) / float(self._track.tick) + 1e-3).astype(np.int64)
+        self._track.deadline = Deadline(self._limits, self._track.name)
+        return self._collect(lambda line: [line.start + int(tick) for tick in ticks], resize)
+
+    def _collect(self, bounds_of: Bounds, resize: Resize) -> Clip:
+        bounds = bounds_of(self._timeline)
+        frames = np.zeros((len(bounds), *resize.output, 3), np.uint8)
+        try:
+            shown = self._render(bounds, frames, resize)
+        except Disordered:
+            self._timeline = self._checked(scan(self._track, counted=True))
+            bounds = bounds_of(self._timeline)
+            shown = self._render(bounds, frames, resize)
+        seconds = (np.array([shown[bound] for bound in bounds], np.float64) - self._timeline.start) * float(
+            self._track.tick
+        )
+        return Clip(frames, seconds, self.info)
+
+    def _render(self, bounds: list[int], out: NDArray[np.uint8], resize: Resize) -> dict[int, int]:
+        """Fill the rows of ``out``; gives the time of the frame for each bound."""
+        rows: dict[int, list[int]] = {}
+        for row, bound in enumerate(bounds):
+            rows.setdefault(bound, []).append(row)
+        shown: dict[int, int] = {}
+
+        def emit(found: list[int], frame: VideoFrame, time: int) -> None:
+            check_pixels(frame.width, frame.height, self._limits, self._track.name)
+            first, *others = [row for bound in found for row in rows[bound]]
+            render(frame, resize, out[first])
+            if others:
+                out[others] = out[first]
+            shown.update(dict.fromkeys(found, time))
+
+        if bounds:
+            try:
+                select(self._track, self._timeline, sorted(rows), emit)
+            except MemoryError as error:
+                raise DecodeError(f"{self._track.name}: not enough memory to decode its frames") from error
+        return shown
+
+    def _checked(self, line: Timeline) -> Timeline:
+        check_duration(float((line.end - line.start) * self._track.tick), self._limits, self._track.name)
+        return line
+
+    def close(self) -> None:
+        """Free the decoder and the file."""
+        self._track.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

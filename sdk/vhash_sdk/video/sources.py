@@ -1,0 +1,216 @@
+"""From what a user hands over to an opened container, and to nothing else.
+
+FFmpeg follows text files: a playlist or concat script named ``.mp4`` makes it open other files
+or connect to servers. So the container is recognised here, by its first bytes; only those in
+``CONTAINERS`` are opened, each with its demuxer pinned, and the only protocol is ``file``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError
+from .decoder import FileSource
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+CONTAINERS = {
+    "mov": "MP4, MOV, 3GP, M4V",
+    "matroska": "MKV, WebM",
+    "avi": "AVI",
+    "mpegts": "MPEG transport stream, M2TS",
+    "mpeg": "MPEG program stream, VOB",
+    "flv": "FLV",
+    "asf": "WMV, ASF",
+    "ogg": "OGV",
+    "gif": "GIF",
+    "mxf": "MXF",
+    "nut": "NUT",
+    "ivf": "IVF",
+    "yuv4mpegpipe": "Y4M",
+}
+"""Demuxers of FFmpeg that are used, with the file types they stand for."""
+
+_HEAD = 4096
+_MAGIC = (
+    (b"\x1a\x45\xdf\xa3", "matroska"),
+    (b"FLV\x01", "flv"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    (b"OggS", "ogg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01", "mxf"),
+    (b"nut/multimedia container\0", "nut"),
+    (b"DKIF", "ivf"),
+    (b"YUV4MPEG2 ", "yuv4mpegpipe"),
+    (b"\0\0\x01\xba", "mpeg"),
+)
+_BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx"))
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"\0\0\1\0\1\0", b"8BPS", b"\x76\x2f\x31\x01")
+_STILL_BRANDS = (b"heic", b"heix", b"mif1", b"avif")
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Media:
+    """A source that has been checked and can be opened, more than once.
+
+    Attributes:
+        name: how errors call it.
+        demuxer: FFmpeg's name of the only demuxer that may read it.
+    """
+
+    name: str
+    demuxer: str
+    _source: str | bytes | BinaryIO
+
+    def open(self, options: dict[str, str]) -> InputContainer:
+        """A new container that reads from the start. Raises errors of ``av``."""
+        import av
+
+        file: Any
+        if isinstance(self._source, str):
+            file = self._source
+        elif isinstance(self._source, bytes):
+            file = io.BytesIO(self._source)
+        else:
+            self._source.seek(0)
+            file = _Borrowed(self._source)
+        return av.open(
+            file,
+            format=self.demuxer,
+            options={**options, "protocol_whitelist": "file"},
+            metadata_errors="ignore",
+        )
+
+
+class _Borrowed:
+    """A file object of the user, which is not ours to close."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+def open_media(source: FileSource) -> Media:
+    """Check a source and recognise its container.
+
+    Raises:
+        SourceError: it does not exist, is not a regular file, is empty or cannot be read.
+        UnsupportedVideoError: its container or protocol is refused; the message says why.
+        MissingDependencyError: ``av`` is not installed.
+    """
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"decoding video needs PyAV ({error}): pip install 'vhash-sdk'; frames in numpy arrays need no PyAV"
+        ) from error
+    name = describe(source)
+    opened: str | bytes | BinaryIO
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        opened = bytes(source)
+        head, size = opened[:_HEAD], len(opened)
+    elif isinstance(source, (str, os.PathLike)):
+        path = os.fsdecode(source)
+        head, size = _read_head(path, name)
+        opened = "file:" + os.path.abspath(path)
+    elif hasattr(source, "read"):
+        opened = source
+        head, size = _head_of_object(source, name)
+    else:
+        raise SourceError(
+            f"{name} is not a video source; pass a path, bytes, a binary file object, "
+            "or frames as a uint8 array [T, H, W, 3]"
+        )
+    if not size:
+        raise SourceError(f"{name} is empty (0 bytes)")
+    return Media(name, _recognise(head, name), opened)
+
+
+def describe(source: object) -> str:
+    """A short name for messages: the path, or the kind of object.
+
+    >>> describe(b"abc"), describe("a.mp4")
+    ('<3 bytes>', 'a.mp4')
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return f"<{len(source)} bytes>"
+    if isinstance(source, (str, os.PathLike)):
+        return os.fsdecode(source).encode("utf-8", "backslashreplace").decode()
+    name = getattr(source, "name", None)
+    return f"<{type(source).__name__}{' ' + name if isinstance(name, str) else ''}>"
+
+
+def _read_head(path: str, name: str) -> tuple[bytes, int]:
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise SourceError(f"{name} is not a regular file; pass the path of a video file")
+        with open(path, "rb") as file:
+            return file.read(_HEAD), found.st_size
+    except (OSError, ValueError) as error:
+        if isinstance(error, SourceError):
+            raise
+        if _URL.match(path) and not os.path.exists(path.split(":", 1)[0]):
+            raise UnsupportedVideoError(
+                f"{name}: URLs and FFmpeg protocols are refused, only local files are opened; "
+                "download it first"
+            ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"{name} cannot be opened: {reason}") from error
+
+
+def _head_of_object(file: BinaryIO, name: str) -> tuple[bytes, int]:
+    try:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        head = file.read(_HEAD)
+    except (OSError, ValueError, AttributeError) as error:
+        raise SourceError(f"{name} cannot be read and rewound ({error}); pass a seekable binary file") from error
+    if not isinstance(head, bytes):
+        raise SourceError(f"{name} gives {type(head).__name__}, not bytes; open the file with mode 'rb'")
+    return head, cast(int, size)
+
+
+def _recognise(head: bytes, name: str) -> str:
+    for magic, demuxer in _MAGIC:
+        if head.startswith(magic):
+            return demuxer
+    if head[4:8] in _BOXES and head[8:12] not in _STILL_BRANDS:
+        return "mov"
+    if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"AVIX"):
+        return "avi"
+    # transport stream: a sync byte every 188 bytes, with a 4-byte time code in M2TS (192)
+    if len(head) >= 188 and any(
+        all(head[at] == 0x47 for at in range(first, min(len(head), first + 5 * step), step))
+        for first, step in ((0, 188), (4, 192), (0, 204))
+    ):
+        return "mpegts"
+    raise UnsupportedVideoError(f"{name} {_refusal(head)}; accepted: {', '.join(CONTAINERS.values())}")
+
+
+def _refusal(head: bytes) -> str:
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(b"#extm3u"):
+        return "is a playlist (M3U), which would make other files be opened: refused"
+    if text.startswith((b"ffconcat", b"file ", b"file\t")):
+        return "is a concat script, which would make other files be opened: refused"
+    if text.startswith((b"<?xml", b"<mpd", b"<smil", b"[playlist]", b"v=0")):
+        return "is a manifest or playlist, which would make other files be opened: refused"
+    if head.startswith(_IMAGES) or head[8:12] in (b"WEBP", *_STILL_BRANDS):
+        return "is an image, not a video"
+    if head.startswith((b"\0\0\x01\xb3", b"\0\0\0\x01", b"\0\0\x01")):
+        return "is a bare coded stream without time stamps; put it into a container"
+    if head.startswith((b"ID3", b"fLaC", b"\xff\xfb")) or head[8:12] == b"WAVE":
+        return "is audio, not a video"
+    if not head.strip(b"\0"):
+        return "starts with zero bytes"
+    if all(byte >= 32 or byte in b"\t\r\n" for byte in head[:256]):
+        return "is text, not a video"
+    return "is no container that we know"
