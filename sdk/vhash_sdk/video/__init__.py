@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .arrays import ArrayReader
 from .decoder import Clip, Decoder, Limits, Reader, VideoInfo
+from .pyav import PyavDecoder
+from .reader import open_reader
 
-__all__ = ["Clip", "Decoder", "Limits", "Reader", "VideoInfo"]
+__all__ = ["ArrayReader", "Clip", "Decoder", "Limits", "PyavDecoder", "Reader", "VideoInfo", "open_reader"]

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 INTRA_ONLY = frozenset(
-    "mjpeg prores dnxhd rawvideo v210 huffyuv ffvhuff utvideo jpeg2000 dvvideo cfhd png magicyuv".split()
+    ("mjpeg", "prores", "dnxhd", "rawvideo", "v210", "huffyuv", "ffvhuff", "utvideo", "jpeg2000", "dvvideo")
 )
 
 
@@ -138,7 +138,7 @@ class Mpeg12(Opaque):
         """An I picture with its sequence header."""
         at = data.find(b"\0\0\1\0")
         return (
-            0 <= at < len(data) - 5 and (data[at + 5] >> 3) & 7 == 1 and 0 <= data.find(b"\0\0\1\xb3", 0, at)
+            0 <= at < len(data) - 5 and (data[at + 5] >> 3) & 7 == 1 and data.find(b"\0\0\1\xb3", 0, at) >= 0
         )
 
 

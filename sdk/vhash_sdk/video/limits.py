@@ -12,7 +12,7 @@ def check_pixels(width: int, height: int, limits: Limits, name: str) -> None:
     """Raise PixelLimitError where a frame has too many pixels."""
     if limits.pixels is not None and width * height > limits.pixels:
         raise PixelLimitError(
-            f"{name} has frames of {width} × {height} pixels; allowed: {limits.pixels} pixels; raise Limits.pixels"
+            f"{name} has frames of {width} × {height}; allowed: {limits.pixels} pixels; raise Limits.pixels"
         )
 
 

@@ -78,18 +78,22 @@ def _colour(frame: VideoFrame) -> dict[str, Any]:
 def _plane(frame: VideoFrame, index: int, dtype: str = "u1", samples: int = 1) -> NDArray[Any]:
     """A view of one plane, ``[rows, columns · samples]``, without the padding of its rows."""
     plane = frame.planes[index]
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, abs(plane.line_size))
+    rows: NDArray[Any] = np.frombuffer(memoryview(plane), np.uint8)
+    rows = rows.reshape(plane.height, abs(plane.line_size))
     if plane.line_size < 0:  # stored bottom up
         rows = rows[::-1]
     width = plane.width * samples * np.dtype(dtype).itemsize
-    return rows[:, :width].view(dtype) if dtype != "u1" else rows[:, :width]
+    view: NDArray[Any] = rows[:, :width].view(dtype)
+    return view
 
 
 def _rounded(plane: NDArray[np.uint16], bits: int) -> Pixels:
     shift = bits - 8
-    # values are below 2^bits; 16-bit ones would overflow on rounding up
+    # 16-bit values would overflow when rounded up
     wide = plane.astype(np.uint32) if bits == 16 else plane
-    return np.minimum((wide + wide.dtype.type(1 << (shift - 1))) >> wide.dtype.type(shift), 255).astype(np.uint8)
+    rounded = (wide + wide.dtype.type(1 << (shift - 1))) >> wide.dtype.type(shift)
+    narrow: Pixels = np.minimum(rounded, 255).astype(np.uint8)
+    return narrow
 
 
 def _exact(frame: VideoFrame, name: str) -> VideoFrame:

@@ -32,15 +32,15 @@ _PENDING = 600  # packets held back in the hope of a restart
 _LONG_AGO = -(1 << 62)
 
 
-class Unproven(Exception):  # noqa: N818
+class Unproven(Exception):
     """The short way cannot promise the same pixels."""
 
 
-class Disordered(Exception):  # noqa: N818
+class Disordered(Exception):
     """Frames do not come out in the order of their times."""
 
 
-class _SoughtInVain(Exception):  # noqa: N818
+class _SoughtInVain(Exception):
     """A seek brought us no further."""
 
 
@@ -116,7 +116,7 @@ class _ShortWay:
     def run(self) -> None:
         """Emit a frame for each bound. Raises Unproven."""
         self._locate(self._bounds[0])
-        for self._next, bound in enumerate(self._bounds):
+        for bound in self._bounds:
             if self._is_far(bound):
                 self._jump(bound)
             self._drop_pending(bound)
@@ -127,7 +127,6 @@ class _ShortWay:
                 raise Unproven("no frame at or before a bound")
             self._resolved = bound
             self._want(self._seen[rank], bound)
-        self._next = len(self._bounds)
         self._drain()
         if self._wanted:
             raise Unproven("a frame did not come out")
@@ -222,6 +221,16 @@ class _ShortWay:
             time = bound - self._track.ticks(seconds)
             if time < self._start or not self._track.seek(time):
                 break
+            if self._find_restart(bound):
+                return
+        if self._next:
+            raise _SoughtInVain
+        self._track.reopen()
+        self._forget()
+
+    def _find_restart(self, bound: int) -> bool:
+        """Take in the first restart from here on, if it is at or before the bound."""
+        try:
             while (read := self._fetch()) is not None and self._last_dts <= bound:
                 if read.restart and read.pts <= bound:
                     self._floor = read.pts
@@ -229,11 +238,10 @@ class _ShortWay:
                     if read.shown:
                         self._seen.append(read.pts)
                         self._unsent.add(read.pts)
-                    return
-        if self._next:
-            raise _SoughtInVain
-        self._track.reopen()
-        self._forget()
+                    return True
+        except Unproven:  # after a seek some containers know the times only some packets later
+            pass
+        return False
 
     # Decoding
 

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError
 from .decoder import FileSource
@@ -37,6 +37,9 @@ CONTAINERS = {
 }
 """Demuxers of FFmpeg that are used, with the file types they stand for."""
 
+EXACT_SEEKS = frozenset(("mov", "matroska", "avi", "mpegts", "flv", "nut", "ivf"))
+"""Demuxers that give the same times after a seek as without one; a program stream's are guessed anew."""
+
 _HEAD = 4096
 _MAGIC = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
@@ -52,7 +55,16 @@ _MAGIC = (
     (b"\0\0\x01\xba", "mpeg"),
 )
 _BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx"))
-_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"\0\0\1\0\1\0", b"8BPS", b"\x76\x2f\x31\x01")
+_IMAGES = (
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"\0\0\1\0\1\0",
+    b"8BPS",
+    b"\x76\x2f\x31\x01",
+)
 _STILL_BRANDS = (b"heic", b"heix", b"mif1", b"avif")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
@@ -82,12 +94,13 @@ class Media:
         else:
             self._source.seek(0)
             file = _Borrowed(self._source)
-        return av.open(
+        container: InputContainer = av.open(
             file,
             format=self.demuxer,
             options={**options, "protocol_whitelist": "file"},
             metadata_errors="ignore",
         )
+        return container
 
 
 class _Borrowed:
@@ -109,7 +122,7 @@ def open_media(source: FileSource) -> Media:
         import av  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
-            f"decoding video needs PyAV ({error}): pip install 'vhash-sdk'; frames in numpy arrays need no PyAV"
+            f"decoding video needs PyAV ({error}): pip install av; frames in numpy arrays need no PyAV"
         ) from error
     name = describe(source)
     opened: str | bytes | BinaryIO
@@ -157,7 +170,7 @@ def _read_head(path: str, name: str) -> tuple[bytes, int]:
     except (OSError, ValueError) as error:
         if isinstance(error, SourceError):
             raise
-        if _URL.match(path) and not os.path.exists(path.split(":", 1)[0]):
+        if _URL.match(path):
             raise UnsupportedVideoError(
                 f"{name}: URLs and FFmpeg protocols are refused, only local files are opened; "
                 "download it first"
@@ -172,10 +185,12 @@ def _head_of_object(file: BinaryIO, name: str) -> tuple[bytes, int]:
         file.seek(0)
         head = file.read(_HEAD)
     except (OSError, ValueError, AttributeError) as error:
-        raise SourceError(f"{name} cannot be read and rewound ({error}); pass a seekable binary file") from error
+        raise SourceError(
+            f"{name} cannot be read and rewound ({error}); pass a seekable binary file"
+        ) from error
     if not isinstance(head, bytes):
         raise SourceError(f"{name} gives {type(head).__name__}, not bytes; open the file with mode 'rb'")
-    return head, cast(int, size)
+    return head, size
 
 
 def _recognise(head: bytes, name: str) -> str:

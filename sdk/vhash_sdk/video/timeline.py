@@ -143,7 +143,9 @@ def _is_plain(track: Track, head: list[Packet[VideoStream]]) -> bool:
     """Whether the video begins with a picture that is also the first one shown."""
     key, last = head[0], head[-1]
     if len(head) == 1:
-        return key.is_keyframe and key.pts is not None and not key.is_discard and track.bits.restarts(bytes(key))
+        return (
+            key.is_keyframe and key.pts is not None and not key.is_discard and track.bits.restarts(bytes(key))
+        )
     return last.pts is not None and key.pts is not None and (last.pts > key.pts or not _is_shown(track, last))
 
 

@@ -10,7 +10,7 @@ from ..errors import DecodeError, LimitError, SourceError, UnsupportedVideoError
 from .bitstream import Bitstream, bitstream
 from .decoder import Limits
 from .limits import Deadline, check_pixels
-from .sources import Media
+from .sources import EXACT_SEEKS, Media
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -79,7 +79,7 @@ class Track:
         pictures = Disposition.attached_pic | Disposition.timed_thumbnails
         videos = [s for s in container.streams.video if not s.disposition & pictures]
         if not videos:
-            found = sorted({s.type for s in container.streams}) or ["nothing"]
+            found = sorted({str(s.type) for s in container.streams}) or ["nothing"]
             raise UnsupportedVideoError(
                 f"{self.name} has no video stream, only {', '.join(found)}; pass a file with video"
             )
@@ -132,10 +132,14 @@ class Track:
         return None
 
     def seek(self, time: int) -> bool:
-        """Move to a key frame at or before ``time``, as far as the container knows; resets the decoder."""
+        """Move to a key frame at or before ``time``, as far as the container knows; resets the decoder.
+
+        False where that failed, which leaves the track anywhere, or where times are not kept.
+        """
         from av.error import FFmpegError
 
-        assert self._container is not None
+        if self._container is None or self._media.demuxer not in EXACT_SEEKS:
+            return False
         try:
             self._container.seek(time, stream=self.stream)
         except (FFmpegError, OverflowError):
