@@ -1,0 +1,358 @@
+"""From videos to codes: decode, sample, run the network."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from types import TracebackType
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import zoo
+from .codes import VideoCode
+from .crops import ten_crops
+from .errors import BackendError, DecodeError, OptionError, VhashError
+from .pipeline import ordered_map, with_progress
+from .runtime import Output, Runtime
+from .runtime.onnx import OnnxRuntime, usable_cores
+from .spec import ModelSpec
+from .video import Clip, Limits, Source, describe, open_source
+
+logger = logging.getLogger("vhash_sdk")
+
+Backend = Literal["auto", "onnxruntime"]
+Precision = Literal["auto", "int8", "fp16", "fp32"]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What became of one source of ``encode_many``: a code or an error, never both.
+
+    Attributes:
+        source: the source as it was given.
+        index: its place in the input, from 0.
+        code: its code, or None.
+        error: why there is none, or None.
+    """
+
+    source: Any
+    index: int
+    code: VideoCode | None = None
+    error: VhashError | None = None
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Codes of overlapping windows of one video.
+
+    Attributes:
+        codes: ``uint8[n, (bits + 7) // 8]``.
+        spans: ``float64[n, 2]``, start and end of each window in seconds.
+        bits, fingerprint: as in ``VideoCode``.
+        confidences: ``float32[n]``, as in ``VideoCode``.
+    """
+
+    codes: NDArray[np.uint8]
+    spans: NDArray[np.float64]
+    bits: int
+    fingerprint: str
+    confidences: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __repr__(self) -> str:
+        return f"Segments(codes={list(self.codes.shape)}, spans={list(self.spans.shape)}, bits={self.bits})"
+
+
+class Encoder:
+    """Turns videos into codes. May be shared by threads.
+
+    Args:
+        model: an alias (``default``, ``small``), the name of a bundled model, or a ``.onnx`` file.
+        device: ``auto``, ``cpu`` or ``cuda:N``.
+        backend: ``auto`` or ``onnxruntime``.
+        precision: ``auto`` (int8 on a CPU), ``int8``, ``fp32`` or ``fp16``.
+        threads: CPU threads; None: all cores.
+        limits: what a source may cost before it is refused.
+
+    ``auto`` may fall back, with one warning that says why; an explicit request raises instead.
+
+    Raises:
+        ModelNotFoundError, ModelError: no such model, or not one that can be used.
+        BackendError, MissingDependencyError: the device or backend does not work here.
+        OptionError: an argument is outside the allowed set.
+
+    >>> import numpy as np
+    >>> from vhash_sdk import Encoder
+    >>> with Encoder() as encoder:
+    ...     code = encoder.encode(np.zeros((30, 240, 320, 3), np.uint8))
+    >>> code.bits
+    256
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "default",
+        *,
+        device: str = "auto",
+        backend: Backend = "auto",
+        precision: Precision = "auto",
+        threads: int | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        _check_options(device, backend, precision, threads)
+        self._threads = threads or usable_cores()
+        self._limits = limits or Limits()
+        self._device = _choose_device(device)
+        self._model = zoo.load(model, _file_precision(precision, self._device))
+        if precision == "int8" and self._model.precision != "int8":
+            raise OptionError(
+                f"precision='int8': {self._model.path} is {self._model.precision}; use precision='auto'"
+            )
+        self._latency = self._start(self._threads)
+        # one thread a run: encode_many is parallel over videos, which scales better than within one
+        self._throughput: Runtime | None = None
+
+    def _start(self, threads: int) -> Runtime:
+        return OnnxRuntime(self._model, device=self._device, threads=threads)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What decides the codes: name, bits, sampling, resize, fingerprint."""
+        return self._model.spec
+
+    def info(self) -> dict[str, Any]:
+        """What really runs: model, fingerprint, backend, device, precision, decoder, threads."""
+        spec = self.spec
+        return {
+            "model": spec.name,
+            "version": spec.version,
+            "fingerprint": spec.fingerprint,
+            "bits": spec.bits,
+            "file": str(self._model.path),
+            "backend": self._latency.backend,
+            "device": self._latency.device,
+            "precision": self._latency.precision,
+            "decoder": "pyav",
+            "threads": self._threads,
+        }
+
+    def encode(self, source: Source) -> VideoCode:
+        """The code of one video.
+
+        Args:
+            source: a path, the bytes of a file, a binary file object, frames ``uint8[T, H, W, 3]``
+                (RGB) as an array or anything with DLPack.
+
+        Raises:
+            VideoError: the source cannot be read; the subclass says why.
+        """
+        clip = self._decode(source)
+        return self._codes([clip], self._latency)[0]
+
+    def encode_many(
+        self,
+        sources: Iterable[Source],
+        *,
+        workers: int | None = None,
+        batch_size: int | None = None,
+        progress: bool = False,
+    ) -> Iterator[Encoded]:
+        """Codes of many videos, in the order of the input; a bad source never stops the others.
+
+        Decoding and inference overlap over the cores; only a few videos are in memory at a time,
+        so ``sources`` may be an endless generator.
+
+        Args:
+            sources: what ``encode`` takes.
+            workers: videos in work at once; None: one a core.
+            batch_size: videos in one run of the network; None: 1 on a CPU, 8 on a GPU.
+            progress: show a progress bar on standard error.
+
+        >>> import numpy as np
+        >>> clips = [np.zeros((30, 64, 64, 3), np.uint8), "missing.mp4"]
+        >>> [result.error is None for result in Encoder().encode_many(clips)]
+        [True, False]
+        """
+        workers = workers or self._threads
+        batch_size = batch_size or (1 if self._device == "cpu" else 8)
+        if workers < 1 or batch_size < 1:
+            raise OptionError(f"workers={workers}, batch_size={batch_size}: both are at least 1")
+        results = self._pipeline(sources, workers, batch_size)
+        return with_progress(results, sources) if progress else results
+
+    def _pipeline(self, sources: Iterable[Source], workers: int, batch_size: int) -> Iterator[Encoded]:
+        if self._throughput is None:
+            self._throughput = self._start(1) if self._device == "cpu" else self._latency
+        runtime = self._throughput
+        inline = batch_size == 1  # then a worker runs the network too: no hand-over, all cores busy
+
+        def work(item: tuple[int, Source]) -> tuple[Encoded, Clip | None]:
+            index, source = item
+            try:
+                clip = self._decode(source)
+                code = self._codes([clip], runtime)[0] if inline else None
+                return Encoded(source, index, code=code), None if inline else clip
+            except BackendError:
+                raise  # the network itself is broken: nothing after this can succeed
+            except VhashError as error:
+                return Encoded(source, index, error=error), None
+
+        with ThreadPoolExecutor(workers, thread_name_prefix="vhash-encode") as pool:
+            done = ordered_map(pool, work, enumerate(sources), window=2 * workers + batch_size)
+            while batch := list(islice(done, batch_size)):
+                clips = [clip for _, clip in batch if clip is not None]
+                codes = iter(self._codes(clips, runtime) if clips else ())
+                for encoded, clip in batch:
+                    yield encoded if clip is None else replace(encoded, code=next(codes))
+
+    def encode_segments(self, source: Source, *, window: float, hop: float) -> Segments:
+        """Codes of windows of ``window`` seconds that start every ``hop`` seconds.
+
+        The last window ends with the video; a video shorter than ``window`` is one segment.
+
+        Raises:
+            OptionError: ``window`` or ``hop`` is not positive.
+            VideoError: the source cannot be read.
+        """
+        if not (window > 0 and hop > 0):
+            raise OptionError(f"window={window}, hop={hop}: both are positive seconds")
+        count = self.spec.sampling.frames
+        steps = (np.arange(count) + 0.5) / count
+        outputs: list[Output] = []
+        with open_source(source, self._limits) as reader:
+            spans = segment_spans(reader.info.duration, window, hop)
+            resize = self._decoder_resize()
+            for start in range(0, len(spans), 8):  # a few windows at a time keeps memory flat
+                chunk = spans[start : start + 8]
+                times = chunk[:, :1] + steps * (chunk[:, 1:] - chunk[:, :1])
+                wanted, place = np.unique(times, return_inverse=True)
+                frames = reader.frames_at(wanted, resize).frames
+                batch = np.stack([self._crops(frames[row]) for row in place.reshape(times.shape)])
+                outputs.append(self._latency.run(batch))
+        logits = np.concatenate([output.logits for output in outputs])
+        return Segments(
+            np.concatenate([output.codes for output in outputs]),
+            spans,
+            self.spec.bits,
+            self.spec.fingerprint,
+            self._confidences(logits),
+        )
+
+    def encode_frames(self, frames: NDArray[np.uint8]) -> Output:
+        """The bare network: frames ``uint8[batch, crops, T, H, W, 3]`` (RGB, at the model's size)
+        to ``(codes, logits, embeddings)``.
+
+        Raises:
+            OptionError: shape or dtype are not the model's.
+        """
+        spec = self.spec
+        shape = (spec.crops, spec.sampling.frames, *spec.resize.output, 3)
+        frames = np.asarray(frames)
+        if frames.dtype != np.uint8 or frames.shape[1:] != shape or not len(frames):
+            raise OptionError(
+                f"frames {frames.dtype}{list(frames.shape)}: {spec.name} takes uint8 [batch ≥ 1, "
+                f"{', '.join(map(str, shape))}]; encode() samples and scales by itself"
+            )
+        return self._latency.run(np.ascontiguousarray(frames))
+
+    def _decoder_resize(self) -> Any:
+        resize = self.spec.resize
+        return resize if self.spec.crops == 1 else replace(resize, crop=None)
+
+    def _decode(self, source: Source) -> Clip:
+        try:
+            with open_source(source, self._limits) as reader:
+                return reader.sample(self.spec.sampling, self._decoder_resize())
+        except (VhashError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # a decoder library's own surprise: name the source, go on
+            raise DecodeError(f"{describe(source)}: unexpected {type(error).__name__}: {error}") from error
+
+    def _crops(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return frames[None] if self.spec.crops == 1 else ten_crops(frames, self.spec.resize.output)
+
+    def _codes(self, clips: list[Clip], runtime: Runtime) -> list[VideoCode]:
+        output = runtime.run(np.stack([self._crops(clip.frames) for clip in clips]))
+        confidences = self._confidences(output.logits)
+        bits, fingerprint = self.spec.bits, self.spec.fingerprint
+        return [
+            VideoCode(code, bits, fingerprint, confidence=float(confidence), duration=clip.info.duration)
+            for code, confidence, clip in zip(output.codes, confidences, clips, strict=True)
+        ]
+
+    def _confidences(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[n, bits] → [n]: the weakest part decides, for it is the first to flip."""
+        margins = np.tanh(np.abs(logits))
+        parts = [margins[:, slice(*part.bits)].mean(axis=1) for part in self.spec.parts]
+        return np.asarray(np.min(parts, axis=0), dtype=np.float32)
+
+    def close(self) -> None:
+        """Free the network. The encoder cannot be used afterwards."""
+        self._latency.close()
+        if self._throughput is not None and self._throughput is not self._latency:
+            self._throughput.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.spec.name}, {self.spec.bits} bits, {self._latency.precision} on {self._latency.device})"
+
+
+def segment_spans(duration: float, window: float, hop: float) -> NDArray[np.float64]:
+    """Start and end in seconds of each window, ``float64[n, 2]``, n ≥ 1; the last ends with the video.
+
+    >>> segment_spans(12.0, window=5.0, hop=4.0).tolist()
+    [[0.0, 5.0], [4.0, 9.0], [7.0, 12.0]]
+    """
+    starts = np.arange(0.0, max(duration - window, 0.0) + hop, hop)
+    starts = np.unique(np.clip(starts, 0.0, max(duration - window, 0.0)))
+    return np.stack([starts, np.minimum(starts + window, duration)], axis=1)
+
+
+def _check_options(device: str, backend: str, precision: str, threads: int | None) -> None:
+    if device not in ("auto", "cpu") and not (device.startswith("cuda:") and device[5:].isdecimal()):
+        raise OptionError(f"device={device!r}; allowed: 'auto', 'cpu', 'cuda:0' and so on")
+    for label, value, allowed in (
+        ("backend", backend, get_args(Backend)),
+        ("precision", precision, get_args(Precision)),
+    ):
+        if value not in allowed:
+            raise OptionError(f"{label}={value!r}; allowed: {', '.join(map(repr, allowed))}")
+    if threads is not None and threads < 1:
+        raise OptionError(f"threads={threads}; allowed: 1 or more, or None for all cores")
+
+
+def _choose_device(device: str) -> str:
+    if device != "auto":
+        return device
+    from .runtime.probe import cuda_devices
+
+    if not cuda_devices():
+        return "cpu"
+    from .runtime.onnx import import_onnxruntime
+
+    if "CUDAExecutionProvider" in import_onnxruntime().get_available_providers():
+        return "cuda:0"
+    logger.warning(
+        "there is an NVIDIA GPU, but this onnxruntime is the CPU build: using the CPU; see `vhash doctor`"
+    )
+    return "cpu"
+
+
+def _file_precision(precision: str, device: str) -> str:
+    # the int8 file is quantised for CPUs; a GPU computes the canonical one
+    return "fp32" if device != "cpu" and precision == "auto" else precision

@@ -1,0 +1,190 @@
+"""Read what a model file says about itself, without any inference library.
+
+A vhash model is an ONNX file whose ``metadata_props`` hold the specification (``vhash.spec``)
+and the card (``vhash.card``). This walks the few protobuf fields that matter, so that
+``vhash models`` needs neither onnx nor onnxruntime, and refuses files that point at data
+outside themselves before any runtime sees them.
+
+Source: onnx.proto3 of ONNX 1.23 (field numbers) and the protobuf wire format.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .errors import ModelError, ModelNotFoundError
+from .spec import ModelSpec
+
+_MODEL_GRAPH, _MODEL_METADATA, _MODEL_FUNCTIONS = 7, 14, 25
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
+_TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
+_LENGTH_DELIMITED = 2
+_MAX_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One model file in memory, checked.
+
+    Attributes:
+        path: where it was read from.
+        content: the bytes of the file, what a runtime loads.
+        spec: what decides its codes.
+        metadata: all of its ``metadata_props``.
+    """
+
+    path: Path
+    content: bytes
+    spec: ModelSpec
+    metadata: dict[str, str]
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """The model card (licence, data, figures); empty where the file has none."""
+        try:
+            card = json.loads(self.metadata.get("vhash.card", "{}"))
+        except (ValueError, RecursionError) as error:
+            raise ModelError(
+                f"{self.path}: its card is not JSON ({error}); export the model again"
+            ) from error
+        return card if isinstance(card, dict) else {}
+
+    @property
+    def precision(self) -> str:
+        """``int8`` for a quantised file, else ``fp32`` (weights may be stored in fp16)."""
+        return self.metadata.get("vhash.precision", "fp32")
+
+    def __repr__(self) -> str:
+        return f"ModelFile({self.path.name}, {self.spec.name}, {self.spec.bits} bits, {self.precision})"
+
+
+def read_model(path: str | os.PathLike[str]) -> ModelFile:
+    """Read and check a model file.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        ModelError: it is not ONNX, not a vhash model, or refers to data outside itself.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(f"{path}: larger than 2 GiB, which no ONNX file may be; check the path")
+        content = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise ModelNotFoundError(
+            f"{path}: no such model file; give a .onnx file or a name from `vhash models`"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    try:
+        metadata = _scan_model(memoryview(content))
+    except (IndexError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: not a readable ONNX file ({error}); export or copy it again") from error
+    except _ExternalDataError as error:
+        raise ModelError(
+            f"{path}: keeps tensors in another file, which vhash never opens; export it with the data inside"
+        ) from error
+    if "vhash.spec" not in metadata:
+        raise ModelError(f"{path}: ONNX without a vhash.spec; make models with export/to_onnx.py")
+    try:
+        spec = ModelSpec.from_json(metadata["vhash.spec"])
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return ModelFile(path, content, spec, metadata)
+
+
+class _ExternalDataError(Exception):
+    """A tensor lives in another file."""
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
+    """Yield (field number, wire type, value) of one protobuf message; values of length-delimited
+    fields are views into it."""
+    at, end = 0, len(message)
+    while at < end:
+        key, at = _varint(message, at)
+        wire = key & 7
+        if wire == 0:
+            value, at = _varint(message, at)
+        elif wire == _LENGTH_DELIMITED:
+            size, at = _varint(message, at)
+            if size > end - at:
+                raise ValueError("a field runs past the end of the file")
+            value, at = message[at : at + size], at + size
+        elif wire in (1, 5):
+            value, at = None, at + (8 if wire == 1 else 4)
+            if at > end:
+                raise ValueError("a field runs past the end of the file")
+        else:
+            raise ValueError(f"wire type {wire}")
+        yield key >> 3, wire, value
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a number of more than 10 bytes")
+
+
+def _scan_model(model: memoryview) -> dict[str, str]:
+    metadata, graphs = {}, 0
+    for field, wire, value in _fields(model):
+        if wire != _LENGTH_DELIMITED:
+            continue
+        if field == _MODEL_METADATA:
+            entry = {number: bytes(text) for number, _, text in _fields(value)}
+            metadata[entry.get(1, b"").decode()] = entry.get(2, b"").decode()
+        elif field == _MODEL_GRAPH:
+            graphs += 1
+            _scan_graph(value)
+        elif field == _MODEL_FUNCTIONS:
+            for inner, kind, node in _fields(value):
+                if inner == 7 and kind == _LENGTH_DELIMITED:
+                    _scan_node(node)
+    if graphs != 1:
+        raise ValueError("it holds no graph")
+    return metadata
+
+
+def _scan_graph(graph: memoryview) -> None:
+    for field, wire, value in _fields(graph):
+        if wire != _LENGTH_DELIMITED:
+            continue
+        if field == _GRAPH_NODE:
+            _scan_node(value)
+        elif field == _GRAPH_INITIALIZER:
+            _scan_tensor(value)
+        elif field == _GRAPH_SPARSE:
+            for inner, kind, tensor in _fields(value):
+                if inner in (1, 2) and kind == _LENGTH_DELIMITED:
+                    _scan_tensor(tensor)
+
+
+def _scan_node(node: memoryview) -> None:
+    for field, wire, attribute in _fields(node):
+        if field != 5 or wire != _LENGTH_DELIMITED:
+            continue
+        for inner, kind, value in _fields(attribute):
+            if kind != _LENGTH_DELIMITED:
+                continue
+            if inner in (5, 10):  # AttributeProto.t, .tensors
+                _scan_tensor(value)
+            elif inner in (6, 11):  # AttributeProto.g, .graphs
+                _scan_graph(value)
+
+
+def _scan_tensor(tensor: memoryview) -> None:
+    for field, _, value in _fields(tensor):
+        if field == _TENSOR_EXTERNAL_DATA or (field == _TENSOR_DATA_LOCATION and value == 1):
+            raise _ExternalDataError
