@@ -309,7 +309,8 @@ class Encoder:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Encoder({self.spec.name}, {self.spec.bits} bits, {self._latency.precision} on {self._latency.device})"
+        runtime = self._latency
+        return f"Encoder({self.spec.name}, {self.spec.bits} bits, {runtime.precision} on {runtime.device})"
 
 
 def segment_spans(duration: float, window: float, hop: float) -> NDArray[np.float64]:

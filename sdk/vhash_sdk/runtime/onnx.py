@@ -66,7 +66,8 @@ class OnnxRuntime:
         if inputs != {"frames": ("tensor(uint8)", shape)} or outputs != {"code", "logits", "embedding"}:
             raise ModelError(
                 f"{model.path}: inputs {inputs} and outputs {sorted(outputs)} are not those of a vhash model "
-                f"(frames uint8 [batch, crops, {', '.join(map(str, shape))}] → code, logits, embedding); export it again"
+                f"(frames uint8 [batch, crops, {', '.join(map(str, shape))}] → code, logits, embedding); "
+                "export it again"
             )
 
     def run(self, frames: NDArray[np.uint8]) -> Output:
@@ -88,7 +89,8 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(
-            f"ONNX Runtime cannot be imported ({error}); pip install 'vhash-sdk[cpu]', or [gpu] beside an NVIDIA driver"
+            f"ONNX Runtime cannot be imported ({error}); pip install 'vhash-sdk[cpu]', or 'vhash-sdk[gpu]' "
+            "on a machine with an NVIDIA driver"
         ) from error
     return onnxruntime
 
