@@ -29,7 +29,17 @@ def machine() -> dict[str, Any]:
     if os.path.exists("/proc/cpuinfo"):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    packages = ("numpy", "av", "onnxruntime", "openvino", "torch", "faiss-cpu", "usearch", "videohash2", "pdqhash")
+    packages = (
+        "numpy",
+        "av",
+        "onnxruntime",
+        "openvino",
+        "torch",
+        "faiss-cpu",
+        "usearch",
+        "videohash2",
+        "pdqhash",
+    )
     versions = {}
     for package in packages:
         try:
@@ -72,7 +82,13 @@ def interleave(
 def summary(seconds: list[float]) -> dict[str, float]:
     """Minimum, median, p95 and p99 of a list of seconds."""
     p50, p95, p99 = np.percentile(seconds, [50, 95, 99])
-    return {"min": min(seconds), "p50": float(p50), "p95": float(p95), "p99": float(p99), "runs": len(seconds)}
+    return {
+        "min": min(seconds),
+        "p50": float(p50),
+        "p95": float(p95),
+        "p99": float(p99),
+        "runs": len(seconds),
+    }
 
 
 def write_result(name: str, result: Mapping[str, Any]) -> Path:
