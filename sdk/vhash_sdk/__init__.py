@@ -16,12 +16,12 @@ from .errors import VhashError
 
 if TYPE_CHECKING:
     from .encoder import Encoded, Encoder
-    from .index import Index, open_index
+    from .index import Index
 
 __version__ = "0.1.0"
-__all__ = ["Encoded", "Encoder", "Index", "VhashError", "VideoCode", "__version__", "open_index"]
+__all__ = ["Encoded", "Encoder", "Index", "VhashError", "VideoCode", "__version__"]
 
-_LAZY = {"Encoder": "encoder", "Encoded": "encoder", "Index": "index", "open_index": "index"}
+_LAZY = {"Encoder": "encoder", "Encoded": "encoder", "Index": "index"}
 
 
 def __getattr__(name: str) -> Any:

@@ -112,18 +112,18 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
         wire = key & 7
         if wire == 0:
             value, at = _varint(message, at)
-        elif wire == _LENGTH_DELIMITED:
+            yield key >> 3, wire, value
+            continue
+        if wire == _LENGTH_DELIMITED:
             size, at = _varint(message, at)
-            if size > end - at:
-                raise ValueError("a field runs past the end of the file")
-            value, at = message[at : at + size], at + size
         elif wire in (1, 5):
-            value, at = None, at + (8 if wire == 1 else 4)
-            if at > end:
-                raise ValueError("a field runs past the end of the file")
+            size = 8 if wire == 1 else 4
         else:
             raise ValueError(f"wire type {wire}")
-        yield key >> 3, wire, value
+        if size > end - at:
+            raise ValueError("a field runs past the end of the file")
+        yield key >> 3, wire, message[at : at + size]
+        at += size
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:

@@ -39,8 +39,12 @@ class OnnxRuntime:
         options.add_session_config_entry("session.force_spinning_stop", "1")
         providers: list[Any] = ["CPUExecutionProvider"]
         if device != "cpu":
-            if hasattr(ort, "preload_dlls"):
-                ort.preload_dlls()
+            if "CUDAExecutionProvider" not in ort.get_available_providers():
+                raise BackendError(
+                    f"device {device!r}: this onnxruntime is the CPU build; install the extra `gpu` "
+                    "instead of `cpu`, or use device='cpu'"
+                )
+            ort.preload_dlls()
             providers.insert(0, ("CUDAExecutionProvider", {"device_id": int(device.removeprefix("cuda:"))}))
         try:
             self._session = ort.InferenceSession(model.content, options, providers=providers)

@@ -5,6 +5,18 @@ from __future__ import annotations
 from .arrays import ArrayReader
 from .decoder import Clip, Decoder, Limits, Reader, VideoInfo
 from .pyav import PyavDecoder
-from .reader import open_reader
+from .reader import Source, open_source
+from .sources import describe
 
-__all__ = ["ArrayReader", "Clip", "Decoder", "Limits", "PyavDecoder", "Reader", "VideoInfo", "open_reader"]
+__all__ = [
+    "ArrayReader",
+    "Clip",
+    "Decoder",
+    "Limits",
+    "PyavDecoder",
+    "Reader",
+    "Source",
+    "VideoInfo",
+    "describe",
+    "open_source",
+]

@@ -6,22 +6,27 @@ from typing import Any
 
 from .arrays import ArrayReader, is_array
 from .decoder import Decoder, FileSource, Limits, Reader
+from .pyav import PyavDecoder
+
+Source = FileSource | Any
+"""A path, the bytes of a file, a binary file object, frames ``uint8[T, H, W, 3]`` or anything with DLPack."""
 
 
-def open_reader(source: FileSource | Any, decoder: Decoder, *, limits: Limits | None = None) -> Reader:
-    """Open a path, bytes, a file object, a uint8 array ``[T, H, W, 3]`` or a DLPack object.
+def open_source(source: Source, limits: Limits | None = None, *, decoder: Decoder | None = None) -> Reader:
+    """Open whatever holds a video.
 
     Args:
         source: what to read.
-        decoder: opens files; it has its own limits.
-        limits: of arrays.
+        limits: what it may cost; a ``decoder`` that is given has its own for files.
+        decoder: opens files; None: PyAV.
 
     Raises:
         VideoError: the source cannot be used; the message names it.
 
     >>> import numpy as np
-    >>> from vhash_sdk.video import PyavDecoder
-    >>> open_reader(np.zeros((2, 4, 4, 3), np.uint8), PyavDecoder()).info.frames
+    >>> open_source(np.zeros((2, 4, 4, 3), np.uint8)).info.frames
     2
     """
-    return ArrayReader(source, limits=limits) if is_array(source) else decoder.open(source)
+    if is_array(source):
+        return ArrayReader(source, limits=limits)
+    return (decoder or PyavDecoder(limits=limits or Limits())).open(source)
