@@ -17,11 +17,12 @@ from .errors import VhashError
 if TYPE_CHECKING:
     from .encoder import Encoded, Encoder
     from .index import Index
+    from .library import Library
 
 __version__ = "0.1.0"
-__all__ = ["Encoded", "Encoder", "Index", "VhashError", "VideoCode", "__version__"]
+__all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__"]
 
-_LAZY = {"Encoder": "encoder", "Encoded": "encoder", "Index": "index"}
+_LAZY = {"Encoder": "encoder", "Encoded": "encoder", "Index": "index", "Library": "library"}
 
 
 def __getattr__(name: str) -> Any:

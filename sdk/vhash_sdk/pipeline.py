@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
@@ -14,7 +14,9 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-def ordered_map(pool: Executor, work: Callable[[T], U], items: Iterable[T], *, window: int) -> Iterator[U]:
+def ordered_map(
+    pool: Executor, work: Callable[[T], U], items: Iterable[T], *, window: int
+) -> Generator[U, None, None]:
     """Like ``map`` over a pool, in the order of the input, with at most ``window`` items in flight.
 
     ``Executor.map`` would read all of its input at once and keep every result.

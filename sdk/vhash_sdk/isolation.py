@@ -1,0 +1,202 @@
+"""Decode in processes of their own, so that no file can take the program down.
+
+A worker imports av, numpy and the C++ core, nothing else; the network stays in the calling
+process. Requests and answers are JSON over a socket pair, never pickles: a decoder that has been
+taken over can lie about a video, but cannot run code here. Frames come back through a memory
+file, read with ``pread`` so that a worker that truncates it cannot raise SIGBUS in the caller.
+
+A worker that oversteps its time is killed and replaced; its memory is capped by the kernel
+(RLIMIT_AS); it dies with the caller, even while it is stuck in a decoder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import errors
+from .errors import TimeLimitError, VideoError, WorkerError
+from .isolation_process import DecodeProcess, DiedError
+from .spec import Resize, Sampling
+from .video import Clip, Limits, Source, VideoInfo, describe, open_source
+
+_MAX_FRAME_BYTES = 1 << 31
+
+
+class DecodePool:
+    """Worker processes that decode. May be shared by threads; each call occupies one worker.
+
+    Args:
+        workers: number of processes; they start when they are first needed.
+        limits: what one source may cost; ``wall_time`` and ``memory`` are enforced from outside.
+        target: what a worker runs, ``module:function``; only tests have another one.
+
+    >>> from vhash_sdk.spec import Resize, Sampling
+    >>> with DecodePool(1, Limits(wall_time=10.0)) as pool:
+    ...     pool.decode("missing.mp4", Sampling("uniform", 25), Resize("exact", 224, 224))
+    Traceback (most recent call last):
+    ...
+    vhash_sdk.errors.SourceError: missing.mp4 cannot be opened: No such file or directory
+    """
+
+    def __init__(
+        self, workers: int, limits: Limits, *, target: str = "vhash_sdk.isolation_worker:decode"
+    ) -> None:
+        config = json.dumps({"limits": asdict(limits), "target": target}).encode()
+        self._wall_time = limits.wall_time
+        self._limits = limits
+        self._workers = [DecodeProcess(config) for _ in range(workers)]
+        # last in, first out: with little to do, few workers start
+        self._idle: queue.LifoQueue[DecodeProcess] = queue.LifoQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+
+    def decode(self, source: Source, sampling: Sampling, resize: Resize) -> Clip:
+        """Sample and scale the frames of a source in a worker.
+
+        Arrays are already decoded and are sampled here.
+
+        Raises:
+            VideoError: what the decoder says; TimeLimitError when the worker was killed for its
+                time, MemoryLimitError when it ran out of memory, WorkerError when it crashed.
+        """
+        with _as_file(source) as (path, fd):
+            if path is None and fd is None:
+                with open_source(source, self._limits) as reader:
+                    return reader.sample(sampling, resize)
+            request = {
+                "name": describe(source),
+                "path": path,
+                "sampling": asdict(sampling),
+                "resize": asdict(resize),
+            }
+            worker = self._idle.get()
+            try:
+                return self._ask(worker, request, fd)
+            finally:
+                self._idle.put(worker)
+
+    def _ask(self, worker: DecodeProcess, request: dict[str, Any], fd: int | None) -> Clip:
+        name = request["name"]
+        try:
+            worker.start()
+            answer = worker.ask(request, fd, self._wall_time)
+            clip = None if "error" in answer else _clip(answer, worker.frames, request)
+        except DiedError as died:
+            raise WorkerError(f"{name}: the process that decodes it {died}") from None
+        except TimeoutError:
+            raise TimeLimitError(
+                f"{name}: decoding took longer than {self._wall_time:g} s and was stopped; "
+                "raise Limits.wall_time if the file is sound"
+            ) from None
+        except (ValueError, TypeError, KeyError) as error:
+            worker.stop()
+            raise WorkerError(
+                f"{name}: the process that decodes it gave a nonsensical answer ({error})"
+            ) from error
+        if answer.get("retire"):  # it has grown: a fresh one costs less than memory that never comes back
+            worker.stop()
+        if clip is None:
+            raise _error(answer)
+        return clip
+
+    def pids(self) -> list[int]:
+        """Process ids of the workers that run now."""
+        return [worker.pid for worker in self._workers if worker.pid]
+
+    def close(self) -> None:
+        """Kill the workers; calls in progress raise WorkerError. The pool cannot be used afterwards."""
+        for worker in self._workers:
+            worker.close()
+        for _ in self._workers:  # until no thread uses one any more
+            self._idle.get().stop()
+        for worker in self._workers:
+            self._idle.put(worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def _as_file(source: Any) -> Iterator[tuple[str | None, int | None]]:
+    """(path as hex, None) for a path, (None, descriptor) for bytes and file objects, else (None, None)."""
+    if isinstance(source, (str, os.PathLike)):
+        yield os.fsencode(source).hex(), None
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        with open(os.memfd_create("vhash-source"), "w+b") as file:
+            file.write(source)
+            file.flush()
+            yield None, file.fileno()
+    elif hasattr(source, "read"):
+        with tempfile.TemporaryFile() as copy:
+            try:
+                shutil.copyfileobj(source, copy)
+                copy.flush()
+            except (OSError, ValueError, TypeError) as error:
+                raise errors.SourceError(f"{describe(source)}: cannot be read ({error})") from error
+            yield None, copy.fileno()
+    else:
+        yield None, None
+
+
+def _error(answer: dict[str, Any]) -> VideoError:
+    kind = getattr(errors, str(answer["error"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, VideoError)):
+        kind = errors.DecodeError
+    return kind(str(answer.get("message", "")))
+
+
+def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
+    """Build the clip from an answer that nobody vouches for."""
+    sampling, resize = request["sampling"], request["resize"]
+    shape = tuple(int(side) for side in answer["shape"])
+    wanted = resize["crop"] or (
+        None if resize["rule"] == "short_side" else (resize["height"], resize["width"])
+    )
+    if len(shape) != 4 or shape[0] != sampling["frames"] or shape[3] != 3 or min(shape) < 1:
+        raise ValueError(f"frames {list(shape)}")
+    if (wanted is not None and shape[1:3] != tuple(wanted)) or np.prod(
+        shape, dtype=object
+    ) > _MAX_FRAME_BYTES:
+        raise ValueError(f"frames {list(shape)}")
+    times = np.asarray(answer["times"], dtype=np.float64)
+    if times.shape != shape[:1]:
+        raise ValueError(f"times {list(times.shape)}")
+    info = answer["info"]
+    exact = VideoInfo(
+        width=int(info["width"]),
+        height=int(info["height"]),
+        duration=float(info["duration"]),
+        frames=None if info["frames"] is None else int(info["frames"]),
+        rate=None if info["rate"] is None else float(info["rate"]),
+        codec=str(info["codec"])[:64],
+        rotation=int(info["rotation"]),
+    )
+    return Clip(_read_frames(frames, shape), times, exact)
+
+
+def _read_frames(file: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    array = np.empty(shape, dtype=np.uint8)
+    view, at = array.data.cast("B"), 0
+    while at < len(view):
+        count = os.preadv(file, [view[at:]], at)
+        if count == 0:
+            raise ValueError(f"{at} bytes of frames where {len(view)} were announced")
+        at += count
+    return array

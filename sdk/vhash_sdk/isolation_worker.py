@@ -1,0 +1,141 @@
+"""What runs inside a decode worker; see ``isolation``."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import socket
+from dataclasses import asdict
+from importlib import import_module
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from .errors import DecodeError, MemoryLimitError, VhashError
+from .spec import Resize, Sampling
+from .video import Clip, Limits
+
+MESSAGE_BYTES = 128 << 10
+"""The longest message in either direction: a path, or the times of 1024 frames, and change."""
+
+_RETIRE_BYTES = 256 << 20  # a worker that keeps this much more than it began with is replaced
+_ALARM_SLACK = 5.0
+
+
+def decode(
+    source: str | os.PathLike[str] | BinaryIO, sampling: Sampling, resize: Resize, limits: Limits
+) -> Clip:
+    """Sample and scale the frames of one source."""
+    from .video import open_source
+
+    with open_source(source, limits) as reader:
+        return reader.sample(sampling, resize)
+
+
+def main(control: int, frames: int, life: int) -> None:
+    """Serve requests until the caller goes away.
+
+    Args:
+        control: socket for requests and answers.
+        frames: memory file that frames are written to.
+        life: read end of a pipe that the caller never writes to; it closes when the caller dies.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_caller(life)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with socket.socket(fileno=control) as caller:
+        config = json.loads(caller.recv(MESSAGE_BYTES))
+        limits = Limits(**config["limits"])
+        try:
+            module, _, function = config["target"].partition(":")
+            target = getattr(import_module(module), function)
+            import_module("av")  # so that the first source does not pay for it out of its time
+        except Exception as error:
+            caller.send(json.dumps({"error": type(error).__name__, "message": str(error)[:1000]}).encode())
+            return
+        born = _virtual_and_resident()
+        if limits.memory is not None:
+            hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+            wanted = born[0] + limits.memory
+            soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        caller.send(b'{"ready": true}')
+        while True:
+            message, passed, _, _ = socket.recv_fds(caller, MESSAGE_BYTES, 1)
+            if not message:
+                return
+            # should the caller be unable to stop us, the kernel does, whatever the decoder is doing
+            signal.setitimer(signal.ITIMER_REAL, (limits.wall_time or 0) and limits.wall_time + _ALARM_SLACK)
+            answer = _serve(json.loads(message), passed, target, limits, frames)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            answer["retire"] = _virtual_and_resident()[1] > born[1] + _RETIRE_BYTES
+            caller.send(json.dumps(answer).encode())
+
+
+def _serve(
+    request: dict[str, Any], passed: list[int], target: Any, limits: Limits, frames: int
+) -> dict[str, Any]:
+    name = request["name"]
+    sampling, resize = Sampling(**request["sampling"]), Resize(**request["resize"])
+    try:
+        if passed:
+            with open(passed[0], "rb") as file:
+                file.seek(0)  # the descriptor shares its position with the caller's
+                clip = target(file, sampling, resize, limits)
+        else:
+            clip = target(os.fsdecode(bytes.fromhex(request["path"])), sampling, resize, limits)
+        _write_frames(frames, np.ascontiguousarray(clip.frames).data.cast("B"))
+        return {"shape": clip.frames.shape, "times": clip.times.tolist(), "info": asdict(clip.info)}
+    except Exception as error:
+        kind, text = _explain(error, limits)
+        if not text.startswith(name):
+            text = f"{name}: {text}"
+        return {"error": kind.__name__, "message": text[:4000]}
+
+
+def _explain(error: Exception, limits: Limits) -> tuple[type[VhashError], str]:
+    if _out_of_memory(error):
+        allowed = f"decoding took more than {limits.memory} bytes of memory"
+        return MemoryLimitError, f"{allowed}; raise Limits.memory if the file is sound"
+    if isinstance(error, VhashError):
+        return type(error), str(error)
+    return DecodeError, f"unexpected {type(error).__name__}: {error}"  # a decoder library's own surprise
+
+
+def _write_frames(file: int, data: memoryview) -> None:
+    at = 0
+    while at < len(data):
+        at += os.pwrite(file, data[at:], at)
+
+
+def _out_of_memory(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, MemoryError) or "Cannot allocate memory" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _virtual_and_resident() -> tuple[int, int]:
+    """Address space and resident memory of this process, in bytes; zeros where /proc is not mounted."""
+    try:
+        with open("/proc/self/statm") as file:
+            pages = file.read().split()
+    except OSError:
+        return 0, 0
+    size = resource.getpagesize()
+    return int(pages[0]) * size, int(pages[1]) * size
+
+
+def _die_with_caller(life: int) -> None:
+    """Have the kernel end this process (SIGIO's default) when the other end of ``life`` closes.
+
+    Works while a decoder is stuck and holds the interpreter's lock; PR_SET_PDEATHSIG would not do,
+    it fires when the *thread* ends that started the process.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)

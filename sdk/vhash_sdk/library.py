@@ -1,0 +1,322 @@
+"""A library of videos: paths, metadata and codes that survive crashes; its index is only a cache."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from .codes import VideoCode, same_model
+from .encoder import Encoded, Encoder
+from .errors import ModelMismatchError, OptionError, StoreError
+from .library_add import Added, Adding, paths_under
+from .library_cache import cached_index
+from .library_db import Database, writer_lock
+from .library_model import named, pin_model, pinned_encoder
+from .library_records import AddSummary, Entry, Failure, Hit
+from .library_verify import Problem, verify
+from .scan import Found, scan
+from .spec import ModelSpec
+from .video import Limits, Source
+
+if TYPE_CHECKING:
+    from .index import Index
+
+_ENTRY = (
+    "SELECT v.id, v.path, v.size, v.mtime_ns, v.duration, v.width, v.height, v.rate, v.codec, v.added,"
+    " c.confidence, c.code FROM video v JOIN code c ON c.video = v.id AND c.kind = 'full'"
+)
+
+
+class Library:
+    """Videos, their metadata and codes in a directory of its own. One thread at a time.
+
+    The truth is an SQLite file: what has been reported as added is on the disk. One process
+    writes at a time, any number read. A library belongs to one model for ever.
+
+    Args:
+        directory: made where it does not exist, unless ``create`` is False.
+        model: alias, name or file of the model of a new library (None: ``default``).
+        encoder: encodes with this one; its model must be the library's. None: the library makes
+            one when it first needs it.
+        limits: what a source may cost, for the encoder that the library makes.
+        create: make a new library where there is none.
+
+    Raises:
+        StoreError: no library there, not one that can be read, or the disk fails.
+        ModelMismatchError: the library belongs to another model.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, Library(folder) as library:
+    ...     summary = library.add(["missing.mp4"])
+    ...     print(summary, len(library))
+    AddSummary(1 failed) 0
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        model: str | os.PathLike[str] | None = None,
+        encoder: Encoder | None = None,
+        limits: Limits | None = None,
+        create: bool = True,
+    ) -> None:
+        if encoder is not None and limits is not None:
+            raise OptionError("limits and encoder were both given; give the limits to the Encoder")
+        self.directory = Path(directory).absolute()
+        file = self.directory / "library.db"
+        if not create and not file.exists():
+            raise StoreError(f"{directory}: no library there; make one with `vhash add {directory} PATH`")
+        if create:
+            _make_directory(self.directory)
+        self._encoder, self._made_encoder, self._limits = encoder, False, limits
+        self._index: tuple[str, Index] | None = None
+        self._db = Database.open(file)
+        try:
+            self._pin = pin_model(self._db, self.directory, model=model, encoder=encoder)
+        except BaseException:
+            self._db.close()
+            raise
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The specification of the library's model."""
+        return self._pin.spec
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the library's model; made when it is first needed.
+
+        Raises:
+            ModelError: the model is not there any more, or is not the same.
+        """
+        if self._encoder is None:
+            encoder = pinned_encoder(self._pin, self.directory, self._limits)
+            self._encoder, self._made_encoder = encoder, True
+        return self._encoder
+
+    def add(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        exclude: Iterable[str] = (),
+        follow_symlinks: bool = False,
+        retry: bool = False,
+        workers: int | None = None,
+    ) -> AddSummary:
+        """Add files and whole folders; only what is new or has changed is decoded.
+
+        Decoding is isolated: no file can take the program down. See ``scan`` for ``paths``,
+        ``exclude`` and ``follow_symlinks``, ``adding`` for the rest.
+        """
+        roots = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+        found = self.scan(roots, exclude=exclude, follow_symlinks=follow_symlinks)
+        counts: Counter[str] = Counter()
+        problems = []
+        for result in self.adding(found, roots, retry=retry, workers=workers):
+            counts[result.status] += 1
+            if result.error is not None:
+                problems.append(result)
+        return AddSummary(dict(counts), tuple(problems))
+
+    def scan(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        exclude: Iterable[str] = (),
+        follow_symlinks: bool = False,
+    ) -> Iterator[Found]:
+        """``vhash_sdk.scan.scan`` without the library's own directory."""
+        own = f"{self.directory}{os.sep}"
+        for found in scan(paths, exclude=exclude, follow_symlinks=follow_symlinks):
+            if not found.path.startswith(own):
+                yield found
+
+    def adding(
+        self,
+        found: Iterable[Found],
+        roots: Iterable[str] = (),
+        *,
+        retry: bool = False,
+        workers: int | None = None,
+        started: Callable[[str], None] | None = None,
+    ) -> Iterator[Added]:
+        """Like ``add``, file by file: each result is durable before it is handed out.
+
+        May be left at any time; what was done stays, and the next run goes on from there.
+
+        Args:
+            found: files, from ``scan``.
+            roots: entries at and under these paths that are not on disk any more are reported.
+            retry: try again what failed before and has not changed.
+            workers: decoding processes; None: one a core.
+            started: called with each path that goes to the decoder.
+
+        Raises:
+            StoreError: another process writes, or the disk is full or fails.
+        """
+
+        def encode(paths: Iterable[str]) -> Iterator[Encoded]:
+            return self.encoder.encode_many(paths, workers=workers, isolate=True)
+
+        with writer_lock(self.directory / "lock"):
+            run = Adding(self._db, encode, retry=retry, started=started)
+            with contextlib.closing(run.run(found, roots)) as results:  # type: ignore[type-var]
+                yield from results
+
+    def search(self, video: Source | VideoCode, k: int = 10, *, radius: int | None = None) -> list[Hit]:
+        """The k nearest videos in order of (distance, id), those within ``radius`` bits if it is given.
+
+        Raises:
+            VideoError: the query cannot be read.
+            ModelMismatchError: the query is a code of another model.
+        """
+        code = video if isinstance(video, VideoCode) else self._encode_one(video)
+        if code.bits != self.spec.bits or not same_model(code.fingerprint, self.spec.fingerprint):
+            raise ModelMismatchError(
+                f"a code of model {code.fingerprint[:8]} ({code.bits} bits) cannot be searched in "
+                f"{self.directory}, which belongs to {named(self.spec)}; search with the video itself"
+            )
+        index = self.index()
+        if not len(index):
+            return []
+        matches = index.search(code.code[None], k=min(k, len(index)))
+        hits: list[Hit] = []
+        for video_id, distance in zip(matches.ids[0].tolist(), matches.distances[0].tolist(), strict=True):
+            if radius is None or distance <= radius:
+                hits.extend(Hit(distance, entry) for entry in self._entries("WHERE v.id = ?", video_id))
+        return hits
+
+    def _encode_one(self, video: Source) -> VideoCode:
+        (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True)
+        if encoded.error is not None:
+            raise encoded.error
+        assert encoded.code is not None
+        return encoded.code
+
+    def index(self) -> Index:
+        """The codes of whole videos, ids being those of the entries; read from its cache, or made again."""
+        generation = self._db.generation()
+        if self._index is None or self._index[0] != generation:
+            self._index = cached_index(self._db, self.directory, self.spec)
+        return self._index[1]
+
+    def remove(self, paths: Iterable[str | os.PathLike[str]] = (), *, missing: bool = False) -> list[str]:
+        """Remove entries (never files) at and under ``paths``; returns the paths removed.
+
+        Args:
+            paths: files and folders.
+            missing: only entries whose file is gone; of the whole library if no path is given.
+        """
+        roots = [os.fsencode(os.path.abspath(path)) for path in paths]
+        removed = []
+        with writer_lock(self.directory / "lock"), self._db.transaction(codes=True):
+            for root in roots or ([b"/"] if missing else []):
+                for path in list(paths_under(self._db, root)):
+                    if not missing or not os.path.lexists(path):
+                        self._db.execute("DELETE FROM video WHERE path = ?", (path,))
+                        removed.append(os.fsdecode(path))
+                if not missing:
+                    folder = root.rstrip(b"/")
+                    self._db.execute(
+                        "DELETE FROM failure WHERE path = ? OR (path > ? AND path < ?)",
+                        (root, folder + b"/", folder + b"0"),
+                    )
+        return removed
+
+    def verify(self, *, content: bool = False) -> Iterator[Problem]:
+        """Check the database, every code, the index and every file; yields what is wrong.
+
+        Args:
+            content: also digest every file, which reads up to 16 MiB of each.
+        """
+        return verify(self._db, self.directory, self.spec, content=content)
+
+    def failures(self) -> Iterator[Failure]:
+        """Files that could not be added, by path."""
+        last = b""
+        while rows := self._db.rows(
+            "SELECT path, kind, message, seen FROM failure WHERE path > ? ORDER BY path LIMIT 1000", (last,)
+        ):
+            yield from (Failure(os.fsdecode(path), *rest) for path, *rest in rows)
+            last = rows[-1][0]
+
+    def get(self, path: str | os.PathLike[str]) -> Entry | None:
+        """The entry at a path, or None."""
+        found = self._entries("WHERE v.path = ?", os.fsencode(os.path.abspath(path)))
+        return found[0] if found else None
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Entries in the order of their ids; the library may change meanwhile."""
+        last = 0
+        while entries := self._entries("WHERE v.id > ? ORDER BY v.id LIMIT 1000", last):
+            yield from entries
+            last = entries[-1].id
+
+    def _entries(self, where: str, value: Any) -> list[Entry]:
+        spec = self.spec
+        entries = []
+        for (
+            video,
+            path,
+            size,
+            mtime_ns,
+            duration,
+            width,
+            height,
+            rate,
+            codec,
+            added,
+            confidence,
+            blob,
+        ) in self._db.rows(f"{_ENTRY} {where}", (value,)):
+            code = VideoCode(
+                np.frombuffer(blob, np.uint8),
+                spec.bits,
+                spec.fingerprint,
+                confidence=float("nan") if confidence is None else confidence,
+                duration=float("nan") if duration is None else duration,
+            )
+            entries.append(
+                Entry(video, os.fsdecode(path), size, mtime_ns / 1e9, added, width, height, rate, codec, code)
+            )
+        return entries
+
+    def __len__(self) -> int:
+        return int(self._db.rows("SELECT count(*) FROM video")[0][0])
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, (str, os.PathLike)) and self.get(path) is not None
+
+    def close(self) -> None:
+        """Close the database, and the encoder if the library made it."""
+        self._db.close()
+        if self._made_encoder and self._encoder is not None:
+            self._encoder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Library({str(self.directory)!r}, {len(self)} videos, {named(self.spec)})"
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{directory}: cannot be made ({error.strerror}); check the path and its permissions"
+        ) from error

@@ -1,0 +1,301 @@
+"""One run of ``Library.add``: what is new, what to decode, what to write down, when to report it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal
+
+from . import errors
+from .encoder import Encoded
+from .errors import SourceError, UnsupportedVideoError, VhashError, VideoError
+from .library_db import Database
+from .scan import Found, content_digest
+from .video.sources import open_media
+
+Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
+_COMMIT_SECONDS = 0.5
+_COMMIT_ROWS = 256
+_SETTLED_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of one file. It is durable before it is reported.
+
+    Attributes:
+        path: absolute path.
+        status: ``added``, ``changed`` (encoded again), ``unchanged``, ``moved`` (``previous`` says from
+            where), ``copied`` (the same content is known from ``previous``: nothing was decoded),
+            ``failed``, ``skipped`` (no video by its first bytes, a link, a pipe), ``vanished`` (in the
+            library, not on disk).
+        error: why, for ``failed`` and ``skipped``.
+        previous: another path of this content.
+        known: the failure is from an earlier run and the file has not changed: it was not tried again.
+    """
+
+    path: str
+    status: Status
+    error: VhashError | None = None
+    previous: str | None = None
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class _Job:
+    found: Found
+    digest: bytes
+    row: Any  # (id, path, size, mtime_ns, digest) of the entry at this path, or None
+
+
+class Adding:
+    """The state of one run.
+
+    Args:
+        database: open, its writer lock held.
+        encode: paths to codes or errors, in order.
+        retry: try files again that failed before, though they have not changed.
+        started: called with each path that goes to the decoder.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        encode: Callable[[Iterable[str]], Iterator[Encoded]],
+        *,
+        retry: bool = False,
+        started: Callable[[str], None] | None = None,
+    ) -> None:
+        self._db = database
+        self._encode = encode
+        self._retry = retry
+        self._started = started or (lambda path: None)
+        self._done: list[Added] = []  # written, not yet committed
+        self._writing = self._codes_changed = False
+        self._committed = time.monotonic()
+
+    def run(self, found: Iterable[Found], roots: Iterable[str]) -> Iterator[Added]:
+        """Work through what was found; then look for entries under ``roots`` that are gone."""
+        feed = map(self._triage, found)
+        try:
+            for first in feed:
+                if isinstance(first, _Job):
+                    yield from self._encode_some(first, feed)
+                elif first is not None:
+                    self._done.append(first)
+                    yield from self._commit_when_due()
+            yield from self._commit()
+            yield from self._vanished(roots)
+        except errors.StoreError:
+            self._db.rollback()
+            raise
+        except BaseException:  # Ctrl-C, or the caller has had enough: what is done stays done
+            self._commit()
+            raise
+
+    def _encode_some(self, first: _Job, feed: Iterator[_Job | Added | None]) -> Iterator[Added]:
+        """Encode from ``first`` on, until the feed ends or brings a great many that need no encoding."""
+        waiting: deque[_Job] = deque()
+
+        def jobs() -> Iterator[str]:
+            for item in chain([first], feed):
+                if isinstance(item, _Job):
+                    waiting.append(item)
+                    self._started(item.found.path)
+                    yield item.found.path
+                elif item is not None:
+                    self._done.append(item)
+                    if len(self._done) >= _SETTLED_ROWS:
+                        return
+
+        with contextlib.closing(self._encode(jobs())) as results:  # type: ignore[type-var]
+            for encoded in results:
+                self._done.append(self._settle(waiting.popleft(), encoded))
+                yield from self._commit_when_due()
+
+    def _triage(self, found: Found) -> _Job | Added | None:
+        """Settle a file without decoding it, or say that it must be."""
+        path = os.fsencode(found.path)
+        row = self._entry("path = ?", path)
+        if found.skipped:
+            return Added(found.path, "skipped", found.error)
+        if found.error is not None:
+            if row is not None and not _exists(path):
+                return None  # the look for vanished entries reports it
+            return self._fail(found, found.error, None)
+        if row is not None and (row[2], row[3]) == (found.size, found.mtime_ns):
+            return Added(found.path, "unchanged")
+        if not self._retry and (failure := self._known_failure(found)) is not None:
+            return Added(found.path, "failed", failure, known=True)
+        try:
+            open_media(found.path)  # looks at the first bytes: a text need be neither digested nor decoded
+            digest = content_digest(found.path)
+        except UnsupportedVideoError as error:
+            self._forget(row)
+            return Added(found.path, "skipped", error)
+        except SourceError as error:
+            return self._fail(found, error, None)
+        if row is not None and row[4] == digest:
+            self._write(
+                "UPDATE video SET size = ?, mtime_ns = ? WHERE id = ?", found.size, found.mtime_ns, row[0]
+            )
+            return Added(found.path, "unchanged")
+        return self._relate(found, digest, row) or _Job(found, digest, row)
+
+    def _relate(self, found: Found, digest: bytes, row: Any) -> Added | None:
+        """Take over the codes of the same content at another path."""
+        twins = self._db.rows("SELECT id, path FROM video WHERE digest = ? ORDER BY id LIMIT 20", (digest,))
+        if not twins:
+            return None
+        path = os.fsencode(found.path)
+        gone = [twin for twin in twins if not _exists(twin[1])]
+        if gone and row is None:
+            self._write(
+                "UPDATE video SET path = ?, size = ?, mtime_ns = ? WHERE id = ?",
+                path, found.size, found.mtime_ns, gone[0][0],
+            )  # fmt: skip
+            self._write("DELETE FROM failure WHERE path = ?", path)
+            return Added(found.path, "moved", previous=os.fsdecode(gone[0][1]))
+        twin, previous = twins[0]
+        columns = "duration, width, height, rate, codec"
+        (metadata,) = self._db.rows(f"SELECT {columns} FROM video WHERE id = ?", (twin,))
+        codes = self._db.rows(
+            "SELECT kind, t0, t1, confidence, code FROM code WHERE video = ? ORDER BY id", (twin,)
+        )
+        self._put(_Job(found, digest, row), metadata, codes)
+        return Added(found.path, "copied", previous=os.fsdecode(previous))
+
+    def _settle(self, job: _Job, encoded: Encoded) -> Added:
+        """Write down what the encoder made of a file."""
+        found = job.found
+        if encoded.error is not None:
+            return self._fail(found, encoded.error, job.row)
+        try:
+            status = os.stat(found.path)
+            changed = (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns)
+        except OSError:
+            changed = True
+        if changed or encoded.code is None:
+            error = SourceError(f"{found.path}: changed while it was read; add it again when it is complete")
+            return self._fail(found, error, job.row)
+        code, info = encoded.code, encoded.info
+        picture = (None,) * 4 if info is None else (info.width, info.height, info.rate, info.codec)
+        self._put(job, (code.duration, *picture), [("full", 0.0, None, code.confidence, code.code.tobytes())])
+        return Added(found.path, "added" if job.row is None else "changed")
+
+    def _put(self, job: _Job, metadata: tuple[Any, ...], codes: list[Any]) -> None:
+        found, path = job.found, os.fsencode(job.found.path)
+        values = (found.size, found.mtime_ns, job.digest, *metadata)
+        if job.row is None:
+            video = self._write(
+                "INSERT INTO video"
+                " (path, size, mtime_ns, digest, duration, width, height, rate, codec, added)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                path, *values, time.time(),
+            )  # fmt: skip
+        else:
+            video = job.row[0]
+            self._write(
+                "UPDATE video SET size = ?, mtime_ns = ?, digest = ?, duration = ?, width = ?, height = ?,"
+                " rate = ?, codec = ? WHERE id = ?",
+                *values, video,
+            )  # fmt: skip
+            self._write("DELETE FROM code WHERE video = ?", video)
+        for code in codes:
+            self._write(
+                "INSERT INTO code (video, kind, t0, t1, confidence, code) VALUES (?, ?, ?, ?, ?, ?)",
+                video,
+                *code,
+            )
+        self._write("DELETE FROM failure WHERE path = ?", path)
+        self._codes_changed = True
+
+    def _fail(self, found: Found, error: VhashError, row: Any) -> Added:
+        """Write down why; ``row``, the entry of what the file held before, goes: that content is gone."""
+        path = os.fsencode(found.path)
+        self._write(
+            "INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?, ?, ?)",
+            path, found.size, found.mtime_ns, type(error).__name__, _storable(str(error)), time.time(),
+        )  # fmt: skip
+        self._forget(row)
+        return Added(found.path, "failed", error)
+
+    def _forget(self, row: Any) -> None:
+        if row is not None:
+            self._write("DELETE FROM video WHERE id = ?", row[0])
+            self._codes_changed = True
+
+    def _known_failure(self, found: Found) -> VideoError | None:
+        rows = self._db.rows(
+            "SELECT kind, message FROM failure WHERE path = ? AND size = ? AND mtime_ns = ?",
+            (os.fsencode(found.path), found.size, found.mtime_ns),
+        )
+        if not rows or rows[0][0] == "SourceError":  # could not be opened then: asking again is cheap
+            return None
+        kind = getattr(errors, rows[0][0], errors.VideoError)
+        return kind(rows[0][1]) if issubclass(kind, VideoError) else VideoError(rows[0][1])
+
+    def _vanished(self, roots: Iterable[str]) -> Iterator[Added]:
+        for root in roots:
+            for path in paths_under(self._db, os.fsencode(os.path.abspath(root))):
+                if not _exists(path):
+                    yield Added(os.fsdecode(path), "vanished")
+
+    def _entry(self, where: str, value: bytes) -> Any:
+        rows = self._db.rows(
+            f"SELECT id, path, size, mtime_ns, digest FROM video WHERE {where} LIMIT 1", (value,)
+        )
+        return rows[0] if rows else None
+
+    def _write(self, sql: str, *values: Any) -> int:
+        if not self._writing:
+            self._db.begin()
+            self._writing = True
+        return self._db.execute(sql, values).lastrowid or 0
+
+    def _commit_when_due(self) -> list[Added]:
+        due = len(self._done) >= _COMMIT_ROWS or time.monotonic() - self._committed >= _COMMIT_SECONDS
+        return self._commit() if due or not self._writing else []
+
+    def _commit(self) -> list[Added]:
+        """Make what was written durable, then hand it out to be reported."""
+        if self._writing:
+            self._db.commit(codes=self._codes_changed)
+            self._writing = self._codes_changed = False
+        self._committed = time.monotonic()
+        done, self._done = self._done, []
+        return done
+
+
+def paths_under(database: Database, root: bytes) -> Iterator[bytes]:
+    """Paths of the entries at ``root`` and in the folders below it, in order; a few at a time."""
+    folder = root.rstrip(b"/") + b"/"
+    yield from (path for (path,) in database.rows("SELECT path FROM video WHERE path = ?", (root,)))
+    last = folder
+    while rows := database.rows(
+        "SELECT path FROM video WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",
+        (last, folder[:-1] + b"0"),
+    ):
+        yield from (path for (path,) in rows)
+        last = rows[-1][0]
+
+
+def _exists(path: bytes) -> bool:
+    """Whether there is something at ``path``; only a clear no is a no."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _storable(text: str) -> str:
+    # a file name that is not UTF-8 leaves surrogates in the message, which SQLite refuses
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

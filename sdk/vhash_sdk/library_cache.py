@@ -1,0 +1,66 @@
+"""The index of a library, kept in a file that may vanish at any time.
+
+The file carries the database's generation in its name, so a cache is either that of exactly
+these codes or of no interest; it is renamed into place whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import VhashError
+from .library_db import Database
+from .spec import ModelSpec
+
+if TYPE_CHECKING:
+    from .index import Index
+
+logger = logging.getLogger("vhash_sdk")
+
+
+def cache_file(directory: Path, generation: str) -> Path:
+    """Where the index of a generation is kept."""
+    return directory / f"index-{generation}.vhi"
+
+
+def cached_index(database: Database, directory: Path, spec: ModelSpec) -> tuple[str, Index]:
+    """(generation, index) of the codes of whole videos; ids are those of the videos.
+
+    A cache that is missing, stale or damaged is made again; one that cannot be written costs
+    only time, and one warning.
+
+    Raises:
+        StoreError: the database is damaged.
+    """
+    from .index import Index
+
+    generation = database.generation()
+    file = cache_file(directory, generation)
+    (count,) = database.rows("SELECT count(*) FROM code WHERE kind = 'full'")[0]
+    with contextlib.suppress(VhashError, OSError, ValueError):
+        index = Index.load(file, mmap=True)
+        if len(index) == count and index.bits == spec.bits and index.model == spec.fingerprint:
+            return generation, index
+    ids, codes, generation = database.full_codes(spec.bits)
+    index = Index(spec.bits, model=spec.fingerprint)
+    index.add(codes, ids)
+    _save(index, directory, generation)
+    return generation, index
+
+
+def _save(index: Index, directory: Path, generation: str) -> None:
+    file = cache_file(directory, generation)
+    try:
+        index.save(file)
+    except (VhashError, OSError) as error:
+        logger.warning(
+            "%s: the index could not be saved (%s); searching works, but starts slower", file, error
+        )
+        return
+    for stale in directory.glob("index-*.vhi*"):
+        if stale != file:
+            with contextlib.suppress(OSError):
+                stale.unlink()

@@ -1,0 +1,68 @@
+"""The one model that a library belongs to: pinned when it is made, found again when it is opened."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from . import zoo
+from .encoder import Encoder
+from .errors import ModelError, ModelMismatchError, StoreError
+from .library_db import Database, Pin
+from .spec import ModelSpec
+from .video import Limits
+
+
+def pin_model(
+    database: Database, directory: Path, *, model: str | os.PathLike[str] | None, encoder: Encoder | None
+) -> Pin:
+    """The model of a library; a new one is pinned to that of ``encoder``, to ``model``, or to ``default``.
+
+    Raises:
+        ModelMismatchError: the library belongs to another model than the one asked for.
+    """
+    pin, wanted = database.pin(), None
+    if encoder is not None:
+        wanted = Pin(encoder.spec, str(encoder.info()["file"]))
+    elif model is not None or pin is None:
+        file = zoo.load("default" if model is None else model)
+        wanted = Pin(file.spec, str(file.path.absolute()))
+    if pin is None and wanted is not None:
+        name = wanted.spec.name
+        bundled = name in zoo.names() and zoo.load(name).spec == wanted.spec
+        database.set_pin(Pin(wanted.spec, name if bundled else wanted.source))
+        pin = database.pin()  # another process may have been faster
+    if pin is None:
+        raise StoreError(f"{directory}: says nothing about its model; bring it back from a copy")
+    if wanted is not None and wanted.spec.fingerprint != pin.spec.fingerprint:
+        raise ModelMismatchError(
+            f"{directory} belongs to model {named(pin.spec)}, not {named(wanted.spec)}: codes of two models "
+            "cannot be compared; leave the model out, or make a second library"
+        )
+    return pin
+
+
+def pinned_encoder(pin: Pin, directory: Path, limits: Limits | None) -> Encoder:
+    """An encoder of the model that a library belongs to.
+
+    Raises:
+        ModelError: the model is not there any more, or is not the same.
+    """
+    try:
+        encoder = Encoder(pin.source, limits=limits)
+    except ModelError as error:
+        raise type(error)(
+            f"{directory} needs model {named(pin.spec)}: {error}; or open the library with encoder="
+        ) from error
+    if encoder.spec.fingerprint != pin.spec.fingerprint:
+        encoder.close()
+        raise ModelMismatchError(
+            f"{pin.source} is {named(encoder.spec)}, but {directory} belongs to {named(pin.spec)}; "
+            "open it with encoder=Encoder(file of that model)"
+        )
+    return encoder
+
+
+def named(spec: ModelSpec) -> str:
+    """A model in messages: name, version, short fingerprint."""
+    return f"{spec.name} version {spec.version} ({spec.fingerprint[:8]})"

@@ -1,0 +1,61 @@
+"""What a library hands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .codes import VideoCode
+from .library_add import Added
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One video of a library.
+
+    Attributes:
+        id: never given to another video.
+        path: absolute path when it was added; bytes that are not UTF-8 are surrogate escapes.
+        size: bytes. modified, added: seconds since 1970.
+        width, height: pixels; rate: frames per second; codec: FFmpeg's name; None where not known.
+        code: the code of the whole video, with its confidence and duration in seconds.
+    """
+
+    id: int
+    path: str
+    size: int
+    modified: float
+    added: float
+    width: int | None
+    height: int | None
+    rate: float | None
+    codec: str | None
+    code: VideoCode
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One answer of a search: Hamming distance in bits, and the entry."""
+
+    distance: int
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that is not in the library, and why: name of the error's class, message, seconds since 1970."""
+
+    path: str
+    kind: str
+    message: str
+    seen: float
+
+
+@dataclass(frozen=True)
+class AddSummary:
+    """What an ``add`` did: how many files ended with each status, and those that failed or were skipped."""
+
+    counts: dict[str, int]
+    problems: tuple[Added, ...]
+
+    def __repr__(self) -> str:
+        return f"AddSummary({', '.join(f'{count} {status}' for status, count in self.counts.items())})"

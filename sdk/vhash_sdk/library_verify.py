@@ -1,0 +1,105 @@
+"""Check a library against itself and against the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from .codes import as_codes
+from .errors import CodeError, SourceError, StoreError
+from .library_cache import cached_index
+from .library_db import Database
+from .scan import content_digest
+from .spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that ``verify`` found.
+
+    Attributes:
+        kind: ``database`` (damaged), ``code`` (damaged or missing), ``index`` (not that of the codes),
+            ``vanished`` (no such file any more), ``changed`` (the file is not what was encoded).
+        path: of the video, or of the library's file.
+        message: what is wrong, and what to do.
+    """
+
+    kind: Literal["database", "code", "index", "vanished", "changed"]
+    path: str
+    message: str
+
+
+def verify(database: Database, directory: Path, spec: ModelSpec, *, content: bool) -> Iterator[Problem]:
+    """Yield what is wrong with a library; see ``Library.verify``."""
+    try:
+        damage = [text for (text,) in database.rows("PRAGMA integrity_check") if text != "ok"]
+        damage += [
+            f"row {row[1]} of {row[0]} belongs to no video"
+            for row in database.rows("PRAGMA foreign_key_check")
+        ]
+    except StoreError as error:
+        yield Problem("database", str(database.path), str(error))
+        return
+    for text in damage:
+        yield Problem(
+            "database", str(database.path), f"{text}; bring the library back from a copy, or build it anew"
+        )
+    if damage:
+        return
+    broken = False
+    for problem in _codes(database, spec):
+        broken = True
+        yield problem
+    if not broken:
+        yield from _index(database, directory, spec)
+    yield from _files(database, content)
+
+
+def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:
+    for (path,) in database.rows(
+        "SELECT path FROM video WHERE"
+        " (SELECT count(*) FROM code WHERE code.video = video.id AND kind = 'full') != 1"
+    ):
+        yield Problem("code", os.fsdecode(path), "has not exactly one code; remove it and add it again")
+    for path, blob in database.execute("SELECT path, code FROM code JOIN video ON video.id = code.video"):
+        try:
+            as_codes(np.frombuffer(blob, np.uint8), spec.bits)
+        except (CodeError, TypeError, ValueError) as error:
+            yield Problem("code", os.fsdecode(path), f"{error}; remove it and add it again")
+
+
+def _index(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Problem]:
+    generation, index = cached_index(database, directory, spec)
+    ids, codes, now = database.full_codes(spec.bits)
+    if generation != now:  # another process has written since: compare again when it is quiet
+        return
+    if len(index) != len(ids) or not np.array_equal(index.codes(ids), codes):
+        yield Problem(
+            "index",
+            str(directory),
+            "the cached index is not that of the codes; delete index-*.vhi, it is made again",
+        )
+
+
+def _files(database: Database, content: bool) -> Iterator[Problem]:
+    last = 0
+    while rows := database.rows(
+        "SELECT id, path, size, mtime_ns, digest FROM video WHERE id > ? ORDER BY id LIMIT 1000", (last,)
+    ):
+        for _, raw, size, mtime_ns, digest in rows:
+            path = os.fsdecode(raw)
+            try:
+                status = os.stat(path)
+                same = (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
+                if (content or not same) and content_digest(path) != digest:
+                    yield Problem("changed", path, "the file is not what was encoded; add it again")
+            except FileNotFoundError:
+                yield Problem("vanished", path, "no such file any more; add its new place, or remove it")
+            except (OSError, SourceError) as error:
+                yield Problem("vanished", path, f"cannot be read ({error}); add its new place, or remove it")
+        last = rows[-1][0]

@@ -1,0 +1,154 @@
+"""Find files under folders, and tell whether two files hold the same bytes."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .errors import SourceError
+
+WHOLE_BYTES = 16 << 20
+"""Files up to this size are digested whole."""
+_EDGE_BYTES = 4 << 20
+_SAMPLES, _SAMPLE_BYTES = 32, 256 << 10
+
+
+@dataclass(frozen=True)
+class Found:
+    """One directory entry that may be a video.
+
+    Attributes:
+        path: absolute path; bytes that are not UTF-8 are surrogate escapes (``os.fsdecode``).
+        size: bytes; -1 where it cannot be asked.
+        mtime_ns: time of the last change in nanoseconds; -1 where it cannot be asked.
+        error: why it cannot be read, or None.
+        skipped: it is not a regular file, and passed over on purpose; ``error`` says what it is.
+    """
+
+    path: str
+    size: int = -1
+    mtime_ns: int = -1
+    error: SourceError | None = None
+    skipped: bool = False
+
+
+def scan(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    exclude: Iterable[str] = (),
+    follow_symlinks: bool = False,
+) -> Iterator[Found]:
+    """Every file under the given paths, in the order of names; what cannot be read comes with its reason.
+
+    Args:
+        paths: files, folders (walked to the bottom), or patterns with ``*``, ``?``, ``[``, ``**``.
+        exclude: patterns of names (``*.txt``, ``thumbs``) or absolute paths (``/disk/old/*``) to leave out.
+        follow_symlinks: enter symbolic links inside folders; loops are recognised. Paths that are
+            given themselves are always followed.
+
+    >>> [found.error is None for found in scan(["/no/such/folder"])]
+    [False]
+    """
+    patterns = tuple(exclude)
+    given = [path for each in paths for path in _expand(os.fspath(each))]
+    seen: set[str] | None = set() if len(given) > 1 else None  # one folder cannot name a file twice
+    for path in given:
+        for found in _walk(path, patterns, follow_symlinks):
+            if seen is not None:
+                if found.path in seen:
+                    continue
+                seen.add(found.path)
+            yield found
+
+
+def _expand(path: str) -> list[str]:
+    if not os.path.lexists(path) and glob.has_magic(path):
+        return sorted(os.path.abspath(match) for match in glob.iglob(path, recursive=True)) or [path]
+    return [os.path.abspath(path)]
+
+
+def _excluded(path: str, patterns: tuple[str, ...]) -> bool:
+    name = os.path.basename(path)
+    return any(fnmatch.fnmatchcase(name, p) or fnmatch.fnmatchcase(path, p) for p in patterns)
+
+
+def _walk(top: str, patterns: tuple[str, ...], follow: bool) -> Iterator[Found]:
+    # (path, whether to follow it when it is a link, the folders that it lies in)
+    stack: list[tuple[str, bool, tuple[tuple[int, int], ...]]] = [(top, True, ())]
+    while stack:
+        path, follow_this, parents = stack.pop()
+        if path != top and _excluded(path, patterns):
+            continue
+        try:
+            status = os.stat(path, follow_symlinks=follow_this)
+        except (OSError, ValueError) as error:
+            yield Found(path, error=_unreadable(path, error))
+            continue
+        if stat.S_ISDIR(status.st_mode):
+            here = (status.st_dev, status.st_ino)
+            if here in parents:
+                yield _skip(path, "a symbolic link to a folder that it lies in")
+                continue
+            try:
+                names = sorted(os.listdir(path), reverse=True)
+            except OSError as error:
+                yield Found(path, error=_unreadable(path, error))
+                continue
+            inside = (*parents, here)
+            stack.extend((os.path.join(path, name), follow, inside) for name in names)
+        elif stat.S_ISREG(status.st_mode):
+            empty = SourceError(f"{path}: is empty; copy it again") if status.st_size == 0 else None
+            yield Found(path, status.st_size, status.st_mtime_ns, empty)
+        elif stat.S_ISLNK(status.st_mode):
+            yield _skip(path, "a symbolic link; give its target, or follow_symlinks (--follow-symlinks)")
+        else:  # opening a pipe would wait for ever, opening a device may do anything
+            yield _skip(path, "a pipe, socket or device")
+
+
+def _skip(path: str, what: str) -> Found:
+    return Found(path, error=SourceError(f"{path}: {what}"), skipped=True)
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> SourceError:
+    if isinstance(error, FileNotFoundError):
+        return SourceError(f"{path}: does not exist (any more); check the path")
+    reason = error.strerror if isinstance(error, OSError) else error
+    return SourceError(f"{path}: cannot be read ({reason}); check its permissions and links")
+
+
+def content_digest(path: str) -> bytes:
+    """What identifies a file's content, 32 bytes: a moved or copied file has the same.
+
+    SHA-256 of the size and the whole content up to 16 MiB; of larger files, of both ends and 32
+    samples spread between them, because reading every byte of a disk of films would cost hours.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    try:
+        # not blocking: should it have become a pipe since it was found, open() returns and pread() refuses
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            sha = hashlib.sha256(size.to_bytes(8, "little"))
+            if size <= WHOLE_BYTES:
+                _update(sha, file.fileno(), 0, size)
+            else:
+                _update(sha, file.fileno(), 0, _EDGE_BYTES)
+                step = (size - 2 * _EDGE_BYTES) // _SAMPLES
+                for place in range(_SAMPLES):
+                    _update(sha, file.fileno(), _EDGE_BYTES + place * step, min(_SAMPLE_BYTES, step))
+                _update(sha, file.fileno(), size - _EDGE_BYTES, _EDGE_BYTES)
+            return sha.digest()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _update(sha: hashlib._Hash, file: int, at: int, count: int) -> None:
+    while count > 0 and (block := os.pread(file, min(count, 1 << 20), at)):
+        sha.update(block)
+        at, count = at + len(block), count - len(block)
