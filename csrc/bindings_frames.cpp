@@ -5,10 +5,10 @@
 #include <array>
 #include <optional>
 #include <stdexcept>
-#include <string>
 
 #include "bindings.hpp"
 #include "frames.hpp"
+#include "hamming.hpp"
 
 namespace py = pybind11;
 
@@ -59,18 +59,13 @@ frames::Target target_of(const Size& scaled, const Size& crop, bool area, int ro
     return target;
 }
 
-frames::Level level_of(const std::optional<std::string>& name) {
-    static const frames::Level usual = frames::default_level();
-    return name ? frames::parse_level(*name) : usual;
-}
+frames::Level level() { return frames::level_named(kernels().name); }
 
 frames::Plane plane_of(const Bytes& array) { return {array.data(), array.strides(0)}; }
 
 void planes_to_rgb(const Bytes& y, const Bytes& u, const std::optional<Bytes>& v, bool bt709, bool full_range, Bytes out,
-                   const Size& scaled, const Size& crop, bool area, int rotation,
-                   const std::optional<std::string>& level_name) {
+                   const Size& scaled, const Size& crop, bool area, int rotation) {
     const frames::Target target = target_of(scaled, crop, area, rotation);
-    const frames::Level level = level_of(level_name);
     require_rows<2>(y, "y must have 2 dimensions and adjacent pixels");
     frames::Planes planes;
     planes.height = y.shape(0), planes.width = y.shape(1);
@@ -93,24 +88,24 @@ void planes_to_rgb(const Bytes& y, const Bytes& u, const std::optional<Bytes>& v
     } else {
         require(u.shape(1) % 2 == 0, "interleaved chroma must have pairs");
     }
+    const frames::Level used = level();
     std::uint8_t* const to = out.mutable_data();
     const std::ptrdiff_t stride = out.strides(0);
     const py::gil_scoped_release unlocked;
-    frames::planes_to_rgb(planes, target, level, to, stride);
+    frames::planes_to_rgb(planes, target, used, to, stride);
 }
 
-void rgb_to_rgb(const Bytes& rgb, Bytes out, const Size& scaled, const Size& crop, bool area,
-                const std::optional<std::string>& level_name) {
+void rgb_to_rgb(const Bytes& rgb, Bytes out, const Size& scaled, const Size& crop, bool area) {
     const frames::Target target = target_of(scaled, crop, area, 0);
-    const frames::Level level = level_of(level_name);
     require_rows<3>(rgb, "rgb must have 3 dimensions and adjacent pixels");
     require(rgb.shape(2) == 3, "rgb must have 3 channels");
     require_target(target, rgb.shape(0), rgb.shape(1), out);
     const frames::Rgb source{rgb.data(), rgb.strides(0), rgb.shape(0), rgb.shape(1)};
+    const frames::Level used = level();
     std::uint8_t* const to = out.mutable_data();
     const std::ptrdiff_t stride = out.strides(0);
     const py::gil_scoped_release unlocked;
-    frames::rgb_to_rgb(source, target, level, to, stride);
+    frames::rgb_to_rgb(source, target, used, to, stride);
 }
 
 }  // namespace
@@ -119,14 +114,10 @@ void bind_frames(py::module_& module) {
     module.def("frames_planes_to_rgb", &planes_to_rgb, py::arg("y").noconvert(), py::arg("u").noconvert(),
                py::arg("v").noconvert(), py::kw_only(), py::arg("bt709"), py::arg("full_range"),
                py::arg("out").noconvert(), py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("rotation"),
-               py::arg("level") = py::none(),
                "Scale 8-bit planes into RGB; v is None where u holds interleaved pairs.");
     module.def("frames_rgb_to_rgb", &rgb_to_rgb, py::arg("rgb").noconvert(), py::kw_only(), py::arg("out").noconvert(),
-               py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("level") = py::none(),
+               py::arg("scaled"), py::arg("crop"), py::arg("area"),
                "Scale one RGB frame.");
-    module.def("frames_simd_level", [](const std::optional<std::string>& name) { return frames::level_name(level_of(name)); },
-               py::arg("level") = py::none(),
-               "The instruction set that the resize uses, or would use if `level` were asked for.");
 }
 
 }  // namespace vhash

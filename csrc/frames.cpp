@@ -4,11 +4,9 @@
 #include "frames.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <stdexcept>
 #include <tuple>
 
 #include "frames_kernels.hpp"
@@ -344,27 +342,8 @@ void rgb_to_rgb(const Rgb& rgb, const Target& target, Level level, std::uint8_t*
     }
 }
 
-const char* level_name(Level level) {
-    static constexpr const char* names[] = {"scalar", "avx2", "avx512"};
-    return names[static_cast<int>(level)];
-}
-
-Level parse_level(const std::string& name) {
-    Level best = Level::scalar;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) best = Level::avx2;
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) best = Level::avx512;
-#endif
-    if (name == "scalar" || name == "popcnt" || name == "neon") return Level::scalar;
-    if (name == "avx2") return std::min(best, Level::avx2);
-    if (name == "avx512" || name.empty()) return best;
-    throw std::invalid_argument("SIMD level '" + name +
-                                "' is unknown; allowed: scalar, popcnt, avx2, avx512, neon; unset VHASH_SIMD for the best");
-}
-
-Level default_level() {
-    const char* name = std::getenv("VHASH_SIMD");
-    return parse_level(name == nullptr ? "" : name);
+Level level_named(std::string_view name) {
+    return name == "avx512" ? Level::avx512 : name == "avx2" ? Level::avx2 : Level::scalar;
 }
 
 }  // namespace vhash::frames

@@ -41,7 +41,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace vhash::frames {
@@ -125,11 +125,8 @@ struct Taps {
 Taps make_taps(std::int64_t source, int step, std::int64_t scaled, Filter filter,
                std::int64_t first_output, std::int64_t outputs);
 
-// The best level of this CPU that VHASH_SIMD allows (scalar and popcnt: scalar; avx2; avx512;
-// neon: scalar code, which compilers vectorise well there). Throws std::invalid_argument for a
-// name that is none of these.
-Level default_level();
-Level parse_level(const std::string& name);  // the best supported level up to `name`
-const char* level_name(Level level);
+// The kernels for a SIMD level named as in hamming.hpp: avx512, avx2, else the scalar ones (NEON
+// has none of its own: compilers vectorise the scalar ones for it).
+Level level_named(std::string_view name);
 
 }  // namespace vhash::frames

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,9 +12,8 @@ from hypothesis import strategies as st
 from vhash_sdk import _core
 from vhash_sdk.errors import OptionError
 from vhash_sdk.spec import Resize
-from vhash_sdk.video.resize import Planes, _planes_to_rgb, _rgb_to_rgb, planes_to_rgb, rgb_to_rgb
+from vhash_sdk.video.resize import Planes, planes_to_rgb, rgb_to_rgb
 
-LEVELS = sorted({_core.frames_simd_level(name) for name in ("scalar", "avx2", "avx512")})
 COLOUR = {  # cy, rv, gu, gv, bu
     ("bt601", False): (9539, 13075, -3209, -6660, 16525),
     ("bt601", True): (8192, 11485, -2819, -5850, 14516),
@@ -51,10 +52,15 @@ def matrix_of(S: int, s: int, D: int, filter: str, start: int, count: int) -> np
 
 def scale(plane: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Step 2 for one plane."""
-    m = (rows @ plane.astype(np.int64) + 2**6) >> 7
-    q = (m @ columns.T + 2**13) >> 14
+    m = (product(rows, plane) + 2**6) >> 7
+    q = (product(m, columns.T) + 2**13) >> 14
     assert q.min() >= 0 and q.max() <= 255 * 2**7
     return q
+
+
+def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Matrix product of integers: float64 holds sums below 2^53 exactly, and numpy is fast at it."""
+    return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
 
 
 def window(resize: Resize, height: int, width: int, rotation: int) -> tuple[tuple[int, int, int], ...]:
@@ -105,6 +111,18 @@ def reference_rgb(frame: np.ndarray, resize: Resize) -> np.ndarray:
 
 # ----- bit for bit -----------------------------------------------------------------------------
 
+
+def every_level() -> Iterator[str]:
+    """Each SIMD level of this CPU, forced while its turn lasts."""
+    usual = _core.simd_level()
+    try:
+        for level in _core.simd_levels():
+            _core.set_simd_level(level)
+            yield level
+    finally:
+        _core.set_simd_level(usual)
+
+
 sides = st.one_of(st.integers(1, 9), st.integers(1, 90), st.integers(1, 700))
 filters = st.sampled_from(["area", "bilinear"])
 
@@ -150,8 +168,8 @@ def pictures(draw: st.DrawFn) -> Planes:
 @given(pictures(), resizes())
 def test_planes_equal_the_definition_at_every_level(planes: Planes, resize: Resize) -> None:
     expected = reference_planes(planes, resize)
-    for level in LEVELS:
-        assert np.array_equal(_planes_to_rgb(planes, resize, None, level), expected), level
+    for level in every_level():
+        assert np.array_equal(planes_to_rgb(planes, resize), expected), level
 
 
 @settings(deadline=None, max_examples=80)
@@ -159,8 +177,44 @@ def test_planes_equal_the_definition_at_every_level(planes: Planes, resize: Resi
 def test_rgb_equals_the_definition_at_every_level(height: int, width: int, resize: Resize, seed: int) -> None:
     frame = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     expected = reference_rgb(frame, resize)
-    for level in LEVELS:
-        assert np.array_equal(_rgb_to_rgb(frame, resize, None, level), expected), level
+    for level in every_level():
+        assert np.array_equal(rgb_to_rgb(frame, resize), expected), level
+
+
+@pytest.mark.parametrize("filter", ["area", "bilinear"])
+@pytest.mark.parametrize(
+    ("size", "target"),
+    [
+        ((240, 320), (224, 224)),  # what videos are
+        ((360, 640), (224, 224)),
+        ((1080, 1920), (224, 224)),
+        ((2000, 4100), (7, 31)),  # more taps than any kernel unrolls
+        ((5, 6001), (3, 17)),
+        ((16385, 3), (1, 2)),
+        ((7, 9), (300, 401)),
+        ((64, 64), (64, 64)),
+        ((128, 130), (127, 129)),
+    ],
+)
+def test_sizes_that_matter_equal_the_definition(
+    size: tuple[int, int], target: tuple[int, int], filter: str
+) -> None:
+    random = np.random.default_rng(5)
+    y = random.integers(0, 256, size, np.uint8)
+    uv = random.integers(0, 256, ((size[0] + 1) // 2, (size[1] + 1) // 2, 2), np.uint8)
+    resize = Resize("exact", *target, filter=filter)
+    planes = Planes(y, uv=uv, matrix="bt709")
+    expected = reference_planes(planes, resize)
+    for level in every_level():
+        assert np.array_equal(planes_to_rgb(planes, resize), expected), level
+
+
+def test_every_output_gets_weights_that_sum_to_one() -> None:
+    for source, step, scaled in ((1, 2, 5), (3, 2, 2), (1080, 1, 224), (70_001, 1, 224), (9, 1, 4096)):
+        for filter in ("area", "bilinear"):
+            for i in {0, scaled // 2, scaled - 1}:
+                found = weights(source, step, scaled, filter, i)
+                assert sum(found.values()) == 2**14 and min(found.values()) >= 0
 
 
 # ----- sanity ----------------------------------------------------------------------------------
@@ -375,8 +429,3 @@ def test_the_engine_itself_refuses_what_would_leave_an_array() -> None:
     ):
         with pytest.raises(ValueError):
             _core.frames_planes_to_rgb(Y, u, u, out=np.zeros(out, np.uint8), crop=crop, **options)
-
-
-def test_an_unknown_simd_level_is_named() -> None:
-    with pytest.raises(ValueError, match="sse9"):
-        _core.frames_simd_level("sse9")

@@ -38,3 +38,27 @@ class HammingIndex:
     def save(self, path: str) -> None: ...
     @classmethod
     def load(cls, path: str, mmap: bool, verify: bool) -> Self: ...
+
+# --- the frame kernel (csrc/bindings_frames.cpp) ---
+
+def frames_planes_to_rgb(
+    y: NDArray[np.uint8],
+    u: NDArray[np.uint8],
+    v: NDArray[np.uint8] | None,
+    *,
+    bt709: bool,
+    full_range: bool,
+    out: NDArray[np.uint8],
+    scaled: tuple[int, int],
+    crop: tuple[int, int],
+    area: bool,
+    rotation: int,
+) -> None: ...
+def frames_rgb_to_rgb(
+    rgb: NDArray[np.uint8],
+    *,
+    out: NDArray[np.uint8],
+    scaled: tuple[int, int],
+    crop: tuple[int, int],
+    area: bool,
+) -> None: ...

@@ -126,7 +126,26 @@ def planes_to_rgb(planes: Planes, resize: Resize, *, out: Pixels | None = None) 
     >>> frame.shape, int(frame.min()), int(frame.max())
     ((224, 224, 3), 128, 128)
     """
-    return _planes_to_rgb(planes, resize, out, None)
+    from .._core import frames_planes_to_rgb
+
+    height, width = planes.y.shape
+    if planes.rotation in (90, 270):
+        height, width = width, height
+    u, v = planes.chroma
+    result = _output(out, resize.output, [plane for plane in (planes.y, u, v) if plane is not None])
+    frames_planes_to_rgb(
+        planes.y,
+        u,
+        v,
+        bt709=planes.matrix == "bt709",
+        full_range=bool(planes.full_range),
+        rotation=planes.rotation,
+        out=result,
+        scaled=resize.scaled(height, width),
+        crop=resize.output,
+        area=resize.filter == "area",
+    )
+    return result
 
 
 def rgb_to_rgb(frames: Pixels, resize: Resize, *, out: Pixels | None = None) -> Pixels:
@@ -147,34 +166,6 @@ def rgb_to_rgb(frames: Pixels, resize: Resize, *, out: Pixels | None = None) -> 
     >>> rgb_to_rgb(np.zeros((5, 48, 64, 3), np.uint8), Resize("exact", 24, 32)).shape
     (5, 24, 32, 3)
     """
-    return _rgb_to_rgb(frames, resize, out, None)
-
-
-def _planes_to_rgb(planes: Planes, resize: Resize, out: Pixels | None, level: str | None) -> Pixels:
-    from .._core import frames_planes_to_rgb
-
-    height, width = planes.y.shape
-    if planes.rotation in (90, 270):
-        height, width = width, height
-    u, v = planes.chroma
-    result = _output(out, resize.output, [plane for plane in (planes.y, u, v) if plane is not None])
-    frames_planes_to_rgb(
-        planes.y,
-        u,
-        v,
-        bt709=planes.matrix == "bt709",
-        full_range=bool(planes.full_range),
-        rotation=planes.rotation,
-        out=result,
-        scaled=resize.scaled(height, width),
-        crop=resize.output,
-        area=resize.filter == "area",
-        level=level,
-    )
-    return result
-
-
-def _rgb_to_rgb(frames: Pixels, resize: Resize, out: Pixels | None, level: str | None) -> Pixels:
     from .._core import frames_rgb_to_rgb
 
     array = np.asarray(frames)
@@ -193,7 +184,6 @@ def _rgb_to_rgb(frames: Pixels, resize: Resize, out: Pixels | None, level: str |
             scaled=resize.scaled(*source.shape[:2]),
             crop=resize.output,
             area=resize.filter == "area",
-            level=level,
         )
     return result
 
