@@ -61,6 +61,25 @@ const Kernels& kernels() {
 
 void set_simd_level(const char* name) { current.store(find(name), std::memory_order_release); }
 
+void slice_query(const uint64_t* query, size_t words, size_t tile, uint16_t* out) {
+    const auto plane = static_cast<uint16_t>(tile / 8);
+    out += slice_digits(words);
+    for (size_t w = 0; w < words; ++w) {
+        for (unsigned i = 0; i < 21; ++i) {
+            const auto pattern = static_cast<unsigned>(query[w] >> (3 * i) & 7), odd = (0x96u >> pattern) & 1;
+            *out++ = static_cast<uint16_t>((10 * i + odd) * plane);
+            *out++ = static_cast<uint16_t>((10 * i + 2 + pattern) * plane);
+        }
+        *out++ = static_cast<uint16_t>((210 + (query[w] >> 63)) * plane);
+    }
+}
+
+void slice_limit(uint32_t limit, size_t words, uint16_t* out) {
+    const size_t digits = slice_digits(words);
+    const uint32_t start = (uint32_t{1} << digits) - (limit + 1);
+    for (size_t d = 0; d < digits; ++d) out[d] = static_cast<uint16_t>(start >> d & 1 ? 64 : 0);
+}
+
 const Kernels* const* available_kernels() { return levels().list; }
 
 }  // namespace vhash

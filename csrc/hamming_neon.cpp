@@ -61,21 +61,53 @@ size_t hamming_scan_neon(const uint64_t* codes, size_t rows, size_t words, const
     return row;
 }
 
-size_t hamming_gather_neon(const uint64_t* codes, size_t words, const uint64_t* query, uint32_t limit,
-                           const uint32_t* rows, size_t n, Hit* hits) {
+size_t hamming_gather_neon(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query,
+                           uint32_t limit, Hit* hits) {
     constexpr size_t kAhead = 16;
     size_t found = 0;
     for (size_t i = 0; i < n; ++i) {
-        if (i + kAhead < n) __builtin_prefetch(codes + size_t{rows[i + kAhead]} * words);
-        const uint64_t d = distance(codes + size_t{rows[i]} * words, query, words);
-        if (d <= limit) hits[found++] = {rows[i], static_cast<uint32_t>(d)};
+        if (i + kAhead < n) __builtin_prefetch(codes[i + kAhead]);
+        const uint64_t d = distance(codes[i], query, words);
+        if (d <= limit) hits[found++] = {static_cast<uint32_t>(i), static_cast<uint32_t>(d)};
     }
     return found;
 }
 
+namespace slice {
+
+#define VHASH_SLICE
+#define VHASH_SLICE_INLINE __attribute__((always_inline)) inline
+using Vec = uint64x2_t;
+constexpr size_t kTile = 128;
+
+inline Vec load(const void* p) { return vld1q_u64(static_cast<const uint64_t*>(p)); }
+inline void store(void* p, Vec x) { vst1q_u64(static_cast<uint64_t*>(p), x); }
+inline Vec both(Vec a, Vec b) { return vandq_u64(a, b); }
+inline Vec either(Vec a, Vec b) { return vorrq_u64(a, b); }
+inline Vec xor3(Vec a, Vec b, Vec c) { return veorq_u64(veorq_u64(a, b), c); }
+inline Vec majority(Vec a, Vec b, Vec c) { return vbslq_u64(veorq_u64(a, b), c, a); }
+inline Vec complement(Vec a) { return veorq_u64(a, vdupq_n_u64(~uint64_t{0})); }
+inline bool test_full(Vec a) { return (vgetq_lane_u64(a, 0) & vgetq_lane_u64(a, 1)) == ~uint64_t{0}; }
+inline uint64_t row_order(uint64_t mask) { return mask; }
+
+void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* planes) {
+    for (size_t group = 0; group < kTile / 64; ++group) {
+        uint64_t block[64];
+        for (size_t r = 0; r < 64; ++r) block[r] = codes[(64 * group + r) * words + word];
+        transpose_64x64(block);
+        for (size_t b = 0; b < 64; ++b) planes[b * (kTile / 64) + group] = block[b];
+    }
+}
+
+#include "hamming_slice.inc"
+
+}  // namespace slice
+
+constexpr SliceKernels kSlice = {slice::kTile, 16, slice::build_slices, slice::scan_slices};
+
 }  // namespace
 
-const Kernels kKernelsNeon = {"neon", hamming_scan_neon, hamming_gather_neon};
+const Kernels kKernelsNeon = {"neon", hamming_scan_neon, hamming_gather_neon, &kSlice};
 
 }  // namespace vhash
 #endif

@@ -27,20 +27,20 @@ size_t hamming_scan_popcnt(const uint64_t* codes, size_t rows, size_t words, con
 
 }  // namespace
 
-// Rows are scattered over memory: ask for them some turns ahead.
-VHASH_POPCNT size_t hamming_gather_popcnt(const uint64_t* codes, size_t words, const uint64_t* query,
-                                          uint32_t limit, const uint32_t* rows, size_t n, Hit* hits) {
+// Codes are scattered over memory: ask for them some turns ahead.
+VHASH_POPCNT size_t hamming_gather_popcnt(const uint64_t* const* codes, size_t n, size_t words,
+                                          const uint64_t* query, uint32_t limit, Hit* hits) {
     constexpr size_t kAhead = 16;
     size_t found = 0;
     for (size_t i = 0; i < n; ++i) {
-        if (i + kAhead < n) __builtin_prefetch(codes + size_t{rows[i + kAhead]} * words);
-        const uint32_t d = distance_popcnt(codes + size_t{rows[i]} * words, query, words);
-        if (d <= limit) hits[found++] = {rows[i], d};
+        if (i + kAhead < n) __builtin_prefetch(codes[i + kAhead]);
+        const uint32_t d = words == 1 ? distance_popcnt(codes[i], query, 1) : distance_popcnt(codes[i], query, words);
+        if (d <= limit) hits[found++] = {static_cast<uint32_t>(i), d};
     }
     return found;
 }
 
-const Kernels kKernelsPopcnt = {"popcnt", hamming_scan_popcnt, hamming_gather_popcnt};
+const Kernels kKernelsPopcnt = {"popcnt", hamming_scan_popcnt, hamming_gather_popcnt, nullptr};
 
 }  // namespace vhash
 #endif

@@ -34,18 +34,18 @@ size_t hamming_scan_scalar(const uint64_t* codes, size_t rows, size_t words, con
     return row;
 }
 
-size_t hamming_gather_scalar(const uint64_t* codes, size_t words, const uint64_t* query, uint32_t limit,
-                             const uint32_t* rows, size_t n, Hit* hits) {
+size_t hamming_gather_scalar(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query,
+                             uint32_t limit, Hit* hits) {
     size_t found = 0;
     for (size_t i = 0; i < n; ++i) {
-        const uint32_t d = distance(codes + size_t{rows[i]} * words, query, words);
-        if (d <= limit) hits[found++] = {rows[i], d};
+        const uint32_t d = distance(codes[i], query, words);
+        if (d <= limit) hits[found++] = {static_cast<uint32_t>(i), d};
     }
     return found;
 }
 
 }  // namespace
 
-const Kernels kKernelsScalar = {"scalar", hamming_scan_scalar, hamming_gather_scalar};
+const Kernels kKernelsScalar = {"scalar", hamming_scan_scalar, hamming_gather_scalar, nullptr};
 
 }  // namespace vhash

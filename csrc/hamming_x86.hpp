@@ -29,8 +29,8 @@ VHASH_POPCNT inline size_t scan_tail_popcnt(const uint64_t* codes, size_t row, s
     return found;
 }
 
-size_t hamming_gather_popcnt(const uint64_t* codes, size_t words, const uint64_t* query, uint32_t limit,
-                             const uint32_t* rows, size_t n, Hit* hits);
+size_t hamming_gather_popcnt(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query,
+                             uint32_t limit, Hit* hits);
 
 }  // namespace vhash
 #endif

@@ -33,17 +33,31 @@ class Within {
     std::vector<Match> matches_;
 };
 
+struct alignas(64) CacheLine {
+    uint64_t words[8];
+};
+
+// What a thread keeps from call to call, so that a search touches no fresh memory.
 template <class Sink>
 struct Scratch {
     std::vector<Sink> sinks;
     std::vector<Hit> hits = std::vector<Hit>(kHits);
+    std::vector<CacheLine> table;       // a tile's planes
+    std::vector<uint16_t> slices;       // the queries as the bit-sliced kernel wants them
+    std::vector<SliceHit> slice_hits;
+    std::vector<int> limits;            // those in `slices`; kLoose: by rows
 };
+constexpr int kLoose = -2;
 
 template <class Sink>
 Scratch<Sink>& scratch() {
     thread_local Scratch<Sink> instance;
     return instance;
 }
+
+// Few at first, because each tightens the limit for the next.
+size_t hits_wanted(const TopK& top) { return std::min(kHits, std::max(2 * kGroup, 2 * top.k())); }
+size_t hits_wanted(const Within&) { return kHits; }
 
 template <class Sink>
 void scan(const Kernels& kernels, const Snapshot& s, const Chunk& chunk, size_t from, size_t to,
@@ -54,31 +68,144 @@ void scan(const Kernels& kernels, const Snapshot& s, const Chunk& chunk, size_t 
         size_t count = 0;
         const uint64_t* live = chunk.live ? chunk.live.get() + from / kGroup : nullptr;
         const size_t done = kernels.scan(chunk.codes.get() + from * s.words, to - from, s.words, query,
-                                         static_cast<uint32_t>(limit), live, hits.data(), hits.size(), &count);
+                                         static_cast<uint32_t>(limit), live, hits.data(), hits_wanted(sink), &count);
         for (size_t i = 0; i < count; ++i) sink.push(chunk.id(from + hits[i].row), hits[i].distance);
         from += done;
     }
 }
 
-// Rows [low, high) of the snapshot, queries [0, n) into sinks[0, n): tile by tile, so that a tile is
-// read from memory once for all queries.
+// The part of a chunk that lies in rows [low, high) of the snapshot. A cut between two threads falls
+// on a group of rows in both.
+std::pair<size_t, size_t> inside(const Chunk& chunk, uint64_t low, uint64_t high) {
+    const auto cut = [&](uint64_t row) {
+        if (row <= chunk.start) return size_t{0};
+        return std::min<size_t>(chunk.rows, (row - chunk.start + kGroup - 1) / kGroup * kGroup);
+    };
+    return {cut(low), cut(high)};
+}
+
+// Rows [low, high), queries [0, n) into sinks[0, n): tile by tile, so that a tile is read from memory
+// once for all queries.
 template <class Sink>
-void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries,
-              size_t n, std::vector<Hit>& hits, Sink* sinks) {
+void scan_rows(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries,
+               size_t n, Scratch<Sink>& scratch, Sink* sinks) {
     const size_t tile = n == 1 ? SIZE_MAX : std::max(kGroup, kTileBytes / (8 * s.words) / kGroup * kGroup);
     for (const Chunk& chunk : s.chunks) {
-        // A cut between two threads falls on a group of rows in both.
-        const auto inside = [&](uint64_t row) {
-            if (row <= chunk.start) return size_t{0};
-            return std::min<size_t>(chunk.rows, (row - chunk.start + kGroup - 1) / kGroup * kGroup);
-        };
-        const size_t end = inside(high);
-        for (size_t from = inside(low); from < end;) {
+        auto [from, end] = inside(chunk, low, high);
+        while (from < end) {
             const size_t to = end - from > tile ? from + tile : end;
-            for (size_t q = 0; q < n; ++q) scan(kernels, s, chunk, from, to, queries + q * s.words, hits, sinks[q]);
+            for (size_t q = 0; q < n; ++q)
+                scan(kernels, s, chunk, from, to, queries + q * s.words, scratch.hits, sinks[q]);
             from = to;
         }
     }
+}
+
+// The same by the bit-sliced kernel.
+template <class Sink>
+class SliceScan {
+  public:
+    SliceScan(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n, Scratch<Sink>& scratch, Sink* sinks)
+        : kernels_(kernels), slice_(*kernels.slice), s_(s), queries_(queries), n_(n), stride_(slice_query_size(s.words)),
+          scratch_(scratch), sinks_(sinks) {
+        scratch.table.resize(slice_table_bytes(s.words, slice_.tile) / sizeof(CacheLine) + 1);
+        scratch.slices.resize(n * stride_);
+        scratch.slice_hits.resize(n);
+        scratch.limits.assign(n, kLoose);
+        for (size_t q = 0; q < n; ++q) {
+            slice_query(queries + q * s.words, s.words, slice_.tile, scratch.slices.data() + q * stride_);
+            set_limit(q);
+        }
+    }
+
+    void run(uint64_t low, uint64_t high) {
+        for (const Chunk& chunk : s_.chunks) {
+            auto [from, end] = inside(chunk, low, high);
+            for (; from + slice_.tile <= end; from += slice_.tile) tile(chunk, from);
+            for (size_t q = 0; q < n_ && from < end; ++q)
+                scan(kernels_, s_, chunk, from, end, queries_ + q * s_.words, scratch_.hits, sinks_[q]);
+        }
+    }
+
+  private:
+    // A query without a limit yet has every row as a hit: it goes by rows, under a threshold that none meets.
+    void set_limit(size_t q) {
+        const int limit = sinks_[q].limit(), widest = static_cast<int>(64 * s_.words);
+        if (limit == scratch_.limits[q]) return;
+        const bool loose = limit >= widest;
+        if (scratch_.limits[q] == kLoose) loose_ += loose;
+        else loose_ += static_cast<size_t>(loose) - static_cast<size_t>(scratch_.limits[q] >= widest);
+        scratch_.limits[q] = limit;
+        slice_limit(loose || limit < 0 ? 0 : static_cast<uint32_t>(limit), s_.words, scratch_.slices.data() + q * stride_);
+    }
+
+    void tile(const Chunk& chunk, size_t from) {
+        const uint64_t* codes = chunk.codes.get() + from * s_.words;
+        if (loose_) {
+            const int widest = static_cast<int>(64 * s_.words);
+            for (size_t q = 0; q < n_; ++q)
+                if (scratch_.limits[q] >= widest)
+                    scan(kernels_, s_, chunk, from, from + slice_.tile, queries_ + q * s_.words, scratch_.hits, sinks_[q]);
+            if (loose_ == n_) return refresh();
+        }
+        slice_.build(codes, s_.words, scratch_.table.data());
+        SliceHit* hits = scratch_.slice_hits.data();
+        const size_t count = slice_.scan(scratch_.table.data(), s_.words, scratch_.slices.data(), stride_, n_, hits);
+        for (size_t i = 0; i < count; ++i) take(chunk, from, hits[i]);
+        if (loose_) refresh();
+    }
+
+    void refresh() {
+        for (size_t q = 0; q < n_; ++q) set_limit(q);
+    }
+
+    void take(const Chunk& chunk, size_t from, const SliceHit& hit) {
+        const size_t q = hit.query;
+        const int limit = sinks_[q].limit();
+        if (limit < 0 || scratch_.limits[q] >= static_cast<int>(64 * s_.words)) return;  // by rows already
+        const uint64_t* codes = chunk.codes.get() + from * s_.words;
+        const uint64_t* place[512];
+        size_t n = 0;
+        for (size_t g = 0; g < slice_.tile / 64; ++g) {
+            uint64_t mask = hit.mask[g];
+            if (chunk.live) mask &= chunk.live.get()[from / 64 + g];
+            for (; mask; mask &= mask - 1) place[n++] = codes + (64 * g + static_cast<size_t>(__builtin_ctzll(mask))) * s_.words;
+        }
+        if (n == 0) return;
+        Hit* out = scratch_.hits.data();
+        const size_t found = kernels_.gather(place, n, s_.words, queries_ + q * s_.words, static_cast<uint32_t>(limit), out);
+        for (size_t i = 0; i < found; ++i)
+            sinks_[q].push(chunk.id(from + static_cast<size_t>(place[out[i].row] - codes) / s_.words), out[i].distance);
+        set_limit(q);
+    }
+
+    const Kernels& kernels_;
+    const SliceKernels& slice_;
+    const Snapshot& s_;
+    const uint64_t* queries_;
+    const size_t n_, stride_;
+    Scratch<Sink>& scratch_;
+    Sink* sinks_;
+    size_t loose_ = 0;  // queries whose limit no row exceeds
+};
+
+// Rows from which the k-th distance is known well enough for the bit-sliced kernel to be quiet.
+size_t warm_up(const TopK& top) { return std::max<size_t>(4096, 8 * top.k()); }
+size_t warm_up(const Within&) { return 0; }
+
+template <class Sink>
+bool use_slices(const Kernels& kernels, const Snapshot& s, size_t n, uint64_t rows, const Sink& sink) {
+    return kernels.slice && n >= kernels.slice->min_batch && s.bits >= 16 && s.words <= kSliceMaxWords &&
+           rows >= 4 * kernels.slice->tile && warm_up(sink) < rows / 2 && sink.limit() <= static_cast<int>(s.bits);
+}
+
+template <class Sink>
+void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries,
+              size_t n, Scratch<Sink>& scratch, Sink* sinks) {
+    if (!use_slices(kernels, s, n, high - low, sinks[0])) return scan_rows(kernels, s, low, high, queries, n, scratch, sinks);
+    const uint64_t warm = std::min<uint64_t>(high, low + warm_up(sinks[0]));
+    scan_rows(kernels, s, low, warm, queries, n, scratch, sinks);
+    SliceScan<Sink>(kernels, s, queries, n, scratch, sinks).run(warm, high);
 }
 
 // Runs every query over every row. `reset(sink)` readies a sink, `emit(q, matches)` takes the sorted
@@ -94,7 +221,7 @@ void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
         parallel_for(parts, threads, [&](size_t part) {
             Sink* mine = sinks.data() + part * n;
             for (size_t q = 0; q < n; ++q) reset(mine[q]);
-            scan_all(kernel, s, s.rows * part / parts, s.rows * (part + 1) / parts, queries, n, scratch<Sink>().hits, mine);
+            scan_all(kernel, s, s.rows * part / parts, s.rows * (part + 1) / parts, queries, n, scratch<Sink>(), mine);
         });
         for (size_t q = 0; q < n; ++q) {
             sinks[q].unordered();
@@ -110,7 +237,7 @@ void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
         Scratch<Sink>& mine = scratch<Sink>();
         if (mine.sinks.size() < count) mine.sinks.resize(count);
         for (size_t q = 0; q < count; ++q) reset(mine.sinks[q]);
-        scan_all(kernel, s, 0, s.rows, queries + first * s.words, count, mine.hits, mine.sinks.data());
+        scan_all(kernel, s, 0, s.rows, queries + first * s.words, count, mine, mine.sinks.data());
         for (size_t q = 0; q < count; ++q) emit(first + q, mine.sinks[q].finish());
     });
 }

@@ -30,6 +30,8 @@ class TopK {
         matches_.clear();
     }
 
+    size_t k() const { return k_; }
+
     // The largest distance that can still matter; -1: none can.
     int limit() const { return k_ == 0 ? -1 : within_ < k_ || !ordered_ ? bound_ : bound_ - 1; }
 

@@ -143,6 +143,33 @@ def test_many_rows_split_over_threads(level: str, queries: int) -> None:
     np.testing.assert_array_equal(answers[0][1][0], distances[order])
 
 
+@pytest.mark.parametrize("level", simd_levels())
+@pytest.mark.parametrize("bits", [16, 40, 64, 65, 128, 200, 256, 512, 1000, 1024])
+def test_large_batches(level: str, bits: int) -> None:
+    """Batches large enough for the bit-sliced kernel, with ties, dead rows and ids out of order."""
+    set_simd_level(level)
+    rng = np.random.default_rng(bits)
+    database, queries = random_codes(rng, 12_000, bits, 9_000), random_codes(rng, 45, bits)
+    queries[::3] = database[rng.integers(0, 12_000, 15)]
+    for ids in (np.arange(12_000), rng.permutation(12_000)):
+        index = Index(bits, threads=1)
+        index.add(database, ids)
+        dead = rng.choice(12_000, 3000, replace=False)
+        index.remove(ids[dead])
+        kept = np.delete(np.arange(12_000), dead)
+        distances = hamming_distance(database[kept][None], queries[:, None]).astype(np.int64)
+        keys = np.sort(distances * 2**32 + ids[kept], axis=1)
+        for k in (1, 10, 300):
+            found = index.search(queries, k)
+            np.testing.assert_array_equal(found.ids, keys[:, :k] % 2**32)
+            np.testing.assert_array_equal(found.distances, keys[:, :k] // 2**32)
+        for radius in (0, int(bits * 0.42), bits):
+            ranged = index.range_search(queries, radius)
+            within = keys // 2**32 <= radius
+            np.testing.assert_array_equal(ranged.ids, (keys % 2**32)[within])
+            np.testing.assert_array_equal(np.diff(ranged.splits), within.sum(axis=1))
+
+
 def test_unknown_level_is_refused_with_the_legal_ones() -> None:
     with pytest.raises(OptionError, match="scalar"):
         set_simd_level("mmx")
