@@ -24,3 +24,55 @@ def cuda_devices() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+class _DecodeCaps(ctypes.Structure):
+    """CUVIDDECODECAPS of cuviddec.h (Video Codec SDK 12): three inputs, then what the hardware says."""
+
+    _fields_ = (
+        ("codec", ctypes.c_int),
+        ("chroma_format", ctypes.c_int),
+        ("bit_depth_minus_8", ctypes.c_uint),
+        ("reserved_1", ctypes.c_uint * 3),
+        ("supported", ctypes.c_ubyte),
+        ("decoders", ctypes.c_ubyte),
+        ("output_formats", ctypes.c_ushort),
+        ("max_width", ctypes.c_uint),
+        ("max_height", ctypes.c_uint),
+        ("max_macroblocks", ctypes.c_uint),
+        ("min_width", ctypes.c_ushort),
+        ("min_height", ctypes.c_ushort),
+        ("rest", ctypes.c_uint * 16),
+    )
+
+
+_NVDEC_CODECS = {"mpeg2": 1, "mpeg4": 2, "vc1": 3, "h264": 4, "hevc": 8, "vp8": 9, "vp9": 10, "av1": 11}
+
+
+def nvdec_codecs(device: int = 0) -> tuple[str, ...]:
+    """Codecs whose 8-bit 4:2:0 video the decoder chip of a CUDA device takes; asks libnvcuvid itself.
+
+    Raises:
+        OSError: there is no NVIDIA driver, or it comes without its video library.
+    """
+    driver, decoder = ctypes.CDLL("libcuda.so.1"), ctypes.CDLL("libnvcuvid.so.1")
+    handle, context = ctypes.c_int(), ctypes.c_void_p()
+    steps = (
+        lambda: driver.cuInit(0),
+        lambda: driver.cuDeviceGet(ctypes.byref(handle), device),
+        lambda: driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), handle),
+        lambda: driver.cuCtxPushCurrent_v2(context),
+    )
+    for step in steps:
+        if status := step():
+            raise OSError(f"CUDA device {device}: the driver answers with error {status}")
+    found = []
+    try:
+        for name, number in _NVDEC_CODECS.items():
+            caps = _DecodeCaps(codec=number, chroma_format=1, bit_depth_minus_8=0)
+            if decoder.cuvidGetDecoderCaps(ctypes.byref(caps)) == 0 and caps.supported:
+                found.append(name)
+    finally:
+        driver.cuCtxPopCurrent_v2(ctypes.byref(context))
+        driver.cuDevicePrimaryCtxRelease_v2(handle)
+    return tuple(found)

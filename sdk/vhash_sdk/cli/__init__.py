@@ -1,0 +1,47 @@
+"""The command ``vhash``.
+
+One module for each group of commands; ``output`` holds what they share: text and JSON on standard
+output, remarks and progress on standard error, exit codes. Needs the extra ``cli``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Entry point of the command ``vhash``; ends the process with its exit code."""
+    try:
+        import rich  # noqa: F401  (typer draws with it, and so do we)
+        import typer  # noqa: F401
+    except ImportError as error:
+        print(
+            f"vhash: the command line needs typer and rich ({error}); pip install 'vhash-sdk[cli]'",
+            file=sys.stderr,
+        )
+        raise SystemExit(3) from None
+    from .app import app
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a locale without UTF-8 must not turn a "✓" into a crash
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            app(prog_name="vhash")
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:  # outside a command, e.g. while modules load
+        _leave(130)
+    except BrokenPipeError:  # `vhash … | head`: the reader has what it wanted
+        _leave(141)
+    except SystemExit as end:
+        if end.code in (130, 141):
+            _leave(end.code)
+        raise
+
+
+def _leave(status: int) -> None:
+    """End now: a decoder thread that still runs must not keep an interrupted program alive."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (closed by the end of the process)
+    os._exit(status)

@@ -1,0 +1,46 @@
+"""The command line as a whole: its commands, and ``--version``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import compare, demo, doctor, encode, models, search
+
+app = typer.Typer(
+    name="vhash",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A video becomes a few bytes; the nearest videos come back in microseconds.",
+    epilog="Exit codes: 0 done, 1 some inputs failed, 2 wrong usage, 3 nothing could be done. "
+    "Try [bold]vhash demo[/bold] first.",
+)
+for command in (
+    encode.encode,
+    search.search,
+    compare.compare,
+    models.models,
+    doctor.doctor,
+    demo.demo,
+):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"vhash {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""

@@ -1,0 +1,113 @@
+"""``vhash encode``: videos to codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
+from .inputs import Videos, expand
+from .output import (
+    ExitCode,
+    Json,
+    Model,
+    Output,
+    PrecisionOption,
+    path_entry,
+    printable,
+    safe,
+)
+
+if TYPE_CHECKING:
+    from ..encoder import Encoded
+
+
+def encode(
+    videos: Videos,
+    *,
+    model: Model = "default",
+    precision: PrecisionOption = "auto",
+    index: Annotated[
+        Path | None,
+        typer.Option(help="Also save the codes as an index file, which `vhash search` takes."),
+    ] = None,
+    csv_: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
+    json: Json = False,
+) -> None:
+    r"""Print the code of each video.
+
+    One line a video: code, confidence (0 to 1: how far the code is from flipping), seconds, path. A video
+    that cannot be read is reported on standard error and the others go on.
+
+    In text and CSV, a path has backslash escapes where it needs them: \\n, \\\\, \\xNN for a byte that is
+    not UTF-8. In JSON, "path_base64" stands beside "path" where a name is not UTF-8.
+
+    [bold]Examples[/bold]
+
+      vhash encode holiday.mp4 clips/
+
+      vhash encode '**/*.mkv' --csv > codes.csv
+
+      find /videos -name '*.mp4' -print0 | vhash encode - --json
+
+      vhash encode /videos --index videos.vhi
+    """
+    if csv_ and json:
+        raise typer.BadParameter("choose one of --csv and --json")
+    with Output("encode", json=json) as out:
+        paths = expand(videos)
+        if csv_:
+            out.line(_csv("code", "confidence", "duration", "path", "error"))
+        with open_encoder(model, precision) as encoder:
+            results = encode_all(
+                encoder, paths, out, show=lambda result: out.line((_csv_row if csv_ else _line)(result))
+            )
+            good = [(str(result.source), result.code) for result in results if result.code is not None]
+            saved = {}
+            if index is not None and good:
+                from .gallery import save_index
+
+                save_index(index, encoder.spec, good)
+                saved = {"index": path_entry(index.absolute())}
+                out.note(f"vhash: {len(good)} codes saved in {index}; search them with: vhash search {index} VIDEO")
+            out.document(
+                model=model_entry(encoder),
+                videos=[code_entry(path, code) for path, code in good],
+                errors=[failure_entry(result) for result in results if result.error is not None],
+                **saved,
+            )
+        finish(out, done=len(good), failed=len(results) - len(good))
+
+
+def finish(out: Output, *, done: int, failed: int) -> None:
+    """Sum up where something went wrong, and leave with the exit code that says so."""
+    if not done + failed:
+        out.note("vhash: no videos there; of a folder, files with the suffix of a video count")
+    elif failed:
+        out.note(f"vhash: {failed} of {done + failed} videos failed")
+    out.end(ExitCode.of(done, failed))
+
+
+def _line(result: Encoded) -> str | None:
+    if result.code is None:
+        return None
+    code = result.code
+    return f"{code.text}  {code.confidence:.2f}  {code.duration:8.2f}  {printable(result.source)}"
+
+
+def _csv_row(result: Encoded) -> str:
+    path = printable(result.source)
+    if result.code is None:
+        return _csv("", "", "", path, safe(str(result.error)).replace("\n", " "))
+    code = result.code
+    return _csv(code.text, f"{code.confidence:.4f}", f"{code.duration:.4f}", path, "")
+
+
+def _csv(*fields: str) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()

@@ -1,0 +1,66 @@
+"""From the paths of a command line to codes, and their form in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .output import Output, Precision, error_entry, number, path_entry
+
+if TYPE_CHECKING:
+    from ..codes import VideoCode
+    from ..encoder import Encoded, Encoder
+
+
+def open_encoder(model: str, precision: Precision = "auto") -> Encoder:
+    """An encoder for the options of a command line; use it as a context manager."""
+    from ..encoder import Encoder
+
+    return Encoder(model, precision=precision)
+
+
+def encode_all(
+    encoder: Encoder, paths: Sequence[str], out: Output, *, show: Callable[[Encoded], None] | None = None
+) -> list[Encoded]:
+    """Encode all, in order, with a progress bar; failures are reported as they come.
+
+    Args:
+        encoder: what to encode with.
+        paths: the videos.
+        out: where failures and progress go.
+        show: called with each result at once.
+    """
+    results = []
+    with out.progress("encoding", len(paths)) as step:
+        for result in encoder.encode_many(paths):
+            if result.error is not None:
+                out.problem(result.error)
+            if show is not None:
+                show(result)
+            results.append(result)
+            step()
+    return results
+
+
+def model_entry(encoder: Encoder) -> dict[str, Any]:
+    """The model that made the codes, for JSON."""
+    info = encoder.info()
+    return {key: info[key] for key in ("name", "version", "fingerprint", "bits", "precision") if key in info} | {
+        "name": encoder.spec.name
+    }
+
+
+def code_entry(path: str, code: VideoCode) -> dict[str, Any]:
+    """A video and its code, for JSON."""
+    return {
+        **path_entry(path),
+        "code": code.text,
+        "confidence": number(code.confidence),
+        "duration": number(code.duration),
+    }
+
+
+def failure_entry(result: Encoded) -> dict[str, Any]:
+    """A video that failed and why, for JSON."""
+    assert result.error is not None
+    return {**path_entry(result.source), "error": error_entry(result.error)}

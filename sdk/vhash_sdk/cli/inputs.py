@@ -1,0 +1,80 @@
+"""Which files a command line means: paths, folders, globs, and a list on standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from typing import Annotated, BinaryIO
+
+import typer
+
+SUFFIXES = frozenset(
+    ".3g2 .3gp .asf .avi .divx .f4v .flv .gif .m1v .m2ts .m2v .m4v .mkv .mov .mp4 .mpe .mpeg .mpg .mts "
+    ".mxf .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()
+)
+"""What counts as a video in a folder. A file that is named outright is tried whatever its suffix."""
+
+Videos = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="VIDEO…",
+        help="Files, folders (with all below them), quoted globs such as '**/*.mp4', or - for a list on "
+        "standard input: one path a line, or separated by NUL (find -print0).",
+        show_default=False,
+    ),
+]
+
+
+def expand(
+    words: Iterable[str], *, suffixes: Collection[str] | None = SUFFIXES, stdin: BinaryIO | None = None
+) -> list[str]:
+    """The files that the words of a command line stand for, each once, in order.
+
+    Args:
+        words: paths, folders, globs, or ``-``. A name that is neither there nor a glob that finds
+            something comes back as it is: whoever opens it says what is wrong with it.
+        suffixes: which files of a folder to take (lower case, with the dot); None: all of them.
+        stdin: what ``-`` reads; None: standard input.
+
+    >>> expand(["missing.mp4", "missing.mp4"])
+    ['missing.mp4']
+    """
+    found: dict[str, None] = {}
+    for word in words:
+        names = _listed(stdin or sys.stdin.buffer) if word == "-" else [word]
+        for name in names:
+            found.update(dict.fromkeys(_files(name, suffixes)))
+    return list(found)
+
+
+def _listed(stream: BinaryIO) -> list[str]:
+    content = stream.read()
+    names = content.split(b"\0") if b"\0" in content else content.replace(b"\r\n", b"\n").split(b"\n")
+    return [os.fsdecode(name) for name in names if name]
+
+
+def _files(name: str, suffixes: Collection[str] | None) -> Iterator[str]:
+    if os.path.isdir(name):
+        yield from _walk(name, suffixes)
+    elif glob.has_magic(name) and not os.path.lexists(name):
+        matches = sorted(glob.glob(name, recursive=True))
+        for match in matches:
+            if not os.path.isdir(match):
+                yield match
+            elif not name.endswith("**"):  # a/** lists what is below a folder beside the folder itself
+                yield from _walk(match, suffixes)
+        if not matches:
+            yield name
+    else:
+        yield name
+
+
+def _walk(folder: str, suffixes: Collection[str] | None) -> Iterator[str]:
+    # links to folders are not followed, so that no loop of links can trap us
+    for root, folders, files in os.walk(folder):
+        folders.sort()
+        for file in sorted(files):
+            if suffixes is None or os.path.splitext(file)[1].lower() in suffixes:
+                yield os.path.join(root, file)

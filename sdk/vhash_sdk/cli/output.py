@@ -1,0 +1,255 @@
+"""What all commands share: where text goes, how JSON looks, how file names are shown, exit codes."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import enum
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+import typer
+
+from ..errors import VhashError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+SCHEMA = 1
+"""Version of the JSON documents; ``schema.json`` beside this file describes them."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="Alias or name (see `vhash models`), or a .onnx file.")
+]
+
+
+Precision = Literal["auto", "int8", "fp16", "fp32"]
+PrecisionOption = Annotated[Precision, typer.Option(help="What to compute in; auto: int8 on a CPU.")]
+
+
+class ExitCode(enum.IntEnum):
+    """How a command ends. 130 and 141 stand for Ctrl-C and a closed pipe, as everywhere."""
+
+    DONE = 0
+    SOME_FAILED = 1
+    USAGE = 2
+    NOTHING_DONE = 3
+
+    @classmethod
+    def of(cls, done: int, failed: int) -> ExitCode:
+        """By how many inputs were done and how many failed.
+
+        >>> ExitCode.of(5, 0).value, ExitCode.of(4, 1).value, ExitCode.of(0, 1).value
+        (0, 1, 3)
+        """
+        if not done:
+            return cls.NOTHING_DONE
+        return cls.SOME_FAILED if failed else cls.DONE
+
+
+class Output(contextlib.AbstractContextManager["Output"]):
+    """One run of a command, as a context manager: what it prints and how it ends.
+
+    In text mode ``line`` and ``table`` print at once; with ``json=True`` they do nothing and
+    ``document`` prints the one JSON document. A ``VhashError`` or ``OSError`` that leaves the block is reported
+    (text on standard error, or a JSON document with ``error``) and ends the program with 3.
+
+    >>> with Output("models", json=True) as out:
+    ...     out.document(models=[])
+    {
+      "schema": 1,
+      "command": "models",
+      "models": []
+    }
+    """
+
+    def __init__(self, command: str, *, json: bool = False) -> None:
+        self.command = command
+        self.json = json
+        self._screen: Console | None = None  # set while a progress bar is on it
+
+    def line(self, text: str | None = "") -> None:
+        """Print one line of results, escaped already; None prints nothing."""
+        if self.json or text is None:
+            return
+        if self._screen is not None and sys.stdout.isatty():
+            self._screen.out(text, highlight=False)  # above the bar; both are one terminal
+        else:
+            print(text)
+
+    def note(self, text: str) -> None:
+        """Print a remark on standard error; nothing with JSON, whose document says it."""
+        if self.json:
+            return
+        if self._screen is not None:
+            self._screen.out(safe(text), highlight=False)
+        else:
+            print(safe(text), file=sys.stderr)
+
+    def problem(self, error: Exception) -> None:
+        """Report an input that failed."""
+        self.note(f"vhash: {error}")
+
+    def table(self, table: Table) -> None:
+        """Print a table; one that goes to a file or a pipe is never cut to a terminal's width."""
+        if not self.json:
+            from rich.console import Console
+
+            console = Console(file=sys.stdout)
+            if not console.is_terminal:
+                console.width = 4096
+            console.print(table)
+
+    def document(self, **content: Any) -> None:
+        """Print the JSON document of this command."""
+        if self.json:
+            print(to_json({"schema": SCHEMA, "command": self.command, **content}))
+
+    def end(self, code: ExitCode) -> None:
+        """Leave with an exit code; returns for DONE."""
+        if code:
+            raise typer.Exit(int(code))
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Callable[[], None]]:
+        """A progress bar on standard error while the block runs, if that is a terminal.
+
+        Gives a function to call after each step.
+        """
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        if not console.is_terminal or total == 0:
+            yield lambda: None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        # rich would send whatever is printed meanwhile to standard error, even into a file
+        bar = Progress(
+            *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        with bar:
+            task = bar.add_task(what, total=total)
+            self._screen = console
+            try:
+                yield lambda: bar.advance(task)
+            finally:
+                self._screen = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            print("vhash: interrupted", file=sys.stderr)
+            raise typer.Exit(130) from None
+        if isinstance(error, BrokenPipeError):
+            raise typer.Exit(141) from None
+        if isinstance(error, (VhashError, OSError)):
+            if self.json:
+                self.document(error=error_entry(error))
+            else:
+                self.problem(error)
+            raise typer.Exit(int(ExitCode.NOTHING_DONE)) from None
+
+
+def to_json(document: Any) -> str:
+    """JSON as every command prints it: indented, ASCII, no NaN.
+
+    >>> print(to_json({"name": "café"}))
+    {
+      "name": "caf\\u00e9"
+    }
+    """
+    return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)
+
+
+def number(value: float, digits: int = 4) -> float | None:
+    """A float for JSON, rounded; None where it is unknown (NaN has no JSON form).
+
+    >>> number(0.123456), number(float("nan"))
+    (0.1235, None)
+    """
+    return round(float(value), digits) if math.isfinite(value) else None
+
+
+def error_entry(error: BaseException) -> dict[str, str]:
+    """An error for JSON."""
+    return {"type": type(error).__name__, "message": safe(str(error))}
+
+
+def path_entry(path: str | os.PathLike[str]) -> dict[str, str]:
+    r"""A path for JSON: ``path``, and ``path_base64`` where the name is not valid UTF-8.
+
+    Then ``path`` shows each stray byte as ``\xNN``, and ``path_base64`` has the exact bytes.
+
+    >>> path_entry("a\nb.mp4")
+    {'path': 'a\nb.mp4'}
+    >>> path_entry(os.fsdecode(b"caf\xe9"))
+    {'path': 'caf\\xe9', 'path_base64': 'Y2Fm6Q=='}
+    """
+    text = os.fspath(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = "".join(_escape(c) if "\ud800" <= c <= "\udfff" else c for c in text)
+        return {"path": shown, "path_base64": base64.b64encode(os.fsencode(text)).decode("ascii")}
+    return {"path": text}
+
+
+def path_from_entry(entry: dict[str, Any]) -> str:
+    r"""The path that ``path_entry`` wrote down.
+
+    >>> os.fsencode(path_from_entry(path_entry(os.fsdecode(b"caf\xe9"))))
+    b'caf\xe9'
+    """
+    if "path_base64" in entry:
+        return os.fsdecode(base64.b64decode(entry["path_base64"], validate=True))
+    return str(entry["path"])
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    r"""A path on one line of text or CSV, reversibly, with backslash escapes.
+
+    A backslash is doubled; line breaks, control and invisible characters become ``\n``, ``\x1b``,
+    ``\u202e``, and a byte that is not UTF-8 ``\xNN`` (80 to ff). So no file name can break a table,
+    start a new record or act on a terminal.
+
+    >>> print(printable("a\nb\\c d.mp4"), printable(os.fsdecode(b"caf\xe9")))
+    a\nb\\c d.mp4 caf\xe9
+    """
+    text = os.fspath(path)
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(c if c.isprintable() and c != "\\" else _escape(c) for c in text)
+
+
+def safe(text: str) -> str:
+    r"""A message without characters that act on a terminal; its line breaks stay.
+
+    >>> print(safe("\x1b[2Jgone?"))
+    \x1b[2Jgone?
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text)
+
+
+def _escape(c: str) -> str:
+    r"""One character as ``\n``, ``\xNN``, ``\uNNNN`` or ``\UNNNNNNNN``; stray bytes as ``\xNN``."""
+    number = ord(c)
+    if 0xDC80 <= number <= 0xDCFF:  # os.fsdecode's form of one undecodable byte
+        return f"\\x{number - 0xDC00:02x}"
+    if number < 0x80:
+        return c.encode("unicode_escape").decode("ascii")
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

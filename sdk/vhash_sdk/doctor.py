@@ -1,0 +1,297 @@
+"""What works on this machine, found out by trying it.
+
+Lists of providers lie: ONNX Runtime names providers that cannot run and falls back without a word.
+So each one runs a tiny network here, in a process of its own, since some crash rather than raise.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .codes import VideoCode
+from .errors import VhashError
+from .runtime import probe
+from .runtime.onnx import usable_cores
+
+Status = Literal["ok", "warning", "absent", "failed"]
+
+# y = x · x over four floats, opset 20: an ONNX file of 67 bytes
+TINY_MODEL = bytes.fromhex(
+    "08083a390a0e0a01780a017812017922034d756c120570726f62655a0f0a0178120a0a08080112040a02080462"
+    "0f0a0179120a0a08080112040a02080442040a001014"
+)
+REFERENCES: tuple[str, ...] = ()
+"""What each bundled model gives for ``synthetic_clip()`` (canonical file, computed in float32)."""
+
+_ORT_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
+_VERSIONS = ("numpy", "av", *_ORT_WHEELS, "openvino", "tensorrt-cu13", "tensorrt-rtx", "PyNvVideoCodec")
+_REQUIRED = {"numpy": "vhash-sdk", "av": "vhash-sdk"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding.
+
+    Attributes:
+        section: ``machine``, ``packages``, ``engine``, ``backends``, ``gpu`` or ``models``.
+        name: what was looked at.
+        status: ``ok``; ``warning``: it works, but not as well as it could; ``absent``: optional and not
+            here; ``failed``: needed and broken.
+        detail: what was found.
+        remedy: what to do about it; empty where nothing is needed.
+    """
+
+    section: str
+    name: str
+    status: Status
+    detail: str
+    remedy: str = ""
+
+
+def diagnose() -> Iterator[Check]:
+    """Look at everything that decides whether and how fast vhash runs here.
+
+    >>> any(check.name == "python" for check in diagnose())
+    True
+    """
+    for look in (_machine, _packages, _engine, _backends, _gpu, _models):
+        try:
+            yield from look()
+        except Exception as error:  # a doctor reports, whatever it meets
+            yield Check(look.__name__.strip("_"), "check", "failed", f"{type(error).__name__}: {error}")
+
+
+def synthetic_clip() -> NDArray[np.uint8]:
+    """A moving pattern in integer arithmetic, the same everywhere: ``uint8[32, 120, 160, 3]`` RGB.
+
+    >>> synthetic_clip().shape
+    (32, 120, 160, 3)
+    """
+    t, y, x = np.ogrid[:32, :120, :160]
+    disc = (x - 30 - 3 * t) ** 2 + (y - 60) ** 2 < 625
+    red = np.where(disc, 230, x + y // 2)
+    green = np.where(disc, 60, 200 - y)
+    blue = ((x // 20 + y // 20) % 2 * 90 + 2 * t) * np.ones_like(red)
+    return np.stack([red, green, blue], axis=-1).astype(np.uint8)
+
+
+def _machine() -> Iterator[Check]:
+    yield Check("machine", "python", "ok", f"{platform.python_version()} on {platform.platform()}")
+    cores, total = usable_cores(), os.cpu_count()
+    yield Check("machine", "cpu", "ok", f"{_cpu_name()}, {cores} of {total} cores usable")
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _packages() -> Iterator[Check]:
+    from . import __version__
+
+    yield Check("packages", "vhash-sdk", "ok", __version__)
+    versions = {name: _version(name) for name in _VERSIONS}
+    for name, version in versions.items():
+        if version is not None:
+            yield Check("packages", name, "ok", version)
+        elif name in _REQUIRED:
+            yield Check("packages", name, "failed", "not installed", f"pip install {_REQUIRED[name]}")
+    if versions["av"] is not None:
+        yield _ffmpeg()
+    wheels = [name for name in _ORT_WHEELS if versions[name] is not None]
+    if len(wheels) > 1:
+        best = "onnxruntime-gpu" if "onnxruntime-gpu" in wheels else wheels[-1]
+        yield Check(
+            "packages",
+            "onnxruntime wheels",
+            "warning",
+            f"{' and '.join(wheels)} overwrite each other's files; which one runs is chance",
+            f"pip uninstall -y {' '.join(wheels)} && pip install --force-reinstall {best}",
+        )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _ffmpeg() -> Check:
+    try:
+        import av
+    except ImportError as error:
+        return Check(
+            "packages", "ffmpeg", "failed", f"av does not load: {error}", "pip install --force-reinstall av"
+        )
+    codecs = [name for name in ("h264", "hevc", "vp9", "av1", "mpeg4") if name in av.codecs_available]
+    libav = ".".join(map(str, av.library_versions["libavcodec"]))
+    return Check("packages", "ffmpeg", "ok", f"libavcodec {libav}, decodes {', '.join(codecs)} and more")
+
+
+def _engine() -> Iterator[Check]:
+    try:
+        core = importlib.import_module("vhash_sdk._core")
+    except ImportError as error:
+        remedy = "pip install --force-reinstall vhash-sdk, or from a clone: pip install ."
+        yield Check("engine", "_core", "failed", f"the C++ engine does not load: {error}", remedy)
+        return
+    level, levels = core.simd_level(), list(core.simd_levels())
+    yield Check("engine", "simd", "ok", f"{level} in use; this CPU has {', '.join(levels)}")
+
+
+def _backends() -> Iterator[Check]:
+    try:
+        ort = importlib.import_module("onnxruntime")
+        providers = list(ort.get_available_providers())
+    except (ImportError, AttributeError) as error:  # two clashing wheels leave a module without contents
+        yield Check("backends", "onnxruntime", "failed", str(error), "pip install 'vhash-sdk[cpu]' (or [gpu])")
+        return
+    with ThreadPoolExecutor(2) as pool:
+        for provider, answer in zip(
+            providers, pool.map(lambda p: _in_process("provider", p), providers), strict=True
+        ):
+            status: Status = "ok" if answer == "ok" else "absent"
+            remedy = ""
+            if answer != "ok" and provider == "CPUExecutionProvider":
+                status, remedy = "failed", "pip install --force-reinstall onnxruntime"
+            elif answer != "ok" and provider == "CUDAExecutionProvider" and probe.cuda_devices():
+                status, remedy = "warning", "pip install 'vhash-sdk[gpu]' brings CUDA's and cuDNN's libraries"
+            detail = "runs" if answer == "ok" else f"listed, but does not run here: {answer}"
+            yield Check("backends", provider, status, detail, remedy)
+    if _version("openvino") is None:
+        yield Check("backends", "openvino", "absent", "not installed", "pip install 'vhash-sdk[openvino]'")
+        return
+    answer = _in_process("openvino", "")
+    yield Check("backends", "openvino", "ok" if answer.startswith("runs") else "warning", answer)
+
+
+def _gpu() -> Iterator[Check]:
+    devices = probe.cuda_devices()
+    if not devices:
+        yield Check("gpu", "cuda", "absent", "no NVIDIA driver or no device; everything runs on the CPU")
+        return
+    yield Check("gpu", "cuda", "ok", f"{devices} device(s)")
+    answer = _in_process("nvdec", "")
+    works = answer.startswith("decodes")
+    remedy = "" if works else "in a container: NVIDIA_DRIVER_CAPABILITIES must contain video"
+    yield Check("gpu", "nvdec", "ok" if works else "warning", answer, remedy)
+
+
+def _models() -> Iterator[Check]:
+    from . import zoo
+
+    if not zoo.names():
+        yield Check("models", "bundled", "failed", f"no models in {zoo.FOLDER}", "reinstall vhash-sdk")
+    references = {text.split(":")[1]: VideoCode.from_text(text) for text in REFERENCES}
+    for name in zoo.names():
+        for precision in ("int8", "fp32"):
+            try:
+                path = zoo.model_path(name, precision)
+            except VhashError:
+                continue
+            yield _model(path.name, name, precision, references)
+
+
+def _model(file: str, name: str, precision: str, references: dict[str, VideoCode]) -> Check:
+    from .encoder import Encoder
+
+    try:
+        with Encoder(name, device="cpu", precision="int8" if precision == "int8" else "fp32") as encoder:
+            code = encoder.encode(synthetic_clip())
+    except VhashError as error:
+        return Check("models", file, "failed", str(error), "reinstall vhash-sdk")
+    reference = references.get(code.fingerprint[:8])
+    if reference is None:
+        return Check("models", file, "warning", f"{code.text}: no reference to compare with")
+    distance = code - reference
+    detail = f"loads; {distance} of {code.bits} bits from the reference code of a synthetic clip"
+    # quantised arithmetic differs a little between CPUs; float32 sums in another order at most
+    allowed = code.bits // (16 if precision == "int8" else 64)
+    if distance <= allowed:
+        return Check("models", file, "ok", detail)
+    return Check("models", file, "failed", detail + f" (at most {allowed} expected)", "reinstall vhash-sdk")
+
+
+def _in_process(what: str, argument: str) -> str:
+    """Answer of one of the ``_TRIALS`` in a process of its own, which may crash or hang."""
+    command = [sys.executable, "-c", "from vhash_sdk import doctor; doctor._try()", what, argument]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    try:
+        result = subprocess.run(
+            command, capture_output=True, timeout=60, env={**os.environ, "PYTHONPATH": paths}, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no answer: {error}"
+    if result.returncode:
+        return f"the process that tried it ended with {result.returncode}"
+    return str(json.loads(result.stdout.splitlines()[-1]))
+
+
+def _try() -> None:
+    what, argument = sys.argv[1:]
+    try:
+        answer = _TRIALS[what](argument)
+    except Exception as error:  # whatever the library raises is the answer
+        answer = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    print(json.dumps(answer))
+
+
+def _try_provider(provider: str) -> str:
+    ort = importlib.import_module("onnxruntime")
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    if provider != "CPUExecutionProvider":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        if hasattr(ort, "preload_dlls") and probe.cuda_devices():
+            ort.preload_dlls()
+    try:
+        session = ort.InferenceSession(TINY_MODEL, options, providers=[provider])
+    except Exception as error:
+        if "assigned to the default CPU EP" in str(error):
+            return "all of it would run on the CPU"
+        raise
+    if session.get_providers()[0] != provider:
+        return f"fell back to {session.get_providers()[0]}"
+    (y,) = session.run(None, {"x": np.arange(4, dtype=np.float32)})
+    return "ok" if y.tolist() == [0, 1, 4, 9] else f"wrong result {y.tolist()}"
+
+
+def _try_openvino(_: str) -> str:
+    openvino = importlib.import_module("openvino")
+    core = openvino.Core()
+    working = []
+    for device in core.available_devices:
+        compiled = core.compile_model(core.read_model(TINY_MODEL), device)
+        if compiled({"x": np.arange(4, dtype=np.float32)})["y"].tolist() == [0, 1, 4, 9]:
+            working.append(device)
+    return f"runs on {', '.join(working)}" if working else "no device runs"
+
+
+def _try_nvdec(_: str) -> str:
+    codecs = probe.nvdec_codecs()
+    return f"decodes {', '.join(codecs)}" if codecs else "no codec"
+
+
+_TRIALS: dict[str, Callable[[str], str]] = {
+    "provider": _try_provider,
+    "openvino": _try_openvino,
+    "nvdec": _try_nvdec,
+}
