@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,7 +162,9 @@ def _backends() -> Iterator[Check]:
         ort = importlib.import_module("onnxruntime")
         providers = list(ort.get_available_providers())
     except (ImportError, AttributeError) as error:  # two clashing wheels leave a module without contents
-        yield Check("backends", "onnxruntime", "failed", str(error), "pip install 'vhash-sdk[cpu]' (or [gpu])")
+        yield Check(
+            "backends", "onnxruntime", "failed", str(error), "pip install 'vhash-sdk[cpu]' (or [gpu])"
+        )
         return
     with ThreadPoolExecutor(2) as pool:
         for provider, answer in zip(

@@ -73,7 +73,9 @@ def encode(
 
                 save_index(index, encoder.spec, good)
                 saved = {"index": path_entry(index.absolute())}
-                out.note(f"vhash: {len(good)} codes saved in {index}; search them with: vhash search {index} VIDEO")
+                out.note(
+                    f"vhash: {len(good)} codes saved in {index}; search them with: vhash search {index} VIDEO"
+                )
             out.document(
                 model=model_entry(encoder),
                 videos=[code_entry(path, code) for path, code in good],

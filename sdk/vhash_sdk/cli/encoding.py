@@ -45,9 +45,9 @@ def encode_all(
 def model_entry(encoder: Encoder) -> dict[str, Any]:
     """The model that made the codes, for JSON."""
     info = encoder.info()
-    return {key: info[key] for key in ("name", "version", "fingerprint", "bits", "precision") if key in info} | {
-        "name": encoder.spec.name
-    }
+    return {
+        key: info[key] for key in ("name", "version", "fingerprint", "bits", "precision") if key in info
+    } | {"name": encoder.spec.name}
 
 
 def code_entry(path: str, code: VideoCode) -> dict[str, Any]:

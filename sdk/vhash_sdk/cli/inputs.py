@@ -10,10 +10,11 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .divx .f4v .flv .gif .m1v .m2ts .m2v .m4v .mkv .mov .mp4 .mpe .mpeg .mpg .mts "
-    ".mxf .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()
+_NAMES = (
+    "3g2 3gp asf avi divx f4v flv gif m1v m2ts m2v m4v mkv mov mp4 mpe mpeg mpg mts mxf ogm ogv rm rmvb ts "
+    "vob webm wmv"
 )
+SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
 """What counts as a video in a folder. A file that is named outright is tried whatever its suffix."""
 
 Videos = Annotated[

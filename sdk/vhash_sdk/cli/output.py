@@ -58,8 +58,8 @@ class Output(contextlib.AbstractContextManager["Output"]):
     """One run of a command, as a context manager: what it prints and how it ends.
 
     In text mode ``line`` and ``table`` print at once; with ``json=True`` they do nothing and
-    ``document`` prints the one JSON document. A ``VhashError`` or ``OSError`` that leaves the block is reported
-    (text on standard error, or a JSON document with ``error``) and ends the program with 3.
+    ``document`` prints the one JSON document. A ``VhashError`` or ``OSError`` that leaves the block is
+    reported (text on standard error, or a JSON document with ``error``) and ends the program with 3.
 
     >>> with Output("models", json=True) as out:
     ...     out.document(models=[])

@@ -1,0 +1,164 @@
+"""What ``vhash search`` searches: a folder of videos, or a saved index with the names of its videos.
+
+``vhash encode --index FILE`` writes two files. FILE is an ordinary index file, in which video n has
+id n; ``FILE.names.json`` follows ``schema.json`` and says which video that is, which model made the
+codes, and the checksum of FILE, so that two files that do not belong together are never mixed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from .. import _core
+from ..codes import VideoCode
+from ..errors import IndexFormatError, SourceError
+from ..index import Index
+from ..spec import ModelSpec
+from .output import SCHEMA, number, path_entry, path_from_entry, to_json
+
+
+class Neighbour(NamedTuple):
+    """A video that was found: its id, its path and its distance in bits."""
+
+    id: int
+    path: str
+    distance: int
+
+
+class Gallery(Protocol):
+    """Videos that can be searched by code."""
+
+    @property
+    def kind(self) -> str:
+        """``folder``, ``index`` or another kind of place."""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model that its codes come from; only codes of that one can be searched for."""
+
+    def __len__(self) -> int: ...
+
+    def nearest(self, code: VideoCode, k: int) -> list[Neighbour]:
+        """The ``k`` nearest videos, by (distance, id)."""
+
+    def within(self, code: VideoCode, radius: int, limit: int | None) -> list[Neighbour]:
+        """The videos at most ``radius`` bits away, by (distance, id)."""
+
+
+@dataclass(frozen=True)
+class IndexGallery:
+    """Videos in an ``Index``; implements ``Gallery``. Video n of ``names`` has id n."""
+
+    kind: str
+    path: str
+    model: str
+    index: Index
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def nearest(self, code: VideoCode, k: int) -> list[Neighbour]:
+        """The ``k`` nearest videos, by (distance, id)."""
+        found = self.index.search(code, k)
+        return self._named(found.ids[0], found.distances[0])
+
+    def within(self, code: VideoCode, radius: int, limit: int | None) -> list[Neighbour]:
+        """The videos at most ``radius`` bits away, by (distance, id)."""
+        return self._named(*self.index.range_search(code, radius, limit=limit)[0])
+
+    def _named(self, ids: Any, distances: Any) -> list[Neighbour]:
+        return [
+            Neighbour(int(id), self.names[id], int(distance))
+            for id, distance in zip(ids, distances, strict=True)
+        ]
+
+
+def build_gallery(path: str, spec: ModelSpec, videos: Sequence[tuple[str, VideoCode]]) -> IndexGallery:
+    """The gallery of videos that were just encoded, e.g. those of a folder."""
+    index = Index(spec.bits, model=spec.fingerprint)
+    if videos:
+        index.add([code for _, code in videos])
+    return IndexGallery("folder", path, spec.name, index, [name for name, _ in videos])
+
+
+def save_index(file: Path, spec: ModelSpec, videos: Sequence[tuple[str, VideoCode]]) -> None:
+    """Save codes as an index file with the names of the videos beside it.
+
+    Raises:
+        OSError: one of the files cannot be written.
+    """
+    build_gallery(str(file), spec, videos).index.save(file)
+    content = {
+        "schema": SCHEMA,
+        "command": "names",
+        "model": {"name": spec.name, "fingerprint": spec.fingerprint, "bits": spec.bits},
+        "index_crc32c": _checksum(file),
+        "videos": [
+            {
+                "id": id,
+                **path_entry(os.path.abspath(path)),
+                "confidence": number(code.confidence),
+                "duration": number(code.duration),
+            }
+            for id, (path, code) in enumerate(videos)
+        ],
+    }
+    target = _names_file(file)
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="ascii") as stream:
+            stream.write(to_json(content) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_index(file: Path) -> IndexGallery:
+    """Open an index file that ``save_index`` wrote.
+
+    Raises:
+        IndexFormatError: it is damaged, or its names are missing, damaged or those of another file.
+        SourceError: there is no such file.
+    """
+    if not file.is_file():
+        raise SourceError(
+            f"{file}: no such folder or index file; make one with `vhash encode … --index FILE`"
+        )
+    index, names = Index.load(file), _names_file(file)
+    again = f"make both again with `vhash encode … --index {file}`"
+    try:
+        content = json.loads(names.read_text(encoding="utf-8"))
+        model, paths = str(content["model"]["name"]), [path_from_entry(video) for video in content["videos"]]
+        valid = [video["id"] for video in content["videos"]] == list(range(len(index)))
+        checksum = content["index_crc32c"]
+    except FileNotFoundError as error:
+        raise IndexFormatError(f"{names} is missing: it names the videos of {file.name}; {again}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise IndexFormatError(f"{names}: not readable as names of videos ({error!r}); {again}") from error
+    if not valid or checksum != _checksum(file):
+        raise IndexFormatError(f"{names}: belongs to another index than {file.name}; {again}")
+    return IndexGallery("index", str(file), model, index, paths)
+
+
+def _names_file(file: Path) -> Path:
+    return file.with_name(file.name + ".names.json")
+
+
+def _checksum(file: Path) -> int:
+    checksum = 0
+    with open(file, "rb") as stream:
+        while block := stream.read(1 << 20):
+            checksum = _core.crc32c(block, checksum)
+    return checksum

@@ -1,0 +1,123 @@
+"""``vhash search``: the nearest videos of a folder or a saved index."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .encode import finish
+from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
+from .inputs import Videos, expand
+from .output import Json, Output, PrecisionOption, path_entry, printable
+
+if TYPE_CHECKING:
+    from ..codes import VideoCode
+    from ..encoder import Encoded, Encoder
+    from .gallery import Gallery, Neighbour
+
+
+def search(
+    where: Annotated[
+        Path, typer.Argument(help="A folder of videos, or an index file of `vhash encode --index`.")
+    ],
+    videos: Videos,
+    *,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", min=1, help="Neighbours of each video; 10, or no limit with --radius."),
+    ] = None,
+    radius: Annotated[
+        int | None, typer.Option(min=0, help="Only neighbours at most this many bits away, all of them.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="As for encode; a saved index knows the model that made it."),
+    ] = None,
+    precision: PrecisionOption = "auto",
+    json: Json = False,
+) -> None:
+    """Find the nearest videos: distance in bits, its share of all bits, path.
+
+    Equal distances are ordered by path in a folder, and as they were encoded in an index. A folder is
+    encoded anew each time; save an index to search it often.
+
+    [bold]Examples[/bold]
+
+      vhash search /videos suspicious.mp4
+
+      vhash search /videos suspicious.mp4 --radius 30
+
+      vhash encode /videos --index videos.vhi
+
+      vhash search videos.vhi uploads/ -k 3 --json
+    """
+    with Output("search", json=json) as out:
+        queries = expand(videos)
+        if where.is_dir():
+            with open_encoder(model or "default", precision) as encoder:
+                gallery, failed = _folder(where, encoder, out)
+                results = encode_all(encoder, queries, out)
+        else:
+            from .gallery import load_index
+
+            gallery, failed = load_index(where), []
+            with open_encoder(model or gallery.model, precision) as encoder:
+                results = encode_all(encoder, queries, out)
+        answers = [
+            (str(result.source), result.code, _neighbours(gallery, result.code, k, radius))
+            for result in results
+            if result.code is not None
+        ]
+        _show(answers, out)
+        out.document(
+            model=model_entry(encoder),
+            gallery={"kind": gallery.kind, **path_entry(gallery.path), "videos": len(gallery)},
+            queries=[_query_entry(*answer) for answer in answers],
+            errors=[failure_entry(result) for result in (*failed, *results) if result.error is not None],
+        )
+        finish(out, done=len(answers), failed=len(results) - len(answers) + len(failed))
+
+
+def _folder(where: Path, encoder: Encoder, out: Output) -> tuple[Gallery, list[Encoded]]:
+    from .gallery import build_gallery
+
+    results = encode_all(encoder, expand([os.fspath(where)]), out)
+    good = [(str(result.source), result.code) for result in results if result.code is not None]
+    if not good:
+        out.note(f"vhash: no video in {printable(where)} could be encoded")
+    failed = [result for result in results if result.error is not None]
+    return build_gallery(os.fspath(where), encoder.spec, good), failed
+
+
+def _neighbours(gallery: Gallery, code: VideoCode, k: int | None, radius: int | None) -> list[Neighbour]:
+    if radius is None:
+        return gallery.nearest(code, k or 10)
+    return gallery.within(code, radius, k)
+
+
+def _show(answers: list[tuple[str, VideoCode, list[Neighbour]]], out: Output) -> None:
+    for path, code, neighbours in answers:
+        out.line(f"{printable(path)}  (confidence {code.confidence:.2f})")
+        for neighbour in neighbours:
+            share = 100 * neighbour.distance / code.bits
+            out.line(f"{neighbour.distance:6d} {share:6.1f} %  {printable(neighbour.path)}")
+        if not neighbours:
+            out.line("     nothing")
+
+
+def _query_entry(path: str, code: VideoCode, neighbours: list[Neighbour]) -> dict[str, Any]:
+    return {
+        **code_entry(path, code),
+        "neighbours": [
+            {
+                **path_entry(neighbour.path),
+                "id": neighbour.id,
+                "distance": neighbour.distance,
+                "share": round(neighbour.distance / code.bits, 4),
+            }
+            for neighbour in neighbours
+        ],
+    }
