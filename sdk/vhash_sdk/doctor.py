@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -33,11 +34,13 @@ TINY_MODEL = bytes.fromhex(
     "08083a390a0e0a01780a017812017922034d756c120570726f62655a0f0a0178120a0a08080112040a02080462"
     "0f0a0179120a0a08080112040a02080442040a001014"
 )
-REFERENCES: tuple[str, ...] = ()
-"""What each bundled model gives for ``synthetic_clip()`` (canonical file, computed in float32)."""
+REFERENCES = Path(__file__).with_name("models") / "references.json"
+"""What each bundled model gives for ``synthetic_clip()``: fingerprint to code as text. After a change of
+models, ``python -m vhash_sdk.doctor`` writes it anew, from the canonical files where they are there."""
 
 _ORT_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 _VERSIONS = ("numpy", "av", *_ORT_WHEELS, "openvino", "tensorrt-cu13", "tensorrt-rtx", "PyNvVideoCodec")
+_FILES: tuple[Literal["int8", "fp32"], ...] = ("int8", "fp32")
 _REQUIRED = {"numpy": "vhash-sdk", "av": "vhash-sdk"}
 
 
@@ -202,9 +205,9 @@ def _models() -> Iterator[Check]:
 
     if not zoo.names():
         yield Check("models", "bundled", "failed", f"no models in {zoo.FOLDER}", "reinstall vhash-sdk")
-    references = {text.split(":")[1]: VideoCode.from_text(text) for text in REFERENCES}
+    references = json.loads(REFERENCES.read_text("ascii")) if REFERENCES.is_file() else {}
     for name in zoo.names():
-        for precision in ("int8", "fp32"):
+        for precision in _FILES:
             try:
                 path = zoo.model_path(name, precision)
             except VhashError:
@@ -212,24 +215,42 @@ def _models() -> Iterator[Check]:
             yield _model(path.name, name, precision, references)
 
 
-def _model(file: str, name: str, precision: str, references: dict[str, VideoCode]) -> Check:
-    from .encoder import Encoder
-
+def _model(file: str, name: str, precision: Literal["int8", "fp32"], references: dict[str, str]) -> Check:
     try:
-        with Encoder(name, device="cpu", precision="int8" if precision == "int8" else "fp32") as encoder:
-            code = encoder.encode(synthetic_clip())
+        code = _code_of_synthetic_clip(name, precision)
     except VhashError as error:
         return Check("models", file, "failed", str(error), "reinstall vhash-sdk")
-    reference = references.get(code.fingerprint[:8])
-    if reference is None:
-        return Check("models", file, "warning", f"{code.text}: no reference to compare with")
-    distance = code - reference
+    if code.fingerprint not in references:
+        remedy = "from a clone: python -m vhash_sdk.doctor" if precision == "fp32" else ""
+        return Check("models", file, "warning", f"loads; no reference for its code {code.text}", remedy)
+    distance = code - VideoCode.from_text(references[code.fingerprint])
     detail = f"loads; {distance} of {code.bits} bits from the reference code of a synthetic clip"
-    # quantised arithmetic differs a little between CPUs; float32 sums in another order at most
+    # quantised arithmetic differs a little between CPUs; float32 only in the order of its sums
     allowed = code.bits // (16 if precision == "int8" else 64)
     if distance <= allowed:
         return Check("models", file, "ok", detail)
-    return Check("models", file, "failed", detail + f" (at most {allowed} expected)", "reinstall vhash-sdk")
+    return Check("models", file, "failed", f"{detail}, at most {allowed} expected", "reinstall vhash-sdk")
+
+
+def _code_of_synthetic_clip(name: str, precision: Literal["auto", "int8", "fp32"]) -> VideoCode:
+    from .encoder import Encoder
+
+    with Encoder(name, device="cpu", precision=precision) as encoder:
+        return encoder.encode(synthetic_clip())
+
+
+def _write_references() -> None:
+    from . import zoo
+    from .errors import ModelNotFoundError
+
+    references = {}
+    for name in zoo.names():
+        try:
+            code = _code_of_synthetic_clip(name, "fp32")
+        except ModelNotFoundError:
+            code = _code_of_synthetic_clip(name, "auto")
+        references[code.fingerprint] = code.text
+    REFERENCES.write_text(json.dumps(references, indent=2, sort_keys=True) + "\n", "ascii")
 
 
 def _in_process(what: str, argument: str) -> str:
@@ -297,3 +318,7 @@ _TRIALS: dict[str, Callable[[str], str]] = {
     "openvino": _try_openvino,
     "nvdec": _try_nvdec,
 }
+
+
+if __name__ == "__main__":
+    _write_references()

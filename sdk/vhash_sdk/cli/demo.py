@@ -160,17 +160,19 @@ def _show(out: Output, copies: list[_Copy], bits: int) -> None:
 
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=f"Bits (of {bits}) from each modified copy to its nearest clip; ✓: the one it was made from",
+        title=f"Bits of {bits} between each copy and its nearest clip; ✓: the one it was made from",
         title_justify="left",
+        show_footer=True,
     )
-    table.add_column("clip", style="bold")
+    names = list(dict.fromkeys(copy.original for copy in copies))
+    table.add_column("copy", "nearest other clip")
+    for name in names:
+        others = [copy.other for copy in copies if copy.original == name]
+        table.add_column(name, f"{min(others)}  ", justify="right")
     for variant in VARIANTS:
-        table.add_column(variant.name, justify="right")
-    table.add_column("nearest other clip", justify="right")
-    for name in dict.fromkeys(copy.original for copy in copies):
-        row = [copy for copy in copies if copy.original == name]
+        row = [copy for copy in copies if copy.variant == variant.name]
         cells = [f"{copy.neighbours[0][1]} {'[green]✓[/]' if copy.correct else '[red]✗[/]'}" for copy in row]
-        table.add_row(name, *cells, str(min(copy.other for copy in row)))
+        table.add_row(variant.name, *cells)
     out.table(table)
     right = sum(copy.correct for copy in copies)
     near, far = max(copy.distance for copy in copies), min(copy.other for copy in copies)

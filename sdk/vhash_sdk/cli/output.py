@@ -103,9 +103,13 @@ class Output(contextlib.AbstractContextManager["Output"]):
             from rich.console import Console
 
             console = Console(file=sys.stdout)
-            if not console.is_terminal:
-                console.width = 4096
-            console.print(table)
+            if console.is_terminal:
+                console.print(table)
+                return
+            console.width = 4096
+            with console.capture() as captured:
+                console.print(table)
+            print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def document(self, **content: Any) -> None:
         """Print the JSON document of this command."""

@@ -33,7 +33,7 @@ class Variant:
 
     def write(self, source: Path, target: Path) -> None:
         """Write the modified copy of the video ``source`` to ``target``, an MP4 file."""
-        transcode(source, target, filters=self.filters, crf=self.crf, span=self.span)
+        transcode(source, target, filters=self.filters, crf=self.crf, span=self.span, preset="ultrafast")
 
 
 VARIANTS = (
@@ -61,11 +61,13 @@ def transcode(
     filters: tuple[Filter, ...] = (),
     crf: int = 23,
     span: tuple[float, float] = (0.0, 1.0),
+    preset: str = "veryfast",
     tags: dict[str, str] | None = None,
 ) -> None:
     """Decode, filter and encode the picture of a video of constant rate (the sound is left out).
 
-    Writes H.264, or MPEG-4 where this FFmpeg has no libx264. ``tags`` go into the container.
+    Writes H.264 with a ``preset`` of libx264, or MPEG-4 where this FFmpeg does not have it. ``tags`` go
+    into the container.
     """
     import av
 
@@ -75,10 +77,11 @@ def transcode(
         rate = stream.average_rate or 25
         start, stop = (round(part * float(reader.duration or 0) / 1e6 * rate) for part in span)
         frames = itertools.islice(reader.decode(stream), start, stop)
+        options = {"crf": str(crf), "preset": preset}
         encoder: Any = None
         for number, frame in enumerate(_filtered(frames, filters, stream)):
             if encoder is None:
-                encoder = _add_encoder(writer, frame, rate, crf)
+                encoder = _add_encoder(writer, frame, rate, options)
             frame.pts, frame.time_base = number, 1 / rate
             writer.mux(encoder.encode(frame))
         if encoder is not None:
@@ -93,17 +96,19 @@ def _filtered(frames: Iterator[Any], filters: tuple[Filter, ...], stream: Any) -
     graph.link_nodes(graph.add_buffer(template=stream), *nodes, graph.add("buffersink")).configure()
     for frame in frames:
         graph.vpush(frame)
-        yield graph.vpull()  # none of our filters holds a frame back
+        picture = graph.vpull()  # none of our filters holds a frame back
+        picture.pict_type = 0  # the source's types would be forced upon the encoder
+        yield picture
 
 
-def _add_encoder(writer: Any, frame: Any, rate: Any, crf: int) -> Any:
+def _add_encoder(writer: Any, frame: Any, rate: Any, options: dict[str, str]) -> Any:
     import av
 
     h264 = "libx264" in av.codecs_available
     stream = writer.add_stream("libx264" if h264 else "mpeg4", rate=rate)
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
     if h264:
-        stream.options = {"crf": str(crf), "preset": "veryfast"}
+        stream.options = options
     else:  # no rate factor: bits a pixel that look about alike
-        stream.bit_rate = int(frame.width * frame.height * float(rate) * 0.1 * 2 ** ((23 - crf) / 6))
+        stream.bit_rate = int(frame.width * frame.height * float(rate) * 0.1 * 2 ** ((23 - int(options["crf"])) / 6))
     return stream
