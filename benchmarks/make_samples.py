@@ -3,7 +3,7 @@
     python benchmarks/make_samples.py ../shared/data/videos
 
 Cuts six short scenes out of two videos that may be copied: Big Buck Bunny (CC BY, Blender Foundation)
-and the chair of ThreatExchange's TMK samples (BSD, Meta Platforms).
+and the chair of ThreatExchange's TMK samples (BSD, Facebook).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vhash_sdk.cli.variants import Filter, transcode
 
 TARGET = Path(__file__).resolve().parents[1] / "sdk" / "vhash_sdk" / "samples"
 BUNNY = ("misc/bigbuckbunny.mp4", "(c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0")
-CHAIR = ("neardup/chair-orig-22-sd-bar.mp4", "(c) Meta Platforms, Inc., ThreatExchange, BSD")
+CHAIR = ("neardup/chair-orig-22-sd-bar.mp4", "(c) 2014-present, Facebook, Inc., ThreatExchange, BSD License")
 NO_BARS: Filter = ("crop", "416:720:32:0")
 WIDE: Filter = ("scale", "480:270:flags=area")
 TALL: Filter = ("scale", "240:416:flags=area")

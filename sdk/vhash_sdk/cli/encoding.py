@@ -45,9 +45,9 @@ def encode_all(
 def model_entry(encoder: Encoder) -> dict[str, Any]:
     """The model that made the codes, for JSON."""
     info = encoder.info()
-    return {
-        key: info[key] for key in ("name", "version", "fingerprint", "bits", "precision") if key in info
-    } | {"name": encoder.spec.name}
+    keys = ("version", "fingerprint", "bits", "precision", "backend", "device")
+    entry = {key: info[key] for key in keys}
+    return {"name": encoder.spec.name, **entry}
 
 
 def code_entry(path: str, code: VideoCode) -> dict[str, Any]:

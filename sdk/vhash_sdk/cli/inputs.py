@@ -10,10 +10,10 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-_NAMES = (
-    "3g2 3gp asf avi divx f4v flv gif ivf m2ts m4v mkv mov mp4 mpeg mpg mts mxf nut ogm ogv ts vob webm wmv y4m"
-)
-SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
+SUFFIXES = frozenset((
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov",
+    ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+))  # fmt: skip
 """What counts as a video in a folder. A file that is named outright is tried whatever its suffix."""
 
 Videos = Annotated[

@@ -110,5 +110,6 @@ def _add_encoder(writer: Any, frame: Any, rate: Any, options: dict[str, str]) ->
     if h264:
         stream.options = options
     else:  # no rate factor: bits a pixel that look about alike
-        stream.bit_rate = int(frame.width * frame.height * float(rate) * 0.1 * 2 ** ((23 - int(options["crf"])) / 6))
+        bits_per_pixel = 0.1 * 2 ** ((23 - int(options["crf"])) / 6)
+        stream.bit_rate = int(frame.width * frame.height * float(rate) * bits_per_pixel)
     return stream

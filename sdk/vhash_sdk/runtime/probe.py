@@ -57,15 +57,14 @@ def nvdec_codecs(device: int = 0) -> tuple[str, ...]:
     """
     driver, decoder = ctypes.CDLL("libcuda.so.1"), ctypes.CDLL("libnvcuvid.so.1")
     handle, context = ctypes.c_int(), ctypes.c_void_p()
-    steps = (
-        lambda: driver.cuInit(0),
-        lambda: driver.cuDeviceGet(ctypes.byref(handle), device),
-        lambda: driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), handle),
-        lambda: driver.cuCtxPushCurrent_v2(context),
-    )
-    for step in steps:
-        if status := step():
-            raise OSError(f"CUDA device {device}: the driver answers with error {status}")
+    for function, arguments in (
+        (driver.cuInit, (0,)),
+        (driver.cuDeviceGet, (ctypes.byref(handle), device)),
+        (driver.cuDevicePrimaryCtxRetain, (ctypes.byref(context), handle)),
+        (driver.cuCtxPushCurrent_v2, (context,)),
+    ):
+        if status := function(*arguments):
+            raise OSError(f"CUDA device {device}: the driver answers {function.__name__} with error {status}")
     found = []
     try:
         for name, number in _NVDEC_CODECS.items():
