@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
-from video_files import Case, Truth, decode_everything, make
+from video_files import Case, Truth, decode_everything, make, remux, repeat
 
+from vhash_sdk.errors import OptionError
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import PyavDecoder, select
+from vhash_sdk.video.track import Track
 
 GOP = {"g": "12"}
 X265 = "log-level=error:keyint=12:min-keyint=12"
@@ -155,3 +160,122 @@ def test_same_frames_and_pixels_as_decoding_everything(
         assert reader.info.duration == pytest.approx(float((truth.end - truth.start) * truth.tick))
     if case.short is not None:
         assert (not full_runs) == case.short
+
+
+def test_several_threads_give_the_same(folder: Path) -> None:
+    path = make(Case("threads", options=GOP), folder)
+    resize = Resize("exact", 32, 48)
+    one, two = (PyavDecoder(threads=n).open(path).sample(Sampling("uniform", 25), resize) for n in (1, 2))
+    assert np.array_equal(one.frames, two.frames) and np.array_equal(one.times, two.times)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_an_hour_is_not_read_whole(suffix: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = Case("seed", "mkv", width=64, height=48, frames=100, rate=Fraction(1, 2), options={"g": "10"})
+    path = repeat(make(seed, folder), folder / f"hour.{suffix}", times=18)
+    resize = Resize("exact", 48, 64)
+    truth = decode_everything(path, resize)
+    calls: list[int] = []
+    decode = Track.decode
+    monkeypatch.setattr(Track, "decode", lambda self, packet: (calls.append(1), decode(self, packet))[1])
+    with PyavDecoder().open(path) as reader:
+        assert reader.info.duration == 3600.0
+        for sampling, ranks in (
+            (Sampling("uniform", 25), truth.uniform(25)),
+            (Sampling("middle", 16), truth.middle(16)),
+        ):
+            clip = reader.sample(sampling, resize)
+            np.testing.assert_allclose(clip.times, truth.seconds(ranks), atol=1e-9)
+            assert np.array_equal(clip.frames, np.array([truth.frames[rank] for rank in ranks]))
+    assert len(calls) < len(truth.times) / 3, "decoded too much"
+
+
+def test_edit_list_hides_frames(folder: Path, full_runs: list[int]) -> None:
+    source = make(Case("uncut", options=GOP), folder)
+
+    def earlier(_: int, packet: av.Packet) -> bool:
+        assert packet.pts is not None and packet.dts is not None
+        packet.pts, packet.dts = packet.pts - 7 * 512, packet.dts - 7 * 512
+        return True
+
+    path = remux(source, folder / "cut.mp4", earlier, avoid_negative_ts="disabled", use_editlist="1")
+    resize = Resize("exact", 64, 96)
+    truth = decode_everything(path, resize)
+    assert len(truth.times) < 75, "the file was to have hidden frames"
+    with PyavDecoder().open(path) as reader:
+        for kind, ranks in (("uniform", truth.uniform(25)), ("middle", truth.middle(25))):
+            clip = reader.sample(Sampling(kind, 25), resize)  # type: ignore[arg-type]
+            np.testing.assert_allclose(clip.times, truth.seconds(ranks), atol=1e-9)
+            assert np.array_equal(clip.frames, np.array([truth.frames[rank] for rank in ranks]))
+    assert not full_runs
+
+
+@pytest.mark.parametrize("drop", [1, 5, 14])
+def test_stream_cut_at_the_front(drop: int, folder: Path) -> None:
+    """A recording that begins in the middle of an open group of pictures."""
+    source = make(Case("tuned_in", "ts", codec="mpeg2video", options={"g": "12", "bf": "2"}), folder)
+    path = remux(source, folder / f"tuned_in_{drop}.ts", lambda i, _: i >= drop)
+    resize = Resize("exact", 64, 96)
+    truth = decode_everything(path, resize)
+    with PyavDecoder().open(path) as reader:
+        clip = reader.sample(Sampling("uniform", 25), resize)
+    ranks = truth.uniform(25)
+    np.testing.assert_allclose(clip.times, truth.seconds(ranks), atol=1e-9)
+    assert np.array_equal(clip.frames, np.array([truth.frames[rank] for rank in ranks]))
+
+
+@pytest.mark.parametrize("factor", [0.3, 4.0])
+def test_header_lies_about_the_duration(factor: float, folder: Path) -> None:
+    path = make(Case("honest", "mkv", options=GOP), folder)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x44\x89\x88") + 3  # Duration, a float of 8 bytes, in ms
+    (declared,) = struct.unpack(">d", data[at : at + 8])
+    assert declared == 3000.0
+    data[at : at + 8] = struct.pack(">d", declared * factor)
+    resize = Resize("exact", 64, 96)
+    clip = PyavDecoder().open(bytes(data)).sample(Sampling("uniform", 25), resize)
+    assert clip.info.duration == 3.0
+    assert np.array_equal(
+        clip.frames, PyavDecoder().open(path).sample(Sampling("uniform", 25), resize).frames
+    )
+
+
+def test_rotation_is_the_one_of_the_track_header(folder: Path) -> None:
+    path = make(Case("turned", rotation=-90, frames=3), folder)
+    data = path.read_bytes()
+    # ISO 14496-12: a, b, u, c, d, v of x' = ax + cy, y' = bx + dy with y downwards: a clockwise quarter turn
+    assert struct.pack(">6i", 0, 1 << 16, 0, -(1 << 16), 0, 0) in data
+    plain = make(Case("straight", frames=3), folder)
+    with PyavDecoder().open(path) as turned, PyavDecoder().open(plain) as straight:
+        assert (turned.info.rotation, turned.info.width, turned.info.height) == (90, 64, 96)
+        shown = turned.sample(Sampling("uniform", 3), Resize("exact", 96, 64)).frames
+        stored = straight.sample(Sampling("uniform", 3), Resize("exact", 64, 96)).frames
+    assert np.array_equal(shown, np.rot90(stored, -1, axes=(1, 2)))
+
+
+def test_real_clips(data: Path, full_runs: list[int]) -> None:
+    files = [*(data / "videos" / "misc").iterdir(), data / "videos" / "neardup" / "chair-19-sd-bar.mp4"]
+    resize = Resize("exact", 60, 80)
+    for path in files:
+        truth = decode_everything(path, resize)
+        if path.name.startswith("hmdb51"):
+            # DivX packs pictures in pairs, so FFmpeg's times are no use and frames are counted:
+            # one for each packet with a picture, which is all but the second one
+            truth = replace(truth, times=[0, *range(2, 84)], start=0, end=84)
+        with PyavDecoder().open(path) as reader:
+            for kind, ranks in (("uniform", truth.uniform(25)), ("middle", truth.middle(25))):
+                clip = reader.sample(Sampling(kind, 25), resize)  # type: ignore[arg-type]
+                assert np.array_equal(clip.frames, np.array([truth.frames[rank] for rank in ranks])), (
+                    path.name
+                )
+    assert len(full_runs) == 2, "only the packed one needs decoding in full"
+
+
+def test_frames_at_edges(folder: Path) -> None:
+    path = make(Case("edges", frames=10), folder)
+    with PyavDecoder().open(path) as reader:
+        clip = reader.frames_at(np.array([-1.0, 0.0, 0.039, 0.04, 99.0]), Resize("exact", 8, 8))
+        assert np.allclose(clip.times, [0, 0, 0, 0.04, 0.36])
+        assert reader.frames_at(np.array([]), Resize("exact", 8, 8)).frames.shape == (0, 8, 8, 3)
+        with pytest.raises(OptionError, match="finite"):
+            reader.frames_at(np.array([np.nan]), Resize("exact", 8, 8))

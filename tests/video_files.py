@@ -88,6 +88,23 @@ def remux(source: Path, target: Path, change: Callable[[int, av.Packet], bool], 
     return target
 
 
+def repeat(source: Path, target: Path, *, times: int) -> Path:
+    """Copy the packets of a file several times, one after the other."""
+    with av.open(str(source)) as read, av.open(str(target), "w") as out:
+        stream = out.add_stream_from_template(read.streams.video[0])
+        packets = [packet for packet in read.demux(video=0) if packet.size]
+        step = round(1 / (read.streams.video[0].average_rate * packets[0].time_base))
+        for i in range(times):
+            for k, packet in enumerate(packets):
+                copy = av.Packet(bytes(packet))
+                copy.pts = packet.pts + i * step * len(packets)
+                copy.dts = (k + i * len(packets) - 4) * step
+                copy.duration, copy.time_base = step, packet.time_base
+                copy.is_keyframe, copy.stream = packet.is_keyframe, stream
+                out.mux(copy)
+    return target
+
+
 @dataclass(frozen=True)
 class Truth:
     """All frames of a file by plain decoding of everything, and the times by its packets."""

@@ -16,12 +16,14 @@ says that nothing before it is needed:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Protocol
 
 INTRA_ONLY = frozenset(
     ("mjpeg", "prores", "dnxhd", "rawvideo", "v210", "huffyuv", "ffvhuff", "utvideo", "jpeg2000", "dvvideo")
 )
+_DIVX_PACKED = re.compile(rb"DivX\d+[Bb.]\d+p")
 
 
 class Bitstream(Protocol):
@@ -29,26 +31,32 @@ class Bitstream(Protocol):
 
     skippable: bool
     """Whether dropping non-reference pictures leaves all other pixels as they are."""
+    hides: bool
+    """Whether there may be packets whose picture is not shown."""
+    timed: bool
+    """Whether the times of packets are those of the frames that come out for them."""
 
     def restarts(self, data: bytes) -> bool:
         """Whether decoding may begin at this packet, which the container marks as a key frame."""
 
-    def shown(self, data: bytes) -> int:
-        """How many pictures of this packet are shown: 1, 0 (hidden) or 2 (packed)."""
+    def shown(self, data: bytes) -> bool:
+        """Whether the picture in this packet is shown, now or later."""
 
 
 class Opaque:
     """A codec of which nothing is known: decoding begins at the start, always."""
 
     skippable = False
+    hides = False
+    timed = True
 
     def restarts(self, data: bytes) -> bool:
         """Never."""
         return False
 
-    def shown(self, data: bytes) -> int:
-        """Taken to be one."""
-        return 1
+    def shown(self, data: bytes) -> bool:
+        """Taken to be so."""
+        return True
 
 
 class IntraOnly(Opaque):
@@ -114,18 +122,24 @@ class Hevc(Opaque):
 
 
 class Mpeg4(Opaque):
-    """MPEG-4 part 2, also as packed by DivX (two pictures in a packet, then an empty one)."""
+    """MPEG-4 part 2, also as packed by DivX: two pictures in a packet, then one without any."""
 
-    skippable = True
+    hides = True
+
+    def __init__(self, extradata: bytes) -> None:
+        self.timed = _DIVX_PACKED.search(extradata) is None
+        self.skippable = self.timed
 
     def restarts(self, data: bytes) -> bool:
         """An I-VOP."""
         at = data.find(b"\0\0\1\xb6")
         return 0 <= at < len(data) - 4 and data[at + 4] >> 6 == 0
 
-    def shown(self, data: bytes) -> int:
-        """The number of VOPs."""
-        return data.count(b"\0\0\1\xb6")
+    def shown(self, data: bytes) -> bool:
+        """Whether there is a VOP at all; finding a second one where none is announced ends ``timed``."""
+        count = data.count(b"\0\0\1\xb6")
+        self.timed = self.timed and count < 2
+        return count > 0
 
 
 class Mpeg12(Opaque):
@@ -145,27 +159,29 @@ class Mpeg12(Opaque):
 class Vp8(Opaque):
     """VP8 (RFC 6386, 9.1)."""
 
+    hides = True
+
     def restarts(self, data: bytes) -> bool:
         """A shown key frame."""
         return bool(data) and data[0] & 0x11 == 0x10
 
-    def shown(self, data: bytes) -> int:
-        """0 for an alternate reference frame."""
-        return (data[0] >> 4) & 1 if data else 0
+    def shown(self, data: bytes) -> bool:
+        """Not so for an alternate reference frame."""
+        return bool(data) and data[0] & 0x10 != 0
 
 
 class Vp9(Opaque):
     """VP9 (bitstream specification, 6.2 and annex B)."""
 
+    hides = True
+
     def restarts(self, data: bytes) -> bool:
         """A shown key frame."""
         return _vp9_flags(data) & 0xE == 0x2
 
-    def shown(self, data: bytes) -> int:
-        """0 for a hidden frame that stands alone; a superframe shows one."""
-        if data and data[-1] >> 5 == 0b110:
-            return 1
-        return 1 if _vp9_flags(data) & 0xA else 0
+    def shown(self, data: bytes) -> bool:
+        """Not so for a hidden frame that stands alone; a superframe shows one."""
+        return bool(data) and (data[-1] >> 5 == 0b110 or _vp9_flags(data) & 0xA != 0)
 
 
 class Av1(Opaque):
@@ -211,7 +227,9 @@ def bitstream(codec: str, extradata: bytes | None, field_order: int) -> Bitstrea
         return Hevc(data)
     if codec in ("mpeg1video", "mpeg2video"):
         return Mpeg12(codec == "mpeg1video" or field_order == 1)
-    simple = {"mpeg4": Mpeg4, "vp8": Vp8, "vp9": Vp9, "av1": Av1}
+    if codec == "mpeg4":
+        return Mpeg4(data)
+    simple = {"vp8": Vp8, "vp9": Vp9, "av1": Av1}
     if codec in simple:
         return simple[codec]()
     return IntraOnly() if codec in INTRA_ONLY else Opaque()

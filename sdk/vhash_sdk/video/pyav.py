@@ -17,7 +17,7 @@ from .picture import render, rotation_of
 from .sampling import frame_ranks, uniform_times
 from .select import Disordered, select
 from .sources import open_media
-from .timeline import Timeline, first_frame, measure, scan
+from .timeline import Timeline, first_frame, measure, middle_times, scan
 from .track import Track
 
 if TYPE_CHECKING:
@@ -96,19 +96,25 @@ class PyavReader:
     def sample(self, sampling: Sampling, resize: Resize) -> Clip:
         """Frames by the sampling rule, scaled. Raises VideoError.
 
-        ``middle`` counts frames, so it reads all packets of the file; ``uniform`` reads only
-        around the frames that it takes.
+        ``uniform`` reads only around the frames that it takes. ``middle`` counts frames, so it
+        reads all packets of the file, unless that has an index of all of them (MP4).
         """
+
+        self._track.deadline = Deadline(self._limits, self._track.name)
+        middle = None
+        if sampling.kind == "middle" and self._timeline.times is None:
+            middle = middle_times(self._track, self._timeline, sampling.frames)
+            if middle is None:
+                self._timeline = self._checked(scan(self._track, start=self._timeline.start))
 
         def bounds(line: Timeline) -> list[int]:
             if sampling.kind == "uniform":
                 return uniform_times(line.start, line.end, sampling.frames)
-            assert line.times is not None
+            if line.times is None:
+                assert middle is not None
+                return middle
             return [int(line.times[rank]) for rank in frame_ranks(sampling, len(line.times))]
 
-        self._track.deadline = Deadline(self._limits, self._track.name)
-        if sampling.kind == "middle" and self._timeline.times is None:
-            self._timeline = self._checked(scan(self._track, start=self._timeline.start))
         return self._collect(bounds, resize)
 
     def frames_at(self, times: NDArray[np.float64], resize: Resize) -> Clip:

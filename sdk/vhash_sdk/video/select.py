@@ -151,11 +151,10 @@ class _ShortWay:
             raise Unproven("times are missing or out of order, or the packet is damaged")
         self._last_dts = self._last_dts if dts is None else dts
         self._last_pts = max(pts, self._last_pts)
-        data = bytes(packet)
-        shown = 0 if packet.is_discard else bits.shown(data)
-        if shown > 1:
-            raise Unproven("several frames in a packet")
-        return _Read(packet, pts, shown == 1, packet.is_keyframe and bits.restarts(data))
+        shown = not packet.is_discard and (not bits.hides or bits.shown(bytes(packet)))
+        if not bits.timed:
+            raise Disordered
+        return _Read(packet, pts, shown, packet.is_keyframe and bits.restarts(bytes(packet)))
 
     def _read(self, bound: int) -> bool:
         """Take in the next packet; False at the end."""
@@ -208,10 +207,10 @@ class _ShortWay:
         return key is None or key > self._last_dts
 
     def _jump(self, bound: int) -> None:
-        position = self._last_dts
+        position = self._last_pts
         self._drain()
         self._locate(bound)
-        if self._last_dts <= position:
+        if self._floor <= position:
             raise _SoughtInVain
 
     def _locate(self, bound: int) -> None:

@@ -39,6 +39,8 @@ CONTAINERS = {
 
 EXACT_SEEKS = frozenset(("mov", "matroska", "avi", "mpegts", "flv", "nut", "ivf"))
 """Demuxers that give the same times after a seek as without one; a program stream's are guessed anew."""
+INDEXED = frozenset(("mov", "matroska", "avi", "flv", "nut"))
+"""Demuxers that have an index of key frames, rather than only of what was read so far."""
 
 _HEAD = 4096
 _MAGIC = (

@@ -13,6 +13,7 @@ list do not. The rules are about packets, so they hold for every decoder.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -88,7 +89,7 @@ def first_frame(track: Track) -> tuple[VideoFrame, int | None]:
 
 def measure(track: Track, start: int | None) -> Timeline:
     """Start and end, read near the end of the file where that is enough."""
-    if start is None:
+    if start is None or not track.bits.timed:
         return scan(track, counted=True)
     declared = track.declared_end()
     for seconds in _TAIL_SECONDS if declared is not None else ():
@@ -113,9 +114,8 @@ def scan(track: Track, *, start: int | None = None, counted: bool = False) -> Ti
     shown = []
     while (packet := track.read()) is not None:
         if _is_shown(track, packet):
-            packet_of_times = (packet.pts, packet.dts, packet.duration)
-            shown.append(packet_of_times)
-    counted = counted or any(pts is None for pts, _, _ in shown)
+            shown.append((packet.pts, packet.dts, packet.duration))
+    counted = counted or not track.bits.timed or any(pts is None for pts, _, _ in shown)
     if not shown:
         raise DecodeError(f"{track.name} has no video packets; the file is cut off")
     step = track.frame_ticks()
@@ -135,8 +135,39 @@ def scan(track: Track, *, start: int | None = None, counted: bool = False) -> Ti
     return Timeline(int(times[0]), int(times[-1]) + (shown[-1][2] or step), times, counted=True)
 
 
+def middle_times(track: Track, timeline: Timeline, count: int) -> list[int] | None:
+    """Times of ``count`` consecutive frames in the middle, read only there; None where that cannot be.
+
+    Needs an index of all packets (MP4 and the like). The rank of a restart is its place in
+    decoding order plus the number of its leading pictures.
+    """
+    entries = track.stream.index_entries
+    total, first = len(entries), (len(entries) - count) // 2
+    if timeline.counted or track.bits.hides or not count <= total == track.stream.frames:
+        return None
+    if any(entry.is_discard for entry in entries):
+        return None
+    # one step back may be needed, where the restart that the first seek finds is shown too late
+    for entry in (first, max(0, first - MAX_REORDER)):
+        if not track.seek(entries[entry].timestamp) or (key := track.read()) is None:
+            return None
+        place = entries.search_timestamp(key.dts) if key.dts is not None else -1
+        if place < 0 or entries[place].timestamp != key.dts or not track.bits.restarts(bytes(key)):
+            return None
+        times = [key.pts]
+        while len(times) < first - place + count + MAX_REORDER and (packet := track.read()) is not None:
+            times.append(packet.pts)
+        known = sorted({time for time in times if time is not None})
+        if len(known) < len(times) or key.pts is None:
+            return None
+        # `place` packets were before the restart: that is the rank of the first picture shown after them
+        if place + bisect_left(known, key.pts) <= first and len(known) >= first - place + count:
+            return known[first - place :][:count]
+    return None
+
+
 def _is_shown(track: Track, packet: Packet[VideoStream]) -> bool:
-    return not packet.is_discard and track.bits.shown(bytes(packet)) > 0
+    return not packet.is_discard and (not track.bits.hides or track.bits.shown(bytes(packet)))
 
 
 def _is_plain(track: Track, head: list[Packet[VideoStream]]) -> bool:

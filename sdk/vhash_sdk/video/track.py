@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from ..errors import DecodeError, LimitError, SourceError, UnsupportedVideoError
 from .bitstream import Bitstream, bitstream
 from .decoder import Limits
 from .limits import Deadline, check_pixels
-from .sources import EXACT_SEEKS, Media
+from .sources import EXACT_SEEKS, INDEXED, Media
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -47,18 +48,22 @@ class Track:
 
     def reopen(self) -> None:
         """Go back to the very first packet with a fresh decoder."""
+        from av.error import FFmpegError
+
         self.close()
-        options = {} if self._limits.pixels is None else {"max_pixels": str(self._limits.pixels)}
+        # a net under our own check, which is exact: FFmpeg counts padding as well
+        pixels = self._limits.pixels
+        options = {} if pixels is None else {"max_pixels": str(2 * pixels + (1 << 20))}
         try:
             self._container = self._media.open(options)
             self.stream = self._choose(self._container)
         except (SourceError, UnsupportedVideoError, LimitError):
             self.close()
             raise
-        except MemoryError:
-            raise
         except Exception as error:
             self.close()
+            if not isinstance(error, FFmpegError) or error.errno == errno.EIO:
+                raise SourceError(f"{self.name} cannot be read: {reason(error)}") from error
             raise DecodeError(
                 f"{self.name} looks like {self._media.demuxer} but cannot be read ({reason(error)}); "
                 "the file is damaged or cut off"
@@ -114,21 +119,29 @@ class Track:
 
     def indexed_key(self, time: int) -> int | None:
         """Time of the last indexed key frame at or before ``time``; None without an index."""
+        if self._media.demuxer not in INDEXED:
+            return None
         entries = self.stream.index_entries
         found = entries.search_timestamp(time) if len(entries) > 1 else -1
         return entries[found].timestamp if found >= 0 else None
 
     def read(self) -> Packet[VideoStream] | None:
-        """The next packet, or None at the end, which is also where reading fails."""
+        """The next packet, or None at the end, which is also where a container cannot be read on.
+
+        Raises SourceError where the disk, or the user's file object, fails.
+        """
+        from av.error import FFmpegError
+
         self.deadline.check()
         try:
             for packet in self._packets:
                 if packet.size:
                     return packet
-        except MemoryError:
-            raise
-        except Exception as error:  # FFmpeg's errors, and those of a user's file object
-            self.damage = reason(error)
+        except FFmpegError as error:
+            if error.errno == errno.EIO:
+                raise SourceError(f"{self.name} cannot be read: {reason(error)}") from error
+        except Exception as error:  # whatever a file object raises
+            raise SourceError(f"{self.name} cannot be read: {reason(error)}") from error
         return None
 
     def seek(self, time: int) -> bool:
