@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vhash_sdk.errors import SourceError, UnsupportedVideoError
 from vhash_sdk.spec import Resize, Sampling
-from vhash_sdk.video import ArrayReader, PyavDecoder, open_reader
+from vhash_sdk.video import ArrayReader, open_source
 from vhash_sdk.video.resize import rgb_to_rgb
 from vhash_sdk.video.sampling import frame_ranks, last_shown, uniform_times
 
@@ -52,7 +52,7 @@ def test_last_shown(times: list[int], bounds: list[int]) -> None:
 def test_array_reader(kind: str, count: int) -> None:
     array = frames(count)
     sampling = Sampling(kind, 8)  # type: ignore[arg-type]
-    with open_reader(array, PyavDecoder()) as reader:
+    with open_source(array) as reader:
         clip = reader.sample(sampling, SMALL)
         assert reader.info.frames == count and reader.info.rate is None and reader.info.duration == count
     ranks = frame_ranks(sampling, count)
@@ -89,10 +89,10 @@ class Exported:
 def test_dlpack() -> None:
     array = frames(6)
     expected = ArrayReader(array).sample(Sampling("uniform", 4), SMALL).frames
-    with open_reader(Exported(array), PyavDecoder()) as reader:
+    with open_source(Exported(array)) as reader:
         assert np.array_equal(reader.sample(Sampling("uniform", 4), SMALL).frames, expected)
     with pytest.raises(UnsupportedVideoError, match=r"tensor\.cpu\(\)"):
-        open_reader(Exported(array, device=2), PyavDecoder())
+        open_source(Exported(array, device=2))
 
 
 def test_torch_tensor() -> None:

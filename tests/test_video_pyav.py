@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video_files import Case, Truth, decode_everything, make, remux, repeat
 
+from tests.video_files import Case, Truth, decode_everything, make, remux, repeat
 from vhash_sdk.errors import OptionError
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import PyavDecoder, select

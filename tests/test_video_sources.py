@@ -13,8 +13,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from video_files import Case, make
 
+from tests.video_files import Case, make
 from vhash_sdk.errors import (
     DecodeError,
     DurationLimitError,
@@ -26,7 +26,7 @@ from vhash_sdk.errors import (
     VideoError,
 )
 from vhash_sdk.spec import Resize, Sampling
-from vhash_sdk.video import Clip, Limits, PyavDecoder, open_reader
+from vhash_sdk.video import Clip, Limits, PyavDecoder, open_source
 
 SMALL = Resize("exact", 16, 24)
 
@@ -37,7 +37,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sampled(source: object, **limits: float) -> Clip:
-    with open_reader(source, PyavDecoder(limits=Limits(**limits))) as reader:  # type: ignore[arg-type]
+    with open_source(source, Limits(**limits)) as reader:  # type: ignore[arg-type]
         return reader.sample(Sampling("uniform", 5), SMALL)
 
 
@@ -235,9 +235,9 @@ def test_limits(clip: Path) -> None:
     assert len(sampled(clip, pixels=6144, duration=3.0, wall_time=60.0).frames) == 5
     array = np.zeros((4, 8, 8, 3), np.uint8)
     with pytest.raises(PixelLimitError):
-        open_reader(array, PyavDecoder(), limits=Limits(pixels=63))
+        open_source(array, Limits(pixels=63))
     with pytest.raises(DurationLimitError):
-        open_reader(array, PyavDecoder(), limits=Limits(duration=3))
+        open_source(array, Limits(duration=3))
 
 
 def test_stream_larger_than_its_header_says(clip: Path, tmp_path: Path) -> None:
