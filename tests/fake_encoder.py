@@ -15,7 +15,6 @@ from vhash_sdk.errors import DecodeError, SourceError, VhashError
 from vhash_sdk.spec import ModelSpec
 from vhash_sdk.video import VideoInfo
 
-
 MAGIC = b"DKIF"  # what an IVF file starts with
 BAD = MAGIC + b"BAD"
 
