@@ -139,9 +139,7 @@ def test_scripts_dressed_as_videos_open_nothing(encoder: Encoder, tmp_path: Path
 
 def test_isolated_codes_are_those_of_encoding_in_process(encoder: Encoder, tmp_path: Path) -> None:
     videos = hostile.seeds(tmp_path)
-    sources = [content for content in videos.values()] + [
-        str(tmp_path / f"seed.{suffix}") for suffix in videos
-    ]
+    sources = list(videos.values()) + [str(tmp_path / f"seed.{suffix}") for suffix in videos]
     plain = [result.code for result in encoder.encode_many(sources)]
     assert None not in plain
     assert [result.code for result in encoder.encode_many(sources, isolate=True)] == plain

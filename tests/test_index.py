@@ -85,7 +85,9 @@ class Against(RuleBasedStateMachine):
         assert len(self.index) == len(self.model)
         ids = sorted(self.model)
         assert self.index.codes(ids).tobytes() == b"".join(self.model[id] for id in ids)
-        assert 10**9 not in self.index and all((id in self.index) == (id in self.model) for id in range(-3, 3))
+        assert 10**9 not in self.index and all(
+            (id in self.index) == (id in self.model) for id in range(-3, 3)
+        )
         query = np.uint8([[1, 2, 3]])
         found = self.index.search(query, 7)
         stored = np.frombuffer(b"".join(self.model[id] for id in ids), np.uint8).reshape(-1, 3)
