@@ -40,7 +40,6 @@ models, ``python -m vhash_sdk.doctor`` writes it anew, from the canonical files 
 
 _ORT_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 _VERSIONS = ("numpy", "av", *_ORT_WHEELS, "openvino", "tensorrt-cu13", "tensorrt-rtx", "PyNvVideoCodec")
-_FILES: tuple[Literal["int8", "fp32"], ...] = ("int8", "fp32")
 _REQUIRED = {"numpy": "vhash-sdk", "av": "vhash-sdk"}
 
 
@@ -206,49 +205,48 @@ def _models() -> Iterator[Check]:
     if not zoo.names():
         yield Check("models", "bundled", "failed", f"no models in {zoo.FOLDER}", "reinstall vhash-sdk")
     references = json.loads(REFERENCES.read_text("ascii")) if REFERENCES.is_file() else {}
-    for name in zoo.names():
-        for precision in _FILES:
-            try:
-                path = zoo.model_path(name, precision)
-            except VhashError:
-                continue
-            yield _model(path.name, name, precision, references)
+    for path in sorted(zoo.FOLDER.glob("*.onnx")):
+        yield _model(path, references)
 
 
-def _model(file: str, name: str, precision: Literal["int8", "fp32"], references: dict[str, str]) -> Check:
+def _model(path: Path, references: dict[str, str]) -> Check:
+    precision = "int8" if path.name.endswith(".int8.onnx") else "fp32"
     try:
-        code = _code_of_synthetic_clip(name, precision)
+        code, runs_in = _code_of_synthetic_clip(path)
     except VhashError as error:
-        return Check("models", file, "failed", str(error), "reinstall vhash-sdk")
+        return Check("models", path.name, "failed", str(error), "reinstall vhash-sdk")
     if code.fingerprint not in references:
-        remedy = "from a clone: python -m vhash_sdk.doctor" if precision == "fp32" else ""
-        return Check("models", file, "warning", f"loads; no reference for its code {code.text}", remedy)
+        remedy = "from a clone: python -m vhash_sdk.doctor"
+        return Check("models", path.name, "warning", f"loads; no reference for its code {code.text}", remedy)
     distance = code - VideoCode.from_text(references[code.fingerprint])
     detail = f"loads; {distance} of {code.bits} bits from the reference code of a synthetic clip"
     # quantised arithmetic differs a little between CPUs; float32 only in the order of its sums
     allowed = code.bits // (16 if precision == "int8" else 64)
-    if distance <= allowed:
-        return Check("models", file, "ok", detail)
-    return Check("models", file, "failed", f"{detail}, at most {allowed} expected", "reinstall vhash-sdk")
+    if distance > allowed:
+        return Check(
+            "models", path.name, "failed", f"{detail}, at most {allowed} expected", "reinstall vhash-sdk"
+        )
+    if runs_in != precision:
+        return Check(
+            "models", path.name, "warning", f"{detail}; says that it is {runs_in}", "export it again"
+        )
+    return Check("models", path.name, "ok", detail)
 
 
-def _code_of_synthetic_clip(name: str, precision: Literal["auto", "int8", "fp32"]) -> VideoCode:
+def _code_of_synthetic_clip(path: Path) -> tuple[VideoCode, str]:
+    """The code, and the precision that the file says it has."""
     from .encoder import Encoder
 
-    with Encoder(name, device="cpu", precision=precision) as encoder:
-        return encoder.encode(synthetic_clip())
+    with Encoder(path, device="cpu") as encoder:
+        return encoder.encode(synthetic_clip()), encoder.info()["precision"]
 
 
 def _write_references() -> None:
     from . import zoo
-    from .errors import ModelNotFoundError
 
     references = {}
-    for name in zoo.names():
-        try:
-            code = _code_of_synthetic_clip(name, "fp32")
-        except ModelNotFoundError:
-            code = _code_of_synthetic_clip(name, "auto")
+    for path in sorted(zoo.FOLDER.glob("*.onnx")):  # NAME.int8.onnx comes before NAME.onnx, which wins
+        code, _ = _code_of_synthetic_clip(path)
         references[code.fingerprint] = code.text
     REFERENCES.write_text(json.dumps(references, indent=2, sort_keys=True) + "\n", "ascii")
 

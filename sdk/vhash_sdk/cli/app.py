@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -18,6 +20,14 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 some inputs failed, 2 wrong usage, 3 nothing could be done. "
     "Try [bold]vhash demo[/bold] first.",
 )
+
+
+def _help(command: Callable[..., None]) -> str:
+    """The docstring with its paragraphs unwrapped, so that typer wraps them to the terminal."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(text if text.startswith(" ") else " ".join(text.split()) for text in paragraphs)
+
+
 for command in (
     encode.encode,
     search.search,
@@ -26,7 +36,7 @@ for command in (
     doctor.doctor,
     demo.demo,
 ):
-    app.command()(command)
+    app.command(help=_help(command))(command)
 
 
 def _version(wanted: bool) -> None:

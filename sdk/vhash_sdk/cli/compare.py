@@ -49,7 +49,7 @@ def compare(
     """
     with Output("compare", json=json) as out:
         with open_encoder(model, precision) as encoder:
-            first, second = _subject(a, encoder), _subject(b, encoder)
+            first, second = (_subject(side, encoder) for side in (a, b))
         distance = first.code - second.code
         parts = _parts(first.code, second.code, encoder.spec)
         _show(out, first, second, distance, parts)
@@ -67,13 +67,13 @@ def compare(
 
 def _subject(text: str, encoder: Encoder) -> _Subject:
     from ..codes import VideoCode
-    from ..video import open_source
 
     if text.startswith("vh1:") and not os.path.lexists(text):
         return _Subject(None, VideoCode.from_text(text), None)
-    code = encoder.encode(text)
-    with open_source(text) as reader:
-        return _Subject(text, code, reader.info)
+    (result,) = encoder.encode_many([text], isolate=True)
+    if result.code is None:
+        raise result.error or AssertionError("neither code nor error")
+    return _Subject(text, result.code, result.info)
 
 
 def _parts(a: VideoCode, b: VideoCode, spec: ModelSpec) -> list[dict[str, Any]]:

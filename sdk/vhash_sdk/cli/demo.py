@@ -88,7 +88,7 @@ def demo(
         with _timed(seconds, "load model"):
             encoder = stack.enter_context(open_encoder(model, precision))
         with _timed(seconds, "encode"):
-            results = encode_all(encoder, [*map(str, originals), *map(str, paths)], out)
+            results = encode_all(encoder, [*map(str, originals), *map(str, paths)], out, isolate=False)
         if any(result.error for result in results):
             raise VhashError("the samples cannot be encoded here; look at `vhash doctor`")
         codes = [result.code for result in results if result.code is not None]

@@ -43,7 +43,7 @@ def encode(
     One line a video: code, confidence (0 to 1: how far the code is from flipping), seconds, path. A video
     that cannot be read is reported on standard error and the others go on.
 
-    In text and CSV, a path has backslash escapes where it needs them: \\n, \\\\, \\xNN for a byte that is
+    In text and CSV, a path has backslash escapes where it needs them: \n, \\, \xNN for a byte that is
     not UTF-8. In JSON, "path_base64" stands beside "path" where a name is not UTF-8.
 
     [bold]Examples[/bold]

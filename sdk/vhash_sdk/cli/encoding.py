@@ -20,7 +20,12 @@ def open_encoder(model: str, precision: Precision = "auto") -> Encoder:
 
 
 def encode_all(
-    encoder: Encoder, paths: Sequence[str], out: Output, *, show: Callable[[Encoded], None] | None = None
+    encoder: Encoder,
+    paths: Sequence[str],
+    out: Output,
+    *,
+    isolate: bool = True,
+    show: Callable[[Encoded], None] | None = None,
 ) -> list[Encoded]:
     """Encode all, in order, with a progress bar; failures are reported as they come.
 
@@ -28,11 +33,12 @@ def encode_all(
         encoder: what to encode with.
         paths: the videos.
         out: where failures and progress go.
+        isolate: decode in processes of their own, so that no file can take the command down.
         show: called with each result at once.
     """
     results = []
     with out.progress("encoding", len(paths)) as step:
-        for result in encoder.encode_many(paths):
+        for result in encoder.encode_many(paths, isolate=isolate):
             if result.error is not None:
                 out.problem(result.error)
             if show is not None:

@@ -19,7 +19,7 @@ SUFFIXES = frozenset((
 Videos = Annotated[
     list[str],
     typer.Argument(
-        metavar="VIDEO…",
+        metavar="VIDEO",
         help="Files, folders (with all below them), quoted globs such as '**/*.mp4', or - for a list on "
         "standard input: one path a line, or separated by NUL (find -print0).",
         show_default=False,

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 def search(
     where: Annotated[
-        Path, typer.Argument(help="A folder of videos, or an index file of `vhash encode --index`.")
+        Path,
+        typer.Argument(
+            metavar="WHERE", help="A folder of videos, or an index file of `vhash encode --index`."
+        ),
     ],
     videos: Videos,
     *,
