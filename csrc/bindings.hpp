@@ -9,5 +9,6 @@ namespace vhash {
 
 void bind_hamming(pybind11::module_& module);  // bindings_hamming.cpp
 void bind_frames(pybind11::module_& module);   // bindings_frames.cpp
+void bind_store(pybind11::module_& module);    // bindings_store.cpp
 
 }  // namespace vhash

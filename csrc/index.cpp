@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <utility>
 
 namespace vhash {
 namespace {
@@ -248,6 +249,7 @@ std::string Index::model() const {
 
 void Index::set_model(const std::string& model) {
     if (model.size() > 64) throw std::invalid_argument("a model's fingerprint has at most 64 characters");
+    if (journal_) journal_->record_model(model);
     std::lock_guard<std::mutex> lock(current_);
     model_ = model;
 }
@@ -263,8 +265,11 @@ void Index::set_next_id(int64_t next) {
 }
 
 void Index::publish(Draft& draft) {
-    std::lock_guard<std::mutex> lock(current_);
-    snapshot_ = std::move(draft.next);
+    {
+        std::lock_guard<std::mutex> lock(current_);
+        snapshot_ = std::move(draft.next);
+    }
+    if (journal_) journal_->applied();
 }
 
 uint32_t Index::row_of(const Snapshot& snapshot, int64_t id) const {
@@ -377,6 +382,7 @@ int64_t Index::add(const uint8_t* codes, size_t n, const int64_t* ids) {
     draft.append(n, ids, first, words_, [&](size_t from, size_t count, uint64_t* rows) {
         pack_rows(codes + from * code_bytes(), count, bits_, rows);
     });
+    if (journal_) journal_->record(Journal::Kind::add, codes, n, ids, first);
     std::unique_lock<std::shared_mutex> lock(map_);
     if (mapped_)
         for (size_t i = 0; i < n; ++i)
@@ -401,6 +407,7 @@ void Index::upsert(const uint8_t* codes, size_t n, const int64_t* ids) {
     draft.append(n, ids, 0, words_, [&](size_t from, size_t count, uint64_t* rows) {
         pack_rows(codes + from * code_bytes(), count, bits_, rows);
     });
+    if (journal_) journal_->record(Journal::Kind::upsert, codes, n, ids, 0);
     std::unique_lock<std::shared_mutex> lock(map_);
     if (mapped_) {
         for (const uint32_t row : replaced) id_map_.erase(*base, base->id(row));
@@ -424,6 +431,11 @@ size_t Index::remove(const int64_t* ids, size_t n) {
     if (rows.empty()) return 0;
     Draft draft(*base);
     for (const uint32_t row : rows) draft.kill(row);
+    if (journal_) {
+        std::vector<int64_t> removed;
+        for (const uint32_t row : rows) removed.push_back(base->id(row));
+        journal_->record(Journal::Kind::remove, nullptr, removed.size(), removed.data(), 0);
+    }
     std::unique_lock<std::shared_mutex> lock(map_);
     if (mapped_)
         for (const uint32_t row : rows) id_map_.erase(*base, base->id(row));
@@ -508,6 +520,20 @@ void Index::attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_
             if (draft.next->is_live(row)) id_map_.insert(*draft.next, draft.next->id(row), static_cast<uint32_t>(row));
     set_next_id(largest == std::numeric_limits<int64_t>::max() ? largest : largest + 1);
     publish(draft);
+}
+
+void Index::assign(Index& other) {
+    std::scoped_lock writers(writer_, other.writer_);
+    std::scoped_lock maps(map_, other.map_);
+    std::scoped_lock now(current_, other.current_);
+    const auto empty = std::make_shared<Snapshot>();
+    empty->bits = bits_;
+    empty->words = words_;
+    snapshot_ = std::exchange(other.snapshot_, empty);
+    id_map_ = std::exchange(other.id_map_, IdMap());
+    mapped_ = std::exchange(other.mapped_, false);
+    model_ = other.model_;
+    next_id_ = std::max(next_id_, other.next_id_);
 }
 
 }  // namespace vhash

@@ -13,20 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "files.hpp"
 #include "hamming.hpp"
 #include "topk.hpp"
 
 namespace vhash {
 
-// A file that is not an index, is damaged or is of a newer version.
-struct FormatError : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-// The operating system refused a file operation; `code` is its errno.
-struct FileError : std::runtime_error {
-    int code;
-    FileError(const std::string& what, int code) : std::runtime_error(what), code(code) {}
-};
 // An id that is not in the index.
 struct UnknownId : std::out_of_range {
     using std::out_of_range::out_of_range;
@@ -88,6 +80,19 @@ class IdMap {
     size_t used_ = 0, count_ = 0;
 };
 
+// Keeps changes for good (a store). The index calls it while it holds its writer's lock: record() when a
+// change was checked and before anyone sees it, applied() when everyone does. What record() throws
+// undoes the change.
+class Journal {
+  public:
+    enum class Kind : uint32_t { add = 1, upsert = 2, remove = 3 };
+    virtual ~Journal() = default;
+    // `ids` null: first_id, first_id + 1, …; `codes` null for a removal, whose ids all exist.
+    virtual void record(Kind kind, const uint8_t* codes, size_t n, const int64_t* ids, int64_t first_id) = 0;
+    virtual void record_model(const std::string& model) = 0;
+    virtual void applied() noexcept = 0;
+};
+
 // Padded query or database rows: codes of `bytes` bytes each become rows of words, padding zeroed.
 void pack_rows(const uint8_t* codes, size_t n, unsigned bits, uint64_t* rows);
 
@@ -118,6 +123,11 @@ class Index {
     void attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_ptr<const int64_t> ids,
                 int64_t id_base, const uint64_t* live = nullptr);
 
+    // From here on every change goes through the journal first; before the index is shared.
+    void set_journal(Journal* journal) { journal_ = journal; }
+    // Takes over what `other` holds, in one step for readers; `other` is left empty.
+    void assign(Index& other);
+
     size_t size() const { return snapshot()->live; }
     bool contains(int64_t id) const;
     // Codes of ids, in their order; throws UnknownId.
@@ -144,6 +154,7 @@ class Index {
 
     const unsigned bits_;
     const size_t words_;
+    Journal* journal_ = nullptr;
     std::mutex writer_;              // one writer at a time
     mutable std::shared_mutex map_;  // guards map and its snapshot while ids are looked up
     mutable std::mutex current_;     // guards the four below, for a few instructions

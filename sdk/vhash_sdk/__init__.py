@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from .encoder import Encoded, Encoder
     from .index import Index
     from .library import Library
+    from .store import open_index
 
 __version__ = "0.1.0"
-__all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__"]
+__all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__", "open_index"]
 
-_LAZY = {"Encoder": "encoder", "Encoded": "encoder", "Index": "index", "Library": "library"}
+_LAZY = {"Encoder": "encoder", "Encoded": "encoder", "Index": "index", "Library": "library", "open_index": "store"}
 
 
 def __getattr__(name: str) -> Any:

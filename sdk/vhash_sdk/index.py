@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .codes import VideoCode, as_codes, code_bytes, same_model
 from .errors import CodeError, ModelMismatchError, OptionError
+
+if TYPE_CHECKING:
+    from .store import StoredIndex
 
 Codes = VideoCode | Sequence[VideoCode] | ArrayLike
 """What the index takes as codes: one or many VideoCode, or ``uint8[bytes]`` or ``uint8[n, bytes]``."""
@@ -134,8 +137,8 @@ class Index:
         """
         array, model = self._codes(codes)
         wanted = None if ids is None else _ids(ids, len(array))
+        self._adopt(model)  # first, so that a store never holds codes of a model it does not know
         first = self._engine.add(array, wanted)
-        self._adopt(model)
         return wanted if wanted is not None else np.arange(first, first + len(array), dtype=np.int64)
 
     def upsert(self, codes: Codes, ids: ArrayLike) -> None:
@@ -145,8 +148,9 @@ class Index:
             OptionError: an id comes twice.
         """
         array, model = self._codes(codes)
-        self._engine.upsert(array, _ids(ids, len(array)))
+        wanted = _ids(ids, len(array))
         self._adopt(model)
+        self._engine.upsert(array, wanted)
 
     def remove(self, ids: ArrayLike) -> int:
         """Remove those of the ids that exist and return how many there were."""
@@ -212,6 +216,35 @@ class Index:
         index = cls(engine.bits, threads=threads)
         index._engine = engine
         return index
+
+    @staticmethod
+    def open(
+        directory: str | os.PathLike[str],
+        *,
+        bits: int | None = None,
+        model: str | None = None,
+        mode: Literal["rw", "r"] = "rw",
+        threads: int | None = None,
+    ) -> StoredIndex:
+        """Open an index that is kept in a directory: a change returns when it is on the disk.
+
+        Args:
+            directory: on a local file system; with ``bits`` it is created where it is not.
+            bits: width of the codes; None: the store must exist.
+            model: fingerprint of the model whose codes it holds.
+            mode: ``rw`` for the one process that writes, ``r`` for those that search and ``refresh``.
+            threads: as for ``Index``.
+
+        Raises:
+            StoreError: it does not exist, another process is writing it, or the system refuses.
+            IndexFormatError: one of its files is damaged, missing or of a newer version; the message
+                names it.
+            ModelMismatchError: it holds codes of another model.
+            OptionError: it holds codes of another width.
+        """
+        from .store import StoredIndex
+
+        return StoredIndex(directory, bits=bits, model=model, mode=mode, threads=threads)
 
     def _codes(self, codes: Codes) -> tuple[NDArray[np.uint8], str | None]:
         """Codes as a checked array, and the model that they name."""

@@ -1,0 +1,69 @@
+// Python's view of a store: converts, releases the GIL, raises.
+#include <cerrno>
+
+#include "bindings.hpp"
+#include "store.hpp"
+
+namespace py = pybind11;
+
+namespace vhash {
+namespace {
+
+void translate(std::exception_ptr error) {
+    const auto type = [](const char* name) { return py::module_::import("vhash_sdk.errors").attr(name); };
+    try {
+        if (error) std::rethrow_exception(error);
+    } catch (const StoreError& e) {
+        if (e.code) PyErr_SetObject(type("StoreError").ptr(), py::make_tuple(e.code, e.what()).ptr());
+        else PyErr_SetString(type("StoreError").ptr(), e.what());
+    } catch (const ModelMismatch& e) {
+        PyErr_SetString(type("ModelMismatchError").ptr(), e.what());
+    }
+}
+
+std::unique_ptr<Store> open(const std::string& directory, unsigned bits, const std::string& model, bool writable, uint64_t seal_rows,
+                            bool background) {
+    StoreOptions options;
+    options.bits = bits;
+    options.model = model;
+    options.writable = writable;
+    options.seal_rows = seal_rows;
+    options.background = background;
+    py::gil_scoped_release release;
+    return Store::open(directory, options);
+}
+
+py::dict info(Store& store) {
+    StoreInfo now;
+    {
+        py::gil_scoped_release release;
+        now = store.info();
+    }
+    py::dict out;
+    out["generation"] = now.generation;
+    out["segments"] = now.segments;
+    out["logs"] = now.logs;
+    out["sealed_rows"] = now.sealed_rows;
+    out["dead_rows"] = now.dead_rows;
+    out["log_bytes"] = now.log_bytes;
+    out["sequence"] = now.sequence;
+    out["trouble"] = now.trouble;
+    return out;
+}
+
+}  // namespace
+
+void bind_store(py::module_& module) {
+    py::register_local_exception_translator(translate);
+    using Release = py::call_guard<py::gil_scoped_release>;
+    py::class_<Store>(module, "Store", "The engine behind vhash_sdk.Index.open().")
+        .def(py::init(&open), py::arg("directory"), py::arg("bits"), py::arg("model"), py::arg("writable"), py::arg("seal_rows") = 0,
+             py::arg("background") = true)
+        .def_property_readonly("index", &Store::index, py::return_value_policy::reference_internal)
+        .def("refresh", &Store::refresh, Release())
+        .def("compact", &Store::compact, Release())
+        .def("close", &Store::close, Release())
+        .def("info", info);
+}
+
+}  // namespace vhash

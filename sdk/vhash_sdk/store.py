@@ -1,0 +1,147 @@
+"""An index kept in a directory: what a call acknowledged is there after a crash.
+
+A change returns when it is on the disk. One process writes; any number of others search, and see
+what was written since by ``refresh``. The directory must be on a local file system.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+from . import _core
+from .codes import code_bytes
+from .errors import OptionError
+from .index import Index, _count, _fingerprint
+
+Mode = Literal["rw", "r"]
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """What a store consists of at this moment.
+
+    Attributes:
+        generation: how often its MANIFEST was replaced.
+        sequence: number of the last change, counted from 1.
+        segments: sealed segments.
+        logs: logs, the active one among them.
+        sealed_rows: rows in the segments, dead ones included.
+        dead_rows: rows in the segments that were removed or replaced.
+        log_bytes: length of the active log, in bytes; 0 for a reader.
+        trouble: why sealing or merging last failed, or empty; what was acknowledged is safe.
+    """
+
+    generation: int
+    sequence: int
+    segments: int
+    logs: int
+    sealed_rows: int
+    dead_rows: int
+    log_bytes: int
+    trouble: str
+
+
+class StoredIndex(Index):
+    """An ``Index`` in a directory; ``Index.open`` makes it.
+
+    Every method of ``Index`` works on it. A change that cannot be stored raises ``StoreError`` and
+    changes nothing.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> with Index.open(folder, bits=16) as index:
+    ...     ids = index.add([[0, 0], [255, 255]])
+    >>> with Index.open(folder, mode="r") as index:
+    ...     index.search([[254, 255]], k=1).ids
+    array([[1]])
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        bits: int | None = None,
+        model: str | None = None,
+        mode: Mode = "rw",
+        threads: int | None = None,
+        seal_rows: int | None = None,
+    ) -> None:
+        if mode not in ("rw", "r"):
+            raise OptionError(f"mode={mode!r}: choose \"rw\" to write or \"r\" to search")
+        if bits is not None:
+            code_bytes(bits)
+        if threads is not None:
+            _count("threads", threads, 1)
+        seal = 0 if seal_rows is None else _count("seal_rows", seal_rows, 1)
+        self._store = _core.Store(os.fspath(directory), bits or 0, _fingerprint(model), mode == "rw", seal)
+        self._engine = self._store.index
+        self._threads = threads or _core.available_threads()
+        self._directory = os.fspath(directory)
+        self._mode: Mode = mode
+
+    @property
+    def directory(self) -> str:
+        """Where it is kept."""
+        return self._directory
+
+    @property
+    def mode(self) -> Mode:
+        """``rw`` or ``r``."""
+        return self._mode
+
+    def refresh(self) -> bool:
+        """Take over what the writer has acknowledged since; True where anything was new.
+
+        Searches that run meanwhile see the index as it was. Does nothing for the writer.
+
+        Raises:
+            IndexFormatError: a file of the store is damaged or missing; the message names it.
+        """
+        return self._store.refresh()
+
+    def compact(self) -> None:
+        """Seal the log and merge all segments into one, without the rows that were removed.
+
+        The store does the same bit by bit in the background; this is for shipping, or after
+        removing much.
+
+        Raises:
+            StoreError: the disk is full, or the store is not open for writing; nothing is lost.
+        """
+        self._store.compact()
+
+    def close(self) -> None:
+        """End the background work and let another process write; searching still works."""
+        self._store.close()
+
+    def state(self) -> StoreState:
+        """Segments, logs and dead rows at this moment."""
+        return StoreState(**self._store.info())  # type: ignore[arg-type]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, directory={self._directory!r}, mode={self._mode!r})"
+
+
+def open_index(
+    location: str | os.PathLike[str], *, bits: int | None = None, model: str | None = None
+) -> StoredIndex:
+    """Open the index at a location: a directory, as ``Index.open`` does.
+
+    Raises:
+        OptionError: no engine serves this kind of location.
+    """
+    text = os.fspath(location)
+    if "://" in text:
+        raise OptionError(f"location={text!r}: no engine for {text.split('://')[0]}://; pass a directory")
+    return StoredIndex(text, bits=bits, model=model)

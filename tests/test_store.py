@@ -1,0 +1,338 @@
+"""Index.open(directory): what is kept, who may write, who may read, what is said when it cannot be."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from vhash_sdk import VideoCode, open_index
+from vhash_sdk.errors import IndexFormatError, ModelMismatchError, OptionError, StoreError
+from vhash_sdk.index import Index
+from vhash_sdk.store import StoredIndex
+
+A, B = "a" * 64, "b" * 64
+
+
+def random_codes(n: int, size: int = 8, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, size), dtype=np.uint8)
+
+
+def contents(index: Index) -> dict[int, bytes]:
+    """Everything that an index holds."""
+    ids = index.range_search(np.zeros((1, (index.bits + 7) // 8), np.uint8), index.bits).ids
+    return dict(zip(ids.tolist(), (code.tobytes() for code in index.codes(ids)), strict=True))
+
+
+class Against(RuleBasedStateMachine):
+    """Any sequence of changes, sealing, merging, reopening and refreshing equals a dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        self.where = os.path.join(self.folder, "store")
+        self.model: dict[int, bytes] = {}
+        self.next = 0
+
+    @initialize(seal=st.sampled_from([1, 7, 40, 1000]))
+    def create(self, seal: int) -> None:
+        self.seal = seal
+        self.index = StoredIndex(self.where, bits=20, seal_rows=seal)
+        self.reader = Index.open(self.where, mode="r")
+
+    @rule(n=st.integers(0, 40), seed=st.integers(0, 99))
+    def add(self, n: int, seed: int) -> None:
+        codes = self._codes(n, seed)
+        ids = self.index.add(codes).tolist()
+        assert ids == list(range(self.next, self.next + n))
+        self._put(codes, ids)
+
+    @rule(ids=st.lists(st.integers(-50, 200), unique=True, max_size=30), seed=st.integers(0, 99))
+    def upsert(self, ids: list[int], seed: int) -> None:
+        codes = self._codes(len(ids), seed)
+        self.index.upsert(codes, ids)
+        self._put(codes, ids)
+
+    @rule(ids=st.lists(st.integers(-50, 200), unique=True, max_size=30), seed=st.integers(0, 99))
+    def add_ids(self, ids: list[int], seed: int) -> None:
+        codes = self._codes(len(ids), seed)
+        if self.model.keys() & set(ids):
+            with pytest.raises(ValueError, match="already in the index"):
+                self.index.add(codes, ids)
+        else:
+            self.index.add(codes, ids)
+            self._put(codes, ids)
+
+    @rule(ids=st.lists(st.integers(-50, 200), max_size=60))
+    def remove(self, ids: list[int]) -> None:
+        assert self.index.remove(ids) == len(self.model.keys() & set(ids))
+        for id in ids:
+            self.model.pop(id, None)
+
+    @rule()
+    def remove_most(self) -> None:
+        ids = list(self.model)[: len(self.model) * 9 // 10]
+        assert self.index.remove(ids) == len(ids)
+        for id in ids:
+            del self.model[id]
+
+    @rule()
+    def compact(self) -> None:
+        self.index.compact()
+        state = self.index.state()
+        assert (state.logs, state.dead_rows, state.sealed_rows) == (1, 0, len(self.model))
+        assert state.segments == bool(self.model)
+
+    @rule()
+    def reopen(self) -> None:
+        self.index.close()
+        with pytest.raises(StoreError, match="closed"):
+            self.index.add(self._codes(1, 0))
+        self.index = StoredIndex(self.where, seal_rows=self.seal)
+
+    @rule()
+    def read(self) -> None:
+        self.reader.refresh()
+        assert contents(self.reader) == self.model
+        assert not self.reader.refresh()
+
+    @rule()
+    def read_anew(self) -> None:
+        self.reader = Index.open(self.where, mode="r")
+        assert contents(self.reader) == self.model
+
+    def _codes(self, n: int, seed: int) -> np.ndarray:
+        return random_codes(n, 3, seed) & np.uint8([3, 3, 15])
+
+    def _put(self, codes: np.ndarray, ids: list[int]) -> None:
+        self.model.update(zip(ids, (code.tobytes() for code in codes), strict=True))
+        self.next = max([self.next, *(id + 1 for id in ids)])
+
+    @invariant()
+    def same(self) -> None:
+        if hasattr(self, "index"):
+            assert contents(self.index) == self.model and len(self.index) == len(self.model)
+            assert not self.index.state().trouble
+
+    def teardown(self) -> None:
+        self.index.close()
+        shutil.rmtree(self.folder)
+
+
+TestAgainst = Against.TestCase
+TestAgainst.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.parametrize("bits", [1, 20, 64, 72, 256, 1000])
+def test_every_width_is_kept(tmp_path: Path, bits: int) -> None:
+    codes = np.packbits(
+        np.random.default_rng(bits).integers(0, 2, (300, bits), dtype=np.uint8), axis=1, bitorder="little"
+    )
+    with StoredIndex(tmp_path / "s", bits=bits, seal_rows=100) as index:
+        for part in np.split(codes, 6):
+            index.add(part)
+    for mode in ("r", "rw"):
+        with Index.open(tmp_path / "s", mode=mode) as index:  # type: ignore[arg-type]
+            assert contents(index) == {i: code.tobytes() for i, code in enumerate(codes)}
+
+
+def test_ids_are_given_once_also_after_removal_and_sealing(tmp_path: Path) -> None:
+    with Index.open(tmp_path / "s", bits=64) as index:
+        index.add(random_codes(10))
+        index.remove(np.arange(10))
+        index.compact()
+        assert index.state().segments == 0
+    with Index.open(tmp_path / "s") as index:
+        assert index.add(random_codes(2)).tolist() == [10, 11]
+
+
+def test_order_is_that_of_an_index_in_memory(tmp_path: Path) -> None:
+    codes = random_codes(3000) & 3
+    ids = np.random.default_rng(1).permutation(10_000)[:3000]
+    plain = Index(64)
+    plain.add(codes, ids)
+    with StoredIndex(tmp_path / "s", bits=64, seal_rows=500) as index:
+        for at in range(0, 3000, 250):
+            index.add(codes[at : at + 250], ids[at : at + 250])
+        expected = plain.search(codes[:50], 100)
+        for _ in range(2):
+            found = index.search(codes[:50], 100)
+            np.testing.assert_array_equal(found.ids, expected.ids)
+            np.testing.assert_array_equal(found.distances, expected.distances)
+            index.compact()
+        reader = Index.open(tmp_path / "s", mode="r")
+        np.testing.assert_array_equal(reader.search(codes[:50], 100).ids, expected.ids)
+
+
+def test_one_writer(tmp_path: Path) -> None:
+    where = tmp_path / "s"
+    index = Index.open(where, bits=64)
+    with pytest.raises(StoreError, match=f"being written by process {os.getpid()}"):
+        Index.open(where)
+    code = f"from vhash_sdk.index import Index; Index.open({str(where)!r})"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "StoreError" in other.stderr and 'mode="r"' in other.stderr
+    index.close()
+    Index.open(where).close()
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_child_neither_writes_nor_keeps_the_lock(tmp_path: Path) -> None:
+    index = Index.open(tmp_path / "s", bits=64)
+    index.add(random_codes(3))
+    ready, go = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            index.add(random_codes(1))
+            os._exit(1)
+        except StoreError as error:
+            right = "forked" in str(error) and len(index.search(random_codes(1), 5).ids[0]) == 3
+            del index
+            os.write(ready[1], b"x")
+            os.read(go[0], 1)
+            os._exit(0 if right else 2)
+    os.read(ready[0], 1)
+    index.close()
+    Index.open(tmp_path / "s").close()  # while the child lives
+    os.write(go[1], b"x")
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_reader_beside_a_writer_that_seals_and_merges(tmp_path: Path) -> None:
+    """Whatever moment a refresh falls on, a reader sees whole calls only, and never fewer than before."""
+    where = tmp_path / "s"
+    index = StoredIndex(where, bits=64, seal_rows=250)
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def read() -> None:
+        try:
+            reader = Index.open(where, mode="r", threads=1)
+            last = 0
+            while not done.is_set() or last < 6000:
+                acknowledged = len(index)
+                reader.refresh()
+                now = len(reader)
+                assert now % 100 == 0 and now >= acknowledged and now >= last, (now, acknowledged, last)
+                last = now
+        except BaseException as error:
+            failures.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for turn in range(60):
+        index.add(random_codes(100, seed=turn))
+        if turn % 15 == 14:
+            index.compact()
+    done.set()
+    for reader in readers:
+        reader.join()
+    index.close()
+    assert not failures, failures
+
+
+def test_a_reader_keeps_what_compaction_deletes(tmp_path: Path) -> None:
+    codes = random_codes(2000)
+    with StoredIndex(tmp_path / "s", bits=64, seal_rows=500) as index:
+        index.add(codes)
+        index.compact()
+        reader = Index.open(tmp_path / "s", mode="r")
+        before = {path.name for path in (tmp_path / "s").glob("segment-*")}
+        index.remove(np.arange(0, 2000, 2))
+        index.compact()
+        assert not before & {path.name for path in (tmp_path / "s").glob("segment-*")}
+        assert reader.search(codes[:2000:2], 1).ids[:, 0].tolist() == list(range(0, 2000, 2))
+        assert reader.refresh() and len(reader) == 1000
+        assert reader.search(codes[1:2000:2], 1).ids[:, 0].tolist() == list(range(1, 2000, 2))
+
+
+def test_opening_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="pass bits to create it") as caught:
+        Index.open(tmp_path / "absent")
+    assert caught.value.errno == errno.ENOENT and isinstance(caught.value, OSError)
+    with pytest.raises(StoreError, match="does not exist"):
+        Index.open(tmp_path / "absent", bits=64, mode="r")
+    assert not (tmp_path / "absent").exists()
+    with pytest.raises(StoreError, match="no/such"):
+        Index.open("/no/such/parent/store", bits=64)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="file"):
+        Index.open(tmp_path / "file", bits=64)
+    with pytest.raises(OptionError, match="mode='w'"):
+        Index.open(tmp_path / "absent", bits=64, mode="w")  # type: ignore[arg-type]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    where = tmp_path / "s"
+    with StoredIndex(where, bits=64, seal_rows=100) as index:
+        index.add(random_codes(300))
+        index.compact()
+        index.add(random_codes(30))
+    for pattern in ("segment-*", "log-*", "MANIFEST"):
+        copy = tmp_path / pattern[:3]
+        shutil.copytree(where, copy)
+        (victim,) = copy.glob(pattern)
+        victim.unlink()
+        for mode, bits in (("r", None), ("rw", None), ("rw", 64)):
+            with pytest.raises(IndexFormatError, match=victim.name):
+                Index.open(copy, bits=bits, mode=mode)  # type: ignore[arg-type]
+
+
+def test_models_are_kept_apart(tmp_path: Path) -> None:
+    where = tmp_path / "s"
+    code = VideoCode(np.uint8([1, 2]), 16, A)
+    with Index.open(where, bits=16) as index:
+        assert index.model is None
+        index.add(code)
+        reader = Index.open(where, mode="r")
+        assert reader.model == A
+    with pytest.raises(ModelMismatchError, match="aaaaaaaa, not of bbbbbbbb"):
+        Index.open(where, model=B)
+    with pytest.raises(OptionError, match="bits=64"):
+        Index.open(where, bits=64)
+    with Index.open(where, model="a" * 8) as index:
+        assert index.model == A
+        with pytest.raises(ModelMismatchError):
+            index.add(VideoCode(np.uint8([1, 2]), 16, B))
+        index.compact()
+    with open_index(where) as index:
+        assert index.model == A and len(index) == 1
+    with pytest.raises(OptionError, match="nothing://"):
+        open_index("nothing://x")
+
+
+def test_a_reader_cannot_change(tmp_path: Path) -> None:
+    Index.open(tmp_path / "s", bits=64).close()
+    reader = Index.open(tmp_path / "s", mode="r")
+    for change in (
+        lambda: reader.add(random_codes(1)),
+        lambda: reader.upsert(random_codes(1), [1]),
+        reader.compact,
+    ):
+        with pytest.raises(StoreError, match='mode="rw"'):
+            change()
+    assert len(reader) == 0 and "mode='r'" in repr(reader)
+
+
+def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
+    where = tmp_path / "s"
+    Index.open(where, bits=64).close()
+    for name in ("notes.txt", "log-book", "segment-x.vhash"):
+        (where / name).write_text("mine")
+    (where / "segment-77.vhash").write_text("left by a crash")
+    Index.open(where).close()
+    assert {"notes.txt", "log-book", "segment-x.vhash"} < {path.name for path in where.iterdir()}
+    assert not (where / "segment-77.vhash").exists()
