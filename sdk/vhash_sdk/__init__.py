@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__", "open_index"]
 
-_LAZY = {"Encoder": "encoder", "Encoded": "encoder", "Index": "index", "Library": "library", "open_index": "store"}
+_LAZY = {
+    "Encoder": "encoder",
+    "Encoded": "encoder",
+    "Index": "index",
+    "Library": "library",
+    "open_index": "store",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -260,8 +260,8 @@ class Index:
                 )
             if code.bits != self.bits or not same_model(model, code.fingerprint):
                 raise ModelMismatchError(
-                    f"a code of model {code.fingerprint[:8]} ({code.bits} bits) does not belong to an index of "
-                    f"model {(model or 'unknown')[:8]} ({self.bits} bits); encode the video with that one"
+                    f"a code of model {code.fingerprint[:8]} ({code.bits} bits) does not belong to an index "
+                    f"of model {(model or 'unknown')[:8]} ({self.bits} bits); encode the video with that one"
                 )
             model = max(model or "", code.fingerprint, key=len)
         return np.stack([code.code for code in codes]), model  # type: ignore[union-attr]

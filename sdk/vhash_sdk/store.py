@@ -70,7 +70,7 @@ class StoredIndex(Index):
         seal_rows: int | None = None,
     ) -> None:
         if mode not in ("rw", "r"):
-            raise OptionError(f"mode={mode!r}: choose \"rw\" to write or \"r\" to search")
+            raise OptionError(f'mode={mode!r}: choose "rw" to write or "r" to search')
         if bits is not None:
             code_bytes(bits)
         if threads is not None:
