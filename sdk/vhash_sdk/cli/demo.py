@@ -160,7 +160,7 @@ def _show(out: Output, copies: list[_Copy], bits: int) -> None:
 
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=f"Bits of {bits} between each copy and its nearest clip; ✓: the one it was made from",
+        title=f"Bits of {bits} from each copy to its nearest clip (✓ the right one)",
         title_justify="left",
         show_footer=True,
     )
