@@ -36,7 +36,8 @@ void require_rows(const Bytes& array, const char* what) {
 void require_target(const frames::Target& target, std::int64_t height, std::int64_t width, const Bytes& out) {
     const auto side = [](std::int64_t value, std::int64_t most) { return value >= 1 && value <= most; };
     require(side(height, frames::kMaxSide) && side(width, frames::kMaxSide), "source size is out of range");
-    require(side(target.height, frames::kMaxOutput) && side(target.width, frames::kMaxOutput), "output size is out of range");
+    require(side(target.height, frames::kMaxOutput) && side(target.width, frames::kMaxOutput),
+            "output size is out of range");
     require(target.scaled_height <= frames::kMaxSide * frames::kMaxOutput &&
                 target.scaled_width <= frames::kMaxSide * frames::kMaxOutput,
             "scaled size is out of range");
@@ -63,8 +64,8 @@ frames::Level level() { return frames::level_named(kernels().name); }
 
 frames::Plane plane_of(const Bytes& array) { return {array.data(), array.strides(0)}; }
 
-void planes_to_rgb(const Bytes& y, const Bytes& u, const std::optional<Bytes>& v, bool bt709, bool full_range, Bytes out,
-                   const Size& scaled, const Size& crop, bool area, int rotation) {
+void planes_to_rgb(const Bytes& y, const Bytes& u, const std::optional<Bytes>& v, bool bt709, bool full_range,
+                   Bytes out, const Size& scaled, const Size& crop, bool area, int rotation) {
     const frames::Target target = target_of(scaled, crop, area, rotation);
     require_rows<2>(y, "y must have 2 dimensions and adjacent pixels");
     frames::Planes planes;

@@ -34,8 +34,8 @@ std::int64_t weigh(std::int64_t S, std::int64_t s, std::int64_t D, Filter filter
     }
     const std::int64_t a = (2 * i + 1) * S - s * D, b = 2 * s * D;
     const std::int64_t j = floor_div(a, b), f = a - b * j, w = (2 * kOne * f + b) / (2 * b);
-    const std::int64_t first = std::clamp<std::int64_t>(j, 0, n - 1), second = std::clamp<std::int64_t>(j + 1, 0, n - 1);
-    if (first == second) {
+    const std::int64_t first = std::clamp<std::int64_t>(j, 0, n - 1);
+    if (std::clamp<std::int64_t>(j + 1, 0, n - 1) == first) {
         row.push_back(kOne);
     } else {
         row.push_back(static_cast<std::int16_t>(kOne - w));
@@ -53,8 +53,8 @@ void add_near(Taps& taps, std::int32_t most) {
     for (std::int32_t k = 0; k < taps.outputs; ++k) {
         if (k % 4 == 0) taps.near_base.push_back(taps.first[k]);
         Taps::Near& near = taps.near[k / 8];
-        for (int byte = 0; byte < 4; ++byte)
-            near.shuffle[k % 8 * 4 + byte] = static_cast<std::uint8_t>(2 * (taps.first[k] - taps.near_base.back()) + byte);
+        const std::int32_t place = 2 * (taps.first[k] - taps.near_base.back());
+        for (int byte = 0; byte < 4; ++byte) near.shuffle[k % 8 * 4 + byte] = static_cast<std::uint8_t>(place + byte);
         for (int tap = 0; tap < 4; ++tap)
             near.weights[tap / 2][k % 8 * 2 + tap % 2] = taps.weights[static_cast<std::size_t>(k) * taps.width + tap];
     }
@@ -74,11 +74,12 @@ void add_windows(Taps& taps, std::int32_t most, std::int32_t size) {
     taps.windows.resize(static_cast<std::size_t>((taps.outputs + size - 1) / size) * taps.window_steps);
     for (std::int32_t k = 0; k < taps.outputs; ++k) {
         if (k % size == 0) taps.window_base.push_back(taps.first[k]);
+        const std::int32_t place = taps.first[k] - taps.window_base.back();
         for (std::int32_t tap = 0; tap < most; ++tap) {
             Taps::Window& window = taps.windows[k / size * taps.window_steps + tap / (2 * pairs)];
-            const std::int32_t lane = tap / 2 % pairs * size + k % size;
-            window.places[2 * lane + tap % 2] = static_cast<std::int16_t>(taps.first[k] + tap - taps.window_base.back());
-            window.weights[2 * lane + tap % 2] = taps.weights[static_cast<std::size_t>(k) * taps.width + tap];
+            const std::int32_t at = 2 * (tap / 2 % pairs * size + k % size) + tap % 2;
+            window.places[at] = static_cast<std::int16_t>(place + tap);
+            window.weights[at] = taps.weights[static_cast<std::size_t>(k) * taps.width + tap];
         }
     }
 }

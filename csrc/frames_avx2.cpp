@@ -21,8 +21,7 @@ AVX2 inline void store(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m
 AVX2 inline void store_half(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
 
 AVX2 inline __m256i pair_of(std::int16_t a, std::int16_t b) {
-    return _mm256_set1_epi32(static_cast<std::int32_t>(static_cast<std::uint16_t>(a)) |
-                             static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::uint16_t>(b)) << 16));
+    return _mm256_set1_epi32(static_cast<std::int32_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint32_t>(b) << 16));
 }
 
 struct Sums {
@@ -82,11 +81,14 @@ AVX2 inline __m256i far_step(const std::int16_t* m, const Taps& taps, int k) {
     __m256i s[8];
     for (int j = 0; j < 8; ++j) s[j] = _mm256_madd_epi16(load(m + first[j]), load(weights + j * taps.width));
     for (int tap = 16; tap < taps.width; tap += 16)
-        for (int j = 0; j < 8; ++j)
-            s[j] = _mm256_add_epi32(s[j], _mm256_madd_epi16(load(m + first[j] + tap), load(weights + j * taps.width + tap)));
+        for (int j = 0; j < 8; ++j) {
+            const __m256i more = _mm256_madd_epi16(load(m + first[j] + tap), load(weights + j * taps.width + tap));
+            s[j] = _mm256_add_epi32(s[j], more);
+        }
     const __m256i low = _mm256_hadd_epi32(_mm256_hadd_epi32(s[0], s[1]), _mm256_hadd_epi32(s[2], s[3]));
     const __m256i high = _mm256_hadd_epi32(_mm256_hadd_epi32(s[4], s[5]), _mm256_hadd_epi32(s[6], s[7]));
-    const __m256i sum = _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31));
+    const __m256i sum = _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20),
+                                         _mm256_permute2x128_si256(low, high, 0x31));
     return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << 13)), 14);
 }
 
@@ -96,7 +98,8 @@ AVX2 inline __m256i middle_step(const std::int16_t* m, const Taps& taps, int k) 
     const std::int16_t* weights = taps.weights.data() + static_cast<std::ptrdiff_t>(k) * 8;
     __m256i s[4];
     for (int j = 0; j < 4; ++j)
-        s[j] = _mm256_madd_epi16(load_halves(m + first[j], m + first[j + 4]), load_halves(weights + 8 * j, weights + 8 * j + 32));
+        s[j] = _mm256_madd_epi16(load_halves(m + first[j], m + first[j + 4]),
+                                 load_halves(weights + 8 * j, weights + 8 * (j + 4)));
     const __m256i sum = _mm256_hadd_epi32(_mm256_hadd_epi32(s[0], s[1]), _mm256_hadd_epi32(s[2], s[3]));
     return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << 13)), 14);
 }

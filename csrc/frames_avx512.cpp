@@ -17,8 +17,7 @@ namespace {
 AVX512 inline __m512i load(const void* p) { return _mm512_loadu_si512(p); }
 
 AVX512 inline __m512i pair_of(std::int16_t a, std::int16_t b) {
-    return _mm512_set1_epi32(static_cast<std::int32_t>(static_cast<std::uint16_t>(a)) |
-                             static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::uint16_t>(b)) << 16));
+    return _mm512_set1_epi32(static_cast<std::int32_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint32_t>(b) << 16));
 }
 
 struct Sums {
@@ -86,8 +85,9 @@ AVX512 void window_columns(const std::int16_t* m, const Taps& taps, std::int16_t
 }
 
 AVX512 void columns(const std::int16_t* m, const Taps& taps, std::int16_t* q) {
-    if (taps.window_size == 16) return (taps.window_wide ? window_columns<16, true> : window_columns<16, false>)(m, taps, q);
-    if (taps.window_size == 8) return (taps.window_wide ? window_columns<8, true> : window_columns<8, false>)(m, taps, q);
+    const bool wide = taps.window_wide;
+    if (taps.window_size == 16) return (wide ? window_columns<16, true> : window_columns<16, false>)(m, taps, q);
+    if (taps.window_size == 8) return (wide ? window_columns<8, true> : window_columns<8, false>)(m, taps, q);
     kAvx2.columns(m, taps, q);
 }
 
