@@ -38,8 +38,7 @@ void require_target(const frames::Target& target, std::int64_t height, std::int6
     require(side(height, frames::kMaxSide) && side(width, frames::kMaxSide), "source size is out of range");
     require(side(target.height, frames::kMaxOutput) && side(target.width, frames::kMaxOutput),
             "output size is out of range");
-    require(target.scaled_height <= frames::kMaxSide * frames::kMaxOutput &&
-                target.scaled_width <= frames::kMaxSide * frames::kMaxOutput,
+    require(target.scaled_height <= frames::kMaxScaled && target.scaled_width <= frames::kMaxScaled,
             "scaled size is out of range");
     require(target.top >= 0 && target.left >= 0 && target.height <= target.scaled_height - target.top &&
                 target.width <= target.scaled_width - target.left,

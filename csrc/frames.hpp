@@ -46,8 +46,9 @@
 
 namespace vhash::frames {
 
-constexpr std::int64_t kMaxSide = 1 << 20;   // of a source frame, in pixels
-constexpr std::int64_t kMaxOutput = 4096;    // of the result, in pixels
+constexpr std::int64_t kMaxSide = 1 << 20;    // of a source frame, in pixels
+constexpr std::int64_t kMaxOutput = 1 << 16;  // of the result, in pixels
+constexpr std::int64_t kMaxScaled = std::int64_t{1} << 32;  // before the crop; keeps 64 bits enough
 constexpr int kWeightBits = 14;
 
 enum class Filter { area, bilinear };

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -66,7 +68,8 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def window(resize: Resize, height: int, width: int, rotation: int) -> tuple[tuple[int, int, int], ...]:
     """Step 4: (scaled, start, count) for the rows and for the columns of the stored frame."""
     shown = (width, height) if rotation in (90, 270) else (height, width)
-    axes = [(D, (D - n) // 2, n) for D, n in zip(resize.scaled(*shown), resize.output, strict=True)]
+    scaled = resize.scaled(*shown)
+    axes = [(D, (D - n) // 2, n) for D, n in zip(scaled, resize.crop or scaled, strict=True)]
     mirrored = [(D, D - start - n, n) for D, start, n in axes]
     return {
         0: (axes[0], axes[1]),
@@ -132,9 +135,8 @@ def resizes(draw: st.DrawFn) -> Resize:
     rule = draw(st.sampled_from(["exact", "short_side"]))
     height = draw(st.one_of(st.integers(1, 9), st.integers(1, 80)))
     width = draw(st.one_of(st.integers(1, 9), st.integers(1, 80))) if rule == "exact" else height
-    crop = (draw(st.integers(1, height)), draw(st.integers(1, width)))
-    keep_whole = rule == "exact" and draw(st.booleans())
-    return Resize(rule, height, width, None if keep_whole else crop, draw(filters))
+    crop = (draw(st.integers(1, height)), draw(st.integers(1, width))) if draw(st.booleans()) else None
+    return Resize(rule, height, width, crop, draw(filters))
 
 
 @st.composite
@@ -215,6 +217,28 @@ def test_every_output_gets_weights_that_sum_to_one() -> None:
             for i in {0, scaled // 2, scaled - 1}:
                 found = weights(source, step, scaled, filter, i)
                 assert sum(found.values()) == 2**14 and min(found.values()) >= 0
+
+
+def test_the_definition_is_frozen() -> None:
+    # codes stored anywhere in the world depend on these bytes: they may never change
+    values = (np.arange(101 * 151 * 3, dtype=np.uint32) * 2654435761 >> 24).astype(np.uint8)
+    y, u, v = values[: 101 * 151].reshape(101, 151), values[-51 * 76 :], values[101 * 151 :][: 51 * 76]
+    digest = hashlib.sha256()
+    for resize in (Resize("exact", 90, 31), Resize("short_side", 64, 64, (56, 50), "bilinear")):
+        for options in ({"rotation": 90}, {"matrix": "bt709"}, {"full_range": True}):
+            planes = Planes(y, u=u.reshape(51, 76), v=v.reshape(51, 76), **options)
+            digest.update(planes_to_rgb(planes, resize).tobytes())
+        digest.update(rgb_to_rgb(values.reshape(101, 151, 3), resize).tobytes())
+    assert digest.hexdigest() == "c9c070c783176582b662e36fc0db3e437fca4c3d0792cd1df7f0173cf3380119"
+
+
+def test_threads_share_the_tables() -> None:
+    frames = [picture(40 + side, 90 - side) for side in range(24)] * 4
+    resize = Resize("exact", 32, 32)
+    expected = [rgb_to_rgb(frame, resize) for frame in frames]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda frame: rgb_to_rgb(frame, resize), frames))
+    assert np.array_equal(found, expected)
 
 
 # ----- sanity ----------------------------------------------------------------------------------
@@ -411,6 +435,13 @@ def test_wrong_planes_are_named(arguments: dict[str, object], says: str) -> None
 def test_wrong_frames_and_outputs_are_named(frames: np.ndarray, out: object, says: str) -> None:
     with pytest.raises(OptionError, match=says):
         rgb_to_rgb(frames, Resize("exact", 2, 2), out=out)
+
+
+def test_a_result_that_would_fill_memory_is_refused() -> None:
+    line = np.zeros((1, 70_000, 3), np.uint8)
+    with pytest.raises(OptionError, match="give resize a crop"):
+        rgb_to_rgb(line, Resize("short_side", 128, 128))
+    assert rgb_to_rgb(line, Resize("short_side", 128, 128, crop=(112, 112))).shape == (112, 112, 3)
 
 
 def test_out_may_not_overlap_the_source() -> None:

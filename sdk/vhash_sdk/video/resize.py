@@ -19,6 +19,8 @@ Matrix = Literal["bt601", "bt709"]
 Pixels = NDArray[np.uint8]
 MAX_SOURCE_SIDE = 1 << 20
 """The longest side of a frame that can be scaled, in pixels."""
+MAX_OUTPUT_SIDE = 1 << 16
+"""The longest side of the result, in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +107,27 @@ class Planes:
         )
 
 
+def output_size(resize: Resize, height: int, width: int) -> tuple[int, int]:
+    """(height, width) of what a frame of ``height`` × ``width``, as shown, becomes.
+
+    That is ``resize.output``, except for rule ``short_side`` without a crop, which keeps the
+    whole frame.
+
+    Raises:
+        OptionError: a side would be longer than MAX_OUTPUT_SIDE.
+
+    >>> output_size(Resize("short_side", 128, 128), 240, 320)
+    (128, 171)
+    """
+    size = resize.scaled(height, width) if resize.crop is None else resize.crop
+    if max(size) > MAX_OUTPUT_SIDE:
+        raise OptionError(
+            f"a frame of {height} × {width} would become {size[0]} × {size[1]}: each side may have "
+            f"{MAX_OUTPUT_SIDE} pixels; give resize a crop"
+        )
+    return size
+
+
 def planes_to_rgb(planes: Planes, resize: Resize, *, out: Pixels | None = None) -> Pixels:
     """Scale, crop and turn a decoded picture into the RGB frame that a model sees.
 
@@ -115,10 +138,11 @@ def planes_to_rgb(planes: Planes, resize: Resize, *, out: Pixels | None = None) 
             not overlap the planes.
 
     Returns:
-        ``out``, or a new ``uint8[h, w, 3]``, with (h, w) = ``resize.output``.
+        ``out``, or a new ``uint8[h, w, 3]``, with (h, w) = ``output_size``.
 
     Raises:
-        OptionError: ``out`` has another shape or type, or cannot be written.
+        OptionError: ``out`` has another shape or type or cannot be written, or the result would
+            be longer than MAX_OUTPUT_SIDE.
 
     >>> chroma = np.full((120, 160), 128, np.uint8)
     >>> planes = Planes(np.full((240, 320), 126, np.uint8), u=chroma, v=chroma)
@@ -132,7 +156,8 @@ def planes_to_rgb(planes: Planes, resize: Resize, *, out: Pixels | None = None) 
     if planes.rotation in (90, 270):
         height, width = width, height
     u, v = planes.chroma
-    result = _output(out, resize.output, [plane for plane in (planes.y, u, v) if plane is not None])
+    size = output_size(resize, height, width)
+    result = _output(out, size, [plane for plane in (planes.y, u, v) if plane is not None])
     frames_planes_to_rgb(
         planes.y,
         u,
@@ -142,7 +167,7 @@ def planes_to_rgb(planes: Planes, resize: Resize, *, out: Pixels | None = None) 
         rotation=planes.rotation,
         out=result,
         scaled=resize.scaled(height, width),
-        crop=resize.output,
+        crop=size,
         area=resize.filter == "area",
     )
     return result
@@ -158,10 +183,11 @@ def rgb_to_rgb(frames: Pixels, resize: Resize, *, out: Pixels | None = None) -> 
             ``frames``.
 
     Returns:
-        ``out``, or a new array of that shape, with (h, w) = ``resize.output``.
+        ``out``, or a new array of that shape, with (h, w) = ``output_size``.
 
     Raises:
-        OptionError: frames or ``out`` have another shape or type, or ``out`` cannot be written.
+        OptionError: frames or ``out`` have another shape or type, ``out`` cannot be written, or
+            the result would be longer than MAX_OUTPUT_SIDE.
 
     >>> rgb_to_rgb(np.zeros((5, 48, 64, 3), np.uint8), Resize("exact", 24, 32)).shape
     (5, 24, 32, 3)
@@ -174,15 +200,17 @@ def rgb_to_rgb(frames: Pixels, resize: Resize, *, out: Pixels | None = None) -> 
             f"frames have shape {list(array.shape)} and dtype {array.dtype}: "
             "expected uint8 [H, W, 3] or [T, H, W, 3], RGB"
         )
-    _check_side("frames", *array.shape[-3:-1])
-    result = _output(out, (*array.shape[:-3], *resize.output), [array])
+    height, width = array.shape[-3:-1]
+    _check_side("frames", height, width)
+    size = output_size(resize, height, width)
+    result = _output(out, (*array.shape[:-3], *size), [array])
     many, results = (array, result) if array.ndim == 4 else (array[None], result[None])
     for source, target in zip(many, results, strict=True):
         frames_rgb_to_rgb(
             _rows("frames", source, 3),
             out=target,
-            scaled=resize.scaled(*source.shape[:2]),
-            crop=resize.output,
+            scaled=resize.scaled(height, width),
+            crop=size,
             area=resize.filter == "area",
         )
     return result
