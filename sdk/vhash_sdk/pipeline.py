@@ -48,7 +48,8 @@ def with_progress(results: Iterator[T], sources: Iterable[object]) -> Iterator[T
 
     def shown() -> Iterator[T]:
         console = Console(stderr=True)
-        bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        # the caller prints results to stdout, which must not end up behind the bar on stderr
+        bar = Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False)
         with bar, contextlib.closing(results):  # type: ignore[type-var]
             task = bar.add_task("encode", total=total)
             for result in results:
