@@ -25,7 +25,7 @@ def test_json_round_trips_and_every_field_counts() -> None:
         {"version": 2},
         {"digest": "cd" * 32},
         {"sampling": Sampling("middle", 25)},
-        {"crops": 10},
+        {"embedding": 7},
     ):
         assert dataclasses.replace(SPEC, **change).fingerprint != SPEC.fingerprint
 
