@@ -73,7 +73,7 @@ def isolated(paths: list[str]) -> dict[str, object]:
 
 
 def in_process(paths: list[str], folder: Path) -> dict[str, object]:
-    """Encode each in a process that may die; lists what killed it, what hung, what escaped as another error."""
+    """Encode each in a process that may die; lists what killed it, hung, or escaped as another error."""
     listing = folder / "paths"
     listing.write_text("\n".join(paths))
     crashed, hung, escaped = [], [], []

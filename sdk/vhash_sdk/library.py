@@ -91,6 +91,11 @@ class Library:
         return self._pin.spec
 
     @property
+    def model(self) -> str:
+        """What ``Encoder`` takes for the library's model: the name of a bundled one, or a path."""
+        return self._pin.source
+
+    @property
     def encoder(self) -> Encoder:
         """The encoder of the library's model; made when it is first needed.
 
@@ -171,8 +176,10 @@ class Library:
             with contextlib.closing(run.run(found, roots)) as results:  # type: ignore[type-var]
                 yield from results
 
-    def search(self, video: Source | VideoCode, k: int = 10, *, radius: int | None = None) -> list[Hit]:
-        """The k nearest videos in order of (distance, id), those within ``radius`` bits if it is given.
+    def search(
+        self, video: Source | VideoCode, k: int | None = 10, *, radius: int | None = None
+    ) -> list[Hit]:
+        """The k nearest videos (None: all) in order of (distance, id), within ``radius`` bits if it is given.
 
         Raises:
             VideoError: the query cannot be read.
@@ -184,15 +191,12 @@ class Library:
                 f"a code of model {code.fingerprint[:8]} ({code.bits} bits) cannot be searched in "
                 f"{self.directory}, which belongs to {named(self.spec)}; search with the video itself"
             )
-        index = self.index()
-        if not len(index):
-            return []
-        matches = index.search(code.code[None], k=min(k, len(index)))
-        hits: list[Hit] = []
-        for video_id, distance in zip(matches.ids[0].tolist(), matches.distances[0].tolist(), strict=True):
-            if radius is None or distance <= radius:
-                hits.extend(Hit(distance, entry) for entry in self._entries("WHERE v.id = ?", video_id))
-        return hits
+        matches = self.index().range_search(code, self.spec.bits if radius is None else radius, limit=k)
+        return [
+            Hit(int(distance), entry)
+            for video_id, distance in zip(matches.ids, matches.distances, strict=True)
+            for entry in self._entries("WHERE v.id = ?", int(video_id))  # none: removed this very moment
+        ]
 
     def _encode_one(self, video: Source) -> VideoCode:
         (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import compare, demo, doctor, encode, models, search
+from . import compare, demo, doctor, encode, library, models, search
 
 app = typer.Typer(
     name="vhash",
@@ -31,6 +31,10 @@ def _help(command: Callable[..., None]) -> str:
 for command in (
     encode.encode,
     search.search,
+    library.add,
+    library.list_,
+    library.remove,
+    library.verify,
     compare.compare,
     models.models,
     doctor.doctor,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import _core
 from ..codes import VideoCode
@@ -20,6 +20,9 @@ from ..errors import IndexFormatError, SourceError
 from ..index import Index
 from ..spec import ModelSpec
 from .output import SCHEMA, number, path_entry, path_from_entry, to_json
+
+if TYPE_CHECKING:
+    from ..library_records import Hit
 
 
 class Neighbour(NamedTuple):
@@ -81,6 +84,32 @@ class IndexGallery:
             Neighbour(int(id), self.names[id], int(distance))
             for id, distance in zip(ids, distances, strict=True)
         ]
+
+
+class LibraryGallery:
+    """The videos of a library; implements ``Gallery``. Ids are those of its entries."""
+
+    kind = "library"
+
+    def __init__(self, directory: Path) -> None:
+        from ..library import Library
+
+        self._library = Library(directory, create=False)
+        self.path, self.model = str(directory), self._library.model
+
+    def __len__(self) -> int:
+        return len(self._library)
+
+    def nearest(self, code: VideoCode, k: int) -> list[Neighbour]:
+        """The ``k`` nearest videos, by (distance, id)."""
+        return self._named(self._library.search(code, k))
+
+    def within(self, code: VideoCode, radius: int, limit: int | None) -> list[Neighbour]:
+        """The videos at most ``radius`` bits away, by (distance, id)."""
+        return self._named(self._library.search(code, limit, radius=radius))
+
+    def _named(self, hits: Iterable[Hit]) -> list[Neighbour]:
+        return [Neighbour(hit.entry.id, hit.entry.path, hit.distance) for hit in hits]
 
 
 def build_gallery(path: str, spec: ModelSpec, videos: Sequence[tuple[str, VideoCode]]) -> IndexGallery:

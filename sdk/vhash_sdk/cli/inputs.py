@@ -43,13 +43,14 @@ def expand(
     """
     found: dict[str, None] = {}
     for word in words:
-        names = _listed(stdin or sys.stdin.buffer) if word == "-" else [word]
+        names = listed(stdin or sys.stdin.buffer) if word == "-" else [word]
         for name in names:
             found.update(dict.fromkeys(_files(name, suffixes)))
     return list(found)
 
 
-def _listed(stream: BinaryIO) -> list[str]:
+def listed(stream: BinaryIO) -> list[str]:
+    """The names in a list: one a line, or separated by NUL."""
     content = stream.read()
     names = content.split(b"\0") if b"\0" in content else content.replace(b"\r\n", b"\n").split(b"\n")
     return [os.fsdecode(name) for name in names if name]

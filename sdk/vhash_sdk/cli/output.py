@@ -9,9 +9,9 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
 import typer
 
@@ -32,6 +32,13 @@ Model = Annotated[
 
 Precision = Literal["auto", "int8", "fp16", "fp32"]
 PrecisionOption = Annotated[Precision, typer.Option(help="What to compute in; auto: int8 on a CPU.")]
+
+
+class Step(Protocol):
+    """Tells a progress bar how many are done, and what is being done now."""
+
+    def __call__(self, done: int = 1, current: str = "") -> None:
+        """Move on by ``done``."""
 
 
 class ExitCode(enum.IntEnum):
@@ -122,29 +129,38 @@ class Output(contextlib.AbstractContextManager["Output"]):
             raise typer.Exit(int(code))
 
     @contextlib.contextmanager
-    def progress(self, what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    def progress(self, what: str, total: int | None) -> Iterator[Step]:
         """A progress bar on standard error while the block runs, if that is a terminal.
 
-        Gives a function to call after each step.
+        Gives a function to call after each step: how many are done (1), and what is being done now.
         """
         from rich.console import Console
 
         console = Console(stderr=True)
         if not console.is_terminal or total == 0:
-            yield lambda: None
+            yield lambda done=1, current="": None
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.markup import escape
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+        from rich.progress import TimeRemainingColumn as TimeRemaining
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+        columns += [TextColumn("{task.fields[rate]}"), TimeRemaining(), TextColumn("{task.fields[current]}")]
         # rich would send whatever is printed meanwhile to standard error, even into a file
         bar = Progress(
             *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
         )
         with bar:
-            task = bar.add_task(what, total=total)
+            task = bar.add_task(what, total=total, rate="", current="")
             self._screen = console
+
+            def step(done: int = 1, current: str = "") -> None:
+                speed = bar.tasks[0].speed
+                rate = "" if speed is None else f"{speed:.1f}/s"
+                bar.update(task, advance=done, rate=rate, current=escape(printable(current))[-60:])
+
             try:
-                yield lambda: bar.advance(task)
+                yield step
             finally:
                 self._screen = None
 

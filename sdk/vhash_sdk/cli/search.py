@@ -1,4 +1,4 @@
-"""``vhash search``: the nearest videos of a folder or a saved index."""
+"""``vhash search``: the nearest videos of a library, a folder or a saved index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def search(
     where: Annotated[
         Path,
         typer.Argument(
-            metavar="WHERE", help="A folder of videos, or an index file of `vhash encode --index`."
+            metavar="WHERE",
+            help="A library of `vhash add`, a folder of videos, or an index file of `vhash encode --index`.",
         ),
     ],
     videos: Videos,
@@ -45,9 +46,11 @@ def search(
     """Find the nearest videos: distance in bits, its share of all bits, path.
 
     Equal distances are ordered by path in a folder, and as they were encoded in an index. A folder is
-    encoded anew each time; save an index to search it often.
+    encoded anew each time; make a library or an index to search it often.
 
     [bold]Examples[/bold]
+
+      vhash search library suspicious.mp4
 
       vhash search /videos suspicious.mp4
 
@@ -59,14 +62,22 @@ def search(
     """
     with Output("search", json=json) as out:
         queries = expand(videos)
-        if where.is_dir():
+        gallery: Gallery
+        failed: list[Encoded] = []
+        if (where / "library.db").is_file():
+            from .gallery import LibraryGallery
+
+            gallery = LibraryGallery(where)
+            with open_encoder(model or gallery.model, precision) as encoder:
+                results = encode_all(encoder, queries, out)
+        elif where.is_dir():
             with open_encoder(model or "default", precision) as encoder:
                 gallery, failed = _folder(where, encoder, out)
                 results = encode_all(encoder, queries, out)
         else:
             from .gallery import load_index
 
-            gallery, failed = load_index(where), []
+            gallery = load_index(where)
             with open_encoder(model or gallery.model, precision) as encoder:
                 results = encode_all(encoder, queries, out)
         answers = [

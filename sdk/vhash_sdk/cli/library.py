@@ -1,0 +1,331 @@
+"""``vhash add``, ``list``, ``remove``, ``verify``: a library of videos on disk."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .inputs import listed
+from .output import ExitCode, Json, Output, error_entry, number, path_entry, printable, safe
+
+if TYPE_CHECKING:
+    from ..library import Library
+    from ..library_add import Added
+    from ..library_records import Entry
+    from ..video import Limits
+
+_EXAMPLES = 3
+
+Lib = Annotated[Path, typer.Argument(metavar="LIB", help="The library's directory.", show_default=False)]
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH…",
+        help="Files, folders (with all below them), quoted globs such as '/disk/**/*.mp4', or - for a "
+        "list on standard input: one path a line, or separated by NUL (find -print0).",
+        show_default=False,
+    ),
+]
+
+
+def add(
+    lib: Lib,
+    paths: Paths,
+    *,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out names (*.part, thumbs) or paths (/disk/old/*) that match; repeatable."),
+    ] = None,
+    follow_symlinks: Annotated[
+        bool, typer.Option("--follow-symlinks", help="Enter symbolic links inside folders.")
+    ] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try again what failed before and has not changed.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Of a new library; an old one has its own for ever.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Decoding processes; one a core by default.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Seconds that decoding one file may take [300].")
+    ] = None,
+    max_memory: Annotated[
+        float | None, typer.Option(min=0.1, help="GiB that decoding one file may take [4].")
+    ] = None,
+    max_duration: Annotated[
+        float | None, typer.Option(min=0.1, help="Hours that a video may last [24].")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write every file that is not in, and why, as CSV.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add videos to a library; what is in and has not changed is not read again.
+
+    Every file is tried in a process of its own that is stopped at its limits, so no file can stop the
+    others. Stop at any time: what has been reported is kept, and the same command goes on from there.
+
+    [bold]Examples[/bold]
+
+      vhash add library /videos
+
+      vhash add library /videos --exclude '*.part' --report problems.csv
+
+      find /disk -size +1M -print0 | vhash add library -
+    """
+    with Output("add", json=json) as out:
+        from ..library import Library
+
+        limits = _limits(
+            wall_time=max_seconds,
+            memory=None if max_memory is None else int(max_memory * 2**30),
+            duration=None if max_duration is None else max_duration * 3600,
+        )
+        roots = list(_roots(paths))
+        with Library(lib, model=model, limits=limits) as library:
+            run = _Run(out)
+            out.note(
+                f"vhash: looking through {', '.join(map(printable, roots[:3]))}{' …' * (len(roots) > 3)}"
+            )
+            found = list(library.scan(roots, exclude=exclude or (), follow_symlinks=follow_symlinks))
+            try:
+                with out.progress("adding", len(found)) as step:
+                    for result in library.adding(
+                        found, roots, retry=retry, workers=workers, started=lambda path: step(0, path)
+                    ):
+                        run.take(result)
+                        step(int(result.status != "vanished"), result.path)
+            except KeyboardInterrupt:
+                out.note(f"vhash: stopped; {run.text()}; the same command goes on from here")
+                raise
+            finally:
+                if report is not None:
+                    _write_report(report, run.problems)
+            run.show()
+            out.document(
+                library={**path_entry(library.directory), "videos": len(library)},
+                model=_model_entry(library),
+                counts=dict(sorted(run.counts.items())),
+                problems=[_problem_entry(result) for result in run.problems],
+                moved=[
+                    {**path_entry(result.path), "previous": path_entry(result.previous or "")}
+                    for result in run.moved
+                ],
+            )
+            bad = run.counts["failed"] + run.counts["vanished"]
+            out.end(ExitCode.of(run.counts.total() - bad - run.counts["skipped"], bad))
+
+
+class _Run:
+    """What an ``add`` has done so far, and how it is told."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self.counts: Counter[str] = Counter()
+        self.problems: list[Added] = []
+        self.moved: list[Added] = []
+
+    def take(self, result: Added) -> None:
+        """Count one result, and keep it where it is worth telling."""
+        self.counts[result.status] += 1
+        if result.status in ("failed", "skipped", "vanished"):
+            self.problems.append(result)
+        elif result.status == "moved":
+            self.moved.append(result)
+
+    def text(self) -> str:
+        """The counts in words."""
+        return ", ".join(f"{count} {status}" for status, count in self.counts.items()) or "nothing done yet"
+
+    def show(self) -> None:
+        """The counts, then the problems grouped by kind with a few examples of each."""
+        self._out.line(self.text())
+        groups: dict[str, list[Added]] = {}
+        for problem in self.problems:
+            kind = "vanished" if problem.error is None else type(problem.error).__name__
+            groups.setdefault(kind, []).append(problem)
+        for kind, members in sorted(groups.items(), key=lambda group: -len(group[1])):
+            self._out.line(f"\n{kind}: {len(members)}")
+            for problem in members[:_EXAMPLES]:
+                said = (
+                    "in the library, but not on the disk any more" if problem.error is None else problem.error
+                )
+                self._out.line(f"  {printable(problem.path)}")
+                self._out.line(f"    {_reason(problem.path, str(said))}")
+            if len(members) > _EXAMPLES:
+                self._out.line(f"  … and {len(members) - _EXAMPLES} more; --report FILE.csv lists all")
+
+
+def list_(
+    lib: Lib,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="The files that are not in, and why.")] = False,
+    json: Json = False,
+) -> None:
+    """List the videos of a library: id, code, seconds, size of the picture, path.
+
+    [bold]Examples[/bold]
+
+      vhash list library
+
+      vhash list library --failed
+    """
+    with Output("list", json=json) as out, _open(lib) as library:
+        if failed:
+            failures = []
+            for failure in library.failures():
+                failures.append(
+                    {**path_entry(failure.path), "error": {"type": failure.kind, "message": failure.message}}
+                )
+                out.line(
+                    f"{failure.kind:22} {printable(failure.path)}: {_reason(failure.path, failure.message)}"
+                )
+            out.document(library=path_entry(library.directory), failures=failures)
+            return
+        videos = []
+        for entry in library:
+            if json:
+                videos.append(_entry(entry))
+            out.line(
+                f"{entry.id:8} {entry.code.text} {entry.code.duration:9.2f} "
+                f"{entry.width or 0:5}x{entry.height or 0:<5} {printable(entry.path)}"
+            )
+        out.document(library=path_entry(library.directory), model=_model_entry(library), videos=videos)
+
+
+list_.__name__ = "list"  # the name of the command; the builtin is needed here
+
+
+def remove(
+    lib: Lib,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH…", help="Files and folders.")] = None,
+    *,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Only entries whose file is gone; of all, without a PATH.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Remove videos from a library; never touches the files themselves.
+
+    [bold]Examples[/bold]
+
+      vhash remove library /videos/old
+
+      vhash remove library --missing
+    """
+    if not paths and not missing:
+        raise typer.BadParameter("give a PATH, or --missing for all entries whose file is gone")
+    with Output("remove", json=json) as out, _open(lib) as library:
+        removed = library.remove(list(_roots(paths or ())), missing=missing)
+        for path in removed:
+            out.line(printable(path))
+        out.note(f"vhash: {len(removed)} removed, {len(library)} left")
+        out.document(library=path_entry(library.directory), removed=[path_entry(path) for path in removed])
+        out.end(ExitCode.DONE if removed or missing else ExitCode.NOTHING_DONE)
+
+
+def verify(
+    lib: Lib,
+    *,
+    content: Annotated[
+        bool, typer.Option("--content", help="Also read every file (up to 16 MiB) for silent changes.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check the database, every code, the index and every file of a library.
+
+    [bold]Examples[/bold]
+
+      vhash verify library
+
+      vhash verify library --content
+    """
+    with Output("verify", json=json) as out, _open(lib) as library:
+        problems = []
+        for problem in library.verify(content=content):
+            problems.append(problem)
+            out.line(f"{problem.kind:9} {printable(problem.path)}: {safe(problem.message)}")
+        counts = Counter(problem.kind for problem in problems)
+        if not problems:
+            out.line(f"{len(library)} videos, nothing wrong")
+        out.document(
+            library=path_entry(library.directory),
+            counts=dict(counts),
+            problems=[{**path_entry(p.path), "kind": p.kind, "message": safe(p.message)} for p in problems],
+        )
+        out.end(ExitCode.SOME_FAILED if problems else ExitCode.DONE)
+
+
+def _limits(*, wall_time: float | None, memory: int | None, duration: float | None) -> Limits:
+    from ..video import Limits
+
+    usual = Limits()
+    return Limits(
+        wall_time=usual.wall_time if wall_time is None else wall_time,
+        memory=usual.memory if memory is None else memory,
+        duration=usual.duration if duration is None else duration,
+    )
+
+
+def _roots(paths: list[str] | tuple[str, ...]) -> Iterator[str]:
+    for path in paths:
+        if path == "-":
+            yield from listed(sys.stdin.buffer)
+        else:
+            yield path
+
+
+def _open(lib: Path) -> Library:
+    from ..library import Library
+
+    return Library(lib, create=False)
+
+
+def _reason(path: str, message: str) -> str:
+    """A message without the path that it starts with."""
+    return safe(message.removeprefix(path).lstrip(": ")).replace("\n", " ")
+
+
+def _write_report(file: Path, problems: list[Added]) -> None:
+    with open(file, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("status", "kind", "path", "message"))
+        for problem in problems:
+            kind = "" if problem.error is None else type(problem.error).__name__
+            message = "" if problem.error is None else _reason(problem.path, str(problem.error))
+            writer.writerow((problem.status, kind, printable(problem.path), message))
+
+
+def _model_entry(library: Library) -> dict[str, Any]:
+    spec = library.spec
+    return {"name": spec.name, "version": spec.version, "fingerprint": spec.fingerprint, "bits": spec.bits}
+
+
+def _problem_entry(result: Added) -> dict[str, Any]:
+    error = {} if result.error is None else {"error": error_entry(result.error)}
+    return {**path_entry(result.path), "status": result.status, "known": result.known, **error}
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        **path_entry(entry.path),
+        "id": entry.id,
+        "code": entry.code.text,
+        "confidence": number(entry.code.confidence),
+        "duration": number(entry.code.duration),
+        "width": entry.width,
+        "height": entry.height,
+        "rate": None if entry.rate is None else number(entry.rate),
+        "codec": entry.codec,
+        "size": entry.size,
+        "modified": number(entry.modified),
+        "added": number(entry.added),
+    }
