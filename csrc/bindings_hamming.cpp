@@ -2,11 +2,13 @@
 // by vhash_sdk/index.py; what is checked here keeps memory safe.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "bindings.hpp"
 #include "checksum.hpp"
 #include "index.hpp"
+#include "pairs.hpp"
 #include "threads.hpp"
 
 namespace py = pybind11;
@@ -69,10 +71,35 @@ Codes codes(const Index& index, const Ids& ids) {
     return out;
 }
 
-py::tuple search(const Index& index, const Codes& queries, size_t k, unsigned threads) {
+// What a search runs on: the index as it is now, or only the ids of `among`. Called without the GIL.
+SnapshotPtr eligible(const Index& index, const int64_t* among, size_t n) {
+    if (!among) return index.snapshot();
+    std::vector<uint32_t> rows(n);
+    const SnapshotPtr now = index.find_rows(among, n, rows.data());
+    rows.erase(std::remove(rows.begin(), rows.end(), IdMap::kNone), rows.end());
+    return restrict_rows(*now, std::move(rows));
+}
+
+struct Among {
+    const int64_t* ids = nullptr;
+    size_t n = 0;
+    explicit Among(const std::optional<Ids>& among) {
+        static const int64_t none = 0;
+        if (!among) return;
+        n = static_cast<size_t>(among->size());
+        ids = n ? among->data() : &none;
+    }
+};
+
+py::tuple search(Index& index, const Codes& queries, size_t k, unsigned threads, const std::optional<Ids>& among) {
     const auto rows = packed(index, queries);
     const size_t n = rows_of(index, queries);
-    const SnapshotPtr now = index.snapshot();
+    const Among only(among);
+    SnapshotPtr now;
+    {
+        py::gil_scoped_release release;
+        now = eligible(index, only.ids, only.n);
+    }
     const size_t found = std::min<uint64_t>(k, now->live);
     Ids ids({n, found});
     Distances distances({n, found});
@@ -81,27 +108,90 @@ py::tuple search(const Index& index, const Codes& queries, size_t k, unsigned th
     {
         py::gil_scoped_release release;
         search_knn(*now, rows.data(), n, found, threads, id, distance);
+        index.build_multi_index(threads);
     }
     return py::make_tuple(ids, distances);
 }
 
-py::tuple range_search(const Index& index, const Codes& queries, uint32_t radius, std::optional<size_t> limit, unsigned threads) {
+py::tuple range_search(Index& index, const Codes& queries, uint32_t radius, std::optional<size_t> limit, unsigned threads,
+                       const std::optional<Ids>& among) {
     const auto rows = packed(index, queries);
     const size_t n = rows_of(index, queries);
-    const SnapshotPtr now = index.snapshot();
+    const Among only(among);
     Ranges found;
     {
         py::gil_scoped_release release;
-        found = search_range(*now, rows.data(), n, radius, limit.value_or(SIZE_MAX), threads);
+        found = search_range(*eligible(index, only.ids, only.n), rows.data(), n, radius, limit.value_or(SIZE_MAX), threads);
+        index.build_multi_index(threads);
     }
     Ids splits(found.splits.size()), ids(found.matches.size());
     Distances distances(found.matches.size());
     std::copy(found.splits.begin(), found.splits.end(), splits.mutable_data());
+    int64_t* id = ids.mutable_data();
+    uint16_t* distance = distances.mutable_data();
     for (size_t i = 0; i < found.matches.size(); ++i) {
-        ids.mutable_data()[i] = found.matches[i].id;
-        distances.mutable_data()[i] = static_cast<uint16_t>(found.matches[i].distance);
+        id[i] = found.matches[i].id;
+        distance[i] = static_cast<uint16_t>(found.matches[i].distance);
     }
     return py::make_tuple(ids, distances, splits);
+}
+
+// Runs a search for its trace: by k, or by radius where that is given.
+py::dict explain(Index& index, const Codes& queries, size_t k, std::optional<uint32_t> radius, unsigned threads,
+                 const std::optional<Ids>& among) {
+    const auto rows = packed(index, queries);
+    const size_t n = rows_of(index, queries);
+    const Among only(among);
+    Trace trace;
+    SnapshotPtr now;
+    {
+        py::gil_scoped_release release;
+        now = eligible(index, only.ids, only.n);
+        k = std::min<uint64_t>(k, now->live);
+        std::vector<int64_t> ids(radius ? 0 : n * k);
+        std::vector<uint16_t> distances(ids.size());
+        if (radius) search_range(*now, rows.data(), n, *radius, SIZE_MAX, threads, &trace);
+        else search_knn(*now, rows.data(), n, k, threads, ids.data(), distances.data(), &trace);
+    }
+    py::dict out;
+    out["path"] = trace.path;
+    out["simd"] = kernels().name;
+    out["queries"] = trace.queries;
+    out["rows"] = trace.rows;
+    out["eligible"] = now->live;
+    out["fallbacks"] = trace.fallbacks;
+    out["lookups"] = trace.lookups;
+    out["candidates"] = trace.candidates;
+    out["scan_microseconds"] = trace.scan_cost / 1000;
+    out["multi_index_microseconds"] = trace.multi_cost / 1000;
+    out["multi_index"] = now->multi != nullptr;
+    return out;
+}
+
+std::unique_ptr<PairJoin> pairs(const Index& index, const Index* other, uint32_t radius, unsigned threads) {
+    py::gil_scoped_release release;
+    return std::make_unique<PairJoin>(index.snapshot(), other ? other->snapshot() : nullptr, radius, threads);
+}
+
+// The next batch (ids int64[n, 2], distances uint16[n]), or None at the end.
+py::object next_pairs(PairJoin& join, size_t wanted) {
+    std::vector<Pair> found;
+    bool more = true;
+    {
+        py::gil_scoped_release release;
+        more = join.next(wanted, found);
+    }
+    if (found.empty() && !more) return py::none();
+    Ids ids({found.size(), size_t{2}});
+    Distances distances(found.size());
+    int64_t* id = ids.mutable_data();
+    uint16_t* distance = distances.mutable_data();
+    for (size_t i = 0; i < found.size(); ++i) {
+        id[2 * i] = found[i].a;
+        id[2 * i + 1] = found[i].b;
+        distance[i] = static_cast<uint16_t>(found[i].distance);
+    }
+    return py::make_tuple(ids, distances);
 }
 
 std::vector<std::string> levels() {
@@ -148,6 +238,7 @@ void bind_hamming(py::module_& module) {
                "Forces the kernels of one level, or 'auto'.");
     module.def("available_threads", available_threads, "CPUs that this process may use.");
     module.def("crc32c", crc32c_of, py::arg("data"), py::arg("crc") = 0, "CRC-32C of bytes, continuing `crc`.");
+    py::class_<PairJoin>(module, "PairJoin", "A stream of pairs.").def("next", next_pairs, py::arg("wanted"));
     py::class_<Index>(module, "HammingIndex", "The engine behind vhash_sdk.Index.")
         .def(py::init<unsigned, std::string>(), py::arg("bits"), py::arg("model") = "")
         .def_property_readonly("bits", &Index::bits)
@@ -159,8 +250,12 @@ void bind_hamming(py::module_& module) {
         .def("upsert", upsert, py::arg("codes"), py::arg("ids"))
         .def("remove", remove, py::arg("ids"))
         .def("codes", codes, py::arg("ids"))
-        .def("search", search, py::arg("queries"), py::arg("k"), py::arg("threads"))
-        .def("range_search", range_search, py::arg("queries"), py::arg("radius"), py::arg("limit"), py::arg("threads"))
+        .def("search", search, py::arg("queries"), py::arg("k"), py::arg("threads"), py::arg("among"))
+        .def("range_search", range_search, py::arg("queries"), py::arg("radius"), py::arg("limit"), py::arg("threads"), py::arg("among"))
+        .def("explain", explain, py::arg("queries"), py::arg("k"), py::arg("radius"), py::arg("threads"), py::arg("among"))
+        .def("build_multi_index", [](Index& index, unsigned threads) { index.build_multi_index(threads, true); }, py::arg("threads"),
+             py::call_guard<py::gil_scoped_release>())
+        .def("pairs", pairs, py::arg("other").none(true), py::arg("radius"), py::arg("threads"))
         .def("save", &Index::save, py::arg("path"), py::call_guard<py::gil_scoped_release>())
         .def_static("load", &Index::load, py::arg("path"), py::arg("mmap"), py::arg("verify"),
                     py::call_guard<py::gil_scoped_release>());

@@ -1,5 +1,7 @@
 #include "index.hpp"
 
+#include "multi_index.hpp"
+
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -43,6 +45,17 @@ uint64_t mix(uint64_t x) {  // splitmix64 finaliser
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
     return x ^ (x >> 31);
+}
+
+// A new numbering of rows begins with each: no two have the same generation.
+std::shared_ptr<Snapshot> empty_snapshot(unsigned bits) {
+    static std::atomic<uint64_t> generations{0};
+    auto empty = std::make_shared<Snapshot>();
+    empty->bits = bits;
+    empty->words = (bits + 63) / 64;
+    empty->generation = ++generations;
+    empty->adaptive = std::make_shared<Adaptive>();
+    return empty;
 }
 
 bool ascending(const int64_t* ids, size_t n) {
@@ -231,10 +244,7 @@ struct Index::Draft {
 Index::Index(unsigned bits, std::string model) : bits_(bits), words_((bits + 63) / 64), model_(std::move(model)) {
     if (bits < 1 || bits > kMaxBits)
         throw std::invalid_argument("bits=" + std::to_string(bits) + ": a code has between 1 and " + std::to_string(kMaxBits) + " bits");
-    auto empty = std::make_shared<Snapshot>();
-    empty->bits = bits_;
-    empty->words = words_;
-    snapshot_ = empty;
+    snapshot_ = empty_snapshot(bits_);
 }
 
 SnapshotPtr Index::snapshot() const {
@@ -300,7 +310,18 @@ bool Index::contains(int64_t id) const {
 SnapshotPtr Index::find_rows(const int64_t* ids, size_t n, uint32_t* rows) const {
     std::shared_lock<std::shared_mutex> lock(map_);
     SnapshotPtr now = snapshot();
-    for (size_t i = 0; i < n; ++i) rows[i] = row_of(*now, ids[i]);
+    const Chunk* last = nullptr;  // neighbours often share a chunk whose ids run on
+    for (size_t i = 0; i < n; ++i) {
+        const uint64_t r = last ? static_cast<uint64_t>(ids[i]) - static_cast<uint64_t>(last->id_base) : 0;
+        if (last && r < last->rows) {
+            rows[i] = last->is_live(r) ? static_cast<uint32_t>(last->start + r) : IdMap::kNone;
+            continue;
+        }
+        rows[i] = row_of(*now, ids[i]);
+        if (mapped_ || rows[i] == IdMap::kNone) continue;
+        const Chunk& chunk = now->chunk_of(rows[i]);
+        last = chunk.ids ? nullptr : &chunk;
+    }
     return now;
 }
 
@@ -450,10 +471,9 @@ void Index::compact(Draft& draft) {
     constexpr uint64_t kWorthwhile = 1024;
     const Snapshot& old = *draft.next;
     if (old.rows - old.live <= std::max(old.live, kWorthwhile)) return;
-    Snapshot empty;
-    empty.bits = bits_;
-    empty.words = words_;
+    Snapshot empty = *empty_snapshot(bits_);
     empty.ordered = old.live == 0 || old.ordered;
+    empty.adaptive = old.adaptive;
     Draft fresh(empty);
     for (const Chunk& chunk : old.chunks) {
         std::vector<int64_t> ids;
@@ -526,14 +546,28 @@ void Index::assign(Index& other) {
     std::scoped_lock writers(writer_, other.writer_);
     std::scoped_lock maps(map_, other.map_);
     std::scoped_lock now(current_, other.current_);
-    const auto empty = std::make_shared<Snapshot>();
-    empty->bits = bits_;
-    empty->words = words_;
-    snapshot_ = std::exchange(other.snapshot_, empty);
+    snapshot_ = std::exchange(other.snapshot_, empty_snapshot(bits_));
     id_map_ = std::exchange(other.id_map_, IdMap());
     mapped_ = std::exchange(other.mapped_, false);
     model_ = other.model_;
     next_id_ = std::max(next_id_, other.next_id_);
+}
+
+void Index::build_multi_index(unsigned threads, bool now) {
+    SnapshotPtr base = snapshot();
+    const uint64_t covered = base->multi ? base->multi->rows() : 0;
+    if (!now && (base->rows < kMultiMinRows || base->adaptive->saved < MultiIndex::build_cost(bits_, base->rows))) return;
+    std::unique_lock<std::mutex> building(builder_, std::try_to_lock);
+    if (!building) return;  // somebody does
+    base->adaptive->saved = 0;
+    if (base->rows == covered || base->rows == 0) return;
+    auto multi = std::make_shared<const MultiIndex>(*base, threads);
+    std::lock_guard<std::mutex> writer(writer_);
+    const SnapshotPtr latest = snapshot();
+    if (latest->generation != base->generation) return;  // compacted meanwhile: another time
+    Draft draft(*latest);
+    draft.next->multi = multi;
+    publish(draft);
 }
 
 }  // namespace vhash

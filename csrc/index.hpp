@@ -5,6 +5,7 @@
 // it sees and which of them are live, so a removal copies one small bitmap and moves no code.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -38,6 +39,13 @@ struct Chunk {
     bool is_live(size_t row) const { return !live || (live.get()[row / 64] >> (row % 64) & 1); }
 };
 
+class MultiIndex;
+
+// What searches learn about an index, shared by its snapshots.
+struct Adaptive {
+    std::atomic<uint64_t> saved{0};  // nanoseconds that a multi-index would have saved so far
+};
+
 struct Snapshot {
     unsigned bits = 0;
     size_t words = 0;
@@ -45,6 +53,10 @@ struct Snapshot {
     uint64_t rows = 0;  // live or not
     uint64_t live = 0;
     bool ordered = true;  // ids ascend with the rows
+    uint64_t generation = 0;  // rows are numbered anew by each compaction
+    std::shared_ptr<const MultiIndex> multi;                  // over the first rows; null: none
+    std::shared_ptr<const std::vector<uint32_t>> picked;      // few eligible rows, ascending; null: see the bitmaps
+    std::shared_ptr<Adaptive> adaptive;
 
     // The chunk that holds a row below `rows`.
     const Chunk& chunk_of(uint64_t row) const;
@@ -135,6 +147,10 @@ class Index {
     // Rows of ids in a snapshot taken at the same moment; IdMap::kNone where there is none.
     SnapshotPtr find_rows(const int64_t* ids, size_t n, uint32_t* rows) const;
 
+    // Searches of snapshots leave word of what a multi-index would have saved them; once that exceeds
+    // the price of building one, this builds it. Call it after a search. `now`: build it in any case.
+    void build_multi_index(unsigned threads, bool now = false);
+
     int64_t next_id() const;
     void set_next_id(int64_t next);
 
@@ -155,6 +171,7 @@ class Index {
     const unsigned bits_;
     const size_t words_;
     Journal* journal_ = nullptr;
+    std::mutex builder_;             // one multi-index is built at a time
     std::mutex writer_;              // one writer at a time
     mutable std::shared_mutex map_;  // guards map and its snapshot while ids are looked up
     mutable std::mutex current_;     // guards the four below, for a few instructions
@@ -163,6 +180,14 @@ class Index {
     int64_t next_id_ = 0;
     IdMap id_map_;
     bool mapped_ = false;  // id_map_ is in use
+};
+
+// How a search was answered; costs are predictions in nanoseconds per query.
+struct Trace {
+    const char* path = "none";  // scan, bitslice, gather, multi-index
+    size_t queries = 0, fallbacks = 0;
+    uint64_t rows = 0, lookups = 0, candidates = 0;
+    double scan_cost = 0, multi_cost = 0;
 };
 
 // Results of one query after the other: those of query q are [splits[q], splits[q + 1]).
@@ -174,11 +199,14 @@ struct Ranges {
 // The k nearest live rows of each query (rows of words), in the order (distance, id): writes
 // min(k, live) of each to ids and distances, and returns that number.
 size_t search_knn(const Snapshot& snapshot, const uint64_t* queries, size_t n, size_t k, unsigned threads,
-                  int64_t* ids, uint16_t* distances);
+                  int64_t* ids, uint16_t* distances, Trace* trace = nullptr);
 
 // The live rows within `radius` bits (inclusive) of each query, in the order (distance, id); with
 // `limit`, at most that many of the nearest of each.
 Ranges search_range(const Snapshot& snapshot, const uint64_t* queries, size_t n, uint32_t radius, size_t limit,
-                    unsigned threads);
+                    unsigned threads, Trace* trace = nullptr);
+
+// The same snapshot with only these rows eligible (and live).
+SnapshotPtr restrict_rows(const Snapshot& snapshot, std::vector<uint32_t> rows);
 
 }  // namespace vhash

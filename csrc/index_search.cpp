@@ -1,7 +1,9 @@
-// Search over a snapshot: which rows are scanned for which queries on which thread.
+// Search over a snapshot: which path answers which query, and which rows are scanned on which thread.
 #include <algorithm>
+#include <cmath>
 
 #include "index.hpp"
+#include "multi_index.hpp"
 #include "threads.hpp"
 
 namespace vhash {
@@ -10,28 +12,8 @@ namespace {
 constexpr size_t kSerialBytes = size_t{3} << 19;  // below this much work a second thread costs more than it saves
 constexpr size_t kTileBytes = size_t{24} << 10;   // codes that a batch keeps in the L1 cache
 constexpr size_t kHits = 1024;                    // hits taken from a kernel before the limit is looked at again
+constexpr size_t kSparse = 32;                    // one row in this many: below, eligible rows are looked up one by one
 constexpr size_t kQueryGroup = 512;               // queries whose state is held at once
-
-// Everything within a radius.
-class Within {
-  public:
-    void reset(uint32_t radius) {
-        radius_ = static_cast<int>(radius);
-        matches_.clear();
-    }
-    int limit() const { return radius_; }
-    void push(int64_t id, uint32_t distance) { matches_.push_back({id, distance}); }
-    void unordered() {}
-    const std::vector<Match>& accepted() const { return matches_; }
-    const std::vector<Match>& finish() {
-        std::sort(matches_.begin(), matches_.end());
-        return matches_;
-    }
-
-  private:
-    int radius_ = 0;
-    std::vector<Match> matches_;
-};
 
 struct alignas(64) CacheLine {
     uint64_t words[8];
@@ -91,6 +73,7 @@ void scan_rows(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t
                size_t n, Scratch<Sink>& scratch, Sink* sinks) {
     const size_t tile = n == 1 ? SIZE_MAX : std::max(kGroup, kTileBytes / (8 * s.words) / kGroup * kGroup);
     for (const Chunk& chunk : s.chunks) {
+        if (chunk.live_rows == 0) continue;
         auto [from, end] = inside(chunk, low, high);
         while (from < end) {
             const size_t to = end - from > tile ? from + tile : end;
@@ -120,6 +103,7 @@ class SliceScan {
 
     void run(uint64_t low, uint64_t high) {
         for (const Chunk& chunk : s_.chunks) {
+            if (chunk.live_rows == 0) continue;
             auto [from, end] = inside(chunk, low, high);
             for (; from + slice_.tile <= end; from += slice_.tile) tile(chunk, from);
             for (size_t q = 0; q < n_ && from < end; ++q)
@@ -208,10 +192,10 @@ void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t 
     SliceScan<Sink>(kernels, s, queries, n, scratch, sinks).run(warm, high);
 }
 
-// Runs every query over every row. `reset(sink)` readies a sink, `emit(q, matches)` takes the sorted
-// answer of query q, on any thread, once for each q.
+// Runs every query over rows [first, s.rows). `reset(sink)` readies a sink, `emit(q, sink)` takes the
+// finished one of query q, on any thread, once for each q.
 template <class Sink, class Reset, class Emit>
-void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, const Reset& reset, const Emit& emit) {
+void scan_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, const Reset& reset, const Emit& emit) {
     if (n == 0) return;
     const Kernels& kernel = kernels();
     if (n * s.rows * s.words * 8 < kSerialBytes) threads = 1;
@@ -227,7 +211,7 @@ void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
             sinks[q].unordered();
             for (size_t part = 1; part < parts; ++part)
                 for (const Match& m : sinks[part * n + q].accepted()) sinks[q].push(m.id, m.distance);
-            emit(q, sinks[q].finish());
+            emit(q, sinks[q]);
         }
         return;
     }
@@ -238,40 +222,196 @@ void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
         if (mine.sinks.size() < count) mine.sinks.resize(count);
         for (size_t q = 0; q < count; ++q) reset(mine.sinks[q]);
         scan_all(kernel, s, 0, s.rows, queries + first * s.words, count, mine, mine.sinks.data());
-        for (size_t q = 0; q < count; ++q) emit(first + q, mine.sinks[q].finish());
+        for (size_t q = 0; q < count; ++q) emit(first + q, mine.sinks[q]);
     });
+}
+
+// Rows [low, s.rows) where the cut need not fall on a group: the first ones by themselves.
+template <class Sink>
+void scan_from(const Kernels& kernels, const Snapshot& s, uint64_t low, const uint64_t* query, Scratch<Sink>& scratch, Sink& sink) {
+    if (low >= s.rows) return;
+    const Chunk& chunk = s.chunk_of(low);
+    size_t row = low - chunk.start;
+    for (; row < chunk.rows && row % kGroup && sink.limit() >= 0; ++row) {
+        const uint64_t* code = chunk.codes.get() + row * s.words;
+        Hit hit;
+        if (chunk.is_live(row) && kernels.gather(&code, 1, s.words, query, static_cast<uint32_t>(sink.limit()), &hit))
+            sink.push(chunk.id(row), hit.distance);
+    }
+    scan_rows(kernels, s, chunk.start + (row + kGroup - 1) / kGroup * kGroup, s.rows, query, 1, scratch, &sink);
+}
+
+// Few eligible rows: their codes one by one.
+template <class Sink, class Reset, class Emit>
+void gather_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, const Reset& reset, const Emit& emit) {
+    const Kernels& kernel = kernels();
+    const std::vector<uint32_t>& rows = *s.picked;
+    if (n * rows.size() * s.words * 8 < kSerialBytes) threads = 1;
+    std::vector<const uint64_t*> place(rows.size());
+    std::vector<int64_t> ids(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+        place[i] = s.code(rows[i]);
+        ids[i] = s.id(rows[i]);
+    }
+    parallel_for(n, threads, [&](size_t q) {
+        Scratch<Sink>& mine = scratch<Sink>();
+        if (mine.sinks.empty()) mine.sinks.resize(1);
+        Sink& sink = mine.sinks[0];
+        reset(sink);
+        for (size_t from = 0; from < rows.size() && sink.limit() >= 0; from += kHits) {
+            const size_t count = std::min(kHits, rows.size() - from);
+            const size_t found = kernel.gather(place.data() + from, count, s.words, queries + q * s.words,
+                                               static_cast<uint32_t>(sink.limit()), mine.hits.data());
+            for (size_t i = 0; i < found; ++i) sink.push(ids[from + mine.hits[i].row], mine.hits[i].distance);
+        }
+        emit(q, sink);
+    });
+}
+
+// Queries through the multi-index, each within its budget; returns those that it gave up.
+template <class Sink, class Reset, class Emit>
+std::vector<uint32_t> probe_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, double budget,
+                                    const Reset& reset, const Emit& emit, Trace& trace) {
+    const Kernels& kernel = kernels();
+    std::vector<char> done(n, 0);
+    std::vector<Probes> probes(n);
+    parallel_for((n + 7) / 8, n < 16 ? 1 : threads, [&](size_t block) {
+        Scratch<Sink>& mine = scratch<Sink>();
+        if (mine.sinks.empty()) mine.sinks.resize(1);
+        Sink& sink = mine.sinks[0];
+        for (size_t q = block * 8; q < std::min(n, block * 8 + 8); ++q) {
+            reset(sink);
+            sink.unordered();
+            const uint64_t* query = queries + q * s.words;
+            if (!s.multi->search(s, kernel, query, budget, sink, probes[q])) continue;
+            scan_from(kernel, s, s.multi->rows(), query, mine, sink);
+            emit(q, sink);
+            done[q] = 1;
+        }
+    });
+    std::vector<uint32_t> left;
+    for (size_t q = 0; q < n; ++q) {
+        trace.lookups += probes[q].lookups;
+        trace.candidates += probes[q].candidates;
+        if (!done[q]) left.push_back(static_cast<uint32_t>(q));
+    }
+    return left;
+}
+
+// Nanoseconds that one of n queries takes by scanning; measured, one thread.
+double scan_cost(const Snapshot& s, size_t n) {
+    const Kernels& kernel = kernels();
+    const bool sliced = kernel.slice && n >= kernel.slice->min_batch && s.words <= kSliceMaxWords;
+    return 2000 + static_cast<double>(s.rows) * static_cast<double>(s.words) * (sliced ? 0.05 : n > 1 ? 0.1 : 0.3);
+}
+
+// The path of a search. `radius`: the largest distance asked for; unknown in advance for the k nearest.
+template <class Sink, class Reset, class Emit>
+void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, int radius, const Reset& reset,
+         const Emit& emit, Trace& trace) {
+    trace.queries = n;
+    trace.rows = s.rows;
+    if (n == 0) return;
+    if (s.picked) {
+        trace.path = "gather";
+        return gather_queries<Sink>(s, queries, n, threads, reset, emit);
+    }
+    trace.scan_cost = scan_cost(s, n);
+    const bool sliced = kernels().slice && n >= kernels().slice->min_batch && s.bits >= 16 && s.words <= kSliceMaxWords;
+    trace.path = sliced ? "bitslice" : "scan";
+    std::vector<uint32_t> left;
+    if (s.multi) {
+        const double predicted = radius < 0 ? 0 : s.multi->cost(static_cast<uint32_t>(radius));
+        trace.multi_cost = predicted;
+        if (predicted < trace.scan_cost && (radius >= 0 || s.multi->worth_a_try())) {
+            left = probe_queries<Sink>(s, queries, n, threads, radius < 0 ? trace.scan_cost / 3 : INFINITY, reset, emit, trace);
+            if (radius < 0) s.multi->learn(left.size() * 2 <= n);
+            trace.fallbacks = left.size();
+            trace.path = left.empty() ? "multi-index" : left.size() < n ? "multi-index, then scan" : trace.path;
+            if (left.empty()) return;
+        }
+    }
+    if (left.empty() || left.size() == n) return scan_queries<Sink>(s, queries, n, threads, reset, emit);
+    std::vector<uint64_t> rest;
+    for (const uint32_t q : left) rest.insert(rest.end(), queries + q * s.words, queries + (q + 1) * s.words);
+    scan_queries<Sink>(s, rest.data(), left.size(), threads, reset, [&](size_t q, Sink& sink) { emit(left[q], sink); });
+}
+
+// What the multi-index would have saved; when that exceeds the price of building it, it is built.
+void credit(const Snapshot& s, const Trace& trace, double multi_cost, size_t n) {
+    if (s.multi || s.picked || s.rows < kMultiMinRows || multi_cost >= trace.scan_cost) return;
+    const double saved = (trace.scan_cost - multi_cost) * static_cast<double>(n);
+    s.adaptive->saved.fetch_add(static_cast<uint64_t>(saved));
 }
 
 }  // namespace
 
 size_t search_knn(const Snapshot& s, const uint64_t* queries, size_t n, size_t k, unsigned threads, int64_t* ids,
-                  uint16_t* distances) {
+                  uint16_t* distances, Trace* trace) {
+    Trace ignored;
+    if (!trace) trace = &ignored;
     k = std::min<uint64_t>(k, s.live);
     if (k == 0) return 0;
     run<TopK>(
-        s, queries, n, threads, [&](TopK& top) { top.reset(k, s.bits, s.ordered); },
-        [&](size_t q, const std::vector<Match>& matches) {
+        s, queries, n, threads, -1, [&](TopK& top) { top.reset(k, s.bits, s.ordered); },
+        [&](size_t q, TopK& top) {
+            const std::vector<Match>& matches = top.finish();
             for (size_t i = 0; i < k; ++i) {
                 ids[q * k + i] = matches[i].id;
                 distances[q * k + i] = static_cast<uint16_t>(matches[i].distance);
             }
-        });
+        },
+        *trace);
+    if (!s.multi && s.rows >= kMultiMinRows)
+        for (size_t q = 0; q < n; ++q) credit(s, *trace, MultiIndex::predict(s.bits, s.rows, distances[q * k + k - 1]), 1);
     return k;
 }
 
-Ranges search_range(const Snapshot& s, const uint64_t* queries, size_t n, uint32_t radius, size_t limit, unsigned threads) {
+Ranges search_range(const Snapshot& s, const uint64_t* queries, size_t n, uint32_t radius, size_t limit, unsigned threads,
+                    Trace* trace) {
+    Trace ignored;
+    if (!trace) trace = &ignored;
     radius = std::min<uint32_t>(radius, s.bits);
     std::vector<std::vector<Match>> found(n);
-    const auto emit = [&](size_t q, const std::vector<Match>& matches) { found[q] = matches; };
+    const auto emit = [&](size_t q, auto& sink) { found[q] = sink.finish(); };
+    const int within = static_cast<int>(radius);
     if (limit < s.live)
-        run<TopK>(s, queries, n, threads, [&](TopK& top) { top.reset(limit, radius, s.ordered); }, emit);
+        run<TopK>(s, queries, n, threads, within, [&](TopK& top) { top.reset(limit, radius, s.ordered); }, emit, *trace);
     else
-        run<Within>(s, queries, n, threads, [&](Within& all) { all.reset(radius); }, emit);
+        run<Within>(s, queries, n, threads, within, [&](Within& all) { all.reset(radius); }, emit, *trace);
+    if (!s.multi && s.rows >= kMultiMinRows) credit(s, *trace, MultiIndex::predict(s.bits, s.rows, radius), n);
     Ranges out;
     out.splits.push_back(0);
     for (const auto& matches : found) out.splits.push_back(out.splits.back() + matches.size());
     out.matches.reserve(out.splits.back());
     for (const auto& matches : found) out.matches.insert(out.matches.end(), matches.begin(), matches.end());
+    return out;
+}
+
+SnapshotPtr restrict_rows(const Snapshot& s, std::vector<uint32_t> rows) {
+    std::sort(rows.begin(), rows.end());
+    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+    while (!rows.empty() && rows.back() >= s.rows) rows.pop_back();
+    auto out = std::make_shared<Snapshot>(s);
+    out->live = 0;
+    auto row = rows.begin();
+    for (Chunk& chunk : out->chunks) {
+        auto live = std::shared_ptr<uint64_t>(new uint64_t[(chunk.rows + 63) / 64 + 1](), std::default_delete<uint64_t[]>());
+        uint32_t count = 0;
+        for (; row != rows.end() && *row < chunk.start + chunk.rows; ++row) {
+            const size_t r = *row - chunk.start;
+            if (!chunk.is_live(r)) continue;
+            live.get()[r / 64] |= uint64_t{1} << (r % 64);
+            ++count;
+        }
+        chunk.live = live;
+        chunk.live_rows = count;
+        out->live += count;
+    }
+    if (rows.size() <= s.rows / kSparse) {
+        rows.erase(std::remove_if(rows.begin(), rows.end(), [&](uint32_t r) { return !out->is_live(r); }), rows.end());
+        out->picked = std::make_shared<const std::vector<uint32_t>>(std::move(rows));
+    }
     return out;
 }
 

@@ -31,6 +31,8 @@ class TopK {
     }
 
     size_t k() const { return k_; }
+    // Whether every row within `distance` bits having been pushed means that the k nearest are known.
+    bool settled(uint32_t distance) const { return within_ >= k_ && bound_ <= static_cast<int>(distance); }
 
     // The largest distance that can still matter; -1: none can.
     int limit() const { return k_ == 0 ? -1 : within_ < k_ || !ordered_ ? bound_ : bound_ - 1; }
@@ -76,6 +78,28 @@ class TopK {
     int bound_ = 0;
     bool ordered_ = false;
     std::vector<uint32_t> histogram_;
+    std::vector<Match> matches_;
+};
+
+// Everything within a radius.
+class Within {
+  public:
+    void reset(uint32_t radius) {
+        radius_ = static_cast<int>(radius);
+        matches_.clear();
+    }
+    int limit() const { return radius_; }
+    void push(int64_t id, uint32_t distance) { matches_.push_back({id, distance}); }
+    void unordered() {}
+    bool settled(uint32_t distance) const { return static_cast<int>(distance) >= radius_; }
+    const std::vector<Match>& accepted() const { return matches_; }
+    const std::vector<Match>& finish() {
+        std::sort(matches_.begin(), matches_.end());
+        return matches_;
+    }
+
+  private:
+    int radius_ = 0;
     std::vector<Match> matches_;
 };
 

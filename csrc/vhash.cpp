@@ -150,6 +150,7 @@ vhash_status vhash_index_search(const vhash_index* index, const uint8_t* queries
         require(found, "found");
         if (n && k) require(ids, "ids"), require(distances, "distances");
         *found = vhash::search_knn(*index->engine->snapshot(), rows.data(), n, k, threads_of(index), ids, distances);
+        index->engine->build_multi_index(threads_of(index));
     });
 }
 
@@ -160,6 +161,7 @@ vhash_status vhash_index_range(const vhash_index* index, const uint8_t* queries,
         require(ranges, "ranges");
         const vhash::Ranges found = vhash::search_range(*index->engine->snapshot(), rows.data(), n, radius,
                                                         limit ? limit : SIZE_MAX, threads_of(index));
+        index->engine->build_multi_index(threads_of(index));
         auto splits = std::make_unique<uint64_t[]>(n + 1);
         auto ids = std::make_unique<int64_t[]>(found.matches.size());
         auto distances = std::make_unique<uint16_t[]>(found.matches.size());

@@ -170,6 +170,151 @@ def test_large_batches(level: str, bits: int) -> None:
             np.testing.assert_array_equal(np.diff(ranged.splits), within.sum(axis=1))
 
 
+@pytest.mark.parametrize("bits", [20, 64, 100, 256])
+def test_multi_index_is_exact_through_changes(bits: int) -> None:
+    rng = np.random.default_rng(bits)
+    queries = random_codes(rng, 20, bits)
+    codes = random_codes(rng, 40_000, bits)
+    for row in range(0, 40_000, 7):  # near duplicates of the queries, and ties
+        flips = np.zeros(bits, bool)
+        flips[rng.choice(bits, rng.integers(0, 6), replace=False)] = True
+        codes[row] = queries[rng.integers(0, 20)] ^ np.packbits(flips, bitorder="little")
+    ids = rng.permutation(40_000)
+    index = Index(bits, threads=2)
+    alive = np.zeros(40_000, bool)
+
+    def check() -> None:
+        assert len(index) == alive.sum()
+        paths = set()
+        distances = hamming_distance(codes[alive][None], queries[:, None]).astype(np.int64)
+        keys = np.sort(distances * 2**32 + ids[alive], axis=1)
+        for q, query in enumerate(queries):
+            paths.add(index.explain(query, 5).path)
+            found = index.search(query, 5)
+            np.testing.assert_array_equal(found.ids[0], keys[q, :5] % 2**32)
+            for radius in (0, 3, 5, 9):
+                ranged = index.range_search(query, radius)
+                within = keys[q] // 2**32 <= radius
+                np.testing.assert_array_equal(ranged.ids, (keys[q] % 2**32)[within])
+                limited = index.range_search(query, radius, limit=4)
+                np.testing.assert_array_equal(limited.ids, (keys[q] % 2**32)[within][:4])
+        assert "multi-index" in paths
+
+    index.add(codes[:30_001], ids[:30_001])
+    alive[:30_001] = True
+    index.build_multi_index()
+    check()
+    index.add(codes[30_001:], ids[30_001:])  # rows that the tables do not know
+    alive[:] = True
+    check()
+    dead = rng.choice(40_000, 9_000, replace=False)
+    index.remove(ids[dead])
+    alive[dead] = False
+    check()
+    index.build_multi_index()
+    check()
+
+
+def test_multi_index_is_built_once_it_would_have_paid() -> None:
+    rng = np.random.default_rng(5)
+    index = Index(64, threads=1)
+    codes = random_codes(rng, 250_000, 64)
+    index.add(codes)
+    assert "no multi-index" in index.explain(codes[0], 1).reason
+    for _ in range(3000):
+        if index.explain(codes[0], 1).path == "multi-index":
+            break
+        index.search(codes[:100], 1)
+    else:
+        pytest.fail("thousands of look-ups of exact duplicates built no multi-index")
+
+
+@pytest.mark.parametrize("level", simd_levels())
+@pytest.mark.parametrize("eligible", [0, 3, 100, 2500, 5000])
+def test_among(level: str, eligible: int) -> None:
+    set_simd_level(level)
+    rng = np.random.default_rng(eligible)
+    codes, queries = random_codes(rng, 5000, 96, 3000), random_codes(rng, 40, 96)
+    for ids in (np.arange(5000), rng.permutation(9000)[:5000]):
+        index = Index(96, threads=2)
+        index.add(codes, ids)
+        index.build_multi_index()
+        rows = rng.choice(5000, eligible, replace=False)
+        index.remove(ids[rows[: eligible // 10]])
+        rows = rows[eligible // 10 :]
+        mask = np.zeros(9000, bool)
+        mask[ids[rows]] = True
+        for among in (np.append(ids[rows], 123456), mask):
+            for n in (1, 40):
+                found = index.search(queries[:n], 7, among=among)
+                ranged = index.range_search(queries[:n], 40, among=among)
+                assert found.ids.shape == (n, min(7, len(rows)))
+                for q in range(n):
+                    expected = oracle(codes[rows], ids[rows], queries[q])
+                    assert (
+                        list(zip(found.distances[q].tolist(), found.ids[q].tolist(), strict=True))
+                        == expected[:7]
+                    )
+                    assert ranged[q][0].tolist() == [id for distance, id in expected if distance <= 40]
+        if len(rows):
+            assert index.explain(queries[0], among=ids[rows[:3]]).path == "gather"
+
+
+def brute_pairs(a: np.ndarray, b: np.ndarray, radius: int) -> set[tuple[int, int, int]]:
+    distances = hamming_distance(a[:, None], b[None])
+    return {(i, j, int(distances[i, j])) for i, j in zip(*np.nonzero(distances <= radius), strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("bits", "radius"), [(64, 0), (64, 3), (64, 6), (64, 20), (33, 2), (256, 12), (7, 1), (8, 8)]
+)
+@pytest.mark.parametrize("batch", [1, 100, 10**6])
+def test_pairs(bits: int, radius: int, batch: int) -> None:
+    rng = np.random.default_rng(bits + radius)
+    codes = random_codes(rng, 200, bits, 100)
+    for row in range(0, 200, 2):
+        flips = np.zeros(bits, bool)
+        flips[rng.choice(bits, rng.integers(0, min(7, bits)), replace=False)] = True
+        codes[row] = codes[0] ^ np.packbits(flips, bitorder="little")
+    index, other = Index(bits, threads=2), Index(bits)
+    index.add(codes, np.arange(199, -1, -1))  # ids against the order of rows
+    other.add(codes[::3])
+    index.remove([3, 4])
+    found = [
+        tuple(row)
+        for pairs in index.pairs(radius, batch=batch)
+        for row in np.column_stack([pairs.ids, pairs.distances]).tolist()
+    ]
+    by_id = codes[::-1]
+    expected = {(i, j, d) for i, j, d in brute_pairs(by_id, by_id, radius) if i < j and not {3, 4} & {i, j}}
+    assert len(found) == len(set(found)) and set(found) == expected
+    across = [
+        tuple(row)
+        for pairs in index.pairs(radius, other=other, batch=batch)
+        for row in np.column_stack([pairs.ids, pairs.distances]).tolist()
+    ]
+    expected = {(i, j, d) for i, j, d in brute_pairs(by_id, codes[::3], radius) if i not in (3, 4)}
+    assert len(across) == len(set(across)) and set(across) == expected
+
+
+def test_pairs_of_long_runs() -> None:
+    """Thousands of equal codes: the batch kernels compare them, a batch at a time."""
+    rng = np.random.default_rng(0)
+    codes = random_codes(rng, 2600, 64)
+    codes[:1400, :6] = 0
+    index, half = Index(64, threads=2), Index(64)
+    index.add(codes)
+    half.add(codes[:1300])
+    distances = hamming_distance(codes[:, None], codes[None])
+    for radius in (0, 4, 24):
+        i, j = np.nonzero(np.triu(distances <= radius, 1))
+        batches = list(index.pairs(radius, batch=10_000))
+        ids = np.concatenate([pairs.ids for pairs in batches]) if batches else np.zeros((0, 2), np.int64)
+        order = np.lexsort((ids[:, 1], ids[:, 0]))
+        np.testing.assert_array_equal(ids[order], np.column_stack([i, j]))
+        assert sum(map(len, index.pairs(radius, other=half))) == (distances[:, :1300] <= radius).sum()
+
+
 def test_unknown_level_is_refused_with_the_legal_ones() -> None:
     with pytest.raises(OptionError, match="scalar"):
         set_simd_level("mmx")

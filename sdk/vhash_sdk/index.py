@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,64 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .codes import VideoCode, as_codes, code_bytes, same_model
 from .errors import CodeError, ModelMismatchError, OptionError
+from .matches import Explanation, Matches, Pairs, RangeMatches, reason
 
 if TYPE_CHECKING:
     from .store import StoredIndex
 
 Codes = VideoCode | Sequence[VideoCode] | ArrayLike
 """What the index takes as codes: one or many VideoCode, or ``uint8[bytes]`` or ``uint8[n, bytes]``."""
-
-
-@dataclass(frozen=True, repr=False)
-class Matches:
-    """The nearest codes of each query, by (distance, id).
-
-    Attributes:
-        ids: int64 ``[queries, k']`` with k' = min(k, eligible codes).
-        distances: uint16 ``[queries, k']``, in bits.
-    """
-
-    ids: NDArray[np.int64]
-    distances: NDArray[np.uint16]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __repr__(self) -> str:
-        return f"Matches(queries={self.ids.shape[0]}, k={self.ids.shape[1]})"
-
-
-@dataclass(frozen=True, repr=False)
-class RangeMatches:
-    """The codes within a radius of each query, by (distance, id), one query after the other.
-
-    Attributes:
-        ids: int64 ``[matches]``.
-        distances: uint16 ``[matches]``, in bits.
-        splits: int64 ``[queries + 1]``; those of query q are ``splits[q]:splits[q + 1]``.
-
-    ``matches[q]`` is the pair (ids, distances) of one query.
-    """
-
-    ids: NDArray[np.int64]
-    distances: NDArray[np.uint16]
-    splits: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.splits) - 1
-
-    def __getitem__(self, query: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-        if not -len(self) <= query < len(self):
-            raise IndexError(f"query {query} of {len(self)}")
-        query %= len(self)
-        part = slice(int(self.splits[query]), int(self.splits[query + 1]))
-        return self.ids[part], self.distances[part]
-
-    def __iter__(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint16]]]:
-        return (self[query] for query in range(len(self)))
-
-    def __repr__(self) -> str:
-        return f"RangeMatches(queries={len(self)}, matches={len(self.ids)})"
 
 
 class Index:
@@ -164,24 +112,78 @@ class Index:
         """
         return self._engine.codes(_ids(ids, None))
 
-    def search(self, codes: Codes, k: int = 10) -> Matches:
+    def search(self, codes: Codes, k: int = 10, *, among: ArrayLike | None = None) -> Matches:
         """Find the k nearest codes of each query, by (distance, id).
 
-        Fewer than k codes give fewer results, never padding.
+        Fewer than k eligible codes give fewer results, never padding.
+
+        Args:
+            codes: the queries.
+            k: how many neighbours of each.
+            among: eligible ids, or a boolean mask with a place for each id from 0; None: all.
         """
         array, _ = self._codes(codes)
-        return Matches(*self._engine.search(array, _count("k", k, 0), self._threads))
+        only = _among(among)
+        return Matches(*self._engine.search(array, _count("k", k, 0), self._threads, only))
 
-    def range_search(self, codes: Codes, radius: int, *, limit: int | None = None) -> RangeMatches:
+    def range_search(
+        self, codes: Codes, radius: int, *, limit: int | None = None, among: ArrayLike | None = None
+    ) -> RangeMatches:
         """Find all codes within ``radius`` bits of each query, by (distance, id).
 
         The radius is inclusive (faiss's is not); with ``limit`` at most that many of the nearest
-        are returned for each query.
+        are returned for each query. ``among`` is as for ``search``.
         """
         array, _ = self._codes(codes)
         most = None if limit is None else _count("limit", limit, 0)
         within = min(_count("radius", radius, 0), self.bits)
-        return RangeMatches(*self._engine.range_search(array, within, most, self._threads))
+        return RangeMatches(*self._engine.range_search(array, within, most, self._threads, _among(among)))
+
+    def explain(
+        self, codes: Codes, k: int = 10, *, radius: int | None = None, among: ArrayLike | None = None
+    ) -> Explanation:
+        """Run a search and tell which path answered it and why; by ``radius`` instead of k if given."""
+        array, _ = self._codes(codes)
+        within = None if radius is None else min(_count("radius", radius, 0), self.bits)
+        facts = self._engine.explain(array, _count("k", k, 0), within, self._threads, _among(among))
+        has_multi_index = facts.pop("multi_index")
+        return Explanation(reason=reason(facts, has_multi_index), **facts)
+
+    def build_multi_index(self) -> None:
+        """Build the substring tables now that make searches for near duplicates fast.
+
+        Searches build them by themselves once they would have saved more time than that takes
+        (indexes of at least 200,000 codes). They take about 12 to 20 bytes a code at 64 bits.
+        """
+        self._engine.build_multi_index(self._threads)
+
+    def pairs(self, radius: int, *, other: Index | None = None, batch: int = 1 << 20) -> Iterator[Pairs]:
+        """All pairs of codes within ``radius`` bits (inclusive), as a stream of batches.
+
+        Each pair comes once, in no particular order. Memory stays bounded: a copy of the codes and
+        a few batches. The pairs are those of the moment when the first is asked for.
+
+        Args:
+            radius: largest distance, in bits.
+            other: pairs of one code here and one there; None: pairs within this index.
+            batch: pairs to collect before they are handed out, at least.
+
+        >>> index = Index(8)
+        >>> _ = index.add([[0], [1], [255], [254]])
+        >>> [pairs.ids.tolist() for pairs in index.pairs(1)]
+        [[[0, 1], [2, 3]]]
+        """
+        if other is not None and (other.bits != self.bits or not same_model(self.model, other.model)):
+            raise ModelMismatchError(
+                f"{other!r} and {self!r} hold codes of different models; encode both with one"
+            )
+        within, wanted = min(_count("radius", radius, 0), self.bits), _count("batch", batch, 1)
+        return self._pairs(within, other, wanted)
+
+    def _pairs(self, radius: int, other: Index | None, batch: int) -> Iterator[Pairs]:
+        join = self._engine.pairs(None if other is None else other._engine, radius, self._threads)
+        while (found := join.next(batch)) is not None:
+            yield Pairs(*found)
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the index to one file: under a temporary name, flushed to the disk, then renamed.
@@ -304,6 +306,17 @@ def _count(name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise OptionError(f"{name}={value!r}: expected an integer of at least {least}")
     return min(int(value), 2**31 - 1)
+
+
+def _among(among: ArrayLike | None) -> NDArray[np.int64] | None:
+    if among is None:
+        return None
+    array = np.asarray(among)
+    return (
+        np.flatnonzero(array).astype(np.int64)
+        if array.dtype == bool and array.ndim == 1
+        else _ids(array, None)
+    )
 
 
 def _ids(ids: ArrayLike, n: int | None) -> NDArray[np.int64]:
