@@ -285,10 +285,10 @@ class _ShortWay:
             pts = frame.pts
             if pts is None:
                 raise Unproven("a frame has no time")
+            if frame.is_corrupt and pts >= self._floor:
+                raise Unproven("a frame is damaged")  # how it is patched up depends on what was decoded
             bounds = self._wanted.pop(pts, None)
             if bounds:
-                if frame.is_corrupt:
-                    raise Unproven("a wanted frame is damaged")
                 self._emit(bounds, frame, pts)
             if self._may_be_wanted(pts):
                 self._held[pts] = frame
