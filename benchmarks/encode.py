@@ -68,7 +68,7 @@ def swscale_frames(path: Path, wanted: int, size: tuple[int, int]) -> np.ndarray
 
 def sampled_planes(encoder: Encoder, path: Path) -> list[object]:
     """The decoded planes of the frames that the model sees, to time the frame kernel alone."""
-    from vhash_sdk.video.pyav import frame_planes
+    from vhash_sdk.video.picture import frame_planes
 
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))

@@ -34,35 +34,38 @@ def rotation_of(frame: VideoFrame) -> int:
     return round(-frame.rotation / 90) % 4 * 90
 
 
+def frame_planes(frame: VideoFrame) -> Planes | None:
+    """Luma and chroma of 8 bits, without a copy where the format allows it; None for RGB."""
+    name, colour = frame.format.name, _colour(frame)
+    if name == "nv12":
+        return Planes(_plane(frame, 0), uv=_plane(frame, 1, samples=2), **colour)
+    if name == "gray":
+        grey = np.full(((frame.height + 1) // 2, (frame.width + 1) // 2), 128, np.uint8)
+        return Planes(_plane(frame, 0), u=grey, v=grey, **colour)
+    if frame.format.is_rgb or frame.format.has_palette:
+        return None
+    if not _PLANAR.match(name):
+        frame = _exact(frame, "yuv444p")
+    bits = frame.format.components[0].bits
+    if bits == 8:
+        y, u, v = (_plane(frame, i) for i in range(3))
+    else:
+        y, u, v = (_rounded(_plane(frame, i, "<u2"), bits) for i in range(3))
+    return Planes(y, u=u, v=v, **colour)
+
+
 def render(frame: VideoFrame, resize: Resize, out: Pixels) -> None:
     """Write the frame as the model sees it to ``out``, ``uint8[h, w, 3]``."""
-    name, rotation = frame.format.name, rotation_of(frame)
-    planar = _PLANAR.match(name)
-    if planar and sum(component.bits for component in frame.format.components[:1]) == 8:
-        y, u, v = (_plane(frame, i) for i in range(3))
-    elif planar:
-        bits = frame.format.components[0].bits
-        y, u, v = (_rounded(_plane(frame, i, "<u2"), bits) for i in range(3))
-    elif name == "gray":
-        y = _plane(frame, 0)
-        u = v = np.full(((frame.height + 1) // 2, (frame.width + 1) // 2), 128, np.uint8)
-    elif name == "nv12":
-        colour = _colour(frame)
-        planes = Planes(_plane(frame, 0), uv=_plane(frame, 1, "u1", 2), rotation=rotation, **colour)
+    planes = frame_planes(frame)
+    if planes is not None:
         planes_to_rgb(planes, resize, out=out)
         return
-    elif frame.format.is_rgb or frame.format.has_palette:
-        rgb = _plane(_exact(frame, "rgb24"), 0, "u1", 3).reshape(frame.height, frame.width, 3)
-        rgb_to_rgb(np.rot90(rgb, -(rotation // 90)) if rotation else rgb, resize, out=out)
-        return
-    else:
-        converted = _exact(frame, "yuv444p")
-        y, u, v = (_plane(converted, i) for i in range(3))
-    planes_to_rgb(Planes(y, u=u, v=v, rotation=rotation, **_colour(frame)), resize, out=out)
+    rgb = _plane(_exact(frame, "rgb24"), 0, samples=3).reshape(frame.height, frame.width, 3)
+    rgb_to_rgb(np.rot90(rgb, -(rotation_of(frame) // 90)), resize, out=out)
 
 
 def _colour(frame: VideoFrame) -> dict[str, Any]:
-    """Matrix and range; what is not stated is limited range, BT.709 above 576 lines, else BT.601.
+    """Matrix, range, rotation; what is not stated is limited range, BT.709 above 576 lines, else BT.601.
 
     BT.2020 is taken as BT.709: no tone or gamut mapping is done.
     """
@@ -72,7 +75,7 @@ def _colour(frame: VideoFrame) -> dict[str, Any]:
     elif frame.colorspace in (*_BT709, *_BT2020):
         matrix = "bt709"
     full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
-    return {"matrix": matrix, "full_range": full}
+    return {"matrix": matrix, "full_range": full, "rotation": rotation_of(frame)}
 
 
 def _plane(frame: VideoFrame, index: int, dtype: str = "u1", samples: int = 1) -> NDArray[Any]:
