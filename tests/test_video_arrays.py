@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vhash_sdk.errors import SourceError, UnsupportedVideoError
@@ -23,6 +23,7 @@ def frames(count: int) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (count, 20, 30, 3), dtype=np.uint8)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 200))
 def test_ranks_follow_the_design(count: int, sampled: int) -> None:
     uniform = frame_ranks(Sampling("uniform", sampled), count)
@@ -32,12 +33,14 @@ def test_ranks_follow_the_design(count: int, sampled: int) -> None:
     assert middle == [(first + j) % count for j in range(sampled)]
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**12), 10**12), st.integers(1, 10**12), st.integers(1, 100))
 def test_uniform_times_round_down(start: int, span: int, count: int) -> None:
     exact = [start + Fraction(2 * j + 1, 2 * count) * span for j in range(count)]
     assert uniform_times(start, start + span, count) == [math.floor(time) for time in exact]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), min_size=1, unique=True), st.lists(st.integers(-10, 1010)))
 def test_last_shown(times: list[int], bounds: list[int]) -> None:
     times.sort()

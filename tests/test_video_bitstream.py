@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.video_files import Case, make
@@ -90,6 +90,7 @@ def test_hidden_frames_are_told_apart() -> None:
     assert vp9.shown(bytes([0b1000_0100, 0, 0b110_00_000])), "a superframe shows its last frame"
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*CODECS, *sorted(INTRA_ONLY)]), st.binary(max_size=80), st.binary(max_size=200))
 def test_nonsense_does_no_harm(codec: str, extradata: bytes, data: bytes) -> None:
     for head in (b"", b"\x01", b"\0\0\1", b"\0\0\1\x67", b"\0\0\1\x06", b"\x12\x00\x0a"):

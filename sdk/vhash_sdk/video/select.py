@@ -111,6 +111,8 @@ class _ShortWay:
         self._resolved = _LONG_AGO  # the bound before that
         self._wanted: dict[int, list[int]] = {}  # pts -> bounds, for frames still to come out
         self._held: dict[int, VideoFrame] = {}  # frames that came out and may be wanted yet
+        track.reset()
+        self._skipping = False  # as the decoder is set
         self._forget()
 
     def run(self) -> None:
@@ -267,14 +269,16 @@ class _ShortWay:
         read = self._pending.popleft()
         self._unsent.discard(read.pts)
         needed = not self._track.bits.skippable or read.pts in self._wanted or self._may_be_wanted(read.pts)
-        self._track.context.skip_frame = "DEFAULT" if needed else "NONREF"
+        if needed is self._skipping:  # setting it is not free
+            self._track.context.skip_frame = "DEFAULT" if needed else "NONREF"
+            self._skipping = not needed
         self._decode(read.packet)
 
     def _drain(self) -> None:
         """Get everything out of the decoder and make it ready for a restart."""
         self._decode(None)
         self._track.reset()
-        self._gap = False
+        self._gap = self._skipping = False
 
     def _decode(self, packet: Packet[VideoStream] | None) -> None:
         try:

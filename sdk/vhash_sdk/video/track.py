@@ -48,8 +48,6 @@ class Track:
 
     def reopen(self) -> None:
         """Go back to the very first packet with a fresh decoder."""
-        from av.error import FFmpegError
-
         self.close()
         # a net under our own check, which is exact: FFmpeg counts padding as well
         pixels = self._limits.pixels
@@ -62,8 +60,7 @@ class Track:
             raise
         except Exception as error:
             self.close()
-            if not isinstance(error, FFmpegError) or error.errno == errno.EIO:
-                raise SourceError(f"{self.name} cannot be read: {reason(error)}") from error
+            self._raise_if_unreadable(error)
             raise DecodeError(
                 f"{self.name} looks like {self._media.demuxer} but cannot be read ({reason(error)}); "
                 "the file is damaged or cut off"
@@ -130,19 +127,21 @@ class Track:
 
         Raises SourceError where the disk, or the user's file object, fails.
         """
-        from av.error import FFmpegError
-
         self.deadline.check()
         try:
             for packet in self._packets:
                 if packet.size:
                     return packet
-        except FFmpegError as error:
-            if error.errno == errno.EIO:
-                raise SourceError(f"{self.name} cannot be read: {reason(error)}") from error
-        except Exception as error:  # whatever a file object raises
-            raise SourceError(f"{self.name} cannot be read: {reason(error)}") from error
+        except Exception as error:
+            self._raise_if_unreadable(error)
         return None
+
+    def _raise_if_unreadable(self, error: Exception) -> None:
+        """Tell a failing disk, or whatever a file object raises, from a damaged container."""
+        from av.error import FFmpegError
+
+        if not isinstance(error, FFmpegError) or error.errno == errno.EIO:
+            raise SourceError(f"{self.name} cannot be read: {reason(error)}") from error
 
     def seek(self, time: int) -> bool:
         """Move to a key frame at or before ``time``, as far as the container knows; resets the decoder.
@@ -162,7 +161,6 @@ class Track:
 
     def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         """The frames that come out for a packet; None drains the decoder. Raises errors of ``av``."""
-        self.deadline.check()
         return self.context.decode(packet)
 
     def reset(self) -> None:
