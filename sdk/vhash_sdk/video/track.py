@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from ..errors import DecodeError, LimitError, SourceError, UnsupportedVideoError
+from ..errors import DecodeError, SourceError, UnsupportedVideoError, VideoError
 from .bitstream import Bitstream, bitstream
 from .decoder import Limits
 from .limits import Deadline, check_pixels
@@ -54,17 +54,17 @@ class Track:
         options = {} if pixels is None else {"max_pixels": str(2 * pixels + (1 << 20))}
         try:
             self._container = self._media.open(options)
-            self.stream = self._choose(self._container)
-        except (SourceError, UnsupportedVideoError, LimitError):
-            self.close()
-            raise
         except Exception as error:
-            self.close()
             self._raise_if_unreadable(error)
             raise DecodeError(
                 f"{self.name} looks like {self._media.demuxer} but cannot be read ({reason(error)}); "
                 "the file is damaged or cut off"
             ) from error
+        try:
+            self.stream = self._choose(self._container)
+        except VideoError:
+            self.close()
+            raise
         self.context = self.stream.codec_context
         self.context.options = options
         self.context.thread_count = self._threads
