@@ -379,8 +379,9 @@ void Store::record(Kind kind, const uint8_t* codes, size_t n, const int64_t* ids
         log_->append(kind, codes, n, ids, first_id);
     } catch (const FileError& e) {
         if (!log_->usable()) fail(e.what());
-        throw StoreError(std::string(e.what()) + "; nothing of this call was stored, all before it is safe" +
-                             (log_->usable() ? "; free space and repeat the call" : "; open the store again to write"), e.code);
+        throw StoreError(std::string(e.what()) + (log_->usable() ? "; nothing of this call was stored, all before it is safe; free space and repeat the call"
+                                                                 : "; all before this call is safe; open the store again to see whether it was stored"),
+                         e.code);
     }
     unapplied_ = true;
     ++sequence_;
