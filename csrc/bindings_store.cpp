@@ -1,6 +1,8 @@
 // Python's view of a store: converts, releases the GIL, raises.
 #include <cerrno>
 
+#include <pybind11/stl.h>
+
 #include "bindings.hpp"
 #include "store.hpp"
 
@@ -56,6 +58,7 @@ py::dict info(Store& store) {
 void bind_store(py::module_& module) {
     py::register_local_exception_translator(translate);
     using Release = py::call_guard<py::gil_scoped_release>;
+    module.def("repair_store", &repair_store, py::arg("directory"), Release(), "Keeps what is intact; returns what is lost.");
     py::class_<Store>(module, "Store", "The engine behind vhash_sdk.Index.open().")
         .def(py::init(&open), py::arg("directory"), py::arg("bits"), py::arg("model"), py::arg("writable"), py::arg("seal_rows") = 0,
              py::arg("background") = true)

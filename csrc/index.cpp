@@ -275,11 +275,8 @@ void Index::set_next_id(int64_t next) {
 }
 
 void Index::publish(Draft& draft) {
-    {
-        std::lock_guard<std::mutex> lock(current_);
-        snapshot_ = std::move(draft.next);
-    }
-    if (journal_) journal_->applied();
+    std::lock_guard<std::mutex> lock(current_);
+    snapshot_ = std::move(draft.next);
 }
 
 uint32_t Index::row_of(const Snapshot& snapshot, int64_t id) const {
@@ -310,6 +307,13 @@ bool Index::contains(int64_t id) const {
 SnapshotPtr Index::find_rows(const int64_t* ids, size_t n, uint32_t* rows) const {
     std::shared_lock<std::shared_mutex> lock(map_);
     SnapshotPtr now = snapshot();
+    if (!now->ordered && !mapped_) {  // attached rows: the first to ask for an id builds the map
+        lock.unlock();
+        std::lock_guard<std::mutex> writer(writer_);
+        need_map(*snapshot());
+        lock.lock();
+        now = snapshot();
+    }
     const Chunk* last = nullptr;  // neighbours often share a chunk whose ids run on
     for (size_t i = 0; i < n; ++i) {
         const uint64_t r = last ? static_cast<uint64_t>(ids[i]) - static_cast<uint64_t>(last->id_base) : 0;
@@ -337,7 +341,7 @@ void Index::codes(const int64_t* ids, size_t n, uint8_t* out) const {
 }
 
 // From here on the ids of `snapshot` are looked up in the map. Called by the writer.
-void Index::need_map(const Snapshot& snapshot) {
+void Index::need_map(const Snapshot& snapshot) const {
     if (mapped_) return;
     IdMap fresh;
     for (const Chunk& chunk : snapshot.chunks)
@@ -410,6 +414,7 @@ int64_t Index::add(const uint8_t* codes, size_t n, const int64_t* ids) {
             id_map_.insert(*draft.next, ids ? ids[i] : first + static_cast<int64_t>(i), static_cast<uint32_t>(base->rows + i));
     set_next_id(1 + (ids ? *std::max_element(ids, ids + n) : first + static_cast<int64_t>(n) - 1));
     publish(draft);
+    if (journal_) journal_->applied();
     return first;
 }
 
@@ -437,11 +442,13 @@ void Index::upsert(const uint8_t* codes, size_t n, const int64_t* ids) {
     set_next_id(1 + *std::max_element(ids, ids + n));
     compact(draft);
     publish(draft);
+    if (journal_) journal_->applied();
 }
 
 size_t Index::remove(const int64_t* ids, size_t n) {
     std::lock_guard<std::mutex> writer(writer_);
     const SnapshotPtr base = snapshot();
+    if (!base->ordered) need_map(*base);
     std::vector<uint32_t> rows;
     for (size_t i = 0; i < n; ++i) {
         const uint32_t row = row_of(*base, ids[i]);
@@ -462,6 +469,7 @@ size_t Index::remove(const int64_t* ids, size_t n) {
         for (const uint32_t row : rows) id_map_.erase(*base, base->id(row));
     compact(draft);
     publish(draft);
+    if (journal_) journal_->applied();
     return rows.size();
 }
 
@@ -499,7 +507,7 @@ void Index::compact(Draft& draft) {
 }
 
 void Index::attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_ptr<const int64_t> ids,
-                   int64_t id_base, const uint64_t* live) {
+                   int64_t id_base, const uint64_t* live, bool unique) {
     if (n == 0) return;
     std::lock_guard<std::mutex> writer(writer_);
     const SnapshotPtr base = snapshot();
@@ -507,11 +515,12 @@ void Index::attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_
     const int64_t first = ids ? ids.get()[0] : id_base;
     const int64_t last = ids ? ids.get()[n - 1] : id_base + static_cast<int64_t>(n) - 1;
     const bool after = base->rows == 0 || base->id(base->rows - 1) < first;
-    const bool ordered = base->ordered && after && (!ids || ascending(ids.get(), n));
+    const bool sorted = !ids || ascending(ids.get(), n);
+    const bool ordered = base->ordered && after && sorted;
     Draft draft(*base);
     draft.next->ordered = ordered;
     const size_t piece = chunk_rows(words_);
-    int64_t largest = last;
+    const int64_t largest = sorted ? last : *std::max_element(ids.get(), ids.get() + n);
     for (size_t from = 0; from < n; from += piece) {
         const size_t count = std::min(piece, n - from);
         Chunk chunk;
@@ -524,14 +533,13 @@ void Index::attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_
         for (size_t r = 0; r < count; ++r)
             if (!(live[(from + r) / 64] >> ((from + r) % 64) & 1)) draft.kill(draft.next->chunks.back().start + r);
     }
-    if (!ordered) {
+    if (!ordered && !unique) {
         need_map(*base);
         for (uint64_t row = base->rows; row < draft.next->rows; ++row) {
             if (!draft.next->is_live(row)) continue;
             const int64_t id = draft.next->id(row);
             if (id_map_.find(*base, id) != IdMap::kNone)
                 throw std::invalid_argument("id " + std::to_string(id) + " is already in the index");
-            largest = std::max(largest, id);
         }
     }
     std::unique_lock<std::shared_mutex> lock(map_);

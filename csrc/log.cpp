@@ -150,25 +150,39 @@ bool Log::whole_frame_behind(const char* bytes, size_t size, uint64_t sequence) 
     return false;
 }
 
+// `data` lies at `position` in the file.
+LogPosition Log::scan(LogPosition position, const char* data, size_t size, const Visitor& visit) const {
+    LogFrame frame;
+    uint64_t length;
+    while (parse(data, size, bits_, salt_, &frame, &length) && frame.sequence == position.next_sequence) {
+        visit(frame);
+        data += length;
+        size -= length;
+        position.offset += length;
+        ++position.next_sequence;
+    }
+    return position;
+}
+
 LogPosition Log::read(LogPosition position, uint64_t end, uint64_t acknowledged, const Visitor& visit) const {
     const uint64_t from = position.offset;
     const size_t size = std::max(end, from) - from;
     const auto bytes = std::make_unique<uint64_t[]>(size / 8 + 1);  // aligned for the ids
     const char* data = reinterpret_cast<char*>(bytes.get());
     const size_t got = file_.read(from, bytes.get(), size);
-    size_t at = 0;
-    LogFrame frame;
-    uint64_t length;
-    while (parse(data + at, got - at, bits_, salt_, &frame, &length) && frame.sequence == position.next_sequence) {
-        visit(frame);
-        at += length;
-        ++position.next_sequence;
-    }
-    position.offset = from + at;
+    position = scan(position, data, got, visit);
+    const size_t used = position.offset - from;
     if (position.offset < acknowledged)
         refuse(position, file_.size() < acknowledged ? "acknowledged changes behind it are cut off" : "an acknowledged change is not whole");
-    if (whole_frame_behind(data + at, got - at, position.next_sequence)) refuse(position, "a change is not whole and others follow it");
+    if (whole_frame_behind(data + used, got - used, position.next_sequence)) refuse(position, "a change is not whole and others follow it");
     return position;
+}
+
+LogPosition Log::intact() const {
+    const size_t size = file_.size() - start().offset;
+    const auto bytes = std::make_unique<uint64_t[]>(size / 8 + 1);
+    const size_t got = file_.read(start().offset, bytes.get(), size);
+    return scan(start(), reinterpret_cast<char*>(bytes.get()), got, [](const LogFrame&) {});
 }
 
 LogPosition Log::read_rest(LogPosition position, const Visitor& visit) const {

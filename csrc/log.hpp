@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "files.hpp"
@@ -59,6 +60,8 @@ class Log {
     // The same up to the end of the file, and nothing may be left.
     LogPosition read_rest(LogPosition position, const Visitor& visit) const;
     LogPosition start() const;
+    // Behind the last of the whole frames from the start, whatever follows.
+    LogPosition intact() const;
 
     // Ready to append: cuts what is behind `position`, flushes, writes the mark.
     void resume(LogPosition position, uint64_t session);
@@ -73,6 +76,7 @@ class Log {
   private:
     void write_mark() const;
     [[noreturn]] void refuse(const LogPosition& position, const std::string& what) const;
+    LogPosition scan(LogPosition position, const char* data, size_t size, const Visitor& visit) const;
     bool whole_frame_behind(const char* bytes, size_t size, uint64_t sequence) const;
 
     File file_;

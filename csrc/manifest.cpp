@@ -54,7 +54,8 @@ std::vector<std::string> store_files(const std::string& directory) {
         const std::string kind = name.substr(0, dash);
         const bool ours = dash != std::string::npos && dash + 1 < name.size() && (kind == "segment" || kind == "live" || kind == "log") &&
                           std::isdigit(static_cast<unsigned char>(name[dash + 1]));
-        if (ours || name == "MANIFEST.tmp") names.push_back(name);
+        const bool kept = name.size() > 8 && name.compare(name.size() - 8, 8, ".damaged") == 0;
+        if ((ours && !kept) || name == "MANIFEST.tmp") names.push_back(name);
     }
     ::closedir(dir);
     return names;

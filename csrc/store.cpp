@@ -2,7 +2,6 @@
 #include "store.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,8 +9,8 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <set>
 
+#include "store_lock.hpp"
 #include "threads.hpp"
 
 namespace vhash {
@@ -29,79 +28,6 @@ struct Replaying {
 };
 
 uint64_t rows_per_log(unsigned bits) { return std::max<uint64_t>(1u << 16, kSealBytes / (8 + (bits + 63) / 64 * 8)); }
-
-std::string lock_path(const std::string& directory) { return directory + "/LOCK"; }
-
-uint64_t new_session() {
-    return static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^ (static_cast<uint64_t>(::getpid()) << 40);
-}
-
-struct flock whole_file(short type) {
-    struct flock range {};
-    range.l_type = type;
-    range.l_whence = SEEK_SET;
-    return range;
-}
-
-// The lock is one of the open file description: it goes with the process, however that ends. A child of
-// fork() shares it and must not keep it for its parent, so it closes what is listed here.
-struct Locks {
-    std::mutex mutex;
-    std::set<int> held;
-};
-Locks& locks() {
-    static Locks* const instance = [] {
-        ::pthread_atfork([] { locks().mutex.lock(); }, [] { locks().mutex.unlock(); },
-                         [] {
-                             for (const int fd : locks().held) ::close(fd);
-                             locks().mutex.unlock();
-                         });
-        return new Locks;  // never freed: a child may be forked while the process ends
-    }();
-    return *instance;
-}
-
-// Takes the writer's lock.
-File take_lock(const std::string& directory) {
-    Locks& all = locks();
-    std::lock_guard<std::mutex> guard(all.mutex);
-    File file(lock_path(directory), O_RDWR | O_CREAT);
-    struct flock range = whole_file(F_WRLCK);
-    if (::fcntl(file.fd(), F_OFD_SETLK, &range) != 0) {
-        if (errno != EAGAIN && errno != EACCES) fail_file("cannot lock", file.path());
-        char pid[24] = {};
-        const bool known = file.read(0, pid, sizeof pid - 1) > 0;
-        throw StoreError("store '" + directory + "' is being written by " + (known ? "process " + std::string(pid) : "another process") +
-                         "; close it there, or open this one with mode=\"r\" to search", EWOULDBLOCK);
-    }
-    const std::string pid = std::to_string(::getpid());
-    file.truncate(0);
-    file.write(0, pid.data(), pid.size());
-    all.held.insert(file.fd());
-    return file;
-}
-
-void release_lock(File& file) {
-    if (!file) return;
-    Locks& all = locks();
-    std::lock_guard<std::mutex> guard(all.mutex);
-    all.held.erase(file.fd());
-    file.close();
-}
-
-// Whether a process has the store open for writing.
-bool has_writer(const std::string& directory) {
-    File file;
-    try {
-        file = File(lock_path(directory), O_RDONLY);
-    } catch (const FileError& e) {
-        if (e.code == ENOENT) return false;
-        throw;
-    }
-    struct flock query = whole_file(F_WRLCK);
-    if (::fcntl(file.fd(), F_OFD_GETLK, &query) != 0) fail_file("cannot query the lock", file.path());
-    return query.l_type != F_UNLCK;
-}
 
 void require_store(const std::string& directory, const StoreOptions& options) {
     if (file_exists(manifest_path(directory))) return;
@@ -143,6 +69,7 @@ void check_options(const std::string& directory, const StoreOptions& options, co
 }  // namespace
 
 std::unique_ptr<Store> Store::open(const std::string& directory, const StoreOptions& options) {
+    if (options.model.size() > 64) throw std::invalid_argument("a model's fingerprint has at most 64 characters");
     try {
         require_store(directory, options);
         File lock;
@@ -236,7 +163,7 @@ void Store::fill(Index& index, const Manifest& manifest, std::vector<SegmentPtr>
     std::sort(opened.begin(), opened.end(), [](const SegmentPtr& a, const SegmentPtr& b) { return a->file.id(0) < b->file.id(0); });
     for (const SegmentPtr& segment : opened)
         index.attach(segment->file.codes, segment->entry.rows, segment->file.ids, segment->file.id_base,
-                     segment->live.empty() ? nullptr : segment->live.data());
+                     segment->live.empty() ? nullptr : segment->live.data(), true);
     index.set_next_id(manifest.next_id);
 }
 

@@ -25,14 +25,10 @@
 #include "log.hpp"
 #include "manifest.hpp"
 #include "segment.hpp"
+#include "store_lock.hpp"
 
 namespace vhash {
 
-// The store cannot do this: it is locked, read-only, closed, full; `code` is an errno or 0.
-struct StoreError : std::runtime_error {
-    int code;
-    explicit StoreError(const std::string& what, int code = 0) : std::runtime_error(what), code(code) {}
-};
 // The store holds codes of another model.
 struct ModelMismatch : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -50,6 +46,11 @@ struct StoreInfo {
     uint64_t generation, segments, logs, sealed_rows, dead_rows, log_bytes, sequence;
     std::string trouble;  // why the background work last failed; empty: it did not
 };
+
+// Keeps what is intact of a damaged store: leaves out damaged segments and cuts logs before their first
+// damaged change, with all later changes. The damaged files stay beside it as *.damaged. Returns what was
+// lost, a line for each file; throws what open() does where the MANIFEST itself is damaged.
+std::vector<std::string> repair_store(const std::string& directory);
 
 class Store : private Journal {
   public:

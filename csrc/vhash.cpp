@@ -6,10 +6,12 @@
 #include <string>
 
 #include "index.hpp"
+#include "store.hpp"
 #include "threads.hpp"
 
 struct vhash_index {
-    std::unique_ptr<vhash::Index> engine;
+    std::shared_ptr<vhash::Index> engine;  // of the store, where there is one
+    std::shared_ptr<vhash::Store> store;
     unsigned threads = 0;
 };
 
@@ -39,6 +41,10 @@ vhash_status guarded(const Body& body) noexcept {
         return failed(VHASH_FORMAT, e.what());
     } catch (const vhash::FileError& e) {
         return failed(VHASH_IO, e.what());
+    } catch (const vhash::StoreError& e) {
+        return failed(VHASH_STORE, e.what());
+    } catch (const vhash::ModelMismatch& e) {
+        return failed(VHASH_MODEL, e.what());
     } catch (const std::bad_alloc&) {
         return failed(VHASH_MEMORY, "out of memory");
     } catch (const std::exception& e) {
@@ -58,6 +64,12 @@ std::vector<uint64_t> packed(const vhash_index* index, const uint8_t* queries, s
     std::vector<uint64_t> rows(n * index->engine->words());
     vhash::pack_rows(queries, n, index->engine->bits(), rows.data());
     return rows;
+}
+
+vhash::Store& store_of(vhash_index* index) {
+    require(index, "index");
+    if (!index->store) throw std::invalid_argument("this index is not kept in a directory; open one with vhash_index_open");
+    return *index->store;
 }
 
 unsigned threads_of(const vhash_index* index) { return index->threads ? index->threads : vhash::available_threads(); }
@@ -198,6 +210,36 @@ vhash_status vhash_index_load(const char* path, int map, vhash_index** index) {
         fresh->engine = vhash::Index::load(path, map != 0, true);
         *index = fresh.release();
     });
+}
+
+vhash_status vhash_index_open(const char* directory, unsigned bits, const char* model, int writable, vhash_index** index) {
+    return guarded([&] {
+        require(directory, "directory");
+        require(index, "index");
+        vhash::StoreOptions options;
+        options.bits = bits;
+        options.writable = writable != 0;
+        if (model) options.model = model;
+        auto fresh = std::make_unique<vhash_index>();
+        fresh->store = vhash::Store::open(directory, options);
+        fresh->engine = {fresh->store, &fresh->store->index()};
+        *index = fresh.release();
+    });
+}
+
+vhash_status vhash_index_refresh(vhash_index* index, int* changed) {
+    return guarded([&] {
+        const bool any = store_of(index).refresh();
+        if (changed) *changed = any;
+    });
+}
+
+vhash_status vhash_index_compact(vhash_index* index) {
+    return guarded([&] { store_of(index).compact(); });
+}
+
+vhash_status vhash_index_close(vhash_index* index) {
+    return guarded([&] { store_of(index).close(); });
 }
 
 }  // extern "C"

@@ -31,7 +31,9 @@ typedef enum {
     VHASH_FORMAT = 3,    /* a file is damaged, not an index, or of a newer version */
     VHASH_IO = 4,        /* the operating system refused a file operation */
     VHASH_MEMORY = 5,    /* out of memory */
-    VHASH_INTERNAL = 6   /* a defect of vhash */
+    VHASH_INTERNAL = 6,  /* a defect of vhash */
+    VHASH_STORE = 7,     /* a store is locked, open for reading only, closed or out of space */
+    VHASH_MODEL = 8      /* a store holds codes of another model */
 } vhash_status;
 
 typedef struct vhash_index vhash_index;
@@ -88,6 +90,19 @@ VHASH_API void vhash_ranges_free(vhash_ranges* ranges);
 VHASH_API vhash_status vhash_index_save(const vhash_index* index, const char* path);
 /* Reads one; `map` != 0: search the file in place. Checksums are verified. */
 VHASH_API vhash_status vhash_index_load(const char* path, int map, vhash_index** index);
+
+/* Opens an index that is kept in a directory on a local file system: a change returns when it is on
+ * the disk, and is there after a crash. `writable` != 0: for the one process that writes; with `bits` > 0
+ * the store is created where it is not. Otherwise for one of any number of readers, which see what was
+ * written since by vhash_index_refresh. `model` may be null. vhash_index_free closes it. */
+VHASH_API vhash_status vhash_index_open(const char* directory, unsigned bits, const char* model, int writable,
+                                        vhash_index** index);
+/* Takes over what the writer has acknowledged; *changed, unless null, tells whether anything was new. */
+VHASH_API vhash_status vhash_index_refresh(vhash_index* index, int* changed);
+/* Seals the log and merges all segments into one without the codes that were removed. */
+VHASH_API vhash_status vhash_index_compact(vhash_index* index);
+/* Ends the background work and lets another process write; searching still works. */
+VHASH_API vhash_status vhash_index_close(vhash_index* index);
 
 #ifdef __cplusplus
 }

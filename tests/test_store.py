@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -17,10 +18,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from vhash_sdk import VideoCode, open_index
+from vhash_sdk import VideoCode, _core, open_index
 from vhash_sdk.errors import IndexFormatError, ModelMismatchError, OptionError, StoreError
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.store import StoredIndex, repair
 
 A, B = "a" * 64, "b" * 64
 
@@ -336,3 +337,96 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
     Index.open(where).close()
     assert {"notes.txt", "log-book", "segment-x.vhash"} < {path.name for path in where.iterdir()}
     assert not (where / "segment-77.vhash").exists()
+
+
+def test_repair_keeps_what_is_intact(tmp_path: Path) -> None:
+    where = tmp_path / "s"
+    with Index.open(where, bits=64) as index:
+        index.add(random_codes(100))
+        index.compact()
+        index.add(random_codes(50))
+        index.add(random_codes(30))
+        assert repair_refused(where)
+    assert repair(where) == []
+    (log,) = where.glob("log-*")
+    whole = log.read_bytes()
+    log.write_bytes(whole[:-1])
+    with pytest.raises(IndexFormatError, match=rf"{log.name}.*repair\(\)"):
+        Index.open(where)
+    (lost,) = repair(where)
+    assert log.name in lost and "from number 3 on" in lost
+    assert (where / f"{log.name}.damaged").read_bytes() == whole[:-1]
+    with Index.open(where) as index:
+        assert len(index) == 150 and index.add(random_codes(1)).tolist() == [150]
+    (segment,) = where.glob("segment-*")
+    content = bytearray(segment.read_bytes())
+    content[4100] ^= 1
+    segment.write_bytes(content)
+    (lost,) = repair(where)
+    assert f"{segment.name}: its 100 codes are lost" in lost
+    assert len(Index.open(where, mode="r")) == 51 and repair(where) == []
+    (where / "MANIFEST").write_bytes(b"nonsense")
+    with pytest.raises(IndexFormatError, match="MANIFEST"):
+        repair(where)
+
+
+def repair_refused(where: Path) -> bool:
+    with pytest.raises(StoreError, match="being written"):
+        repair(where)
+    return True
+
+
+class CIndex:
+    """The C interface of the module's own library."""
+
+    def __init__(self) -> None:
+        self.c = ctypes.CDLL(_core.__file__)
+        self.c.vhash_error.restype = ctypes.c_char_p
+        self.c.vhash_index_size.restype = ctypes.c_size_t
+
+    def open(self, where: Path, bits: int, model: str | None, writable: bool) -> tuple[int, ctypes.c_void_p]:
+        index = ctypes.c_void_p()
+        name = model.encode() if model else None
+        return self.c.vhash_index_open(
+            str(where).encode(), bits, name, int(writable), ctypes.byref(index)
+        ), index
+
+
+def test_c_interface(tmp_path: Path) -> None:
+    c = CIndex()
+    where = tmp_path / "s"
+    codes = random_codes(500)
+    status, writer = c.open(where, 64, A, True)
+    assert status == 0
+    data = codes.ctypes.data_as(ctypes.c_void_p)
+    assert c.c.vhash_index_add(writer, data, ctypes.c_size_t(500), None, None) == 0
+    assert c.open(where, 0, None, True)[0] == 7 and b"being written" in c.c.vhash_error()
+    assert c.open(where, 0, B, False)[0] == 8 and b"model" in c.c.vhash_error()
+    assert c.open(where, 32, None, False)[0] == 1
+    status, reader = c.open(where, 0, None, False)
+    assert status == 0 and c.c.vhash_index_size(reader) == 500
+    changed = ctypes.c_int(-1)
+    assert c.c.vhash_index_refresh(reader, ctypes.byref(changed)) == 0 and changed.value == 0
+    assert c.c.vhash_index_add(reader, data, ctypes.c_size_t(1), None, None) == 7
+    ids = np.arange(0, 500, 2)
+    assert (
+        c.c.vhash_index_remove(writer, ids.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(250), None) == 0
+    )
+    assert c.c.vhash_index_compact(writer) == 0
+    assert c.c.vhash_index_refresh(reader, ctypes.byref(changed)) == 0 and changed.value == 1
+    assert c.c.vhash_index_size(reader) == 250
+    found, id, distance = ctypes.c_size_t(), np.zeros(1, np.int64), np.zeros(1, np.uint16)
+    query = np.ascontiguousarray(codes[1:2]).ctypes.data_as(ctypes.c_void_p)
+    one = ctypes.c_size_t(1)
+    out = (array.ctypes.data_as(ctypes.c_void_p) for array in (id, distance))
+    assert c.c.vhash_index_search(reader, query, one, one, *out, ctypes.byref(found)) == 0
+    assert (found.value, id[0], distance[0]) == (1, 1, 0)
+    assert c.c.vhash_index_close(writer) == 0
+    assert c.c.vhash_index_add(writer, data, ctypes.c_size_t(1), None, None) == 7
+    plain = ctypes.c_void_p()
+    assert c.c.vhash_index_create(64, None, ctypes.byref(plain)) == 0
+    assert c.c.vhash_index_refresh(plain, None) == 1 and b"vhash_index_open" in c.c.vhash_error()
+    for index in (writer, reader, plain):
+        c.c.vhash_index_free(index)
+    with Index.open(where) as index:
+        assert len(index) == 250

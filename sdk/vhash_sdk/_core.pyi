@@ -83,6 +83,8 @@ def frames_rgb_to_rgb(
 
 # --- Store (csrc/bindings_store.cpp) ---
 
+def repair_store(directory: str) -> list[str]: ...
+
 class Store:
     def __init__(
         self,

@@ -133,6 +133,19 @@ class StoredIndex(Index):
         return f"{super().__repr__()[:-1]}, directory={self._directory!r}, mode={self._mode!r})"
 
 
+def repair(directory: str | os.PathLike[str]) -> list[str]:
+    """Keep what is intact of a damaged store, and return what was lost, a line for each file.
+
+    Damaged segments are left out; a log is cut before its first damaged change, with all later
+    changes. The damaged files stay in the directory as ``*.damaged``. An intact store stays as it is.
+
+    Raises:
+        IndexFormatError: its MANIFEST is damaged; restore that from a copy.
+        StoreError: it does not exist, another process is writing it, or the system refuses.
+    """
+    return _core.repair_store(os.fspath(directory))
+
+
 def open_index(
     location: str | os.PathLike[str], *, bits: int | None = None, model: str | None = None
 ) -> StoredIndex:
