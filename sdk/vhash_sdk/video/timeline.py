@@ -96,15 +96,21 @@ def measure(track: Track, start: int | None) -> Timeline:
         assert declared is not None
         if declared - track.ticks(seconds) <= start or not track.seek(declared - track.ticks(seconds)):
             break
-        packets = []
+        count, complete = 0, False
+        latest: list[int] = []  # times of the last two frames
+        duration: int | None = None
         while (packet := track.read()) is not None:
-            packets.append(packet)
-        complete = len(packets) > MAX_REORDER or (packets and track.bits.restarts(bytes(packets[0])))
-        shown = [p for p in packets if _is_shown(track, p)]
-        if any(p.pts is None for p in shown):
-            return scan(track, counted=True)
-        if complete and shown:
-            return Timeline(start, _end_of(track, shown))
+            count += 1
+            complete = complete or count > MAX_REORDER or (count == 1 and track.bits.restarts(bytes(packet)))
+            if not _is_shown(track, packet):
+                continue
+            if packet.pts is None:
+                return scan(track, counted=True)
+            latest = sorted({*latest, packet.pts})[-2:]
+            if packet.pts == latest[-1]:
+                duration = packet.duration
+        if complete and latest and latest[-1] >= start and (duration or len(latest) == 2):
+            return Timeline(start, latest[-1] + (duration or latest[-1] - latest[0]))
     return scan(track, start=start)
 
 
@@ -178,13 +184,6 @@ def _is_plain(track: Track, head: list[Packet[VideoStream]]) -> bool:
             key.is_keyframe and key.pts is not None and not key.is_discard and track.bits.restarts(bytes(key))
         )
     return last.pts is not None and key.pts is not None and (last.pts > key.pts or not _is_shown(track, last))
-
-
-def _end_of(track: Track, shown: list[Packet[VideoStream]]) -> int:
-    times = sorted(p.pts for p in shown if p.pts is not None)
-    last = next(p for p in shown if p.pts == times[-1])
-    step = times[-1] - times[-2] if len(times) > 1 else 0
-    return times[-1] + (last.duration or step or track.frame_ticks())
 
 
 def _decode(track: Track, packet: Packet[VideoStream] | None) -> list[VideoFrame]:

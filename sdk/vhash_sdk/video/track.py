@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 DEFAULT_RATE = Fraction(25)
-DECODER_ERRORS = (ValueError, OSError, RuntimeError, NotImplementedError, LookupError)
+DECODER_ERRORS = (ValueError, OSError, RuntimeError, NotImplementedError, LookupError, MemoryError)
 """What FFmpeg's errors are, beside being ``av.FFmpegError`` (which needs an import of av)."""
 
 
