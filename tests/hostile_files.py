@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -251,3 +252,46 @@ def long_time(path: Path) -> Path:
             out.mux(packet)
     start.unlink()
     return path
+
+
+def evil_folder(folder: Path, good: int, broken: int) -> set[bytes]:
+    """Fill a folder with everything that goes wrong; gives the names of the good files, relative to it."""
+    names = [
+        b"plain",
+        b"quo'te\"s",
+        b"new\nline",
+        b"not utf-8 \xff\xfe",
+        b" space ",
+        b"-rf",
+        b"semi;colon&$(x)",
+    ]
+    (folder / "sub" / "deep").mkdir(parents=True)
+    kept = set()
+    for number in range(good):
+        base = names[number % len(names)] + b"-%d" % number
+        place = (b"", b"sub/", b"sub/deep/")[number % 3]
+        suffix = (b".mp4", b".avi", b".mkv")[number // 3 % 3]
+        path = os.path.join(os.fsencode(folder), place + base + suffix)
+        clip(folder / f"new{suffix.decode()}", seed=number + 1, frames=8).rename(os.fsdecode(path))
+        kept.add(place + base + suffix)
+    for name, content in corrupted(folder, broken * 3, seed=2):
+        if ("random_body" in name or "text" in name or "all_zero" in name) and broken:
+            (folder / name).write_bytes(content)
+            broken -= 1
+    for seed in folder.glob("seed.*"):
+        seed.unlink()
+    for seed in folder.glob("sound.*"):
+        seed.unlink()
+    gif_bomb(folder / "bomb.gif")
+    png_bomb(folder / "bomb.mov")
+    for suffix in ("avi", "mkv", "mpg"):
+        endless_search(folder / f"endless.{suffix}")
+    (folder / "notes.txt").write_text("a text")
+    (folder / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (folder / "empty.mp4").write_bytes(b"")
+    os.mkfifo(folder / "pipe.mp4")
+    (folder / "loop").symlink_to(folder)
+    (folder / "ring-a").symlink_to(folder / "ring-b")
+    (folder / "ring-b").symlink_to(folder / "ring-a")
+    (folder / "dangling.mp4").symlink_to(folder / "nowhere.mp4")
+    return kept

@@ -147,53 +147,10 @@ def test_isolated_codes_are_those_of_encoding_in_process(encoder: Encoder, tmp_p
     assert [result.info for result in encoder.encode_many(sources, isolate=True)] == infos
 
 
-def evil_folder(folder: Path, good: int, broken: int) -> set[bytes]:
-    """Fill a folder with everything that goes wrong; gives the names of the good files."""
-    names = [
-        b"plain",
-        b"quo'te\"s",
-        b"new\nline",
-        b"not utf-8 \xff\xfe",
-        b" space ",
-        b"-rf",
-        b"semi;colon&$(x)",
-    ]
-    (folder / "sub" / "deep").mkdir(parents=True)
-    kept = set()
-    for number in range(good):
-        base = names[number % len(names)] + b"-%d" % number
-        place = (b"", b"sub/", b"sub/deep/")[number % 3]
-        suffix = (b".mp4", b".avi", b".mkv")[number // 3 % 3]
-        path = os.path.join(os.fsencode(folder), place + base + suffix)
-        hostile.clip(folder / f"new{suffix.decode()}", seed=number + 1, frames=8).rename(os.fsdecode(path))
-        kept.add(place + base + suffix)
-    for name, content in hostile.corrupted(folder, broken * 3, seed=2):
-        if ("random_body" in name or "text" in name or "all_zero" in name) and broken:
-            (folder / name).write_bytes(content)
-            broken -= 1
-    for seed in folder.glob("seed.*"):
-        seed.unlink()
-    for seed in folder.glob("sound.*"):
-        seed.unlink()
-    hostile.gif_bomb(folder / "bomb.gif")
-    hostile.png_bomb(folder / "bomb.mov")
-    for suffix in ("avi", "mkv", "mpg"):
-        hostile.endless_search(folder / f"endless.{suffix}")
-    (folder / "notes.txt").write_text("a text")
-    (folder / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
-    (folder / "empty.mp4").write_bytes(b"")
-    os.mkfifo(folder / "pipe.mp4")
-    (folder / "loop").symlink_to(folder)
-    (folder / "ring-a").symlink_to(folder / "ring-b")
-    (folder / "ring-b").symlink_to(folder / "ring-a")
-    (folder / "dangling.mp4").symlink_to(folder / "nowhere.mp4")
-    return kept
-
-
 def test_exactly_the_good_files_of_an_evil_folder_get_in(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "évil"
     folder.mkdir()
-    good = evil_folder(folder, 45, 12)
+    good = hostile.evil_folder(folder, 45, 12)
     vanishing = folder / "vanishes.mp4"
     vanishing.write_bytes((folder / "bomb.mov").read_bytes()[:5000])
     everything = {
