@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -9,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ pytest.importorskip("onnx")
 
 from tests.fake_encoder import BAD, MAGIC, FakeEncoder, code_of
 from vhash_sdk.codes import VideoCode, hamming_distance
-from vhash_sdk.errors import DecodeError, ModelMismatchError, StoreError
+from vhash_sdk.errors import DecodeError, ModelMismatchError, StoreError, VhashError
 from vhash_sdk.library import Library
 from vhash_sdk.library_db import MIGRATIONS, Database
 
@@ -434,6 +436,34 @@ def test_damaged_pages_are_errors_not_surprises(place: Place) -> None:
             assert type(error).__module__ == "vhash_sdk.errors", repr(error)
             outcomes["refused"] += 1
     assert outcomes["refused"] + outcomes["found"] > 10
+
+
+@pytest.mark.parametrize("value", ["text", 1e308, None])
+@pytest.mark.parametrize(
+    "column",
+    ["video.path", "video.size", "video.mtime_ns", "video.digest", "code.video", "code.code", "failure.path", "library.spec"],
+)
+def test_rows_of_the_wrong_type_are_errors_of_ours(tmp_path: Path, column: str, value: object) -> None:
+    table, name = column.split(".")
+    file = shutil.copy(Path(__file__).parent / "data" / "library-1.db", tmp_path / "library.db")
+    for statement in (  # two connections: the second one reads the schema without its constraints
+        "UPDATE sqlite_master SET sql = replace(sql, 'NOT NULL', '')",
+        f"UPDATE {table} SET {name} = ?",
+    ):
+        raw = sqlite3.connect(file, isolation_level=None)
+        raw.execute("PRAGMA writable_schema = ON")
+        raw.execute(statement, (value,) if "?" in statement else ())
+        raw.close()
+    uses: tuple[Callable[[Library], object], ...] = (
+        lambda library: list(library.verify()),
+        list,
+        lambda library: list(library.failures()),
+        lambda library: library.search(VideoCode(np.zeros(8, np.uint8), 64, library.spec.fingerprint)),
+        lambda library: library.remove(["/videos"]),
+    )
+    for use in uses:
+        with contextlib.suppress(VhashError), Library(tmp_path, create=False) as library:
+            use(library)
 
 
 KILLED = """

@@ -17,7 +17,7 @@ from .encoder import Encoded, Encoder
 from .errors import ModelMismatchError, OptionError, StoreError
 from .library_add import Added, Adding, paths_under
 from .library_cache import cached_index
-from .library_db import Database, writer_lock
+from .library_db import Database, sound_rows, writer_lock
 from .library_model import named, pin_model, pinned_encoder
 from .library_records import AddSummary, Entry, Failure, Hit
 from .library_verify import Problem, verify
@@ -249,7 +249,9 @@ class Library:
         while rows := self._db.rows(
             "SELECT path, kind, message, seen FROM failure WHERE path > ? ORDER BY path LIMIT 1000", (last,)
         ):
-            yield from (Failure(os.fsdecode(path), *rest) for path, *rest in rows)
+            with sound_rows(self._db.path):
+                failures = [Failure(os.fsdecode(path), *rest) for path, *rest in rows]
+            yield from failures
             last = rows[-1][0]
 
     def get(self, path: str | os.PathLike[str]) -> Entry | None:
@@ -265,33 +267,19 @@ class Library:
             last = entries[-1].id
 
     def _entries(self, where: str, value: Any) -> list[Entry]:
-        spec = self.spec
-        entries = []
-        for (
-            video,
-            path,
-            size,
-            mtime_ns,
-            duration,
-            width,
-            height,
-            rate,
-            codec,
-            added,
-            confidence,
-            blob,
-        ) in self._db.rows(f"{_ENTRY} {where}", (value,)):
-            code = VideoCode(
-                np.frombuffer(blob, np.uint8),
-                spec.bits,
-                spec.fingerprint,
-                confidence=float("nan") if confidence is None else confidence,
-                duration=float("nan") if duration is None else duration,
-            )
-            entries.append(
-                Entry(video, os.fsdecode(path), size, mtime_ns / 1e9, added, width, height, rate, codec, code)
-            )
-        return entries
+        with sound_rows(self._db.path):
+            return [self._entry(*row) for row in self._db.rows(f"{_ENTRY} {where}", (value,))]
+
+    def _entry(self, video: int, path: bytes, size: int, mtime_ns: int, *rest: Any) -> Entry:
+        duration, width, height, rate, codec, added, confidence, blob = rest
+        code = VideoCode(
+            np.frombuffer(blob, np.uint8),
+            self.spec.bits,
+            self.spec.fingerprint,
+            confidence=float("nan") if confidence is None else float(confidence),
+            duration=float("nan") if duration is None else float(duration),
+        )
+        return Entry(video, os.fsdecode(path), size, mtime_ns / 1e9, added, width, height, rate, codec, code)
 
     def __len__(self) -> int:
         return int(self._db.rows("SELECT count(*) FROM video")[0][0])

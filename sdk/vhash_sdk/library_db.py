@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codes import as_codes, code_bytes
-from .errors import CodeError, StoreError
+from .errors import StoreError, VhashError
 from .spec import ModelSpec
 
 CodeKind = Literal["full", "box", "segment"]
@@ -231,14 +231,13 @@ class Database:
                 generation = self.generation()
             finally:
                 self._connection.execute("COMMIT")
-        blob = b"".join(code for _, code in rows)
-        if len(blob) != width * len(rows):
-            raise StoreError(f"{self.path}: codes of the wrong length; run `vhash verify`")
-        try:
+        with sound_rows(self.path):
+            blob = b"".join(code for _, code in rows)
+            if len(blob) != width * len(rows):
+                raise ValueError("codes of the wrong length")
             codes = as_codes(np.frombuffer(blob, np.uint8).reshape(-1, width), bits)
-        except CodeError as error:
-            raise StoreError(f"{self.path}: damaged codes ({error}); run `vhash verify`") from error
-        return np.fromiter((video for video, _ in rows), np.int64, len(rows)), codes, generation
+            ids = np.fromiter((video for video, _ in rows), np.int64, len(rows))
+        return ids, codes, generation
 
     def close(self) -> None:
         """Close the connection; the last one to leave folds the log into the file."""
@@ -279,6 +278,17 @@ def writer_lock(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+@contextlib.contextmanager
+def sound_rows(path: Path) -> Iterator[None]:
+    """Turn what a damaged row does to our code into StoreError with the file."""
+    try:
+        yield
+    except VhashError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise StoreError(f"{path}: holds a damaged row ({error}); run `vhash verify`") from error
 
 
 @contextlib.contextmanager

@@ -42,6 +42,7 @@ def verify(database: Database, directory: Path, spec: ModelSpec, *, content: boo
             f"row {row[1]} of {row[0]} belongs to no video"
             for row in database.rows("PRAGMA foreign_key_check")
         ]
+        damage += _types(database)
     except StoreError as error:
         yield Problem("database", str(database.path), str(error))
         return
@@ -58,6 +59,20 @@ def verify(database: Database, directory: Path, spec: ModelSpec, *, content: boo
     if not broken:
         yield from _index(database, directory, spec)
     yield from _files(database, content)
+
+
+def _types(database: Database) -> Iterator[str]:
+    """SQLite stores anything in any column, so a damaged page may put a number where a path was."""
+    for table, columns in (
+        ("video", "path blob, size integer, mtime_ns integer, digest blob, added real"),
+        ("code", "video integer, kind text, t0 real, code blob"),
+        ("failure", "path blob, size integer, mtime_ns integer, kind text, message text, seen real"),
+    ):
+        for column in columns.split(", "):
+            name, kind = column.split()
+            ((wrong,),) = database.rows(f"SELECT count(*) FROM {table} WHERE typeof({name}) != ?", (kind,))
+            if wrong:
+                yield f"{wrong} rows of {table} have no {kind} as {name}"
 
 
 def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:
@@ -100,6 +115,6 @@ def _files(database: Database, content: bool) -> Iterator[Problem]:
                     yield Problem("changed", path, "the file is not what was encoded; add it again")
             except FileNotFoundError:
                 yield Problem("vanished", path, "no such file any more; add its new place, or remove it")
-            except (OSError, SourceError) as error:
+            except (OSError, ValueError, SourceError) as error:
                 yield Problem("vanished", path, f"cannot be read ({error}); add its new place, or remove it")
         last = rows[-1][0]
