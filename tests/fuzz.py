@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FINDINGS = ROOT / ".cache" / "fuzz"
 FORMERLY = ROOT / "tests" / "data" / "fuzz"  # TARGET-anything: findings of the past
 _HANG_SECONDS = 30.0
+_LEAST_RUNS = 20
 
 Seeds = Callable[[Path], list[bytes]]
 Read = Callable[[bytes, Path], None]
@@ -219,7 +220,7 @@ def _child(target: str, seconds: float, seed: int, channel: Connection, folder: 
     known: set[tuple[object, ...]] = set()
     former = [path.read_bytes() for path in sorted(FORMERLY.glob(f"{target}-*"))]
     queue, end = [*corpus, *former], time.monotonic() + seconds
-    while queue or time.monotonic() < end:
+    while queue or time.monotonic() < end or report.runs < _LEAST_RUNS:
         data = queue.pop() if queue else mutate(corpus[int(rng.integers(0, len(corpus)))], rng)
         channel.send_bytes(data)
         error: BaseException | None = None

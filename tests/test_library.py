@@ -441,7 +441,7 @@ def test_damaged_pages_are_errors_not_surprises(place: Place) -> None:
 @pytest.mark.parametrize("value", ["text", 1e308, None])
 @pytest.mark.parametrize(
     "column",
-    ["video.path", "video.size", "video.mtime_ns", "video.digest", "code.video", "code.code", "failure.path", "library.spec"],
+    ["video.path", "video.size", "video.mtime_ns", "code.video", "code.code", "failure.kind", "library.spec"],
 )
 def test_rows_of_the_wrong_type_are_errors_of_ours(tmp_path: Path, column: str, value: object) -> None:
     table, name = column.split(".")

@@ -296,6 +296,8 @@ def _named(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into StoreError with the file, and what to do."""
     try:
         yield
+    except UnicodeDecodeError as error:  # Python cannot read SQLite's own message about damaged text
+        raise StoreError(f"{path}: {error.object!r} (SQLITE_CORRUPT); {_advice('SQLITE_CORRUPT')}") from error
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "") or type(error).__name__
         raise StoreError(f"{path}: {error} ({name}); {_advice(name)}") from error
