@@ -22,6 +22,7 @@ from benchmarks.common import CACHE, interleave, summary, write_result
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import open_source
 from vhash_sdk.video.picture import render
+from vhash_sdk.video.sources import open_media
 
 UNIFORM = (Sampling("uniform", 25), Resize("exact", 224, 224))
 MIDDLE = (Sampling("middle", 32), Resize("exact", 112, 112))
@@ -47,7 +48,7 @@ def make_video(path: Path, *, seconds: int = 10, rate: int = 30) -> Path:
 
 
 def decode_all(path: Path) -> int:
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with open_media(path).open({}) as container:
         container.streams.video[0].thread_count = 1
         return sum(1 for _ in container.decode(video=0))
 
@@ -61,7 +62,7 @@ def agrees(path: Path, sampling: Sampling, resize: Resize) -> bool:
     """Whether the sample has the pixels of decoding everything, by the times of its frames."""
     with open_source(path) as reader:
         clip = reader.sample(sampling, resize)
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with open_media(path).open({}) as container:
         tick, start, shown = container.streams.video[0].time_base, None, {}
         wanted = set(np.round(clip.times, 6))
         for frame in container.decode(video=0):

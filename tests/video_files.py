@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 
 from vhash_sdk.spec import Resize
 from vhash_sdk.video.picture import render
+from vhash_sdk.video.sources import open_media
+from vhash_sdk.video.track import fraction
 
 
 def pictures(count: int, width: int, height: int) -> Iterator[NDArray[np.uint8]]:
@@ -138,17 +139,16 @@ class Truth:
 
 def decode_everything(source: Path | bytes, resize: Resize) -> Truth:
     """The oracle: no seeking, no skipping."""
-    opened = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    media = open_media(source)
     frames, times = [], []
-    with av.open(opened, metadata_errors="ignore") as read:
-        tick = read.streams.video[0].time_base
+    with media.open({}) as read:
+        tick = fraction(read.streams.video[0].time_base)
         for frame in read.decode(video=0):
             out = np.empty((*resize.output, 3), np.uint8)
             render(frame, resize, out)
             frames.append(out)
             times.append(frame.pts)
-    opened = io.BytesIO(source) if isinstance(source, bytes) else str(source)
-    with av.open(opened, metadata_errors="ignore") as read:
+    with media.open({}) as read:
         durations = [p.duration for p in read.demux(video=0) if p.size and p.pts == max(times)]
     assert tick is not None
     return Truth(frames, times, times[0], times[-1] + (durations[0] or times[-1] - times[-2]), tick)

@@ -18,7 +18,7 @@ from .sampling import frame_ranks, uniform_times
 from .select import Disordered, select
 from .sources import open_media
 from .timeline import Timeline, first_frame, measure, middle_times, scan
-from .track import Track
+from .track import Track, fraction
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -82,7 +82,7 @@ class PyavReader:
         """Size as shown, duration in seconds, frames (once all packets were read), rate, codec."""
         stream, line = self._track.stream, self._timeline
         width, height = self._size if self._rotation % 180 == 0 else self._size[::-1]
-        rate = stream.average_rate
+        rate = fraction(stream.average_rate)
         return VideoInfo(
             width=width,
             height=height,

@@ -96,12 +96,12 @@ class Media:
         else:
             self._source.seek(0)
             file = _Borrowed(self._source)
-        container: InputContainer = av.open(
-            file,
-            format=self.demuxer,
-            options={**options, "protocol_whitelist": "file"},
-            metadata_errors="ignore",
-        )
+        # av 18 fails on titles that are not UTF-8 unless told not to; av 19 never does, and cannot be told
+        lenient: dict[str, Any] = {}
+        if int(av.__version__.split(".")[0]) < 19:
+            lenient["metadata_errors"] = "ignore"
+        options = {**options, "protocol_whitelist": "file"}
+        container: InputContainer = av.open(file, format=self.demuxer, options=options, **lenient)
         return container
 
 

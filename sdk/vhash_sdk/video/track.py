@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from fractions import Fraction
+from numbers import Rational
 from typing import TYPE_CHECKING
 
 from ..errors import DecodeError, SourceError, UnsupportedVideoError, VideoError
@@ -69,7 +70,7 @@ class Track:
         self.context.options = options
         self.context.thread_count = self._threads
         self.context.thread_type = "AUTO" if self._threads > 1 else "NONE"
-        self.tick = self.stream.time_base or Fraction(1, 1_000_000)
+        self.tick = fraction(self.stream.time_base) or Fraction(1, 1_000_000)
         self.bits: Bitstream = bitstream(
             self.stream.codec.canonical_name, self.context.extradata, self.context.field_order
         )
@@ -102,7 +103,7 @@ class Track:
 
     def frame_ticks(self) -> int:
         """The usual distance of two frames."""
-        rate = self.stream.average_rate or self.stream.base_rate or DEFAULT_RATE
+        rate = fraction(self.stream.average_rate) or fraction(self.stream.base_rate) or DEFAULT_RATE
         return max(1, round(1 / (rate * self.tick)))
 
     def declared_end(self) -> int | None:
@@ -173,6 +174,11 @@ class Track:
         if self._container is not None:
             self._container.close()
             self._container = None
+
+
+def fraction(value: Rational | None) -> Fraction | None:
+    """FFmpeg's rational number, of which av 19 makes a type of its own; None for none and zero."""
+    return Fraction(int(value.numerator), int(value.denominator)) if value else None
 
 
 def reason(error: BaseException) -> str:
