@@ -6,6 +6,7 @@
 #include <string>
 
 #include "index.hpp"
+#include "pairs.hpp"
 #include "store.hpp"
 #include "threads.hpp"
 
@@ -13,6 +14,12 @@ struct vhash_index {
     std::shared_ptr<vhash::Index> engine;  // of the store, where there is one
     std::shared_ptr<vhash::Store> store;
     unsigned threads = 0;
+};
+
+struct vhash_pairs {
+    vhash::PairJoin join;
+    std::vector<vhash::Pair> found;
+    std::vector<vhash_pair> batch;
 };
 
 namespace {
@@ -94,7 +101,7 @@ vhash_status vhash_index_create(unsigned bits, const char* model, vhash_index** 
     return guarded([&] {
         require(index, "index");
         auto fresh = std::make_unique<vhash_index>();
-        fresh->engine = std::make_unique<vhash::Index>(bits);
+        fresh->engine = std::make_shared<vhash::Index>(bits);
         if (model) fresh->engine->set_model(model);
         *index = fresh.release();
     });
@@ -165,6 +172,52 @@ vhash_status vhash_index_search(const vhash_index* index, const uint8_t* queries
         index->engine->build_multi_index(threads_of(index));
     });
 }
+
+vhash_status vhash_index_search_among(const vhash_index* index, const uint8_t* queries, size_t n, size_t k,
+                                      const int64_t* among, size_t eligible, int64_t* ids, uint16_t* distances,
+                                      size_t* found) {
+    return guarded([&] {
+        const auto packed_queries = packed(index, queries, n);
+        require(found, "found");
+        if (eligible) require(among, "among");
+        if (n && k) require(ids, "ids"), require(distances, "distances");
+        std::vector<uint32_t> rows(eligible);  // IdMap::kNone lies beyond the last row
+        const vhash::SnapshotPtr now = index->engine->find_rows(among, eligible, rows.data());
+        *found = vhash::search_knn(*vhash::restrict_rows(*now, std::move(rows)), packed_queries.data(), n, k, threads_of(index), ids, distances);
+    });
+}
+
+vhash_status vhash_index_build_multi_index(vhash_index* index) {
+    return guarded([&] {
+        require(index, "index");
+        index->engine->build_multi_index(threads_of(index), true);
+    });
+}
+
+vhash_status vhash_index_pairs(const vhash_index* index, const vhash_index* other, unsigned radius, vhash_pairs** pairs) {
+    return guarded([&] {
+        require(index, "index");
+        require(pairs, "pairs");
+        const vhash::SnapshotPtr second = other ? other->engine->snapshot() : nullptr;
+        *pairs = new vhash_pairs{{index->engine->snapshot(), second, radius, threads_of(index)}, {}, {}};
+    });
+}
+
+vhash_status vhash_pairs_next(vhash_pairs* pairs, size_t wanted, const vhash_pair** batch, size_t* n) {
+    return guarded([&] {
+        require(pairs, "pairs");
+        require(batch, "batch");
+        require(n, "n");
+        pairs->found.clear();
+        pairs->batch.clear();
+        pairs->join.next(wanted, pairs->found);
+        for (const vhash::Pair& pair : pairs->found) pairs->batch.push_back({pair.a, pair.b, pair.distance});
+        *batch = pairs->batch.data();
+        *n = pairs->batch.size();
+    });
+}
+
+void vhash_pairs_free(vhash_pairs* pairs) { delete pairs; }
 
 vhash_status vhash_index_range(const vhash_index* index, const uint8_t* queries, size_t n, unsigned radius, size_t limit,
                                vhash_ranges* ranges) {

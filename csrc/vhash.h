@@ -74,6 +74,11 @@ VHASH_API vhash_status vhash_index_codes(const vhash_index* index, const int64_t
 VHASH_API vhash_status vhash_index_search(const vhash_index* index, const uint8_t* queries, size_t n, size_t k,
                                           int64_t* ids, uint16_t* distances, size_t* found);
 
+/* The same among the eligible ids only; ids that are not in the index are passed over. */
+VHASH_API vhash_status vhash_index_search_among(const vhash_index* index, const uint8_t* queries, size_t n, size_t k,
+                                                const int64_t* among, size_t eligible, int64_t* ids,
+                                                uint16_t* distances, size_t* found);
+
 /* All codes within `radius` bits (inclusive) of each query; `limit` > 0 keeps the nearest `limit` of
  * each. Those of query q are [splits[q], splits[q + 1]). Free it with vhash_ranges_free. */
 typedef struct {
@@ -85,6 +90,23 @@ typedef struct {
 VHASH_API vhash_status vhash_index_range(const vhash_index* index, const uint8_t* queries, size_t n, unsigned radius,
                                          size_t limit, vhash_ranges* ranges);
 VHASH_API void vhash_ranges_free(vhash_ranges* ranges);
+
+/* Builds now the tables that make searches for near duplicates fast; searches do so by themselves
+ * once that would have saved time. */
+VHASH_API vhash_status vhash_index_build_multi_index(vhash_index* index);
+
+/* All pairs within `radius` bits (inclusive) in an index, or between it and `other` where that is not
+ * null: a stream. Each call of vhash_pairs_next hands out at least `wanted` pairs (fewer at the end,
+ * 0 after it) in arrays that hold until the next call. Free it with vhash_pairs_free. */
+typedef struct vhash_pairs vhash_pairs;
+typedef struct {
+    int64_t a, b; /* ids; in one index a < b */
+    uint32_t distance;
+} vhash_pair;
+VHASH_API vhash_status vhash_index_pairs(const vhash_index* index, const vhash_index* other, unsigned radius,
+                                         vhash_pairs** pairs);
+VHASH_API vhash_status vhash_pairs_next(vhash_pairs* pairs, size_t wanted, const vhash_pair** batch, size_t* n);
+VHASH_API void vhash_pairs_free(vhash_pairs* pairs);
 
 /* Writes the index to one file: temporary name, flush, rename. */
 VHASH_API vhash_status vhash_index_save(const vhash_index* index, const char* path);

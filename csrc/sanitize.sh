@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The engine under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer: builds libvhash and
+# the example programs with each and runs them at every SIMD level; then, for address and undefined,
+# the Python tests of the engine with a module built the same way.
+#   csrc/sanitize.sh [address,undefined | thread]        both by default
+set -euo pipefail
+cd "$(dirname "$0")/.."
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+export TSAN_OPTIONS="halt_on_error=1" UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
+LEVELS=$(grep -q avx512_vpopcntdq /proc/cpuinfo 2>/dev/null && echo "scalar popcnt avx2 avx512" || echo "scalar auto")
+
+programs() {
+    cmake -S . -B "$WORK/lib" -DVHASH_SANITIZE="$1" -DCMAKE_INSTALL_PREFIX="$WORK/prefix" >/dev/null
+    cmake --build "$WORK/lib" -j2 --target install >/dev/null
+    cmake -S examples -B "$WORK/examples" -DCMAKE_PREFIX_PATH="$WORK/prefix" >/dev/null
+    cmake --build "$WORK/examples" -j2 >/dev/null
+    for level in $LEVELS; do
+        echo "== $1, $level"
+        rm -rf "$WORK/duplicates.index"
+        for program in "nearest $WORK/nearest.vhash" "duplicates $WORK/duplicates.index" readers_writer; do
+            # shellcheck disable=SC2086
+            VHASH_SIMD=$level LD_LIBRARY_PATH="$WORK/prefix/lib" "$WORK/examples/"$program
+        done
+    done
+    rm -rf "$WORK"/*
+}
+
+module() {
+    local python=${PYTHON:-python3}
+    VHASH_SANITIZE=$1 "$python" setup.py -q build_ext --build-temp "$WORK/temp" --build-lib "$WORK/module"
+    mkdir -p "$WORK/sdk" && cp -r sdk/vhash_sdk "$WORK/sdk/" && rm -f "$WORK"/sdk/vhash_sdk/_core*.so
+    cp "$WORK"/module/vhash_sdk/_core*.so "$WORK/sdk/vhash_sdk/"
+    # libstdc++ beside libasan: otherwise the first C++ exception is missed by the interceptor
+    LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
+        PYTHONPATH="$WORK/sdk" "$python" -m pytest -p no:cacheprovider tests/test_hamming.py tests/test_index.py -k "not environment and not light and not fork"
+    rm -rf "$WORK"/*
+}
+
+for kind in ${*:-address,undefined thread}; do
+    programs "$kind"
+    if [ "$kind" != thread ]; then module "$kind"; fi
+done
+echo "clean"
