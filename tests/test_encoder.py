@@ -8,6 +8,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
+import vhash_sdk  # noqa: E402
 from tests.tiny_model import save_tiny_model  # noqa: E402
 from vhash_sdk import Encoder  # noqa: E402
 from vhash_sdk.encoder import segment_spans  # noqa: E402
@@ -62,10 +63,15 @@ def test_encode_many_reads_an_endless_generator_lazily(tiny: Path) -> None:
         results.close()  # type: ignore[attr-defined]
 
 
-def test_ten_crops_reach_the_network_as_ten(tmp_path: Path) -> None:
-    path = save_tiny_model(tmp_path / "ten.onnx", crops=10, resize=Resize("exact", 32, 40, crop=(16, 16)))
+@pytest.mark.parametrize(
+    "rule", [Resize("exact", 32, 40, crop=(16, 16)), Resize("short_side", 32, 32, crop=(16, 16))]
+)
+def test_ten_crops_reach_the_network_as_ten(tmp_path: Path, rule: Resize) -> None:
+    path = save_tiny_model(tmp_path / "ten.onnx", crops=10, resize=rule)
+    sample = Path(vhash_sdk.__file__).parent / "samples" / "bunny.mp4"
     with Encoder(path) as encoder:
-        assert encoder.encode(clips(1)[0]).bits == 12
+        for source in (clips(1)[0], sample):
+            assert encoder.encode(source).bits == 12
 
 
 def test_middle_sampling_wraps_a_short_clip(tmp_path: Path) -> None:
@@ -83,8 +89,8 @@ def test_segment_spans_cover_the_video() -> None:
     assert np.allclose(spans[:, 1] - spans[:, 0], 10)
 
 
-def test_segments_of_a_video_that_changes_differ(tiny: Path, data: Path) -> None:
-    with Encoder(tiny) as encoder:
+def test_segments_of_a_video_that_changes_differ(data: Path) -> None:
+    with Encoder() as encoder:
         segments = encoder.encode_segments(data / "videos/misc/bigbuckbunny.mp4", window=2.0, hop=1.0)
         assert len(segments) == len(segments.spans) == len(segments.confidences) >= 3
         assert len(np.unique(segments.codes, axis=0)) > 1

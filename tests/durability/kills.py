@@ -21,7 +21,6 @@ from vhash_sdk.store import StoredIndex
 
 from .workload import BITS, SEAL_ROWS, Oracle, change, digest, perform
 
-
 AHEAD = 5000  # changes
 
 

@@ -12,7 +12,7 @@ from ..errors import OptionError, SourceError, UnsupportedVideoError
 from ..spec import Resize, Sampling
 from .decoder import Clip, Limits, VideoInfo
 from .limits import check_duration, check_pixels
-from .resize import rgb_to_rgb
+from .resize import output_size, rgb_to_rgb
 from .sampling import frame_ranks
 
 _CPU_DEVICES = (1, 3)  # kDLCPU and kDLCUDAHost of DLPack, both readable by the CPU
@@ -79,7 +79,8 @@ class ArrayReader:
         return self._clip(ranks.tolist(), resize)
 
     def _clip(self, ranks: list[int], resize: Resize) -> Clip:
-        out = np.empty((len(ranks), *resize.output, 3), np.uint8)
+        size = output_size(resize, *self._frames.shape[1:3])
+        out = np.empty((len(ranks), *size, 3), np.uint8)
         for row, rank in enumerate(ranks):
             rgb_to_rgb(self._frames[rank], resize, out=out[row])
         return Clip(out, np.array(ranks, np.float64), self._info)

@@ -14,6 +14,7 @@ from ..spec import Resize, Sampling
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
 from .picture import render, rotation_of
+from .resize import output_size
 from .sampling import frame_ranks, uniform_times
 from .select import Disordered, select
 from .sources import open_media
@@ -133,7 +134,8 @@ class PyavReader:
 
     def _collect(self, bounds_of: Bounds, resize: Resize) -> Clip:
         bounds = bounds_of(self._timeline)
-        frames = np.zeros((len(bounds), *resize.output, 3), np.uint8)
+        size = output_size(resize, self.info.height, self.info.width)
+        frames = np.zeros((len(bounds), *size, 3), np.uint8)
         try:
             shown = self._render(bounds, frames, resize)
         except Disordered:
