@@ -1,6 +1,6 @@
 """A library at size: throughput, memory, resume, kills, an evil folder.
 
-    python -m benchmarks.library [--files 10000] [--rounds 6] [--only throughput,full,kills,evil]
+    python -m benchmarks.library [--files 10000] [--tiny] [--rounds 6] [--only throughput,full,kills,evil]
 
 throughput: plain loop over ``Encoder.encode`` on one core and on all, ``Library.add`` on all, in turn.
 full:       --files short clips (cut from the real ones and encoded again) added in one run, memory of
@@ -34,6 +34,7 @@ import numpy as np
 
 from benchmarks.common import CACHE, DATA, RESULTS, machine, write_result
 from tests import hostile_files
+from tests.tiny_model import save_tiny_model
 from vhash_sdk import Encoder, Library
 from vhash_sdk.video import Limits
 
@@ -143,10 +144,11 @@ def _batched(items: list[str], size: int) -> itertools.chain[list[str]]:
     return itertools.chain(items[at : at + size] for at in range(0, len(items), size))
 
 
-def full(paths: list[str], *, model: str | None) -> dict[str, object]:
-    """Add all in one run, memory sampled, then again."""
+def full(paths: list[str], *, tiny: bool) -> dict[str, object]:
+    """Add all in one run, memory sampled, then again; ``tiny`` leaves next to nothing but decoding."""
     samples: list[tuple[int, float, float]] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+        model = save_tiny_model(Path(other) / "tiny.onnx") if tiny else None
         start = time.perf_counter()
         with Library(folder, model=model) as library:
             counts: Counter[str] = Counter()
@@ -200,11 +202,13 @@ def kills(paths: list[str], count: int = 20) -> dict[str, object]:
         for _ in range(count):
             before = len(seen)
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
-                delay = rng.uniform(0.0, 6.0)
-                while program.poll() is None and (len(seen) == before or delay > 0):
-                    time.sleep(0.02)
-                    delay -= 0.02 if len(seen) > before else 0.002
+                wanted = before + rng.randint(1, max(1, len(paths) // count))  # a random moment, in files
+                while program.poll() is None and len(seen) < wanted:
+                    time.sleep(0.01)
                     seen |= _committed(lib / "library.db")
+                time.sleep(rng.uniform(0.0, 0.3))
+                if program.poll() is not None:
+                    raise SystemExit("the run ended before it was killed: more files are needed")
                 workers = _descendants(program.pid)
                 program.send_signal(signal.SIGKILL)
             time.sleep(0.3)
@@ -219,6 +223,7 @@ def kills(paths: list[str], count: int = 20) -> dict[str, object]:
         final = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
     return {
         "files": len(paths),
+        "model": "tests/tiny_model.py",
         "kills": count,
         "in_the_library_after_each_kill": sizes,
         "lost": 0,
@@ -286,7 +291,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--only", default="throughput,full,kills,evil")
-    parser.add_argument("--model", help="of the full run; default: the default model")
+    parser.add_argument(
+        "--tiny", action="store_true", help="the full run with the tests' tiny model, into full_tiny"
+    )
     options = parser.parse_args()
     file = RESULTS / "library.json"
     result = json.loads(file.read_text()) if file.exists() else {}
@@ -295,11 +302,12 @@ def main() -> None:
         if part == "throughput":
             answer = throughput(make_clips(options.rounds * 3 * 40), options.rounds)
         elif part == "full":
-            answer = full(make_clips(options.files), model=options.model)
+            answer = full(make_clips(options.files), tiny=options.tiny)
+            part = "full_tiny" if options.tiny else part
         else:
             answer = kills(make_clips(300)) if part == "kills" else evil()
-        commit = machine()["commit"]
-        result[part] = {"command": f"python -m benchmarks.library --only {part}", "commit": commit, **answer}
+        commit, command = machine()["commit"], " ".join(sys.argv[1:])
+        result[part] = {"command": f"python -m benchmarks.library {command}", "commit": commit, **answer}
         print(part, json.dumps(result[part]))
         write_result("library", result)
 

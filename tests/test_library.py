@@ -112,6 +112,15 @@ def test_what_is_no_video_is_passed_over_and_what_became_none_goes(place: Place)
     assert place.add() == {"skipped": 2, "failed": 1} and place.contents() == {}
 
 
+def test_a_library_inside_the_folder_does_not_add_itself(place: Place) -> None:
+    place.directory = place.folder / "lib"
+    place.write("a", "a")
+    assert place.add() == {"added": 1}
+    with place.open() as library:
+        library.search(code_of(b"a", library.spec))
+    assert place.add() == {"unchanged": 1}
+
+
 def test_moved_files_keep_their_code_and_id(place: Place) -> None:
     place.write("a", "content")
     place.add()

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,14 @@ from . import zoo
 from .codes import VideoCode
 from .crops import ten_crops
 from .errors import BackendError, DecodeError, OptionError, VhashError
-from .isolation import DecodePool
 from .pipeline import ordered_map, with_progress
 from .runtime import Output, Runtime
 from .runtime.onnx import OnnxRuntime, usable_cores
 from .spec import ModelSpec
 from .video import Clip, Limits, Source, VideoInfo, describe, open_source
+
+if TYPE_CHECKING:
+    from .isolation import DecodePool
 
 logger = logging.getLogger("vhash_sdk")
 
@@ -180,7 +182,7 @@ class Encoder:
             workers: videos in work at once; None: one a core.
             batch_size: videos in one run of the network; None: 1 on a CPU, 8 on a GPU.
             isolate: decode in processes of their own, which are killed at the time and memory limits:
-                no source can crash, hang or bloat this one. Costs some 5 % on short videos.
+                no source can crash, hang or bloat this one. Linux only.
             progress: show a progress bar on standard error.
 
         >>> import numpy as np
@@ -202,7 +204,7 @@ class Encoder:
             self._throughput = self._start(1) if self._device == "cpu" else self._latency
         runtime = self._throughput
         inline = batch_size == 1  # then a worker runs the network too: no hand-over, all cores busy
-        decoders = DecodePool(workers, self._limits) if isolate else None
+        decoders = _decode_pool(workers, self._limits) if isolate else None
 
         def work(item: tuple[int, Source]) -> tuple[Encoded, Clip | None]:
             index, source = item
@@ -219,7 +221,8 @@ class Encoder:
             pool = stack.enter_context(ThreadPoolExecutor(workers, thread_name_prefix="vhash-encode"))
             if decoders is not None:
                 stack.enter_context(decoders)
-            window = 2 * workers + batch_size
+            # isolated, a source may well hang until its time is up: the others go on meanwhile
+            window = (8 if isolate else 2) * workers + batch_size
             done = stack.enter_context(closing(ordered_map(pool, work, enumerate(sources), window=window)))
             while batch := list(islice(done, batch_size)):
                 clips = [clip for _, clip in batch if clip is not None]
@@ -338,6 +341,12 @@ def segment_spans(duration: float, window: float, hop: float) -> NDArray[np.floa
     starts = np.arange(0.0, max(duration - window, 0.0) + hop, hop)
     starts = np.unique(np.clip(starts, 0.0, max(duration - window, 0.0)))
     return np.stack([starts, np.minimum(starts + window, duration)], axis=1)
+
+
+def _decode_pool(workers: int, limits: Limits) -> DecodePool:
+    from .isolation import DecodePool
+
+    return DecodePool(workers, limits)
 
 
 def _check_options(device: str, backend: str, precision: str, threads: int | None) -> None:

@@ -16,6 +16,7 @@ import json
 import os
 import queue
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -53,6 +54,10 @@ class DecodePool:
     def __init__(
         self, workers: int, limits: Limits, *, target: str = "vhash_sdk.isolation_worker:decode"
     ) -> None:
+        if not hasattr(os, "memfd_create"):
+            raise errors.BackendError(
+                f"isolated decoding works on Linux, this is {sys.platform}; use isolate=False"
+            )
         config = json.dumps({"limits": asdict(limits), "target": target}).encode()
         self._wall_time = limits.wall_time
         self._limits = limits
