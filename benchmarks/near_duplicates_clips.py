@@ -20,6 +20,7 @@ import json
 import random
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,11 +30,15 @@ from pathlib import Path
 import av
 from PIL import Image, ImageDraw, ImageFont
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from training.clips import benchmark_clips
+
 TRANSFORMATIONS = (
     "crf38", "resize50", "letterbox", "crop10", "mirror", "logo", "bright25", "grey", "speed125",
     "trim15", "fps15", "blurpad", "pip", "text", "combo",
 )  # fmt: skip
-WORDS = "never before morning seen river tonight because over golden street again winter home".split()
+WORDS = ("never", "before", "morning", "river", "tonight", "because", "golden", "street", "winter", "home")
 SCENES = Path(__file__).with_name("near_duplicates_scenes.csv")
 
 
@@ -58,7 +63,9 @@ class Shape:
 def probe(path: Path) -> Shape:
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = container.streams.video[0]
-        duration = stream.duration * stream.time_base if stream.duration else container.duration / av.time_base
+        duration = (
+            stream.duration * stream.time_base if stream.duration else container.duration / av.time_base
+        )
         return Shape(stream.width, stream.height, stream.average_rate, float(duration))
 
 
@@ -78,13 +85,15 @@ def ffmpeg() -> str:
     return imageio_ffmpeg.get_ffmpeg_exe()
 
 
-def encode(output: Path, inputs: list[str], graph: str | None, *, crf: int = 23, extra: tuple[str, ...] = ()) -> Path:
+def encode(
+    output: Path, inputs: list[str], graph: str | None, *, crf: int = 23, extra: tuple[str, ...] = ()
+) -> Path:
     """Run one ffmpeg command into ``output``, unless it was made by the same command before."""
     command = [ffmpeg(), "-nostdin", "-v", "error", "-y", *inputs]
     if graph:
         command += ["-filter_complex", f"{graph}[out]", "-map", "[out]"]
     command += [*extra, "-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p"]
-    command += ["-an", "-threads", "1"]
+    command += ["-an", "-map_metadata", "-1", "-threads", "1"]  # one title is not UTF-8 and stops a peer
     key = hashlib.sha256(json.dumps(command[1:]).encode()).hexdigest()
     stamp = output.with_suffix(".command")
     if output.exists() and stamp.exists() and stamp.read_text() == key:
@@ -109,7 +118,9 @@ def logo_image(file: Path, width: int, height: int) -> Path:
     draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=(255, 255, 255, 255))
     draw.rectangle((0, height - band, width, height), fill=(0, 0, 0, 191))
     font = ImageFont.load_default(size=max(8, round(0.6 * band)))
-    draw.text((width / 2, height - band / 2), "BREAKING NEWS", font=font, fill=(255, 230, 0, 255), anchor="mm")
+    draw.text(
+        (width / 2, height - band / 2), "BREAKING NEWS", font=font, fill=(255, 230, 0, 255), anchor="mm"
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     picture.save(file)
     return file
@@ -176,7 +187,12 @@ def make(name: str, original: Original, background: Original, cache_dir: Path) -
         count = int(d) + 2
         pattern = cache_dir / "overlays" / f"text-{even(w)}x{even(h)}-%02d.png"
         inputs = [*source, "-framerate", "1", "-i", subtitle_images(pattern, even(w), even(h), count)]
-        return encode(output, inputs, f"[0:v]{fit}[a];[a][1:v]overlay=0:0:eof_action=repeat:shortest=0", extra=("-t", f"{d:.4f}"))
+        return encode(
+            output,
+            inputs,
+            f"[0:v]{fit}[a];[a][1:v]overlay=0:0:eof_action=repeat:shortest=0",
+            extra=("-t", f"{d:.4f}"),
+        )
     if name == "blurpad":
         canvas = (even(w), even(w * 16 / 9)) if w >= h else (even(h * 16 / 9), even(h))
         graph = (
@@ -187,7 +203,8 @@ def make(name: str, original: Original, background: Original, cache_dir: Path) -
         return encode(output, source, graph)
     if name == "pip":
         graph = (
-            f"[1:v]scale={even(w)}:{even(h)},setsar=1[a];[0:v]scale={even(0.6 * w)}:{even(0.6 * h)},setsar=1[b];"
+            f"[1:v]scale={even(w)}:{even(h)},setsar=1[a];"
+            f"[0:v]scale={even(0.6 * w)}:{even(0.6 * h)},setsar=1[b];"
             f"[a][b]overlay=(W-w)/2:(H-h)/2:shortest=1,fps={fps}"
         )
         inputs = [*source, "-stream_loop", "-1", "-i", str(background.path)]
@@ -211,19 +228,6 @@ def shorten(path: Path, output: Path) -> Path:
     return encode(output, ["-t", "10", "-i", str(path)], graph, crf=18)
 
 
-def draw_real10(data: Path) -> tuple[dict[str, list[str]], list[str]]:
-    """The 12 clips a class that are benchmark originals, and all clips that are not."""
-    with (data / "videos" / "real10" / "manifest.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    classes: dict[str, list[str]] = {}
-    for row in rows:
-        classes.setdefault(row["label"], []).append(row["path"])
-    generator = random.Random(7)
-    drawn = {label: generator.sample(paths, 12) for label, paths in classes.items()}
-    used = {path for paths in drawn.values() for path in paths}
-    return drawn, [row["path"] for row in rows if row["path"] not in used]
-
-
 @cache
 def scene_table() -> dict[str, str]:
     """Clip -> camera, for the CCTV and traffic clips that were found, by eye, to share one."""
@@ -242,7 +246,9 @@ def scene_of(path: str) -> str:
 
 
 def real10_original(data: Path, path: str, *, query: bool) -> Original:
-    return Original(path.replace("/", "-").removesuffix(".mp4"), data / "videos" / "real10" / path, scene_of(path), query)
+    return Original(
+        path.replace("/", "-").removesuffix(".mp4"), data / "videos" / "real10" / path, scene_of(path), query
+    )
 
 
 def originals(data: Path, cache_dir: Path) -> list[Original]:
@@ -250,9 +256,10 @@ def originals(data: Path, cache_dir: Path) -> list[Original]:
     misc = [p for p in sorted((data / "videos" / "misc").iterdir()) if p.stem != "carphone_distorted"]
     misc.append(data / "videos" / "neardup" / "chair-orig-22-sd-bar.mp4")
     found = [
-        Original(p.stem, shorten(p, cache_dir / "originals" / f"{p.stem}.mp4"), p.stem, query=True) for p in misc
+        Original(p.stem, shorten(p, cache_dir / "originals" / f"{p.stem}.mp4"), p.stem, query=True)
+        for p in misc
     ]
-    for paths in draw_real10(data)[0].values():
+    for paths in benchmark_clips(data).values():
         found += [real10_original(data, path, query=i < 4) for i, path in enumerate(paths)]
     return found
 

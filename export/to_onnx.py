@@ -1,8 +1,9 @@
 """Export a checkpoint to a self-describing ONNX file, and check what came out.
 
-    python export/to_onnx.py .work/lite0-phash-256.safetensors --output sdk/vhash_sdk/models --precision all
+    python export/to_onnx.py training/checkpoints/lite0-phash-256.safetensors --output FOLDER --precision all
     python export/to_onnx.py CHECKPOINT --output model.onnx                      # canonical only
     python export/to_onnx.py CHECKPOINT --output model.int8.onnx --precision int8
+    python export/to_onnx.py --bundled lite0-phash-64       # the canonical file that the wheel leaves out
 
 ``fp16`` is the canonical file: weights stored in fp16, computed in float32; every builder and
 quantiser starts from it. ``int8`` is Q/DQ, made from the canonical graph with ranges from the
@@ -15,9 +16,11 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import logging
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,12 +33,15 @@ from onnx import TensorProto, helper, numpy_helper
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
-from export.quantise import quantise  # noqa: E402 (a script run from a clone finds its siblings here)
+from export.card import make_card  # noqa: E402 (a script run from a clone finds its siblings here)
+from export.quantise import quantise  # noqa: E402
 from training.clips import read_frames  # noqa: E402
 from training.fused import FusedModel, load_checkpoint, weights_digest  # noqa: E402
 from vhash_sdk.spec import ModelSpec, Part, Resize, Sampling  # noqa: E402
 
 OPSET = 20
+CHECKPOINTS = ROOT / "training" / "checkpoints"
+BUNDLED = ROOT / "sdk" / "vhash_sdk" / "models"
 HALF_FROM = 1024  # smaller constants (biases, DCT rows) stay in float32: they cost nothing
 
 
@@ -44,10 +50,22 @@ def specification(model: FusedModel) -> ModelSpec:
     c = model.config
     parts = (Part("cnn", (0, c.cnn_bits)), Part("phash", (c.cnn_bits, c.bits)))
     return ModelSpec(
-        name=c.name, version=c.version, family="fused", bits=c.bits, parts=tuple(p for p in parts if p.bits[0] < p.bits[1]),
-        sampling=Sampling("uniform", c.frames), resize=Resize("exact", c.size, c.size), crops=1,
-        embedding=model.project.in_features, digest=weights_digest(model),
-    )  # fmt: skip
+        name=c.name,
+        version=c.version,
+        family="fused",
+        bits=c.bits,
+        parts=tuple(part for part in parts if part.bits[0] < part.bits[1]),
+        sampling=Sampling("uniform", c.frames),
+        resize=Resize("exact", c.size, c.size),
+        crops=1,
+        embedding=model.project.in_features,
+        digest=weights_digest(model),
+    )
+
+
+def spec_frames(spec: ModelSpec) -> tuple[int, ...]:
+    """Shape of the frames of one video, ``(T, H, W, 3)``."""
+    return (spec.sampling.frames, *spec.resize.output, 3)
 
 
 def to_float_graph(model: FusedModel) -> onnx.ModelProto:
@@ -55,55 +73,79 @@ def to_float_graph(model: FusedModel) -> onnx.ModelProto:
     c = model.config
     # an example batch of 1 would silently freeze the batch dimension
     example = torch.zeros(2, 1, c.frames, c.size, c.size, 3, dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(
+        logging.ERROR
+    )  # it lists the torchvision operators we do not use
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         torch.onnx.export(
             copy.deepcopy(model).eval(), (example,), file, dynamo=True, opset_version=OPSET,
             input_names=["frames"], output_names=["code", "logits", "embedding"],
-            dynamic_shapes={"frames": {0: torch.export.Dim("batch", min=1)}}, external_data=False, verbose=False,
+            dynamic_shapes={"frames": {0: torch.export.Dim("batch", min=1)}},
+            external_data=False, verbose=False,
         )  # fmt: skip
         graph = onnxslim.slim(onnx.load(file))
     if any(node.op_type == "BatchNormalization" for node in graph.graph.node):
-        raise RuntimeError("batch norm was not folded into the convolutions; check onnxslim and torch versions")
+        raise RuntimeError(
+            "batch norm was not folded into the convolutions; check onnxslim and torch versions"
+        )
     return graph
 
 
-def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store large float32 constants in fp16, each followed by a Cast back to float32."""
-    model = copy.deepcopy(model)
-    casts, stored = [], []
-    for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= HALF_FROM:
-            values = numpy_helper.to_array(tensor).astype(np.float16)
-            stored.append(numpy_helper.from_array(values, f"{tensor.name}_fp16"))
-            casts.append(helper.make_node("Cast", [f"{tensor.name}_fp16"], [tensor.name], to=TensorProto.FLOAT))
-        else:
-            stored.append(tensor)
-    nodes = [*casts, *model.graph.node]
-    del model.graph.initializer[:], model.graph.node[:]
-    model.graph.initializer.extend(stored)
-    model.graph.node.extend(nodes)
-    return model
+def large_weights(model: onnx.ModelProto) -> set[str]:
+    """Names of the float32 constants that are worth storing in fp16: what is multiplied with activations."""
+    used = {
+        name for node in model.graph.node if node.op_type in ("Conv", "MatMul", "Gemm") for name in node.input
+    }
+    return {
+        tensor.name
+        for tensor in model.graph.initializer
+        if tensor.name in used and tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= HALF_FROM
+    }
 
 
 def round_half(model: onnx.ModelProto) -> onnx.ModelProto:
     """The float32 graph with exactly the values that ``store_half`` stores."""
     model = copy.deepcopy(model)
+    large = large_weights(model)
     for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= HALF_FROM:
+        if tensor.name in large:
             values = numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     return model
 
 
-def stamp(model: onnx.ModelProto, spec: ModelSpec, card: dict[str, object]) -> onnx.ModelProto:
+def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large float32 weights in fp16, each followed by a Cast back to float32."""
+    model = copy.deepcopy(model)
+    large = large_weights(model)
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.name in large:
+            values = numpy_helper.to_array(tensor).astype(np.float16)
+            casts.append(
+                helper.make_node("Cast", [f"{tensor.name}_fp16"], [tensor.name], to=TensorProto.FLOAT)
+            )
+            tensor.CopyFrom(numpy_helper.from_array(values, f"{tensor.name}_fp16"))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def stamp(
+    model: onnx.ModelProto, spec: ModelSpec, card: dict[str, object], precision: str
+) -> onnx.ModelProto:
     """Write specification and card into the file's metadata, and drop the exporter's own notes."""
     del model.metadata_props[:], model.graph.metadata_props[:]
     for part in [*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output]:
         part.doc_string = ""
         del part.metadata_props[:]
     model.doc_string, model.producer_name, model.producer_version = "", "vhash", ""
-    for key, text in (("vhash.spec", spec.to_json()), ("vhash.card", json.dumps(card, sort_keys=True))):
+    texts = {"vhash.spec": spec.to_json(), "vhash.card": json.dumps(card, sort_keys=True)}
+    if precision == "int8":
+        texts["vhash.precision"] = "int8"
+    for key, text in texts.items():
         model.metadata_props.add(key=key, value=text)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -124,14 +166,23 @@ def run_onnx(model: onnx.ModelProto, clips: list[NDArray[np.uint8]]) -> list[NDA
     return [np.concatenate(part) for part in zip(*found, strict=True)]
 
 
-def compare(model: onnx.ModelProto, spec: ModelSpec, expected: list[NDArray[np.float32]], clips: list[NDArray[np.uint8]]) -> dict[str, float]:
-    """How far a file is from PyTorch on the same clips; raises RuntimeError when codes and logits disagree."""
+def compare(
+    model: onnx.ModelProto,
+    spec: ModelSpec,
+    expected: list[NDArray[np.float32]],
+    clips: list[NDArray[np.uint8]],
+) -> dict[str, float]:
+    """How far a file is from PyTorch on the same clips. Raises RuntimeError if code and logits disagree."""
     code, logits, embedding = run_onnx(model, clips)
     if not np.array_equal(code, np.packbits(logits >= 0, axis=1, bitorder="little")):
         raise RuntimeError("the packed code is not the sign of the logits; the exported graph is broken")
     same = (logits >= 0) == (expected[0] >= 0)
     figures = {"logits: largest difference": float(np.abs(logits - expected[0]).max())}
-    cosine = np.sum(embedding * expected[1], 1) / np.linalg.norm(embedding, axis=1) / np.linalg.norm(expected[1], axis=1)
+    cosine = (
+        np.sum(embedding * expected[1], 1)
+        / np.linalg.norm(embedding, axis=1)
+        / np.linalg.norm(expected[1], axis=1)
+    )
     figures["embedding: smallest cosine"] = float(cosine.min())
     figures["bits that agree"] = float(same.mean())
     for part in spec.parts:
@@ -139,39 +190,80 @@ def compare(model: onnx.ModelProto, spec: ModelSpec, expected: list[NDArray[np.f
     return figures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--output", type=Path, required=True, help="a file, or a folder: then NAME[.int8].onnx in it")
+def read_clips(names: list[str], data: Path, spec: ModelSpec, count: int) -> list[NDArray[np.uint8]]:
+    """Frames of ``count`` of the named clips, evenly spread over the list."""
+    chosen = [names[i * len(names) // count] for i in range(min(count, len(names)))]
+    return [read_frames(data / name, spec.sampling, spec.resize) for name in chosen]
+
+
+def parse() -> argparse.Namespace:
+    """The command line, checked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path, nargs="?")
+    parser.add_argument("--output", type=Path, help="a file, or a folder: then NAME[.int8].onnx in it")
     parser.add_argument("--precision", choices=("fp16", "int8", "all"), default="fp16")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real clips")
-    parser.add_argument("--clips", type=int, default=32, help="how many clips to calibrate on, and to check with")
+    parser.add_argument(
+        "--bundled", metavar="NAME", help="make the canonical file of a bundled model, in its place"
+    )
+    parser.add_argument(
+        "--symmetric", action="store_true", help="int8 with zero point 0, as TensorRT wants it"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real clips"
+    )
+    parser.add_argument("--clips", type=int, default=32, help="clips to calibrate on, and to check with")
+    parser.add_argument("--report", type=Path, help="write the figures there as JSON")
     options = parser.parse_args()
+    if options.bundled:
+        options.checkpoint = CHECKPOINTS / f"{options.bundled}.safetensors"
+        options.output = options.output or BUNDLED
+    if options.checkpoint is None or options.output is None:
+        parser.error("give a checkpoint and --output, or --bundled NAME")
     if options.precision == "all" and not options.output.is_dir():
         parser.error(f"--output {options.output} is not a folder: --precision all writes two files")
+    if options.precision != "fp16" and not options.data.is_dir():
+        parser.error(f"--data {options.data} is not there: int8 needs real clips for its ranges")
+    return options
 
+
+def main() -> None:
+    """Export, check, report."""
+    options = parse()
     model, card = load_checkpoint(options.checkpoint)
     spec = specification(model)
-    def clips_of(part: str) -> list[NDArray[np.uint8]]:
-        names = card["clips"][part]
-        chosen = names[:: max(1, len(names) // options.clips)][: options.clips]
-        return [read_frames(options.data / name, spec.sampling, spec.resize) for name in chosen]
-    checks = clips_of("tune")
-    expected = run_torch(model, checks)
     graph = round_half(to_float_graph(model))
     made = {}
     if options.precision != "int8":
         made["fp16"] = store_half(graph)
     if options.precision != "fp16":
-        made["int8"] = quantise(graph, clips_of("fit"))
+        fit = read_clips(card["clips"]["fit"], options.data, spec, options.clips)
+        made["int8"] = store_half(quantise(graph, fit, symmetric=options.symmetric))
+    if options.data.is_dir():
+        checks = read_clips(card["clips"]["tune"], options.data, spec, options.clips)
+    else:
+        print(f"{options.data} is not there: checked on random frames only, whose bits mean little")
+        checks = list(np.random.default_rng(0).integers(0, 256, (4, *spec_frames(spec)), dtype=np.uint8))
+    expected = run_torch(model, checks)
+    report: dict[str, Any] = {
+        "model": spec.name,
+        "fingerprint": spec.fingerprint,
+        "clips": len(checks),
+        "precisions": {},
+    }
     for precision, result in made.items():
-        stamp(result, spec, card)
+        stamp(result, spec, make_card(spec.name, card), precision)
         suffix = ".int8.onnx" if precision == "int8" else ".onnx"
         file = options.output / f"{spec.name}{suffix}" if options.output.is_dir() else options.output
+        figures = compare(result, spec, expected, checks)
         onnx.save(result, file)
         print(f"{file}  {file.stat().st_size / 1e6:.2f} MB  {precision}  fingerprint {spec.fingerprint[:8]}")
-        for label, value in compare(result, spec, expected, checks).items():
+        for label, value in figures.items():
             print(f"    {label:32s} {value:.6f}")
+        report["precisions"][precision] = {"megabytes": file.stat().st_size / 1e6, **figures}
+    if options.report:
+        options.report.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ STAGES = (
 class SameConv(nn.Sequential):
     """Convolution with TensorFlow's SAME padding for inputs that the stride divides, batch norm, ReLU6."""
 
-    def __init__(self, i: int, o: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, act: bool = True):
+    def __init__(
+        self, i: int, o: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, act: bool = True
+    ):
         total = kernel - stride  # of padding, for sizes that the stride divides
         before, after = total // 2, total - total // 2
         layers: list[tuple[str, nn.Module]] = []
@@ -59,12 +61,13 @@ class Block(nn.Module):
         self.skip = stride == 1 and i == o
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[n, i, H, W]`` → ``[n, o, H / stride, W / stride]``."""
         y = self.project(self.depthwise(self.expand(x)))
         return x + y if self.skip else y
 
 
 class EfficientNetLite0(nn.Module):
-    """Feature extractor: float32 ``[n, 3, H, W]``, scaled as (x − 127) / 128 → ``[n, 1280]``.
+    """Feature maps: float32 ``[n, 3, H, W]``, scaled as (x − 127) / 128 → ``[n, 1280, H / 32, W / 32]``.
 
     H and W must be multiples of 32 (the padding is fixed for those).
     """
@@ -81,7 +84,8 @@ class EfficientNetLite0(nn.Module):
         self.head = SameConv(channels, FEATURES)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.blocks(self.stem(x))).mean((2, 3))
+        """The feature maps of normalised pictures."""
+        return self.head(self.blocks(self.stem(x)))
 
 
 def weights_file() -> Path:
@@ -104,13 +108,19 @@ def load_imagenet(file: Path | None = None) -> EfficientNetLite0:
         raise ValueError(f"{file} has SHA-256 {digest}, not {WEIGHTS_SHA256}: install {WEIGHTS_PACKAGE}")
     found = torch.load(file, map_location="cpu", weights_only=True)
     network = EfficientNetLite0()
-    network.load_state_dict({_our_name(key): value for key, value in found.items() if not key.startswith("_fc")})
+    network.load_state_dict(
+        {_our_name(key): value for key, value in found.items() if not key.startswith("_fc")}
+    )
     return network.eval()
 
 
 def _our_name(key: str) -> str:
     """``_blocks.3._depthwise_conv.weight`` → ``blocks.3.depthwise.conv.weight``."""
-    conv = {"_expand_conv": "expand.conv", "_depthwise_conv": "depthwise.conv", "_project_conv": "project.conv"}
+    conv = {
+        "_expand_conv": "expand.conv",
+        "_depthwise_conv": "depthwise.conv",
+        "_project_conv": "project.conv",
+    }
     norm = {"_bn0": "expand.bn", "_bn1": "depthwise.bn", "_bn2": "project.bn"}
     outer = {"_conv_stem": "stem.conv", "_bn0": "stem.bn", "_conv_head": "head.conv", "_bn1": "head.bn"}
     parts = key.split(".")

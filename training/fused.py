@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from training.efficientnet_lite import FEATURES, EfficientNetLite0
+from training.efficientnet_lite import FEATURES, EfficientNetLite0, load_imagenet
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 GRID = 32  # the luma picture of pHash has GRID × GRID pixels
@@ -35,6 +35,9 @@ class FusedConfig:
         size: height and width of a frame, in pixels; a multiple of 32.
         frames: T, frames sampled uniformly from a video.
         cnn_bits: bits from the CNN feature.
+        focus: width (standard deviation, as a share of the picture's side) of the Gaussian by which
+            the places of the feature map are weighted: what others add to a copy (borders,
+            logos, subtitles, a frame around it) lies along the edges. None weighs all alike.
         phash_rows, phash_columns: vertical and horizontal DCT frequencies of the pHash part;
             it has one bit for each pair.
     """
@@ -44,6 +47,7 @@ class FusedConfig:
     size: int
     frames: int
     cnn_bits: int
+    focus: float | None
     phash_rows: tuple[int, ...]
     phash_columns: tuple[int, ...]
 
@@ -66,8 +70,16 @@ def dct_rows(frequencies: tuple[int, ...]) -> Tensor:
     return torch.where(k == 0, rows / 2**0.5, rows).float()
 
 
+def focus_weights(side: int, focus: float | None) -> Tensor:
+    """Weights ``[side * side]`` of the places of a feature map; they sum to 1."""
+    offsets = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2) / side
+    line = torch.ones_like(offsets) if focus is None else torch.exp(-0.5 * (offsets / focus) ** 2)
+    weights = torch.outer(line, line).flatten()
+    return (weights / weights.sum()).float()
+
+
 class FusedModel(nn.Module):
-    """uint8 frames ``[batch, crops, T, H, W, 3]`` → (code, logits, embedding); see design of the code."""
+    """uint8 frames ``[batch, crops, T, H, W, 3]`` → (code uint8, logits, embedding)."""
 
     def __init__(self, config: FusedConfig, backbone: EfficientNetLite0 | None = None):
         super().__init__()
@@ -75,6 +87,7 @@ class FusedModel(nn.Module):
             raise ValueError(f"size={config.size}: expected a multiple of {GRID}")
         self.config = config
         self.backbone = backbone or EfficientNetLite0()
+        self.register_buffer("places", focus_weights(config.size // 32, config.focus))
         self.project = nn.Linear(FEATURES, config.cnn_bits)
         cell = config.size // GRID
         self.luma = nn.Conv2d(3, 1, cell, stride=cell)  # mean luma of each cell, of normalised frames
@@ -92,7 +105,8 @@ class FusedModel(nn.Module):
         batch, per_video = frames.shape[0], frames.shape[1] * frames.shape[2]
         x = frames.reshape(-1, *frames.shape[3:]).permute(0, 3, 1, 2)
         x = (x.float() - 127) * (1 / 128)
-        embedding = self.backbone(x).reshape(batch, per_video, FEATURES).mean(1)
+        features = self.backbone(x).flatten(2) @ self.places
+        embedding = features.reshape(batch, per_video, FEATURES).mean(1)
         return embedding, self.luma(x).reshape(batch, per_video, GRID, GRID).mean(1)
 
     def phash(self, luma: Tensor) -> Tensor:
@@ -103,6 +117,7 @@ class FusedModel(nn.Module):
         return coefficients - top[:, half - 1 :].mean(1, keepdim=True)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(code ``uint8[batch, bits / 8]``, logits ``[batch, bits]``, embedding ``[batch, 1280]``)."""
         embedding, luma = self.features(frames)
         logits = torch.cat([self.project(embedding), self.phash(luma) * self.phash_scale], dim=1)
         bits = (logits >= 0).float().reshape(-1, self.config.bits // 8, 8)
@@ -119,21 +134,29 @@ def weights_digest(model: FusedModel) -> str:
 
 
 def save_checkpoint(model: FusedModel, card: dict[str, object], file: Path) -> None:
-    """Write weights, configuration and card into one safetensors file."""
+    """Write configuration, card and everything but the backbone, which is Google's own, into one file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    metadata = {"config": json.dumps(asdict(model.config)), "card": json.dumps(card)}
-    save_file(weights, file, metadata=metadata)
+    weights = {k: v.contiguous() for k, v in model.state_dict().items() if not k.startswith("backbone.")}
+    card = card | {"digest": weights_digest(model)}
+    # one metadata entry: safetensors keeps no order among several, and the file must not depend on it
+    document = json.dumps({"config": asdict(model.config), "card": card}, sort_keys=True)
+    save_file(weights, file, metadata={"vhash": document})
 
 
 def load_checkpoint(file: Path) -> tuple[FusedModel, dict[str, object]]:
-    """Read what ``save_checkpoint`` wrote: the model in evaluation mode, and its card."""
+    """Read what ``save_checkpoint`` wrote: the model in evaluation mode, and its card.
+
+    Raises:
+        ValueError: together with the installed backbone, these are not the weights that were saved.
+    """
     with safe_open(file, framework="pt") as stored:
-        metadata = stored.metadata()
+        document = json.loads(stored.metadata()["vhash"])
         weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-    config = json.loads(metadata["config"])
+    config, card = document["config"], document["card"]
     for field in ("phash_rows", "phash_columns"):
         config[field] = tuple(config[field])
-    model = FusedModel(FusedConfig(**config))
-    model.load_state_dict(weights)
-    return model.eval(), json.loads(metadata["card"])
+    model = FusedModel(FusedConfig(**config), load_imagenet())
+    model.load_state_dict(weights, strict=False)
+    if (digest := weights_digest(model)) != card["digest"]:
+        raise ValueError(f"{file} was saved with weights {card['digest'][:12]}, but gives {digest[:12]}")
+    return model.eval(), card

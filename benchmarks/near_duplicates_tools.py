@@ -1,0 +1,212 @@
+"""The tools that the near-duplicate benchmark compares, ours and the peers, behind one seam.
+
+Peers read their frames with PyAV (whole file decoded, swscale), as their own scripts do; a
+frame rate or count is theirs too. vhash runs as a user runs it: ``Encoder.encode(path)``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+import numpy as np
+from near_duplicates_clips import ffmpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+FRAMES = 25  # of every tool that samples uniformly
+
+
+class Tool(Protocol):
+    """One way to fingerprint a video. Distances: smaller is nearer."""
+
+    name: str
+
+    def encode(self, path: Path) -> Any:
+        """The fingerprint of one file."""
+
+    def distances(self, queries: Sequence[Any], database: Sequence[Any]) -> NDArray[np.float32]:
+        """``[queries, database]``."""
+
+    def size(self, fingerprint: Any) -> int:
+        """Bytes."""
+
+
+def hamming(queries: NDArray[np.uint8], database: NDArray[np.uint8]) -> NDArray[np.float32]:
+    a, b = (np.unpackbits(x, axis=1).astype(np.float32) * 2 - 1 for x in (queries, database))
+    return (a.shape[1] - a @ b.T) / 2
+
+
+class Packed:
+    """Fingerprints that are one packed binary code each."""
+
+    def distances(self, queries: Sequence[Any], database: Sequence[Any]) -> NDArray[np.float32]:
+        return hamming(np.stack(queries), np.stack(database))
+
+    def size(self, fingerprint: Any) -> int:
+        return len(fingerprint)
+
+
+class Vhash(Packed):
+    """Our SDK, one model."""
+
+    def __init__(self, model: str):
+        from vhash_sdk import Encoder
+
+        self.encoder = Encoder(model, threads=1)  # the figure is CPU seconds: no spinning helpers
+        self.name = f"vhash {self.encoder.spec.name}"
+
+    def encode(self, path: Path) -> NDArray[np.uint8]:
+        return np.asarray(self.encoder.encode(path))
+
+
+def decode(path: Path) -> list[av.VideoFrame]:
+    with av.open(str(path), metadata_errors="ignore") as container:
+        container.streams.video[0].thread_type = "NONE"
+        return list(container.decode(video=0))
+
+
+def uniform(frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
+    return [frames[int((j + 0.5) * len(frames) / FRAMES)] for j in range(FRAMES)]
+
+
+def majority(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bit that at least half of the frames have; ``[frames, bits]`` → packed."""
+    return np.packbits(bits.mean(0) >= 0.5)
+
+
+class FramePhash(Packed):
+    """pHash of each frame (32 × 32 luma, DCT, lowest 8 × 8, median), bitwise majority."""
+
+    name = "frame pHash, 25 frames, majority"
+
+    def __init__(self) -> None:
+        from scipy.fft import dctn
+
+        self.dctn = dctn
+
+    def encode(self, path: Path) -> NDArray[np.uint8]:
+        codes = []
+        for frame in uniform(decode(path)):
+            luma = frame.to_image().convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+            low = self.dctn(np.asarray(luma, dtype=np.float64))[:8, :8].ravel()
+            codes.append((low > np.median(low)).astype(np.uint8))
+        return majority(np.stack(codes))
+
+
+def pdq(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    import pdqhash
+
+    return pdqhash.compute(frame.to_ndarray(format="rgb24"))[0].astype(np.uint8)
+
+
+class PdqMajority(Packed):
+    """Meta's PDQ of 25 frames, bitwise majority."""
+
+    name = "PDQ, 25 frames, majority"
+
+    def encode(self, path: Path) -> NDArray[np.uint8]:
+        return majority(np.stack([pdq(frame) for frame in uniform(decode(path))]))
+
+
+class Vpdq:
+    """As vPDQ: a PDQ each second; distance = mean over frames of the minimal one, both ways averaged."""
+
+    name = "vPDQ frames, mean of minimal distances"
+
+    def encode(self, path: Path) -> NDArray[np.uint8]:
+        codes, due = [], 0.0
+        for frame in decode(path):
+            if frame.time is None or frame.time >= due:
+                codes.append(np.packbits(pdq(frame)))
+                due += 1.0
+        return np.stack(codes)
+
+    def distances(self, queries: Sequence[Any], database: Sequence[Any]) -> NDArray[np.float32]:
+        frames = np.concatenate(database)
+        starts = np.cumsum([0] + [len(codes) for codes in database[:-1]])
+        counts = np.array([len(codes) for codes in database])
+        out = np.empty((len(queries), len(database)), np.float32)
+        for i, query in enumerate(queries):
+            each = hamming(query, frames)
+            forward = np.minimum.reduceat(each, starts, axis=1).mean(0)
+            backward = np.add.reduceat(each.min(0), starts) / counts
+            out[i] = (forward + backward) / 2
+        return out
+
+    def size(self, fingerprint: Any) -> int:
+        return int(fingerprint.size)
+
+
+@lru_cache(1)
+def ffmpeg_on_path() -> None:
+    """videohash2 and tmkpy call ``ffmpeg`` by name: put the one we use on PATH under that name."""
+    if shutil.which("ffmpeg") is None:
+        folder = Path(tempfile.mkdtemp(prefix="vhash-ffmpeg-"))
+        (folder / "ffmpeg").symlink_to(ffmpeg())
+        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what a C library or its child writes to standard error off the terminal."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+class VideoHash2(Packed):
+    """PyPI's videohash2: wavelet hash of a collage of frames, mixed with dominant colours."""
+
+    name = "videohash2"
+
+    def __init__(self) -> None:
+        ffmpeg_on_path()
+        import videohash2
+
+        self.make = videohash2.VideoHash
+
+    def encode(self, path: Path) -> NDArray[np.uint8]:
+        with tempfile.TemporaryDirectory() as folder:
+            digits = self.make(path=str(path), storage_path=folder).hash.removeprefix("0b")
+        return np.packbits(np.array([int(d) for d in digits], np.uint8))
+
+
+class Tmk:
+    """Meta's TMK+PDQF, level 1: cosine of the pure-average feature (1,024 bytes), by tmkpy."""
+
+    name = "TMK+PDQF level 1"
+
+    def __init__(self) -> None:
+        ffmpeg_on_path()
+        import tmkpy
+
+        self.make = tmkpy.hashVideo
+
+    def encode(self, path: Path) -> NDArray[np.float32]:
+        with quiet():
+            feature = np.asarray(self.make(str(path), ffmpeg()).getPureAverageFeature(), np.float32)
+        return feature / max(float(np.linalg.norm(feature)), 1e-12)
+
+    def distances(self, queries: Sequence[Any], database: Sequence[Any]) -> NDArray[np.float32]:
+        return 1 - np.stack(queries) @ np.stack(database).T
+
+    def size(self, fingerprint: Any) -> int:
+        return int(fingerprint.nbytes)
+
+
+PEERS: dict[str, type] = {
+    "videohash2": VideoHash2, "phash": FramePhash, "pdq": PdqMajority, "vpdq": Vpdq, "tmk": Tmk,
+}  # fmt: skip
