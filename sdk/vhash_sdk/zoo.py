@@ -14,8 +14,8 @@ from .errors import ModelNotFoundError
 from .modelfile import ModelFile, read_model
 
 FOLDER = Path(__file__).with_name("models")
-ALIASES = {"default": "lite0-phash-256"}
-"""``default``: near-duplicates, 256 bits."""
+ALIASES = {"default": "lite0-phash-256", "small": "lite0-phash-64"}
+"""``default``: near-duplicates, 256 bits; ``small``: the same, 64 bits."""
 
 
 def names() -> list[str]:
