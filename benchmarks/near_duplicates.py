@@ -35,9 +35,8 @@ KINDS = ("different scenes", "all")
 FAR = 1e9  # distance of a file that a tool could not read
 
 
-def encode_all(tool: Tool, key: str, paths: list[Path], folder: Path) -> tuple[list[Any], list[float]]:
-    """Fingerprint (None where the tool failed) and CPU seconds of each file, kept in ``folder``."""
-    file = folder / f"{key.replace(':', '-')}.npz"
+def encode_all(tool: Tool, file: Path, paths: list[Path]) -> tuple[list[Any], list[float]]:
+    """Fingerprint (None where the tool failed) and CPU seconds of each path, kept in ``file``."""
     stored = dict(np.load(file)) if file.exists() else {}
     marks = [f"{p.parent.name}/{p.name}:{hashlib.sha256(p.read_bytes()).hexdigest()[:16]}" for p in paths]
     for i, (mark, path) in enumerate(zip(marks, paths, strict=True)):
@@ -151,7 +150,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if tool is None:
             continue
         print(f"{tool.name} …", flush=True)
-        prints, seconds = encode_all(tool, key, paths + extra, folder / "fingerprints")
+        kept = folder / "fingerprints" / f"{tool.version}.npz"
+        if options.fresh:
+            kept.unlink(missing_ok=True)
+        prints, seconds = encode_all(tool, kept, paths + extra)
         if options.encode_only:
             continue
         matrix = distances(tool, prints[len(clips) : len(paths)], prints[: len(clips)])
@@ -241,6 +243,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--tools", default=",".join(["vhash:default", "vhash:small", *PEERS]))
     parser.add_argument("--draws", type=int, default=1000, help="of the bootstrap")
+    parser.add_argument("--fresh", action="store_true", help="encode again what the cache holds")
     parser.add_argument("--encode-only", action="store_true", help="fill the cache of fingerprints and stop")
     parser.add_argument("--table", action="store_true", help="print the stored result as Markdown and stop")
     options = parser.parse_args()

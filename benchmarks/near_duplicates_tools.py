@@ -28,6 +28,7 @@ class Tool(Protocol):
     """One way to fingerprint a video. Distances: smaller is nearer."""
 
     name: str
+    version: str  # names the file of kept fingerprints: another one when they would differ
 
     def encode(self, path: Path) -> Any:
         """The fingerprint of one file."""
@@ -62,6 +63,7 @@ class Vhash(Packed):
 
         self.encoder = Encoder(model, threads=1)  # the figure is CPU seconds: no spinning helpers
         self.name = f"vhash {self.encoder.spec.name}"
+        self.version = f"vhash-{self.encoder.spec.fingerprint[:8]}"
 
     def encode(self, path: Path) -> NDArray[np.uint8]:
         return np.asarray(self.encoder.encode(path))
@@ -86,6 +88,7 @@ class FramePhash(Packed):
     """pHash of each frame (32 × 32 luma, DCT, lowest 8 × 8, median), bitwise majority."""
 
     name = "frame pHash, 25 frames, majority"
+    version = "phash"
 
     def __init__(self) -> None:
         from scipy.fft import dctn
@@ -111,6 +114,7 @@ class PdqMajority(Packed):
     """Meta's PDQ of 25 frames, bitwise majority."""
 
     name = "PDQ, 25 frames, majority"
+    version = "pdq"
 
     def encode(self, path: Path) -> NDArray[np.uint8]:
         return majority(np.stack([pdq(frame) for frame in uniform(decode(path))]))
@@ -120,6 +124,7 @@ class Vpdq:
     """As vPDQ: a PDQ each second; distance = mean over frames of the minimal one, both ways averaged."""
 
     name = "vPDQ frames, mean of minimal distances"
+    version = "vpdq"
 
     def encode(self, path: Path) -> NDArray[np.uint8]:
         codes, due = [], 0.0
@@ -171,6 +176,7 @@ class VideoHash2(Packed):
     """PyPI's videohash2: wavelet hash of a collage of frames, mixed with dominant colours."""
 
     name = "videohash2"
+    version = "videohash2"
 
     def __init__(self) -> None:
         ffmpeg_on_path()
@@ -188,6 +194,7 @@ class Tmk:
     """Meta's TMK+PDQF, level 1: cosine of the pure-average feature (1,024 bytes), by tmkpy."""
 
     name = "TMK+PDQF level 1"
+    version = "tmk"
 
     def __init__(self) -> None:
         ffmpeg_on_path()
