@@ -39,6 +39,7 @@ def test_a_code_is_what_the_network_says_of_the_sampled_frames(tiny: Path) -> No
     assert np.array_equal(codes[0], code.code)
     assert np.array_equal(np.packbits(logits[0] >= 0, bitorder="little"), code.code)
     assert np.allclose(embeddings[0], frames.mean((0, 1, 2, 3, 4)), atol=1e-2)
+    assert np.isnan(code.duration)  # frames in memory have no rate
     assert code.confidence == pytest.approx(np.tanh(np.abs(logits[0])).mean(), abs=1e-6)
 
 
@@ -105,12 +106,26 @@ def test_segments_of_a_video_that_changes_differ(data: Path) -> None:
         ({"backend": "torch"}, "backend='torch'"),
         ({"precision": "int4"}, "precision='int4'"),
         ({"threads": 0}, "threads=0"),
-        ({"precision": "int8"}, "is fp32"),
+        ({"precision": "int8"}, "computes in fp32"),
+        ({"precision": "fp16"}, "computes in fp32"),
     ],
 )
 def test_options_outside_the_allowed_set_are_named(tiny: Path, options: dict[str, object], says: str) -> None:
     with pytest.raises(OptionError, match=says):
         Encoder(tiny, **options)  # type: ignore[arg-type]
+
+
+def test_a_closed_encoder_says_so(tiny: Path) -> None:
+    with Encoder(tiny) as encoder:
+        pass
+    encoder.close()
+    with pytest.raises(BackendError, match="closed"):
+        encoder.encode(clips(1)[0])
+
+
+def test_many_sources_are_not_one_path(tiny: Path) -> None:
+    with Encoder(tiny) as encoder, pytest.raises(OptionError, match=r"a\.mp4"):
+        encoder.encode_many("a.mp4")
 
 
 def test_an_explicit_device_never_falls_back(tiny: Path) -> None:

@@ -54,7 +54,21 @@ def test_data_outside_the_file_is_refused_wherever_it_hides(tmp_path: Path) -> N
         nodes = [helper.make_node("Constant", [], ["x"], value=tensor)]
         model.functions.append(helper.make_function("d", "f", [], ["x"], nodes, []))
 
-    for hide in (in_initializer, in_attribute, in_subgraph, in_sparse, in_function):
+    def sparse() -> onnx.SparseTensorProto:
+        values = external(numpy_helper.from_array(np.zeros(1, np.float32), "x"))
+        return helper.make_sparse_tensor(values, numpy_helper.from_array(np.zeros(1, np.int64)), [4])
+
+    def in_sparse_attribute(model: onnx.ModelProto) -> None:
+        model.graph.node.append(helper.make_node("Constant", [], ["x"], sparse_value=sparse()))
+
+    def in_function_default(model: onnx.ModelProto) -> None:
+        function = helper.make_function("d", "f", [], ["x"], [], [])
+        tensor = external(numpy_helper.from_array(np.zeros(4, np.float32), "x"))
+        function.attribute_proto.append(helper.make_attribute("value", tensor))
+        model.functions.append(function)
+
+    hiders = (in_initializer, in_attribute, in_subgraph, in_sparse, in_function, in_sparse_attribute)
+    for hide in (*hiders, in_function_default):
         model = tiny_model(tiny_spec())
         hide(model)
         path = tmp_path / f"{hide.__name__}.onnx"
@@ -77,6 +91,13 @@ def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
         (tmp_path / "junk.onnx").write_bytes(content)
         with pytest.raises(ModelError, match="not a readable ONNX file"):
             read_model(tmp_path / "junk.onnx")
+
+
+def test_a_number_where_text_belongs_allocates_nothing(tmp_path: Path) -> None:
+    # metadata_props { key: varint 2**45 }: bytes(2**45) would ask for 32 TiB
+    (tmp_path / "evil.onnx").write_bytes(bytes.fromhex("72 08 08 80 80 80 80 80 80 08 3a 00"))
+    with pytest.raises(ModelError, match=r"evil\.onnx"):
+        read_model(tmp_path / "evil.onnx")
 
 
 def test_mutated_files_never_crash_the_reader(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import TracebackType
@@ -84,7 +84,7 @@ class Encoder:
         model: an alias (``default``, ``small``), the name of a bundled model, or a ``.onnx`` file.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         backend: ``auto`` or ``onnxruntime``.
-        precision: ``auto`` (int8 on a CPU), ``int8``, ``fp32`` or ``fp16``.
+        precision: ``auto`` (int8 on a CPU), ``int8``, ``fp32`` or ``fp16`` (no CPU backend has it).
         threads: CPU threads; None: all cores.
         limits: what a source may cost before it is refused.
 
@@ -118,9 +118,10 @@ class Encoder:
         self._limits = limits or Limits()
         self._device = _choose_device(device)
         self._model = zoo.load(model, _file_precision(precision, self._device))
-        if precision == "int8" and self._model.precision != "int8":
+        if precision not in ("auto", self._model.precision):
             raise OptionError(
-                f"precision='int8': {self._model.path} is {self._model.precision}; use precision='auto'"
+                f"precision={precision!r}: {self._model.path} computes in {self._model.precision} on "
+                f"{self._device}; use precision='auto' or a file of that precision"
             )
         self._latency = self._start(self._threads)
         # one thread a run: encode_many is parallel over videos, which scales better than within one
@@ -190,8 +191,11 @@ class Encoder:
         >>> [result.error is None for result in Encoder().encode_many(clips)]
         [True, False]
         """
-        workers = workers or self._threads
-        batch_size = batch_size or (1 if self._device == "cpu" else 8)
+        if isinstance(sources, (str, bytes, os.PathLike)):
+            raise OptionError(f"sources={sources!r}: many sources are a list; encode() takes a single one")
+        workers = self._threads if workers is None else workers
+        if batch_size is None:
+            batch_size = 1 if self._device == "cpu" else 8
         if workers < 1 or batch_size < 1:
             raise OptionError(f"workers={workers}, batch_size={batch_size}: both are at least 1")
         results = self._pipeline(sources, workers, batch_size, isolate)
@@ -244,7 +248,7 @@ class Encoder:
         count = self.spec.sampling.frames
         steps = (np.arange(count) + 0.5) / count
         outputs: list[Output] = []
-        with open_source(source, self._limits) as reader:
+        with _named(source), open_source(source, self._limits) as reader:
             spans = segment_spans(reader.info.duration, window, hop)
             resize = self._decoder_resize()
             for start in range(0, len(spans), 8):  # a few windows at a time keeps memory flat
@@ -285,15 +289,11 @@ class Encoder:
         return resize if self.spec.crops == 1 else replace(resize, crop=None)
 
     def _decode(self, source: Source, decoders: DecodePool | None = None) -> Clip:
-        try:
+        with _named(source):
             if decoders is not None:
                 return decoders.decode(source, self.spec.sampling, self._decoder_resize())
             with open_source(source, self._limits) as reader:
                 return reader.sample(self.spec.sampling, self._decoder_resize())
-        except (VhashError, KeyboardInterrupt):
-            raise
-        except Exception as error:  # a decoder library's own surprise: name the source, go on
-            raise DecodeError(f"{describe(source)}: unexpected {type(error).__name__}: {error}") from error
 
     def _crops(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return frames[None] if self.spec.crops == 1 else ten_crops(frames, self.spec.resize.output)
@@ -303,7 +303,7 @@ class Encoder:
         confidences = self._confidences(output.logits)
         bits, fingerprint = self.spec.bits, self.spec.fingerprint
         return [
-            VideoCode(code, bits, fingerprint, confidence=float(confidence), duration=clip.info.duration)
+            VideoCode(code, bits, fingerprint, confidence=float(confidence), duration=_seconds(clip))
             for code, confidence, clip in zip(output.codes, confidences, clips, strict=True)
         ]
 
@@ -330,6 +330,22 @@ class Encoder:
     def __repr__(self) -> str:
         runtime = self._latency
         return f"Encoder({self.spec.name}, {self.spec.bits} bits, {runtime.precision} on {runtime.device})"
+
+
+def _seconds(clip: Clip) -> float:
+    # frames in memory have no rate: their "duration" is a number of frames
+    return clip.info.duration if clip.info.codec != "array" else float("nan")
+
+
+@contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """A decoder library's own surprise becomes a DecodeError that names the source."""
+    try:
+        yield
+    except VhashError:
+        raise
+    except Exception as error:
+        raise DecodeError(f"{describe(source)}: unexpected {type(error).__name__}: {error}") from error
 
 
 def segment_spans(duration: float, window: float, hop: float) -> NDArray[np.float64]:

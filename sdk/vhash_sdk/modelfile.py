@@ -48,7 +48,7 @@ class ModelFile:
     def card(self) -> dict[str, Any]:
         """The model card (licence, data, figures); empty where the file has none."""
         try:
-            card = json.loads(self.metadata.get("vhash.card", "{}"))
+            card = json.loads(self.metadata.get("vhash.card", "{}"), parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise ModelError(
                 f"{self.path}: its card is not JSON ({error}); export the model again"
@@ -99,6 +99,10 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
     return ModelFile(path, content, spec, metadata)
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 class _ExternalDataError(Exception):
     """A tensor lives in another file."""
 
@@ -143,15 +147,19 @@ def _scan_model(model: memoryview) -> dict[str, str]:
         if wire != _LENGTH_DELIMITED:
             continue
         if field == _MODEL_METADATA:
-            entry = {number: bytes(text) for number, _, text in _fields(value)}
+            entry = {
+                number: bytes(text) for number, kind, text in _fields(value) if kind == _LENGTH_DELIMITED
+            }
             metadata[entry.get(1, b"").decode()] = entry.get(2, b"").decode()
         elif field == _MODEL_GRAPH:
             graphs += 1
             _scan_graph(value)
         elif field == _MODEL_FUNCTIONS:
-            for inner, kind, node in _fields(value):
+            for inner, kind, part in _fields(value):
                 if inner == 7 and kind == _LENGTH_DELIMITED:
-                    _scan_node(node)
+                    _scan_node(part)
+                elif inner == 11 and kind == _LENGTH_DELIMITED:  # FunctionProto.attribute_proto
+                    _scan_attribute(part)
     if graphs != 1:
         raise ValueError("it holds no graph")
     return metadata
@@ -166,22 +174,31 @@ def _scan_graph(graph: memoryview) -> None:
         elif field == _GRAPH_INITIALIZER:
             _scan_tensor(value)
         elif field == _GRAPH_SPARSE:
-            for inner, kind, tensor in _fields(value):
-                if inner in (1, 2) and kind == _LENGTH_DELIMITED:
-                    _scan_tensor(tensor)
+            _scan_sparse(value)
 
 
 def _scan_node(node: memoryview) -> None:
     for field, wire, attribute in _fields(node):
-        if field != 5 or wire != _LENGTH_DELIMITED:
+        if field == 5 and wire == _LENGTH_DELIMITED:
+            _scan_attribute(attribute)
+
+
+def _scan_attribute(attribute: memoryview) -> None:
+    for field, wire, value in _fields(attribute):
+        if wire != _LENGTH_DELIMITED:
             continue
-        for inner, kind, value in _fields(attribute):
-            if kind != _LENGTH_DELIMITED:
-                continue
-            if inner in (5, 10):  # AttributeProto.t, .tensors
-                _scan_tensor(value)
-            elif inner in (6, 11):  # AttributeProto.g, .graphs
-                _scan_graph(value)
+        if field in (5, 10):  # AttributeProto.t, .tensors
+            _scan_tensor(value)
+        elif field in (6, 11):  # .g, .graphs
+            _scan_graph(value)
+        elif field in (22, 23):  # .sparse_tensor, .sparse_tensors
+            _scan_sparse(value)
+
+
+def _scan_sparse(sparse: memoryview) -> None:
+    for field, wire, tensor in _fields(sparse):
+        if field in (1, 2) and wire == _LENGTH_DELIMITED:  # SparseTensorProto.values, .indices
+            _scan_tensor(tensor)
 
 
 def _scan_tensor(tensor: memoryview) -> None:

@@ -142,7 +142,8 @@ class ModelSpec:
     digest: str
 
     def __post_init__(self) -> None:
-        for label, text in (("name", self.name), ("family", self.family), ("digest", self.digest)):
+        texts = [("name", self.name), ("family", self.family), ("digest", self.digest)]
+        for label, text in texts + [("part", part.name) for part in self.parts]:
             if not isinstance(text, str) or not text or len(text) > 100 or not text.isprintable():
                 raise ModelError(
                     f"model spec: {label}={text!r} is not a short printable text; export the model again"

@@ -20,7 +20,7 @@ from .output import ExitCode, Json, Model, Output, PrecisionOption
 from .variants import VARIANTS, Variant
 
 if TYPE_CHECKING:
-    from ..index import Matches
+    from ..matches import Matches
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import VhashError
-from .output import ExitCode, Json, Output, error_entry
+from .output import ExitCode, Json, Output, error_entry, safe
 
 
 def models(
@@ -88,6 +88,7 @@ def _entry(wanted: str) -> dict[str, Any]:
 def _list(entries: list[dict[str, Any]], out: Output) -> None:
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("model", "alias", "bits", "fingerprint", "frames", "files", "licence"):
@@ -101,7 +102,7 @@ def _list(entries: list[dict[str, Any]], out: Output) -> None:
             entry["fingerprint"][:8],
             f"{sampling['frames']} {sampling['kind']}, {entry['width']}×{entry['height']}",
             _files(entry),
-            entry["licence"] or "",
+            Text(safe(str(entry["licence"] or ""))),
         )
     out.table(table)
 
@@ -125,7 +126,7 @@ def _show(entry: dict[str, Any], out: Output) -> None:
         *((f"card: {key}", _short(value)) for key, value in entry["card"].items()),
     ):
         if value:
-            out.line(f"{label:<14} {value}")
+            out.line(f"{safe(label):<14} {safe(str(value))}")
 
 
 def _short(value: Any) -> str:

@@ -47,7 +47,7 @@ class OnnxRuntime:
             ort.preload_dlls()
             providers.insert(0, ("CUDAExecutionProvider", {"device_id": int(device.removeprefix("cuda:"))}))
         try:
-            self._session = ort.InferenceSession(model.content, options, providers=providers)
+            self._session: Any = ort.InferenceSession(model.content, options, providers=providers)
         except Exception as error:  # onnxruntime raises its own classes, none of them public
             raise ModelError(
                 f"{model.path}: ONNX Runtime {ort.__version__} cannot load it: {error}"
@@ -76,15 +76,18 @@ class OnnxRuntime:
 
     def run(self, frames: NDArray[np.uint8]) -> Output:
         """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe."""
+        session = self._session
+        if session is None:
+            raise BackendError("the encoder is closed; make a new one")
         try:
-            code, logits, embedding = self._session.run(["code", "logits", "embedding"], {"frames": frames})
+            code, logits, embedding = session.run(["code", "logits", "embedding"], {"frames": frames})
         except Exception as error:
             raise BackendError(f"ONNX Runtime failed on frames {list(frames.shape)}: {error}") from error
         return Output(code, logits, embedding)
 
     def close(self) -> None:
-        """Free the session."""
-        del self._session
+        """Free the session; again does nothing."""
+        self._session = None
 
 
 def import_onnxruntime() -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import OptionError, SourceError, UnsupportedVideoError
 from ..spec import Resize, Sampling
 from .decoder import Clip, Limits, VideoInfo
-from .limits import check_duration, check_pixels
+from .limits import check_pixels
 from .resize import output_size, rgb_to_rgb
 from .sampling import frame_ranks
 
@@ -35,12 +35,12 @@ class ArrayReader:
 
     Args:
         frames: numpy array, or an object with ``__dlpack__`` in CPU memory (torch, jax, cupy).
-        limits: of pixels and frames.
+        limits: of pixels; a duration is not known.
 
     Raises:
         SourceError: wrong shape or type, or no frames.
         UnsupportedVideoError: the array is in the memory of a device.
-        PixelLimitError, DurationLimitError: larger than the limits.
+        PixelLimitError: larger than the limit.
 
     >>> reader = ArrayReader(np.zeros((10, 48, 64, 3), np.uint8))
     >>> reader.sample(Sampling("uniform", 4), Resize("exact", 24, 32)).times.tolist()
@@ -58,7 +58,6 @@ class ArrayReader:
         self._frames: NDArray[np.uint8] = array
         count, height, width = array.shape[:3]
         check_pixels(width, height, limits or Limits(), name)
-        check_duration(float(count), limits or Limits(), name)
         self._info = VideoInfo(width, height, float(count), count, None, "array")
 
     @property
