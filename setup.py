@@ -27,7 +27,7 @@ setup(
         Pybind11Extension(
             "vhash_sdk._core",
             sorted(glob("csrc/*.cpp")),
-            depends=sorted(glob("csrc/*.h") + glob("csrc/*.hpp")),
+            depends=sorted(glob("csrc/*.h*") + glob("csrc/*.inc")),
             include_dirs=["csrc"],
             cxx_std=17,
             extra_compile_args=flags,

@@ -11,9 +11,9 @@ export TSAN_OPTIONS="halt_on_error=1" UBSAN_OPTIONS="halt_on_error=1:print_stack
 LEVELS=$(grep -q avx512_vpopcntdq /proc/cpuinfo 2>/dev/null && echo "scalar popcnt avx2 avx512" || echo "scalar auto")
 
 programs() {
-    cmake -S . -B "$WORK/lib" -DVHASH_SANITIZE="$1" -DCMAKE_INSTALL_PREFIX="$WORK/prefix" >/dev/null
+    cmake -S csrc -B "$WORK/lib" -DVHASH_SANITIZE="$1" -DCMAKE_INSTALL_PREFIX="$WORK/prefix" >/dev/null
     cmake --build "$WORK/lib" -j2 --target install >/dev/null
-    cmake -S examples -B "$WORK/examples" -DCMAKE_PREFIX_PATH="$WORK/prefix" >/dev/null
+    cmake -S csrc/examples -B "$WORK/examples" -DCMAKE_PREFIX_PATH="$WORK/prefix" >/dev/null
     cmake --build "$WORK/examples" -j2 >/dev/null
     for level in $LEVELS; do
         echo "== $1, $level"

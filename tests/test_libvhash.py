@@ -21,13 +21,13 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     prefix, examples = work / "prefix", work / "examples"
     for source, build, options, target in (
         (
-            ROOT,
+            ROOT / "csrc",
             work / "lib",
             [f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS=-Werror"],
             ["--target", "install"],
         ),
         (
-            ROOT / "examples",
+            ROOT / "csrc" / "examples",
             examples,
             [f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror"],
             [],
