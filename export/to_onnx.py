@@ -7,7 +7,9 @@
 
 ``fp16`` is the canonical file: weights stored in fp16, computed in float32; every builder and
 quantiser starts from it. ``int8`` is Q/DQ, made from the canonical graph with ranges from the
-clips that the checkpoint was centred on. Both are compared with PyTorch on clips that shaped
+clips that the checkpoint was centred on; TensorRT, which wants zero point 0, gets its own by
+``--symmetric`` (ONNX Runtime runs that one 3.5 times slower). Needs the extras export and cpu
+(or gpu). Both are compared with PyTorch on clips that shaped
 neither: largest logit difference, and the share of bits that agree.
 """
 
