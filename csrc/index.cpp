@@ -108,6 +108,33 @@ void IdMap::grow(const Snapshot& snapshot) {
     }
 }
 
+// All live rows at once: a block's slots are on their way from memory while the block before is placed.
+void IdMap::build(const Snapshot& snapshot) {
+    constexpr size_t kBlock = 64;
+    size_t size = 64;
+    while (size < 2 * (snapshot.live + 1)) size *= 2;
+    rows_.assign(size, kNone);
+    used_ = count_ = snapshot.live;
+    std::pair<size_t, uint32_t> block[kBlock];
+    size_t filled = 0;
+    const auto place = [&] {
+        for (size_t i = 0; i < filled; ++i) {
+            size_t at = block[i].first;
+            while (rows_[at] != kNone) at = (at + 1) & (size - 1);
+            rows_[at] = block[i].second;
+        }
+        filled = 0;
+    };
+    for (const Chunk& chunk : snapshot.chunks)
+        for (size_t r = 0; r < chunk.rows; ++r) {
+            if (!chunk.is_live(r)) continue;
+            block[filled] = {slot(chunk.id(r)), static_cast<uint32_t>(chunk.start + r)};
+            __builtin_prefetch(&rows_[block[filled].first], 1);
+            if (++filled == kBlock) place();
+        }
+    place();
+}
+
 void IdMap::insert(const Snapshot& snapshot, int64_t id, uint32_t row) {
     if (4 * (used_ + 1) > 3 * rows_.size()) grow(snapshot);
     size_t at = slot(id);
@@ -344,9 +371,7 @@ void Index::codes(const int64_t* ids, size_t n, uint8_t* out) const {
 void Index::need_map(const Snapshot& snapshot) const {
     if (mapped_) return;
     IdMap fresh;
-    for (const Chunk& chunk : snapshot.chunks)
-        for (size_t r = 0; r < chunk.rows; ++r)
-            if (chunk.is_live(r)) fresh.insert(snapshot, chunk.id(r), static_cast<uint32_t>(chunk.start + r));
+    fresh.build(snapshot);
     std::unique_lock<std::shared_mutex> lock(map_);
     id_map_ = std::move(fresh);
     mapped_ = true;

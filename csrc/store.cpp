@@ -124,26 +124,36 @@ void Store::close() {
 
 // ---- loading ----
 
-void Store::apply(Index& index, const Log& log, const LogFrame& frame) const {
+void Store::Additions::take(const LogFrame& frame, unsigned bits) {
+    const size_t words = (bits + 63) / 64, before = codes.size();
+    codes.resize(before + frame.count * words);
+    pack_rows(frame.codes, frame.count, bits, codes.data() + before);
+    for (size_t i = 0; i < frame.count; ++i) ids.push_back(frame.id(i));
+}
+
+void Store::Additions::flush(Index& index) {
+    if (ids.empty()) return;
+    const auto kept = std::make_shared<Additions>(std::move(*this));
+    *this = {};
+    index.attach({kept, kept->codes.data()}, kept->ids.size(), {kept, kept->ids.data()}, 0, nullptr, true);
+}
+
+// With `additions`, added codes are collected there, to be flushed at the end.
+void Store::apply(Index& index, const Log& log, const LogFrame& frame, Additions* additions) const {
     const Replaying now(this);
     try {
-        switch (frame.kind) {
-            case Kind::add: {
-                std::vector<int64_t> ids;
-                if (!frame.ids && frame.first_id != index.next_id())
-                    for (size_t i = 0; i < frame.count; ++i) ids.push_back(frame.id(i));
-                index.add(frame.codes, frame.count, frame.ids ? frame.ids : ids.empty() ? nullptr : ids.data());
-                break;
-            }
-            case Kind::upsert:
-            case Kind::remove: {
-                std::vector<int64_t> ids(frame.count);
-                for (size_t i = 0; i < frame.count; ++i) ids[i] = frame.id(i);
-                if (frame.kind == Kind::upsert) index.upsert(frame.codes, frame.count, ids.data());
-                else index.remove(ids.data(), ids.size());
-                break;
-            }
+        const bool next = frame.kind == Kind::add && !frame.ids && frame.first_id == index.next_id();
+        if (next && (!additions || additions->ids.empty())) {
+            index.add(frame.codes, frame.count, nullptr);
+            return;
         }
+        if (frame.kind == Kind::add && additions) return additions->take(frame, index.bits());
+        if (additions) additions->flush(index);
+        std::vector<int64_t> ids(frame.count);
+        for (size_t i = 0; i < frame.count; ++i) ids[i] = frame.id(i);
+        if (frame.kind == Kind::add) index.add(frame.codes, frame.count, ids.data());
+        else if (frame.kind == Kind::upsert) index.upsert(frame.codes, frame.count, ids.data());
+        else index.remove(ids.data(), ids.size());
     } catch (const std::invalid_argument& e) {
         throw FormatError("log '" + log.path() + "' does not follow from the segments (change " + std::to_string(frame.sequence) + ": " + e.what() +
                           "); restore the directory from a copy");
@@ -181,6 +191,7 @@ void Store::load_files() {
     sweep(directory_, manifest_);
     fill(index_, manifest_, segments_);
     LogPosition at{0, manifest_.sealed + 1};
+    Additions additions;
     for (const LogEntry& entry : manifest_.logs) {
         Log log = Log::open(log_path(directory_, entry.number), manifest_.bits, entry.number, entry.first_sequence, true);
         const bool active = &entry == &manifest_.logs.back();
@@ -190,13 +201,14 @@ void Store::load_files() {
         log_rows_ = 0;
         const auto take = [&](const LogFrame& frame) {
             log_rows_ += frame.count;
-            apply(index_, log, frame);
+            apply(index_, log, frame, &additions);
         };
         at = active ? log.read(log.start(), log.size(), log.mark().length, take) : log.read_rest(log.start(), take);
         if (!active) continue;
         log.resume(at, new_session());
         log_ = std::move(log);
     }
+    additions.flush(index_);
     std::lock_guard<std::mutex> lock(mutex_);
     sequence_ = at.next_sequence - 1;
     if (!log_) begin_log(at.next_sequence);
@@ -222,8 +234,8 @@ LogPosition Store::read_active(const Log& log, LogPosition from, const Log::Visi
     throw FormatError("log '" + log.path() + "' has no valid mark while a writer has the store open; close the writer, it is repaired when it opens again");
 }
 
-// Puts what follows `place` into the index.
-void Store::follow(Index& index, const Manifest& manifest, Place& place) const {
+// Puts what follows `place` into the index; `additions` as in apply().
+void Store::follow(Index& index, const Manifest& manifest, Place& place, Additions* additions) const {
     for (const LogEntry& entry : manifest.logs) {
         if (entry.number < place.log) continue;
         const Log log = Log::open(log_path(directory_, entry.number), manifest.bits, entry.number, entry.first_sequence, false);
@@ -233,7 +245,7 @@ void Store::follow(Index& index, const Manifest& manifest, Place& place) const {
         const LogPosition from = entry.number == place.log ? place.position : log.start();
         const auto take = [&](const LogFrame& frame) {
             if (frame.sequence != place.next) return;  // applied before a failure
-            apply(index, log, frame);
+            apply(index, log, frame, additions);
             ++place.next;
         };
         const bool active = &entry == &manifest.logs.back();
@@ -250,14 +262,16 @@ bool Store::refresh() {
         const Manifest manifest = read_manifest(directory_);
         try {
             if (place_.next > manifest.sealed) {  // all that was sealed is here: only logs are new
-                follow(index_, manifest, place_);
+                follow(index_, manifest, place_, nullptr);
             } else {
                 Index fresh(manifest.bits, manifest.model);
                 std::vector<SegmentPtr> segments = segments_;
                 fill(fresh, manifest, segments);
                 Place place;
                 place.next = manifest.sealed + 1;
-                follow(fresh, manifest, place);
+                Additions additions;
+                follow(fresh, manifest, place, &additions);
+                additions.flush(fresh);
                 index_.assign(fresh);
                 segments_ = segments;
                 place_ = place;

@@ -88,9 +88,17 @@ class Store : private Journal {
         uint64_t next = 0;     // sequence of the next change to apply: ahead of `position` when reading failed
     };
     void fill(Index& index, const Manifest& manifest, std::vector<SegmentPtr>& segments) const;
-    void follow(Index& index, const Manifest& manifest, Place& place) const;
+    // Added codes of a log on their way into an index that is being filled: as rows that are attached,
+    // whose ids are known to be unique, they need no map of ids.
+    struct Additions {
+        std::vector<uint64_t> codes;
+        std::vector<int64_t> ids;
+        void take(const LogFrame& frame, unsigned bits);
+        void flush(Index& index);
+    };
+    void follow(Index& index, const Manifest& manifest, Place& place, Additions* additions) const;
     LogPosition read_active(const Log& log, LogPosition from, const Log::Visitor& visit) const;
-    void apply(Index& index, const Log& log, const LogFrame& frame) const;
+    void apply(Index& index, const Log& log, const LogFrame& frame, Additions* additions) const;
 
     std::unique_lock<std::mutex> lock_usable() const;  // throws StoreError
     void publish(Manifest next);              // mutex_ held
