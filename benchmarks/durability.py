@@ -50,7 +50,7 @@ def main() -> int:
         failing = timed("faults", lambda: faults.run(library, here, every=20 if short else 1))
         crashes = timed(
             "traces",
-            lambda: traces.run(library, here, changes=40 if short else 150, share=0.1 if short else 1),
+            lambda: traces.run(library, here, changes=40 if short else 100, share=0.1 if short else 1),
         )
         killed = timed("kills", lambda: kills.run(there / "kills", 10 if short else 200))
     result = {
