@@ -1,6 +1,6 @@
 """Tries to make a store lose a code: kill -9, damage, failing disks, crashes of the machine.
 
-    python -m benchmarks.durability            # 200 kills, 5,000 flips, every call: 10 to 20 minutes
+    python -m benchmarks.durability            # 200 kills, 5,000 flips, every call: 5 to 20 minutes
     python -m benchmarks.durability --short    # a minute
 
 Writes benchmarks/results/durability.json (not with --short) and exits with 1 if anything was lost or wrong.
@@ -50,7 +50,7 @@ def main() -> int:
         failing = timed("faults", lambda: faults.run(library, here, every=20 if short else 1))
         crashes = timed(
             "traces",
-            lambda: traces.run(library, here, changes=40 if short else 100, share=0.1 if short else 1),
+            lambda: traces.run(library, here, changes=40 if short else 400, share=0.1 if short else 1),
         )
         killed = timed("kills", lambda: kills.run(there / "kills", 10 if short else 200))
     result = {

@@ -26,6 +26,20 @@ programs() {
     rm -rf "$WORK"/*
 }
 
+# A store with its writer, its background thread and its readers in one process.
+store() {
+    local objects="" source
+    for source in csrc/*.cpp; do
+        case $source in csrc/bindings*|csrc/frames*) continue ;; esac
+        g++ -std=c++17 -O1 -g -pthread -fsanitize="$1" -c "$source" -o "$WORK/$(basename "$source").o"
+        objects="$objects $WORK/$(basename "$source").o"
+    done
+    # shellcheck disable=SC2086
+    g++ -std=c++17 -O1 -g -Wall -Wextra -Werror -pthread -fsanitize="$1" -Icsrc tests/store_race.cpp $objects -o "$WORK/race"
+    "$WORK/race" "$WORK/race.store"
+    rm -rf "$WORK"/*
+}
+
 module() {
     local python=${PYTHON:-python3}
     VHASH_SANITIZE=$1 "$python" setup.py -q build_ext --build-temp "$WORK/temp" --build-lib "$WORK/module"
@@ -33,12 +47,14 @@ module() {
     cp "$WORK"/module/vhash_sdk/_core*.so "$WORK/sdk/vhash_sdk/"
     # libstdc++ beside libasan: otherwise the first C++ exception is missed by the interceptor
     LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
-        PYTHONPATH="$WORK/sdk" "$python" -m pytest -p no:cacheprovider tests/test_hamming.py tests/test_index.py -k "not environment and not light and not fork"
+        PYTHONPATH="$WORK/sdk" "$python" -m pytest -p no:cacheprovider tests/test_hamming.py tests/test_index.py tests/test_store.py tests/test_golden.py \
+        -k "not environment and not light and not fork"
     rm -rf "$WORK"/*
 }
 
 for kind in ${*:-address,undefined thread}; do
     programs "$kind"
+    store "$kind"
     if [ "$kind" != thread ]; then module "$kind"; fi
 done
 echo "clean"
