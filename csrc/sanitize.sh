@@ -47,7 +47,7 @@ module() {
     cp "$WORK"/module/vhash_sdk/_core*.so "$WORK/sdk/vhash_sdk/"
     # libstdc++ beside libasan: otherwise the first C++ exception is missed by the interceptor
     LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
-        PYTHONPATH="$WORK/sdk" "$python" -m pytest -p no:cacheprovider tests/test_hamming.py tests/test_index.py tests/test_store.py tests/test_golden.py \
+        PYTHONPATH="$WORK/sdk" "$python" -m pytest -p no:cacheprovider tests/test_hamming.py tests/test_index.py tests/test_store.py tests/test_store_model.py tests/test_golden.py \
         -k "not environment and not light and not fork"
     rm -rf "$WORK"/*
 }
