@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -97,3 +100,25 @@ def write_result(name: str, result: Mapping[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"machine": machine(), **result}, indent=1, ensure_ascii=False) + "\n")
     return path
+
+
+@cache
+def ffmpeg() -> str:
+    """The ffmpeg of PATH, else that of the PyPI package imageio-ffmpeg."""
+    found = shutil.which("ffmpeg")
+    if found:
+        return found
+    try:
+        import imageio_ffmpeg
+    except ImportError as error:
+        raise SystemExit("needs ffmpeg: put it on PATH, or pip install imageio-ffmpeg") from error
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+@cache
+def ffmpeg_on_path() -> None:
+    """videohash2 and tmkpy call ``ffmpeg`` by name: put the one we use on PATH under that name."""
+    if shutil.which("ffmpeg") is None:
+        folder = Path(tempfile.mkdtemp(prefix="vhash-ffmpeg-"))
+        (folder / "ffmpeg").symlink_to(ffmpeg())
+        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"

@@ -18,7 +18,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from benchmarks.common import CACHE, interleave, summary, write_result
+from benchmarks.common import CACHE, ffmpeg_on_path, interleave, summary, write_result
 from vhash_sdk import Encoder
 from vhash_sdk.video import open_source
 from vhash_sdk.video.resize import planes_to_rgb
@@ -102,6 +102,7 @@ def cases(path: Path, encoder: Encoder, exact: Encoder) -> dict[str, Callable[[]
     try:
         from videohash2 import VideoHash
 
+        ffmpeg_on_path()
         table["videohash2"] = lambda: VideoHash(path=str(path)).hash
     except ImportError:
         print("videohash2 is not installed: pip install 'vhash-sdk[bench]'")

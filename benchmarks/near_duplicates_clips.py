@@ -18,7 +18,6 @@ import csv
 import hashlib
 import json
 import random
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from functools import cache
 from pathlib import Path
 
 import av
+from common import ffmpeg
 from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -71,18 +71,6 @@ def probe(path: Path) -> Shape:
 
 def even(value: float) -> int:
     return max(2, int(value) // 2 * 2)
-
-
-@cache
-def ffmpeg() -> str:
-    found = shutil.which("ffmpeg")
-    if found:
-        return found
-    try:
-        import imageio_ffmpeg
-    except ImportError as error:
-        raise SystemExit("needs ffmpeg: put it on PATH, or pip install imageio-ffmpeg") from error
-    return imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def encode(

@@ -7,17 +7,15 @@ frame rate or count is theirs too. vhash runs as a user runs it: ``Encoder.encod
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import av
 import numpy as np
-from near_duplicates_clips import ffmpeg
+from common import ffmpeg, ffmpeg_on_path
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -148,15 +146,6 @@ class Vpdq:
 
     def size(self, fingerprint: Any) -> int:
         return int(fingerprint.size)
-
-
-@lru_cache(1)
-def ffmpeg_on_path() -> None:
-    """videohash2 and tmkpy call ``ffmpeg`` by name: put the one we use on PATH under that name."""
-    if shutil.which("ffmpeg") is None:
-        folder = Path(tempfile.mkdtemp(prefix="vhash-ffmpeg-"))
-        (folder / "ffmpeg").symlink_to(ffmpeg())
-        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def source(name: str) -> str:
     result = load(name)
     where = result["machine"]
-    command = result.get("command", f"python -m benchmarks.{name}")
+    command = result.get("command", f"python benchmarks/{name}.py")
     return f"`{command}`, {where['cpu']}, {where['cores']} cores, {where['date']}."
 
 
