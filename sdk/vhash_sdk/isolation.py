@@ -33,6 +33,7 @@ from .spec import Resize, Sampling
 from .video import Clip, Limits, Source, VideoInfo, describe, open_source
 
 _MAX_FRAME_BYTES = 1 << 31
+_MAX_PATH = 4096
 
 
 class DecodePool:
@@ -142,7 +143,10 @@ class DecodePool:
 def _as_file(source: Any) -> Iterator[tuple[str | None, int | None]]:
     """(path as hex, None) for a path, (None, descriptor) for bytes and file objects, else (None, None)."""
     if isinstance(source, (str, os.PathLike)):
-        yield os.fsencode(source).hex(), None
+        path = os.fsencode(source)
+        if len(path) > _MAX_PATH:
+            raise errors.SourceError(f"{path[:80]!r}…: a path of {len(path)} bytes; no file has one so long")
+        yield path.hex(), None
     elif isinstance(source, (bytes, bytearray, memoryview)):
         with open(os.memfd_create("vhash-source"), "w+b") as file:
             file.write(source)
@@ -151,9 +155,10 @@ def _as_file(source: Any) -> Iterator[tuple[str | None, int | None]]:
     elif hasattr(source, "read"):
         with tempfile.TemporaryFile() as copy:
             try:
+                source.seek(0)  # as in process, where the whole file counts, wherever its reader stands
                 shutil.copyfileobj(source, copy)
                 copy.flush()
-            except (OSError, ValueError, TypeError) as error:
+            except (OSError, ValueError, TypeError, AttributeError) as error:
                 raise errors.SourceError(f"{describe(source)}: cannot be read ({error})") from error
             yield None, copy.fileno()
     else:

@@ -131,8 +131,9 @@ class DecodeProcess:
     def close(self) -> None:
         """Kill it for good; the thread that uses it sees the end of the socket."""
         self._closed.set()
-        if self._process is not None:
-            self._process.kill()
+        process = self._process  # another thread may stop it at this moment
+        if process is not None:
+            process.kill()
 
     def stop(self) -> None:
         """Kill it and free what belongs to it; ``start`` starts a fresh one."""

@@ -15,7 +15,7 @@ import numpy as np
 from .codes import VideoCode, same_model
 from .encoder import Encoded, Encoder
 from .errors import ModelMismatchError, OptionError, StoreError
-from .library_add import Added, Adding, paths_under
+from .library_add import Added, Adding, exists, paths_under
 from .library_cache import cached_index
 from .library_db import Database, sound_rows, writer_lock
 from .library_model import named, pin_model, pinned_encoder
@@ -70,7 +70,7 @@ class Library:
     ) -> None:
         if encoder is not None and limits is not None:
             raise OptionError("limits and encoder were both given; give the limits to the Encoder")
-        self.directory = Path(directory).absolute()
+        self.directory = Path(os.path.abspath(directory))
         file = self.directory / "library.db"
         if not create and not file.exists():
             raise StoreError(f"{directory}: no library there; make one with `vhash add {directory} PATH`")
@@ -138,8 +138,14 @@ class Library:
         exclude: Iterable[str] = (),
         follow_symlinks: bool = False,
     ) -> Iterator[Found]:
-        """``vhash_sdk.scan.scan`` without the library's own directory."""
-        own = f"{self.directory}{os.sep}"
+        """``vhash_sdk.scan.scan`` without the library's own directory.
+
+        Raises:
+            OptionError: a path lies in the library's own directory.
+        """
+        paths = list(paths)
+        not_own(self.directory, paths)
+        own = tuple(f"{place}{os.sep}" for place in {str(self.directory), os.path.realpath(self.directory)})
         for found in scan(paths, exclude=exclude, follow_symlinks=follow_symlinks):
             if not found.path.startswith(own):
                 yield found
@@ -213,7 +219,7 @@ class Library:
         return self._index[1]
 
     def remove(self, paths: Iterable[str | os.PathLike[str]] = (), *, missing: bool = False) -> list[str]:
-        """Remove entries (never files) at and under ``paths``; returns the paths removed.
+        """Remove entries and failures (never files) at and under ``paths``; returns the paths removed.
 
         Args:
             paths: files and folders.
@@ -224,16 +230,14 @@ class Library:
         with writer_lock(self.directory / "lock"), self._db.transaction(codes=True):
             for root in roots or ([b"/"] if missing else []):
                 for path in list(paths_under(self._db, root)):
-                    if not missing or not os.path.lexists(path):
+                    if not missing or not exists(path):
                         self._db.execute("DELETE FROM video WHERE path = ?", (path,))
                         removed.append(os.fsdecode(path))
-                if not missing:
-                    folder = root.rstrip(b"/")
-                    self._db.execute(
-                        "DELETE FROM failure WHERE path = ? OR (path > ? AND path < ?)",
-                        (root, folder + b"/", folder + b"0"),
-                    )
-        return removed
+                for path in list(paths_under(self._db, root, "failure")):
+                    if not missing or not exists(path):
+                        self._db.execute("DELETE FROM failure WHERE path = ?", (path,))
+                        removed.append(os.fsdecode(path))
+        return list(dict.fromkeys(removed))
 
     def verify(self, *, content: bool = False) -> Iterator[Problem]:
         """Check the database, every code, the index and every file; yields what is wrong.
@@ -312,3 +316,15 @@ def _make_directory(directory: Path) -> None:
         raise StoreError(
             f"{directory}: cannot be made ({error.strerror}); check the path and its permissions"
         ) from error
+
+
+def not_own(directory: str | os.PathLike[str], paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise OptionError where videos are looked for in the library's own directory."""
+    own = os.path.realpath(directory)
+    for path in paths:
+        real = os.path.realpath(path)
+        if os.path.commonpath([own, real]) == own:
+            raise OptionError(
+                f"{os.fspath(path)}: lies in the library's own directory {directory} ({real}); "
+                "keep the library beside the videos, not around them"
+            )

@@ -7,7 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from . import errors
 from .encoder import Encoded
 from .errors import SourceError, UnsupportedVideoError, VhashError, VideoError
 from .library_db import Database
-from .scan import Found, content_digest
+from .scan import Found, content_digest, modified_ns
 from .video.sources import open_media
 
 Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
@@ -123,12 +123,14 @@ class Adding:
         path = os.fsencode(found.path)
         row = self._entry("path = ?", path)
         if found.skipped:
+            self._forgive(path)
             return Added(found.path, "skipped", found.error)
         if found.error is not None:
-            if row is not None and not _exists(path):
+            if row is not None and not exists(path):
                 return None  # the look for vanished entries reports it
-            return self._fail(found, found.error, None)
+            return self._fail(found, found.error, row if found.size == 0 else None)
         if row is not None and (row[2], row[3]) == (found.size, found.mtime_ns):
+            self._forgive(path)
             return Added(found.path, "unchanged")
         if not self._retry and (failure := self._known_failure(found)) is not None:
             return Added(found.path, "failed", failure, known=True)
@@ -137,6 +139,7 @@ class Adding:
             digest = content_digest(found.path)
         except UnsupportedVideoError as error:
             self._forget(row)
+            self._forgive(path)
             return Added(found.path, "skipped", error)
         except SourceError as error:
             return self._fail(found, error, None)
@@ -144,6 +147,7 @@ class Adding:
             self._write(
                 "UPDATE video SET size = ?, mtime_ns = ? WHERE id = ?", found.size, found.mtime_ns, row[0]
             )
+            self._forgive(path)
             return Added(found.path, "unchanged")
         return self._relate(found, digest, row) or _Job(found, digest, row)
 
@@ -153,13 +157,14 @@ class Adding:
         if not twins:
             return None
         path = os.fsencode(found.path)
-        gone = [twin for twin in twins if not _exists(twin[1])]
+        gone = [twin for twin in twins if not exists(twin[1])]
         if gone and row is None:
-            self._write(
-                "UPDATE video SET path = ?, size = ?, mtime_ns = ? WHERE id = ?",
-                path, found.size, found.mtime_ns, gone[0][0],
-            )  # fmt: skip
-            self._write("DELETE FROM failure WHERE path = ?", path)
+            with self._whole():
+                self._write(
+                    "UPDATE video SET path = ?, size = ?, mtime_ns = ? WHERE id = ?",
+                    path, found.size, found.mtime_ns, gone[0][0],
+                )  # fmt: skip
+                self._write("DELETE FROM failure WHERE path = ?", path)
             return Added(found.path, "moved", previous=os.fsdecode(gone[0][1]))
         twin, previous = twins[0]
         columns = "duration, width, height, rate, codec"
@@ -173,11 +178,13 @@ class Adding:
     def _settle(self, job: _Job, encoded: Encoded) -> Added:
         """Write down what the encoder made of a file."""
         found = job.found
+        # looked up again: while it was decoded, its entry may have moved to another path
+        job = replace(job, row=self._entry("path = ?", os.fsencode(found.path)))
         if encoded.error is not None:
             return self._fail(found, encoded.error, job.row)
         try:
             status = os.stat(found.path)
-            changed = (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns)
+            changed = (status.st_size, modified_ns(status)) != (found.size, found.mtime_ns)
         except OSError:
             changed = True
         if changed or encoded.code is None:
@@ -191,39 +198,46 @@ class Adding:
     def _put(self, job: _Job, metadata: tuple[Any, ...], codes: list[Any]) -> None:
         found, path = job.found, os.fsencode(job.found.path)
         values = (found.size, found.mtime_ns, job.digest, *metadata)
-        if job.row is None:
-            video = self._write(
-                "INSERT INTO video"
-                " (path, size, mtime_ns, digest, duration, width, height, rate, codec, added)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                path, *values, time.time(),
-            )  # fmt: skip
-        else:
-            video = job.row[0]
-            self._write(
-                "UPDATE video SET size = ?, mtime_ns = ?, digest = ?, duration = ?, width = ?, height = ?,"
-                " rate = ?, codec = ? WHERE id = ?",
-                *values, video,
-            )  # fmt: skip
-            self._write("DELETE FROM code WHERE video = ?", video)
-        for code in codes:
-            self._write(
-                "INSERT INTO code (video, kind, t0, t1, confidence, code) VALUES (?, ?, ?, ?, ?, ?)",
-                video,
-                *code,
-            )
-        self._write("DELETE FROM failure WHERE path = ?", path)
+        with self._whole():
+            if job.row is None:
+                video = self._write(
+                    "INSERT INTO video"
+                    " (path, size, mtime_ns, digest, duration, width, height, rate, codec, added)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    path, *values, time.time(),
+                )  # fmt: skip
+            else:
+                video = job.row[0]
+                self._write(
+                    "UPDATE video SET size = ?, mtime_ns = ?, digest = ?, duration = ?, width = ?,"
+                    " height = ?, rate = ?, codec = ? WHERE id = ?",
+                    *values, video,
+                )  # fmt: skip
+                self._write("DELETE FROM code WHERE video = ?", video)
+            for code in codes:
+                self._write(
+                    "INSERT INTO code (video, kind, t0, t1, confidence, code) VALUES (?, ?, ?, ?, ?, ?)",
+                    video,
+                    *code,
+                )
+            self._write("DELETE FROM failure WHERE path = ?", path)
         self._codes_changed = True
 
     def _fail(self, found: Found, error: VhashError, row: Any) -> Added:
         """Write down why; ``row``, the entry of what the file held before, goes: that content is gone."""
         path = os.fsencode(found.path)
-        self._write(
-            "INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?, ?, ?)",
-            path, found.size, found.mtime_ns, type(error).__name__, _storable(str(error)), time.time(),
-        )  # fmt: skip
-        self._forget(row)
+        with self._whole():
+            self._write(
+                "INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?, ?, ?)",
+                path, found.size, found.mtime_ns, type(error).__name__, _storable(str(error)), time.time(),
+            )  # fmt: skip
+            self._forget(row)
         return Added(found.path, "failed", error)
+
+    def _forgive(self, path: bytes) -> None:
+        """Drop the failure of a file that is well now."""
+        if self._db.rows("SELECT 1 FROM failure WHERE path = ?", (path,)):
+            self._write("DELETE FROM failure WHERE path = ?", path)
 
     def _forget(self, row: Any) -> None:
         if row is not None:
@@ -237,14 +251,21 @@ class Adding:
         )
         if not rows or rows[0][0] == "SourceError":  # could not be opened then: asking again is cheap
             return None
-        kind = getattr(errors, rows[0][0], errors.VideoError)
-        return kind(rows[0][1]) if issubclass(kind, VideoError) else VideoError(rows[0][1])
+        kind = getattr(errors, rows[0][0], VideoError)
+        said = f"{rows[0][1]} (in an earlier run; retry=True or --retry tries it again)"
+        return kind(said) if issubclass(kind, VideoError) else VideoError(said)
 
     def _vanished(self, roots: Iterable[str]) -> Iterator[Added]:
-        for root in roots:
-            for path in paths_under(self._db, os.fsencode(os.path.abspath(root))):
-                if not _exists(path):
+        seen: set[bytes] = set()  # roots may lie in each other
+        for root in map(os.fsencode, map(os.path.abspath, roots)):
+            for path in paths_under(self._db, root):
+                if not exists(path) and path not in seen:
+                    seen.add(path)
                     yield Added(os.fsdecode(path), "vanished")
+            for path in paths_under(self._db, root, "failure"):
+                if not exists(path):
+                    self._write("DELETE FROM failure WHERE path = ?", path)
+        self._commit()
 
     def _entry(self, where: str, value: bytes) -> Any:
         rows = self._db.rows(
@@ -252,10 +273,27 @@ class Adding:
         )
         return rows[0] if rows else None
 
-    def _write(self, sql: str, *values: Any) -> int:
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All that is written about one file or nothing of it: Ctrl-C must not leave half an entry."""
+        self._begin()
+        self._db.execute("SAVEPOINT file")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(errors.StoreError):  # SQLite may have given up the whole transaction
+                self._db.execute("ROLLBACK TO file")
+                self._db.execute("RELEASE file")
+            raise
+        self._db.execute("RELEASE file")
+
+    def _begin(self) -> None:
         if not self._writing:
             self._db.begin()
             self._writing = True
+
+    def _write(self, sql: str, *values: Any) -> int:
+        self._begin()
         return self._db.execute(sql, values).lastrowid or 0
 
     def _commit_when_due(self) -> list[Added]:
@@ -272,20 +310,22 @@ class Adding:
         return done
 
 
-def paths_under(database: Database, root: bytes) -> Iterator[bytes]:
+def paths_under(
+    database: Database, root: bytes, table: Literal["video", "failure"] = "video"
+) -> Iterator[bytes]:
     """Paths of the entries at ``root`` and in the folders below it, in order; a few at a time."""
     folder = root.rstrip(b"/") + b"/"
-    yield from (path for (path,) in database.rows("SELECT path FROM video WHERE path = ?", (root,)))
+    yield from (path for (path,) in database.rows(f"SELECT path FROM {table} WHERE path = ?", (root,)))
     last = folder
     while rows := database.rows(
-        "SELECT path FROM video WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",
+        f"SELECT path FROM {table} WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",
         (last, folder[:-1] + b"0"),
     ):
         yield from (path for (path,) in rows)
         last = rows[-1][0]
 
 
-def _exists(path: bytes) -> bool:
+def exists(path: bytes) -> bool:
     """Whether there is something at ``path``; only a clear no is a no."""
     try:
         os.lstat(path)

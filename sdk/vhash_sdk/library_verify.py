@@ -14,7 +14,7 @@ from .codes import as_codes
 from .errors import CodeError, SourceError, StoreError
 from .library_cache import cached_index
 from .library_db import Database
-from .scan import content_digest
+from .scan import content_digest, modified_ns
 from .spec import ModelSpec
 
 
@@ -110,7 +110,7 @@ def _files(database: Database, content: bool) -> Iterator[Problem]:
             path = os.fsdecode(raw)
             try:
                 status = os.stat(path)
-                same = (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
+                same = (status.st_size, modified_ns(status)) == (size, mtime_ns)
                 if (content or not same) and content_digest(path) != digest:
                     yield Problem("changed", path, "the file is not what was encoded; add it again")
             except FileNotFoundError:

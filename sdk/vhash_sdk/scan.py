@@ -103,11 +103,16 @@ def _walk(top: str, patterns: tuple[str, ...], follow: bool) -> Iterator[Found]:
             stack.extend((os.path.join(path, name), follow, inside) for name in names)
         elif stat.S_ISREG(status.st_mode):
             empty = SourceError(f"{path}: is empty; copy it again") if status.st_size == 0 else None
-            yield Found(path, status.st_size, status.st_mtime_ns, empty)
+            yield Found(path, status.st_size, modified_ns(status), empty)
         elif stat.S_ISLNK(status.st_mode):
             yield _skip(path, "a symbolic link; give its target, or follow_symlinks (--follow-symlinks)")
         else:  # opening a pipe would wait for ever, opening a device may do anything
             yield _skip(path, "a pipe, socket or device")
+
+
+def modified_ns(status: os.stat_result) -> int:
+    """Time of the last change in nanoseconds, as far as SQLite's 64 bits go (the years 1677 to 2262)."""
+    return min(max(status.st_mtime_ns, -(1 << 63)), (1 << 63) - 1)
 
 
 def _skip(path: str, what: str) -> Found:

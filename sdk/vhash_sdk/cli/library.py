@@ -54,14 +54,17 @@ def add(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Decoding processes; one a core by default.")
     ] = None,
+    max_pixels: Annotated[
+        float | None, typer.Option(min=0.1, help="Megapixels of a frame (Limits.pixels) [134].")
+    ] = None,
     max_seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds that decoding one file may take [300].")
+        float | None, typer.Option(min=0.1, help="Seconds to decode one file (Limits.wall_time) [300].")
     ] = None,
     max_memory: Annotated[
-        float | None, typer.Option(min=0.1, help="GiB that decoding one file may take [4].")
+        float | None, typer.Option(min=0.1, help="GiB to decode one file (Limits.memory) [4].")
     ] = None,
     max_duration: Annotated[
-        float | None, typer.Option(min=0.1, help="Hours that a video may last [24].")
+        float | None, typer.Option(min=0.1, help="Hours that a video may last (Limits.duration) [24].")
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write every file that is not in, and why, as CSV.")
@@ -82,14 +85,18 @@ def add(
       find /disk -size +1M -print0 | vhash add library -
     """
     with Output("add", json=json) as out:
-        from ..library import Library
+        from ..library import Library, not_own
 
         limits = _limits(
+            pixels=None if max_pixels is None else int(max_pixels * 1e6),
             wall_time=max_seconds,
             memory=None if max_memory is None else int(max_memory * 2**30),
             duration=None if max_duration is None else max_duration * 3600,
         )
         roots = list(_roots(paths))
+        not_own(lib, roots)
+        if report is not None:
+            _write_report(report, [])  # a place that cannot be written is better known before than after
         with Library(lib, model=model, limits=limits) as library:
             run = _Run(out)
             out.note(
@@ -264,11 +271,14 @@ def verify(
         out.end(ExitCode.SOME_FAILED if problems else ExitCode.DONE)
 
 
-def _limits(*, wall_time: float | None, memory: int | None, duration: float | None) -> Limits:
+def _limits(
+    *, pixels: int | None, wall_time: float | None, memory: int | None, duration: float | None
+) -> Limits:
     from ..video import Limits
 
     usual = Limits()
     return Limits(
+        pixels=usual.pixels if pixels is None else pixels,
         wall_time=usual.wall_time if wall_time is None else wall_time,
         memory=usual.memory if memory is None else memory,
         duration=usual.duration if duration is None else duration,
