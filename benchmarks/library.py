@@ -1,6 +1,6 @@
 """A library at size: throughput, memory, resume, kills, an evil folder.
 
-    python -m benchmarks.library [--files 10000] [--tiny] [--rounds 6] [--only throughput,full,kills,evil]
+    python -m benchmarks.library [--files 10000] [--tiny] [--rounds 4] [--only throughput,full,kills,evil]
 
 throughput: plain loop over ``Encoder.encode`` on one core and on all, ``Library.add`` on all, in turn.
 full:       --files short clips (cut from the real ones and encoded again) added in one run, memory of
@@ -152,16 +152,22 @@ def full(paths: list[str], *, tiny: bool) -> dict[str, object]:
         start = time.perf_counter()
         with Library(folder, model=model) as library:
             counts: Counter[str] = Counter()
-            for result in library.adding(library.scan(sorted({str(Path(p).parent) for p in paths}))):
+            for result in library.adding(library.scan(paths)):
                 counts[result.status] += 1
                 if counts.total() % 250 == 0:
                     samples.append((counts.total(), *(round(mib) for mib in _family_mib())))
         seconds = time.perf_counter() - start
         start = time.perf_counter()
-        command = [sys.executable, "-c", "from vhash_sdk.cli import main; main()", "add", folder, "--json"]
-        again = subprocess.run(
-            [*command, str(Path(paths[0]).parents[1])], capture_output=True, text=True, check=True
-        )
+        command = [
+            sys.executable,
+            "-c",
+            "from vhash_sdk.cli import main; main()",
+            "add",
+            folder,
+            "-",
+            "--json",
+        ]
+        again = subprocess.run(command, input="\0".join(paths), capture_output=True, text=True, check=True)
         second = time.perf_counter() - start
         unchanged = json.loads(again.stdout)["counts"]
         with Library(folder) as library:
@@ -289,7 +295,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--files", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--only", default="throughput,full,kills,evil")
     parser.add_argument(
         "--tiny", action="store_true", help="the full run with the tests' tiny model, into full_tiny"
@@ -300,7 +306,7 @@ def main() -> None:
     result.pop("machine", None)
     for part in options.only.split(","):
         if part == "throughput":
-            answer = throughput(make_clips(options.rounds * 3 * 40), options.rounds)
+            answer = throughput(make_clips(options.rounds * 3 * 120), options.rounds)
         elif part == "full":
             answer = full(make_clips(options.files), tiny=options.tiny)
             part = "full_tiny" if options.tiny else part
