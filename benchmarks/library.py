@@ -146,11 +146,26 @@ def _batched(items: list[str], size: int) -> itertools.chain[list[str]]:
     return itertools.chain(items[at : at + size] for at in range(0, len(items), size))
 
 
+def _one_core(paths: list[str], model: Path | None) -> float:
+    """Files per second of a plain loop over ``Encoder.encode`` on one core."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, [min(cores)])
+    with Encoder(model or "default") as encoder:
+        encoder.encode(paths[0])
+        start = time.perf_counter()
+        for path in paths:
+            encoder.encode(path)
+        rate = len(paths) / (time.perf_counter() - start)
+    os.sched_setaffinity(0, cores)
+    return rate
+
+
 def full(paths: list[str], *, tiny: bool) -> dict[str, object]:
     """Add all in one run, memory sampled, then again; ``tiny`` leaves next to nothing but decoding."""
     samples: list[tuple[int, float, float]] = []
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
         model = save_tiny_model(Path(other) / "tiny.onnx") if tiny else None
+        before = _one_core(paths[:200], model)
         start = time.perf_counter()
         with Library(folder, model=model) as library:
             counts: Counter[str] = Counter()
@@ -159,6 +174,7 @@ def full(paths: list[str], *, tiny: bool) -> dict[str, object]:
                 if counts.total() % 250 == 0:
                     samples.append((counts.total(), *(round(mib) for mib in _family_mib())))
         seconds = time.perf_counter() - start
+        after = _one_core(paths[:200], model)
         start = time.perf_counter()
         command = [
             sys.executable,
@@ -181,6 +197,7 @@ def full(paths: list[str], *, tiny: bool) -> dict[str, object]:
         "counts": dict(counts),
         "seconds": round(seconds, 1),
         "files_per_second": round(len(paths) / seconds, 2),
+        "loop_on_one_core_files_per_second": {"before": round(before, 2), "after": round(after, 2)},
         "second_run": {"counts": unchanged, "seconds_of_vhash_add": round(second, 2)},
         "peak_mib_of_caller_and_workers": max(total for _, _, total in samples),
         "mib_by_files_done_caller_and_all": samples,
