@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import compare, demo, doctor, encode, library, models, search
+from . import bench, compare, demo, doctor, encode, library, models, search
 
 app = typer.Typer(
     name="vhash",
@@ -41,6 +41,7 @@ for command in (
     demo.demo,
 ):
     app.command(help=_help(command))(command)
+app.add_typer(bench.app)
 
 
 def _version(wanted: bool) -> None:
