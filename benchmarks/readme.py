@@ -136,11 +136,49 @@ def search() -> str:
     ).replace("e+0", "e")
 
 
+def robustness() -> str:
+    store, hostile, library = load("durability"), load("hostile"), load("library")
+    killed, flips, crash = store["kill -9"], store["bit flips"], store["crash of the machine"]
+    cut, acknowledged = (
+        store[f"log cut at every byte, {how}"] for how in ("as a crash does", "acknowledged part")
+    )
+    calls = store["failing calls"].values()
+    isolated, kills = hostile["isolated"], library["kills"]
+    codes = isolated["outcomes"]["code"]
+    memory = isolated["caller_resident_mib_every_100_files"]
+    rows = [
+        ("durable index: writer killed with -9", f"{killed['kills']} kills, {killed['changes']:,} changes",
+         f"{killed['lost']} lost, {killed['wrong']} wrong answers"),
+        ("durable index: machine crashes, unsynced writes dropped", f"{crash['states']:,} states of {crash['calls']:,} calls",
+         f"{crash['lost']} lost, {crash['wrong']} wrong, {crash['refused']} would not open"),
+        ("durable index: one bit flipped anywhere", f"{flips['cases']:,}",
+         f"{flips['wrong']} wrong; {flips['refused']:,} refused by file name, {flips['harmless']:,} harmless"),
+        ("durable index: log cut at every byte, as a crash leaves it", f"{cut['cases']:,}",
+         f"{cut['wrong']} wrong; {cut['harmless']:,} opened with every whole change, {cut['refused']:,} refused by file name"),
+        ("durable index: log cut within what was acknowledged", f"{acknowledged['cases']:,}",
+         f"{acknowledged['wrong']} wrong; all {acknowledged['refused']:,} refused by file name"),
+        ("durable index: ENOSPC, EIO, short writes at every call", f"{sum(one['faults'] for one in calls):,} in {len(calls)} kinds",
+         f"{sum(one['lost'] for one in calls)} lost, {sum(one['wrong'] for one in calls)} wrong"),
+        ("library: `vhash add` killed with -9", f"{kills['kills']} kills over {kills['files']} files",
+         f"{kills['lost']} lost, {kills['doubled']} doubled"),
+        ("encoder: corrupted and disguised files, isolated", f"{hostile['files']:,}",
+         f"{codes} gave a code, {hostile['files'] - codes:,} a named error; 0 crashes; memory {memory[0]} → {memory[-1]} MiB"),
+        ("encoder: the same in process", f"{hostile['files']:,}",
+         f"{len(hostile['in_process']['crashed'])} crashes, {len(hostile['in_process']['hung'])} hung"),
+    ]  # fmt: skip
+    commands = ", ".join(f"`{load(name)['command']}`" for name in ("durability", "hostile"))
+    return (
+        table(("what was done", "how often", "what happened"), rows)
+        + f"\n\n{commands}, `{kills['command']}`."
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "near_duplicates": near_duplicates,
     "search": search,
     "encode": encode,
     "resize": resize,
+    "robustness": robustness,
 }
 
 

@@ -70,7 +70,8 @@ def search(
                 cases.append(case)
                 out.line(
                     f"{width:5} bits  {codes:>12,} codes  {count:>6,} queries  "
-                    f"{1e3 * seconds['median']:10.3f} ms  {case['nanoseconds_per_code_and_query']:8.4f} ns per code and query  ({plan.path})"
+                    f"{1e3 * seconds['median']:10.3f} ms  "
+                    f"{case['nanoseconds_per_code_and_query']:8.4f} ns per code and query  ({plan.path})"
                 )
         out.document(simd=_core.simd_level(), threads=threads or _core.available_threads(), cases=cases)
 
