@@ -15,7 +15,8 @@ from .codes import VideoCode
 from .errors import VhashError
 
 if TYPE_CHECKING:
-    from .encoder import Encoded, Encoder
+    from .encoded import Encoded
+    from .encoder import Encoder
     from .index import Index
     from .library import Library
     from .store import open_index
@@ -25,7 +26,7 @@ __all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", 
 
 _LAZY = {
     "Encoder": "encoder",
-    "Encoded": "encoder",
+    "Encoded": "encoded",
     "Index": "index",
     "Library": "library",
     "open_index": "store",

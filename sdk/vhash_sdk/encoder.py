@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from . import zoo
 from .codes import VideoCode
 from .crops import ten_crops
+from .encoded import Encoded, Segments, segment_spans
 from .errors import BackendError, DecodeError, OptionError, VhashError
 from .pipeline import ordered_map, with_progress
 from .runtime import Output, Runtime
 from .runtime.onnx import OnnxRuntime, usable_cores
 from .spec import ModelSpec
-from .video import Clip, Limits, Source, VideoInfo, describe, open_source
+from .video import Clip, Limits, Source, describe, open_source
 
 if TYPE_CHECKING:
     from .isolation import DecodePool
@@ -32,49 +33,6 @@ logger = logging.getLogger("vhash_sdk")
 
 Backend = Literal["auto", "onnxruntime"]
 Precision = Literal["auto", "int8", "fp16", "fp32"]
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What became of one source of ``encode_many``: a code or an error, never both.
-
-    Attributes:
-        source: the source as it was given.
-        index: its place in the input, from 0.
-        code: its code, or None.
-        error: why there is none, or None.
-        info: size, duration, rate, codec; None beside an error.
-    """
-
-    source: Any
-    index: int
-    code: VideoCode | None = None
-    error: VhashError | None = None
-    info: VideoInfo | None = None
-
-
-@dataclass(frozen=True)
-class Segments:
-    """Codes of overlapping windows of one video.
-
-    Attributes:
-        codes: ``uint8[n, (bits + 7) // 8]``.
-        spans: ``float64[n, 2]``, start and end of each window in seconds.
-        bits, fingerprint: as in ``VideoCode``.
-        confidences: ``float32[n]``, as in ``VideoCode``.
-    """
-
-    codes: NDArray[np.uint8]
-    spans: NDArray[np.float64]
-    bits: int
-    fingerprint: str
-    confidences: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __repr__(self) -> str:
-        return f"Segments(codes={list(self.codes.shape)}, spans={list(self.spans.shape)}, bits={self.bits})"
 
 
 class Encoder:
@@ -346,17 +304,6 @@ def _named(source: Source) -> Iterator[None]:
         raise
     except Exception as error:
         raise DecodeError(f"{describe(source)}: unexpected {type(error).__name__}: {error}") from error
-
-
-def segment_spans(duration: float, window: float, hop: float) -> NDArray[np.float64]:
-    """Start and end in seconds of each window, ``float64[n, 2]``, n ≥ 1; the last ends with the video.
-
-    >>> segment_spans(12.0, window=5.0, hop=4.0).tolist()
-    [[0.0, 5.0], [4.0, 9.0], [7.0, 12.0]]
-    """
-    starts = np.arange(0.0, max(duration - window, 0.0) + hop, hop)
-    starts = np.unique(np.clip(starts, 0.0, max(duration - window, 0.0)))
-    return np.stack([starts, np.minimum(starts + window, duration)], axis=1)
 
 
 def _decode_pool(workers: int, limits: Limits) -> DecodePool:

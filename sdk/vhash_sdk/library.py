@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from .codes import VideoCode, same_model
-from .encoder import Encoded, Encoder
+from .encoded import Encoded
+from .encoder import Encoder
 from .errors import ModelMismatchError, OptionError, StoreError
 from .library_add import Added, Adding, exists, paths_under
 from .library_cache import cached_index

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from . import errors
-from .encoder import Encoded
+from .encoded import Encoded
 from .errors import SourceError, UnsupportedVideoError, VhashError, VideoError
 from .library_db import Database
 from .scan import Found, content_digest, modified_ns

@@ -23,7 +23,7 @@ from .output import (
 )
 
 if TYPE_CHECKING:
-    from ..encoder import Encoded
+    from ..encoded import Encoded
 
 
 def encode(

@@ -9,7 +9,8 @@ from .output import Output, Precision, error_entry, number, path_entry
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
-    from ..encoder import Encoded, Encoder
+    from ..encoded import Encoded
+    from ..encoder import Encoder
 
 
 def open_encoder(model: str, precision: Precision = "auto") -> Encoder:

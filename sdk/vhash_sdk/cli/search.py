@@ -15,7 +15,8 @@ from .output import Json, Output, PrecisionOption, path_entry, printable
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
-    from ..encoder import Encoded, Encoder
+    from ..encoded import Encoded
+    from ..encoder import Encoder
     from .gallery import Gallery, Neighbour
 
 
