@@ -128,6 +128,7 @@ VHASH_AVX2_INLINE Vec xor3(Vec a, Vec b, Vec c) { return _mm256_xor_si256(_mm256
 VHASH_AVX2_INLINE Vec majority(Vec a, Vec b, Vec c) {  // shares a ^ b with xor3
     return either(both(a, b), both(_mm256_xor_si256(a, b), c));
 }
+VHASH_AVX2_INLINE Vec carry_of(Vec, Vec a, Vec b, Vec c) { return majority(a, b, c); }
 VHASH_AVX2_INLINE Vec complement(Vec a) { return _mm256_xor_si256(a, _mm256_set1_epi64x(-1)); }
 VHASH_AVX2_INLINE bool test_full(Vec a) { return _mm256_testc_si256(a, _mm256_set1_epi64x(-1)); }
 

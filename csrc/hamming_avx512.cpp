@@ -121,6 +121,9 @@ VHASH_AVX512_INLINE Vec load(const void* p) { return _mm512_loadu_si512(p); }
 VHASH_AVX512_INLINE void store(void* p, Vec x) { _mm512_storeu_si512(p, x); }
 VHASH_AVX512_INLINE Vec xor3(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
 VHASH_AVX512_INLINE Vec majority(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0xe8); }
+// Where b = c the carry is b, else it is not the sum: without a the sum may overwrite it, and no
+// register is copied (a copy of 64 bytes is not free on Intel).
+VHASH_AVX512_INLINE Vec carry_of(Vec sum, Vec, Vec b, Vec c) { return _mm512_ternarylogic_epi64(b, sum, c, 0xb2); }
 VHASH_AVX512_INLINE Vec both(Vec a, Vec b) { return _mm512_and_si512(a, b); }
 VHASH_AVX512_INLINE Vec either(Vec a, Vec b) { return _mm512_or_si512(a, b); }
 VHASH_AVX512_INLINE Vec complement(Vec a) { return _mm512_ternarylogic_epi64(a, a, a, 0x55); }
