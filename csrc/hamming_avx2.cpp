@@ -178,7 +178,7 @@ VHASH_AVX2 void transpose_tile(const uint64_t* codes, size_t words, size_t word,
 
 }  // namespace slice
 
-constexpr SliceKernels kSlice = {slice::kTile, 16, slice::build_slices, slice::scan_slices};
+constexpr SliceKernels kSlice = {slice::kTile, 12, slice::build_slices, slice::scan_slices};
 
 }  // namespace
 

@@ -176,7 +176,7 @@ VHASH_AVX512 void transpose_tile(const uint64_t* codes, size_t words, size_t wor
 
 }  // namespace slice
 
-constexpr SliceKernels kSlice = {slice::kTile, 32, slice::build_slices, slice::scan_slices};
+constexpr SliceKernels kSlice = {slice::kTile, 24, slice::build_slices, slice::scan_slices};
 
 }  // namespace
 

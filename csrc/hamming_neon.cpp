@@ -86,6 +86,7 @@ inline Vec both(Vec a, Vec b) { return vandq_u64(a, b); }
 inline Vec either(Vec a, Vec b) { return vorrq_u64(a, b); }
 inline Vec xor3(Vec a, Vec b, Vec c) { return veorq_u64(veorq_u64(a, b), c); }
 inline Vec majority(Vec a, Vec b, Vec c) { return vbslq_u64(veorq_u64(a, b), c, a); }
+inline Vec carry_of(Vec, Vec a, Vec b, Vec c) { return majority(a, b, c); }
 inline Vec complement(Vec a) { return veorq_u64(a, vdupq_n_u64(~uint64_t{0})); }
 inline bool test_full(Vec a) { return (vgetq_lane_u64(a, 0) & vgetq_lane_u64(a, 1)) == ~uint64_t{0}; }
 inline uint64_t row_order(uint64_t mask) { return mask; }

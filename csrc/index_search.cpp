@@ -13,7 +13,7 @@ constexpr size_t kSerialBytes = size_t{3} << 19;  // below this much work a seco
 constexpr size_t kTileBytes = size_t{24} << 10;   // codes that a batch keeps in the L1 cache
 constexpr size_t kHits = 1024;                    // hits taken from a kernel before the limit is looked at again
 constexpr size_t kSparse = 32;                    // one row in this many: below, eligible rows are looked up one by one
-constexpr size_t kQueryGroup = 512;               // queries whose state is held at once
+constexpr size_t kQueryGroup = 1024;              // queries whose state is held at once
 
 struct alignas(64) CacheLine {
     uint64_t words[8];
