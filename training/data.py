@@ -109,17 +109,17 @@ def load_ucf101_14c(folder: Path) -> FeatureSet:
 
 
 def load_store(store: Path, manifest: Path, *, path_column: str = "path") -> FeatureSet:
-    """Features extracted by ``training/features.py`` with labels from a ``manifest.csv``.
+    """Features extracted by ``training/frame_features.py`` with labels from a ``manifest.csv``.
 
     The manifest needs columns path, label, group, split; videos that the store could not read are left out.
     """
-    from .features import FeatureStore
+    from .frame_features import FeatureStore
 
     found = FeatureStore.open(store)
     place = {name: i for i, name in enumerate(found.names)}
     rows = [r for r in _table(manifest) if place.get(r[path_column], -1) in found.done]
     if not rows:
-        raise ValueError(f"{store} holds no video of {manifest}: extract it with training/features.py")
+        raise ValueError(f"{store} holds no video of {manifest}: extract it with training/frame_features.py")
     return FeatureSet(
         manifest.parent.name,
         found.features[[place[r[path_column]] for r in rows]],

@@ -42,18 +42,22 @@ class NeighbourTraining:
     dropout: float = option(0.2, "on input and hidden layer")
     graph: int = option(15, "k of the k-NN graph")
     restart: float = option(0.03, "of the random walk; 1 = plain nearest neighbours")
-    share: float = option(0.0225, "diffusion neighbours that are positives, as a share of the training videos")
+    share: float = option(0.028, "diffusion neighbours that are positives, as a share of the training videos")
     temperature: float = option(0.3, "of the contrastive loss")
     relax: Literal["tanh", "sign"] = option("tanh", "what the loss sees: tanh(z), or sign(z) straight through")
     decorrelation: float = option(0.3, "weight of the bit decorrelation")
     balance: float = option(0.0, "weight of the bit balance (batch norm already keeps bits balanced)")
     refresh: int = option(0, "epochs between new neighbours from the learned codes; 0 = never")
-    epochs: int = option(20, "epochs; the learning rate falls along a cosine")
+    epochs: int = option(0, "epochs, the learning rate falls along a cosine; 0 = 40 up to 32 bits, 20 above")
     batch: int = option(256, "videos per step")
     lr: float = option(1e-3, "Adam's learning rate")
     weight_decay: float = option(1e-5, "Adam's L2 term")
     seed: int = option(0, "of weights, order and dropout")
     validation: bool = option(False, "queries from the train split (groups 8-13): for tuning")
+
+    def length(self) -> int:
+        """Epochs of this run: short codes gain from longer training, long ones lose mAP@5 (validation)."""
+        return self.epochs or (40 if self.bits <= 32 else 20)
 
 
 def main(config: NeighbourTraining) -> None:
@@ -104,10 +108,10 @@ def train(
     pooled = seen if seen.ndim == 2 else seen.mean(dim=1)
     target = neighbours(config, pooled.numpy(), twins)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    steps = config.epochs * -(-len(seen) // config.batch)
+    steps = config.length() * -(-len(seen) // config.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     curve: list[dict[str, Any]] = []
-    for epoch in range(config.epochs):
+    for epoch in range(config.length()):
         if config.refresh and epoch and epoch % config.refresh == 0:
             learned = relaxed(model, seen).tanh().numpy()
             target = neighbours(config, np.concatenate([unit_length(learned), unit_length(pooled.numpy())], 1), twins)
@@ -127,7 +131,7 @@ def train(
             schedule.step()
             total += float(loss.detach()) * len(rows) / len(seen)
         point = {"epoch": epoch, "loss": total}
-        if queries is not None and relevant is not None and (epoch % 4 == 3 or epoch == config.epochs - 1):
+        if queries is not None and relevant is not None and (epoch % 4 == 3 or epoch == config.length() - 1):
             ap = average_precision(hamming(codes(model, queries), codes(model, database)), relevant, (5, 100, None))
             point |= dict(zip(("map@5", "map@100", "map"), np.nanmean(ap, axis=0).tolist(), strict=True))
         curve.append(point)
