@@ -66,7 +66,9 @@ class Sets:
         self.reduced = _reduced(kept, self.database, self.queries)
 
 
-def run(method: str, bits: int, seed: int, sets: Sets, *, precision: str) -> tuple[np.ndarray, np.ndarray, Any]:
+def run(
+    method: str, bits: int, seed: int, sets: Sets, *, precision: str
+) -> tuple[np.ndarray, np.ndarray, Any]:
     """Codes of the database and the queries, and the training curve (empty for baselines)."""
     if method in AFFINE:
         fit = {"lsh": baselines.lsh, "itq": baselines.itq}.get(method)
@@ -83,7 +85,10 @@ def run(method: str, bits: int, seed: int, sets: Sets, *, precision: str) -> tup
         measure_every=4, **NARROW, **(SHORT if short else {}),
     )  # fmt: skip
     model, curve = train(config, sets.reduced)
-    return (*(encode(model, part, sets.reduced.scale) for part in (sets.reduced.database, sets.reduced.queries)), curve)
+    return (
+        *(encode(model, part, sets.reduced.scale) for part in (sets.reduced.database, sets.reduced.queries)),
+        curve,
+    )
 
 
 def protocol_sets(protocol: str) -> tuple[FeatureSet, FeatureSet]:
@@ -98,16 +103,29 @@ def _reduced(kept: Path, database: FeatureSet, queries: FeatureSet) -> Reduced:
 
     if not kept.exists():
         made = reduce(database, queries, int(NARROW["pca"]))
-        tensors = {"database": made.database, "queries": made.queries, "centre": made.centre, "basis": made.basis}
+        tensors = {
+            "database": made.database,
+            "queries": made.queries,
+            "centre": made.centre,
+            "basis": made.basis,
+        }
         checkpoint.save(kept, tensors, {"scale": made.scale, "raw_width": made.raw_width})
     t, c = checkpoint.load(kept)
     return Reduced(
-        t["database"], t["queries"], c["scale"], c["raw_width"], t["centre"], t["basis"], relevance(queries, database)
+        t["database"],
+        t["queries"],
+        c["scale"],
+        c["raw_width"],
+        t["centre"],
+        t["basis"],
+        relevance(queries, database),
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--protocol", choices=("test", "validation"), default="test")
     parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after this time")
     parser.add_argument("--only", nargs="*", help="methods to do (default: the whole grid)")

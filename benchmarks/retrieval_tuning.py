@@ -51,7 +51,10 @@ def main() -> None:
             mean, spread = np.mean(found, axis=0), np.std(found, axis=0, ddof=1)
             rows.append(
                 {"setting": name, "bits": bits}
-                | {k: [round(float(m), 4), round(float(s), 4)] for k, m, s in zip(("map@5", "map@100", "map"), mean, spread, strict=True)}
+                | {
+                    k: [round(float(m), 4), round(float(s), 4)]
+                    for k, m, s in zip(("map@5", "map@100", "map"), mean, spread, strict=True)
+                }
             )
             print(rows[-1], flush=True)
     write_result(

@@ -62,7 +62,7 @@ def pca_sign(features: Floats, bits: int, *, unit: bool = True) -> AffineHash:
 
 
 def itq(features: Floats, bits: int, *, seed: int = 0, unit: bool = True, rounds: int = 50) -> AffineHash:
-    """PCA, then the rotation that brings the components nearest to their signs (Gong & Lazebnik, CVPR 2011)."""
+    """PCA, then the rotation that brings it nearest to its signs (Gong & Lazebnik, CVPR 2011)."""
     x = unit_length(features) if unit else np.asarray(features, np.float32)
     centre, basis = principal_components(x, bits)
     v = (x - centre) @ basis
@@ -85,11 +85,11 @@ def principal_components(features: Floats, count: int) -> tuple[Floats, Floats]:
     mean = features.mean(axis=0, dtype=np.float64)
     x = features - mean.astype(np.float32)
     if n < width:  # the small side decides the cost
-        values, vectors = np.linalg.eigh((x @ x.T).astype(np.float64))
+        _, vectors = np.linalg.eigh((x @ x.T).astype(np.float64))
         top = vectors[:, ::-1][:, :count]
         basis = x.T @ top.astype(np.float32)
         basis /= np.maximum(np.linalg.norm(basis, axis=0), 1e-12)
     else:
-        values, vectors = np.linalg.eigh((x.T @ x).astype(np.float64))
+        _, vectors = np.linalg.eigh((x.T @ x).astype(np.float64))
         basis = vectors[:, ::-1][:, :count]
     return mean.astype(np.float32), np.ascontiguousarray(basis, np.float32)

@@ -1,4 +1,4 @@
-"""One typed dataclass is the whole configuration: it becomes the command line and goes into the checkpoint."""
+"""One typed dataclass is the whole configuration: the command line, and what the checkpoint carries."""
 
 from __future__ import annotations
 

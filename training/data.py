@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 VALIDATION_GROUPS = frozenset(range(8, 14))
-"""UCF101 groups of the train split whose videos are queries while tuning; the test split is never looked at."""
+"""UCF101 groups of the train split whose videos are queries while tuning; test videos never are."""
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,7 @@ class Scored:
         return out
 
 
-def score(
-    method: str, bits: int, distances: Sequence[ArrayLike], relevant: NDArray[np.bool_]
-) -> Scored:
+def score(method: str, bits: int, distances: Sequence[ArrayLike], relevant: NDArray[np.bool_]) -> Scored:
     """Score runs of one method from their distance matrices ``[queries, database]``."""
     ap = [average_precision(d, relevant, KS) for d in distances]
     legacy = [average_precision(d, relevant, KS, normaliser="legacy") for d in distances]
@@ -131,7 +129,7 @@ class Evaluation:
     database_data: str = option("", "cross-dataset: the database's features, another such folder")
     checkpoints: tuple[str, ...] = option((), "model.safetensors files of train_uvvh or train_neighbour")
     bits: tuple[int, ...] = option((16, 32, 64, 128), "lengths of the baselines")
-    output: Path = option(Path("runs/report"), "folder for report.md, report.json and plots")
+    output: Path = option(Path("runs/report"), "folder for report and plots")  # noqa: RUF009
     validation: bool = option(False, "queries from the train split (groups 8-13): for tuning")
 
 
@@ -196,7 +194,9 @@ def load_model(file: Path) -> tuple[str, int, Any]:
 
     @torch.inference_mode()
     def code(data: FeatureSet) -> NDArray[np.uint8]:
-        parts = (torch.from_numpy(np.ascontiguousarray(data.features[i : i + 64])) for i in range(0, len(data), 64))
+        parts = (
+            torch.from_numpy(np.ascontiguousarray(data.features[i : i + 64])) for i in range(0, len(data), 64)
+        )
         return baselines.pack(torch.cat([model.logits(p) for p in parts]).numpy())
 
     return name, network["bits"], code
@@ -205,7 +205,8 @@ def load_model(file: Path) -> tuple[str, int, Any]:
 def _matching(database: FeatureSet, queries: FeatureSet) -> FeatureSet:
     if database.labels.shape[1] != queries.labels.shape[1]:
         raise ValueError(
-            f"{database.name} has {database.labels.shape[1]} classes, {queries.name} {queries.labels.shape[1]}: "
+            f"{database.name} has {database.labels.shape[1]} classes, "
+            f"{queries.name} {queries.labels.shape[1]}: "
             "a cross-dataset table needs the same classes in the same order"
         )
     return replace(database, name=f"{database.name} (database)")

@@ -51,7 +51,9 @@ class FeatureStore:
         return set(np.flatnonzero(self.state == DONE).tolist())
 
     @classmethod
-    def create(cls, folder: Path, names: Sequence[str], *, frames: int, width: int, settings: dict[str, Any]) -> FeatureStore:
+    def create(
+        cls, folder: Path, names: Sequence[str], *, frames: int, width: int, settings: dict[str, Any]
+    ) -> FeatureStore:
         """A new store, or the one that is there if it is for the same names and settings.
 
         Raises:
@@ -61,7 +63,9 @@ class FeatureStore:
         if (folder / "store.json").exists():
             store = cls.open(folder, mode="r+")
             if {"names": store.names, "settings": store.settings} != about:
-                raise ValueError(f"{folder} holds features of other videos or settings; choose another folder")
+                raise ValueError(
+                    f"{folder} holds features of other videos or settings; choose another folder"
+                )
             return store
         folder.mkdir(parents=True, exist_ok=True)
         shape = (len(names), frames, width)
@@ -95,7 +99,10 @@ class FeatureStore:
 
     def save_errors(self) -> None:
         """Write names, settings and errors."""
-        _write_json(self.folder / "store.json", {"names": self.names, "settings": self.settings, "errors": self.errors})
+        _write_json(
+            self.folder / "store.json",
+            {"names": self.names, "settings": self.settings, "errors": self.errors},
+        )
 
 
 def extract(
@@ -187,9 +194,13 @@ def video_names(videos: Path) -> tuple[Path, list[str]]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("store", type=Path)
-    parser.add_argument("--videos", type=Path, required=True, help="folder, or manifest.csv with a column path")
+    parser.add_argument(
+        "--videos", type=Path, required=True, help="folder, or manifest.csv with a column path"
+    )
     parser.add_argument("--backbone", default="lite0", help="lite0, vgg16, resnet50 or a .onnx file")
     parser.add_argument("--weights", type=Path, help="for vgg16 and resnet50: a torchvision-format file")
     parser.add_argument("--frames", type=int, default=25)

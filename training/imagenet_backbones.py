@@ -17,7 +17,7 @@ VGG16 = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512
 
 
 class VGG16fc7(nn.Module):
-    """float32 ``[n, 3, 224, 224]`` in 0 to 255 → ``[n, 4096]``; parameters named as torchvision's ``vgg16``."""
+    """float32 ``[n, 3, 224, 224]`` in 0 to 255 → ``[n, 4096]``; names as in torchvision's ``vgg16``."""
 
     width = 4096
 
@@ -63,7 +63,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(nn.Module):
-    """float32 ``[n, 3, 224, 224]`` in 0 to 255 → ``[n, 2048]``; parameters named as torchvision's ``resnet50``."""
+    """float32 ``[n, 3, 224, 224]`` in 0 to 255 → ``[n, 2048]``; names as in torchvision's ``resnet50``."""
 
     width = 2048
 
@@ -112,7 +112,8 @@ def load(kind: str, weights: Path) -> nn.Module:
     wrong = [k for k in wanted if k in found and found[k].shape != wanted[k]]
     if extra or missing or wrong:
         raise ValueError(
-            f"{weights} is no torchvision {kind}: missing {missing[:3]}, unknown {extra[:3]}, other shape {wrong[:3]}"
+            f"{weights} is no torchvision {kind}: missing {missing[:3]}, "
+            f"unknown {extra[:3]}, other shape {wrong[:3]}"
         )
     model.load_state_dict({k: v for k, v in found.items() if k in wanted}, strict=False)
     return model.eval()

@@ -74,7 +74,7 @@ class NeighbourHash(nn.Module):
         self.norm = nn.BatchNorm1d(config.bits, affine=False)
 
     def set_input(self, centre: Tensor, basis: Tensor) -> None:
-        """How a unit-length feature becomes the network's input: (x − centre) · basis; basis holds the scale."""
+        """How a unit-length feature becomes the input: (x − centre) · basis; basis holds the scale."""
         self.centre.copy_(centre)
         self.basis.copy_(basis)
 

@@ -34,7 +34,7 @@ class NeighbourTraining:
 
     data: str = option("synthetic", "folder of the UCF101 features, a feature store, or 'synthetic'")
     manifest: str = option("", "manifest.csv of a feature store")
-    output: Path = option(Path("runs/neighbour"), "folder for checkpoint and curve")
+    output: Path = option(Path("runs/neighbour"), "folder for checkpoint and curve")  # noqa: RUF009
     bits: int = option(64, "code length")
     encoder: Literal["mean", "conv"] = option("mean", "mean over frames, or order-aware 1-D CNN")
     pca: int = option(128, "principal components of the unit-length features")
@@ -44,7 +44,9 @@ class NeighbourTraining:
     restart: float = option(0.03, "of the random walk; 1 = plain nearest neighbours")
     share: float = option(0.028, "diffusion neighbours that are positives, as a share of the training videos")
     temperature: float = option(0.3, "of the contrastive loss")
-    relax: Literal["tanh", "sign"] = option("tanh", "what the loss sees: tanh(z), or sign(z) straight through")
+    relax: Literal["tanh", "sign"] = option(
+        "tanh", "what the loss sees: tanh(z), or sign(z) straight through"
+    )
     decorrelation: float = option(0.3, "weight of the bit decorrelation")
     balance: float = option(0.0, "weight of the bit balance (batch norm already keeps bits balanced)")
     refresh: int = option(0, "epochs between new neighbours from the learned codes; 0 = never")
@@ -71,7 +73,9 @@ def main(config: NeighbourTraining) -> None:
     described = {**asdict(config), "data": data.name, "output": "", "network": asdict(model.config)}
     described["manifest"] = ""
     checkpoint.save(config.output / "model.safetensors", model.state_dict(), described)
-    (config.output / "curve.json").write_text(json.dumps({"config": described, "curve": curve}, indent=1) + "\n")
+    (config.output / "curve.json").write_text(
+        json.dumps({"config": described, "curve": curve}, indent=1) + "\n"
+    )
     training_curve(curve, config.output / "curve.png", title=f"neighbour-uvvh, {config.bits} bits")
     print(json.dumps(curve[-1]))
 
@@ -114,7 +118,9 @@ def train(
     for epoch in range(config.length()):
         if config.refresh and epoch and epoch % config.refresh == 0:
             learned = relaxed(model, seen).tanh().numpy()
-            target = neighbours(config, np.concatenate([unit_length(learned), unit_length(pooled.numpy())], 1), twins)
+            target = neighbours(
+                config, np.concatenate([unit_length(learned), unit_length(pooled.numpy())], 1), twins
+            )
         model.train()
         total = 0.0
         for rows in torch.randperm(len(seen)).split(config.batch):
@@ -132,14 +138,16 @@ def train(
             total += float(loss.detach()) * len(rows) / len(seen)
         point = {"epoch": epoch, "loss": total}
         if queries is not None and relevant is not None and (epoch % 4 == 3 or epoch == config.length() - 1):
-            ap = average_precision(hamming(codes(model, queries), codes(model, database)), relevant, (5, 100, None))
+            ap = average_precision(
+                hamming(codes(model, queries), codes(model, database)), relevant, (5, 100, None)
+            )
             point |= dict(zip(("map@5", "map@100", "map"), np.nanmean(ap, axis=0).tolist(), strict=True))
         curve.append(point)
     return model.eval(), curve
 
 
 def input_map(config: NeighbourTraining, database: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
-    """(centre, basis) of the PCA of unit-length pooled features, basis scaled to mean square 1 per component."""
+    """(centre, basis) of the PCA of unit-length pooled features, scaled to mean square 1 per component."""
     x = unit_length(np.stack([np.asarray(f, np.float32).mean(axis=0) for f in database]))
     centre, basis = principal_components(x, config.pca)
     y = (x - centre) @ basis
@@ -147,9 +155,14 @@ def input_map(config: NeighbourTraining, database: NDArray[np.floating]) -> tupl
     return torch.from_numpy(centre), torch.from_numpy(basis)
 
 
-def neighbours(config: NeighbourTraining, seen: NDArray[np.float32], twins: NDArray[np.integer] | None) -> Tensor:
+def neighbours(
+    config: NeighbourTraining, seen: NDArray[np.float32], twins: NDArray[np.integer] | None
+) -> Tensor:
     """Positives ``[n, n]`` by diffusion through the k-NN graph, and the twins."""
-    affinity = diffuse(neighbour_graph(seen, config.graph), restart=config.restart)
+    if config.restart < 1:
+        affinity = diffuse(neighbour_graph(seen, config.graph), restart=config.restart)
+    else:  # a walk that never leaves knows no neighbour: take the nearest by cosine
+        affinity = unit_length(seen) @ unit_length(seen).T
     out = positives(affinity, max(2, round(config.share * len(seen))))
     if twins is not None:
         out = np.maximum(out, (twins[:, None] == twins[None]) & ~np.eye(len(twins), dtype=bool))
@@ -160,7 +173,9 @@ def neighbours(config: NeighbourTraining, seen: NDArray[np.float32], twins: NDAr
 def see_all(model: NeighbourHash, features: NDArray[np.floating]) -> Tensor:
     """`NeighbourHash.see` of a whole set, in parts that fit in memory."""
     parts = range(0, len(features), 128)
-    return torch.cat([model.see(torch.from_numpy(np.ascontiguousarray(features[i : i + 128]))) for i in parts]).clone()
+    return torch.cat(
+        [model.see(torch.from_numpy(np.ascontiguousarray(features[i : i + 128]))) for i in parts]
+    ).clone()
 
 
 @torch.inference_mode()

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from . import checkpoint
 from .config import from_command_line, option
-from .data import FeatureSet, load_ucf101_14c, relevance, synthetic, train_database_queries
+from .data import load_ucf101_14c, synthetic, train_database_queries
 from .losses import kl_divergence, quantisation, reconstruction
 from .metrics import average_precision, hamming
 from .plots import training_curve
@@ -42,8 +42,8 @@ class TrainConfig:
     """Everything that decides a run."""
 
     data: str = option("synthetic", "folder of the UCF101 features, or 'synthetic'")
-    output: Path = option(Path("runs/uvvh"), "folder for checkpoint and curves")
-    variant: Variant = option(
+    output: Path = option(Path("runs/uvvh"), "folder for checkpoint and curves")  # noqa: RUF009
+    variant: Variant = option(  # noqa: RUF009
         "uvvh-2", "uvh: stage 1 throughout; uvvh-1: stage 2 throughout; the rest: ablations"
     )
     bits: int = option(64, "code length")

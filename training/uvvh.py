@@ -126,6 +126,7 @@ class TimeConv(nn.Conv1d):
         super().__init__(before, after, kernel, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve over time."""
         (kernel,) = self.kernel_size
         steps = (x.shape[1] - kernel) // 2 + 1
         windows = torch.cat([x[:, j : j + 2 * steps - 1 : 2] for j in range(kernel)], dim=2)
@@ -147,6 +148,7 @@ class TimeDeconv(nn.ConvTranspose1d):
         self.register_buffer("fold", fold.flatten(1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Spread every step over time."""
         taps = x @ self.weight.transpose(1, 2).flatten(1)
         return torch.matmul(self.fold, taps.reshape(len(x), -1, self.out_channels)) + self.bias
 
@@ -155,6 +157,7 @@ class FrameNorm(nn.BatchNorm1d):
     """Batch norm of ``[n, T, C]`` over videos and frames."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise."""
         return super().forward(x.flatten(0, 1)).view_as(x)
 
 
@@ -174,6 +177,7 @@ class ConvEncoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, v: Tensor) -> Tensor:
+        """Encode."""
         return self.layers(v).squeeze(1)
 
 
@@ -192,6 +196,7 @@ class FrameEncoder(nn.Module):
         )
 
     def forward(self, v: Tensor) -> Tensor:
+        """Encode every frame."""
         return self.layers(v.flatten(0, 1)).unflatten(0, v.shape[:2])
 
 
@@ -203,6 +208,7 @@ class LSTMEncoder(nn.Module):
         self.lstm = nn.LSTM(config.features, config.widths[2], batch_first=True)
 
     def forward(self, v: Tensor) -> Tensor:
+        """Encode in order."""
         return self.lstm(v)[0][:, -1]
 
 
@@ -228,6 +234,7 @@ class Deconvolution(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, t: Tensor) -> Tensor:
+        """Unfold."""
         return self.layers(t.unsqueeze(1))
 
 
@@ -242,6 +249,7 @@ class DeconvolutionLSTM(nn.Module):
         self.out = nn.Linear(config.hidden, config.features)
 
     def forward(self, t: Tensor) -> Tensor:
+        """Reconstruct."""
         v = self.deconvolution(t)
         steps = torch.cat([self.first(t).unsqueeze(1).to(v.dtype), v[:, :-1]], dim=1)
         return self.out(self.lstm(steps)[0])
@@ -258,6 +266,7 @@ class LSTMDecoder(nn.Module):
         self.out = nn.Linear(config.hidden, config.features)
 
     def forward(self, t: Tensor) -> Tensor:
+        """Reconstruct step by step."""
         step, state, out = self.first(t), None, []
         for _ in range(self.frames):
             state = self.cell(step, state)
@@ -276,6 +285,7 @@ class FrameDecoder(nn.Module):
         self.out = nn.Linear(wide, config.features)
 
     def forward(self, t: Tensor) -> Tensor:
+        """Reconstruct every frame."""
         y = self.norm(self.up(t.flatten(0, 1))).tanh()
         return self.out(y).unflatten(0, t.shape[:2])
 

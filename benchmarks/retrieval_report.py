@@ -1,0 +1,129 @@
+"""Score the codes that `retrieval_runs` made: the table, paired differences, curves.
+
+    python -m benchmarks.retrieval_runs --protocol test     # hours on 2 cores; may be stopped and started
+    python -m benchmarks.retrieval_report                   # minutes
+
+Writes ``results/retrieval_ucf101.json``, ``training/REPORT.md`` and its plots in ``training/report/``.
+Cells whose runs are not there yet are absent from the table, never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import ROOT, write_result
+from benchmarks.retrieval_runs import NARROW, RUNS, protocol_sets
+from training import plots
+from training.data import relevance
+from training.evaluate import Scored, compare, markdown_table, precision_recall_plot, score
+from training.metrics import cosine_distance, hamming
+
+COMPARED = (
+    ("neighbour-uvvh", "itq"), ("neighbour-uvvh", "uvvh-2"), ("uvvh-2", "itq"), ("uvvh-2", "lsh"),
+    ("uvvh-2", "uvh"), ("uvvh-2", "uvvh-1"), ("uvvh-2", "nopro"), ("uvvh-2", "q"), ("uvvh-2", "bl1"),
+    ("uvvh-2", "bl2"), ("uvvh-2", "bl3"),
+)  # fmt: skip
+PLOTS = ROOT / "training" / "report"
+
+
+def main() -> None:
+    database, queries = protocol_sets("test")
+    relevant = relevance(queries, database)
+    distances, curves, seconds = read_runs()
+    pooled = database.mean_pooled(), queries.mean_pooled()
+    centre = pooled[0].mean(axis=0)
+    uncoded = cosine_distance(pooled[1] - centre, pooled[0] - centre)
+    scored = {("uncoded, centred cosine", 0): score("uncoded, centred cosine", 0, [uncoded], relevant)}
+    for (method, bits), runs in sorted(distances.items(), key=lambda item: (item[0][1], item[0][0])):
+        scored[method, bits] = score(method, bits, runs, relevant)
+        print(markdown_table([scored[method, bits]]).splitlines()[-1], flush=True)
+    pairs = [
+        compare(
+            matched(scored[a, bits], scored[b, bits]),
+            matched(scored[b, bits], scored[a, bits]),
+            k=k,
+            groups=queries.groups,
+        )
+        for a, b in COMPARED
+        for bits in sorted({n for _, n in scored if n})
+        if (a, bits) in scored and (b, bits) in scored
+        for k in (5, 100, None)
+    ]
+    at64 = {"uncoded": uncoded} | {m: runs[0] for (m, bits), runs in distances.items() if bits == 64}
+    precision_recall_plot(
+        at64, relevant, PLOTS / "precision_recall_64.png", title="UCF101, 14 classes, 64 bits"
+    )
+    for (method, bits), curve in curves.items():
+        if bits == 64 and curve:
+            plots.training_curve(curve, PLOTS / f"curve_{method}_64.png", title=f"{method}, 64 bits, seed 0")
+    about = {
+        "database": len(database), "queries": len(queries), "chance": round(float(relevant.mean()), 4),
+        "narrowed": NARROW,
+        "cpu_seconds_per_run": {f"{m} {b}": round(float(np.mean(s)), 1) for (m, b), s in seconds.items()},
+    }  # fmt: skip
+    curves_out = {
+        f"{m} {b}": [{k: round(v, 4) for k, v in p.items()} for p in c] for (m, b), c in curves.items() if c
+    }
+    write_result(
+        "retrieval_ucf101",
+        {
+            "command": "python -m benchmarks.retrieval_runs; python -m benchmarks.retrieval_report",
+            "protocol": "train split, unlabelled = database, test split = queries; tie-aware, Z = min(R, K)",
+            "about": about, "table": [s.summary() for s in scored.values()], "paired": pairs,
+            "curves": curves_out,
+        },
+    )  # fmt: skip
+    (ROOT / "training" / "REPORT.md").write_text(markdown(list(scored.values()), pairs, about))
+
+
+def matched(ours: Scored, theirs: Scored) -> Scored:
+    """As many runs of ours as theirs has, where both were run with the same seeds."""
+    runs = min(len(ours.ap), len(theirs.ap))
+    return Scored(ours.method, ours.bits, ours.ap[:runs], ours.legacy, ours.bounds)
+
+
+def read_runs() -> tuple[
+    dict[tuple[str, int], list[Any]], dict[tuple[str, int], Any], dict[tuple[str, int], list[float]]
+]:
+    """Distance matrices, the curve of seed 0 and CPU seconds, by (method, bits)."""
+    distances, curves, seconds = defaultdict(list), {}, defaultdict(list)
+    for file in sorted((RUNS / "test").glob("*.npz")):
+        method, bits, seed = file.stem.rsplit("_", 2)
+        with np.load(file) as run:
+            distances[method, int(bits)].append(hamming(run["queries"], run["database"]))
+            seconds[method, int(bits)].append(float(run["cpu_seconds"]))
+            if seed == "0":
+                curves[method, int(bits)] = json.loads(str(run["curve"]))
+    return distances, curves, seconds
+
+
+def markdown(scored: list[Scored], pairs: list[dict[str, Any]], about: dict[str, Any]) -> str:
+    """The report: table, paired differences, plots."""
+    lines = [
+        "# Retrieval on real UCF101 features", "",
+        f"{about['queries']} test queries against {about['database']} training videos of 14 classes (chance "
+        f"{about['chance']:.3f}), tie-aware, Z = min(R, K), mean ± standard deviation over seeds. UVVH and "
+        f"its ablations: {NARROW['pca']} principal components, layers narrowed to {NARROW['widths']}, bf16 "
+        "mixed precision. "
+        "Made by `python -m benchmarks.retrieval_runs` and `python -m benchmarks.retrieval_report`.", "",
+        markdown_table(scored), "",
+        "## Paired differences", "",
+        "Per query, same seeds, 95 % bootstrap over the queries' groups.", "",
+        "| ours | theirs | bits | figure | difference | interval |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for p in pairs:
+        low, high = p["interval"]
+        lines.append(
+            f"| {p['ours']} | {p['theirs']} | {p['bits']} | {p['figure']} | {p['difference']:+.3f} "
+            f"| {low:+.3f} to {high:+.3f} |"
+        )
+    images = sorted(PLOTS.glob("*.png"))
+    return "\n".join([*lines, "", *(f"![{i.stem}](report/{i.name})" for i in images), ""])
+
+
+if __name__ == "__main__":
+    main()
