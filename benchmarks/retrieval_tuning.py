@@ -61,7 +61,7 @@ def main() -> None:
         "retrieval_tuning",
         {
             "command": "python -m benchmarks.retrieval_tuning",
-            "protocol": "UCF101 train split only: database = training data = groups 14-25, queries = groups 8-13",
+            "protocol": "UCF101 train split only: database = training data = groups 14-25, queries = groups 8-13",  # noqa: E501
             "videos": {"database": len(database), "queries": len(queries)},
             "figures": "mean and standard deviation over 3 seeds, tie-aware, Z = min(R, K)",
             "settings": rows,
