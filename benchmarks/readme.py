@@ -145,6 +145,8 @@ def robustness() -> str:
     calls = store["failing calls"].values()
     isolated, kills = hostile["isolated"], library["kills"]
     codes = isolated["outcomes"]["code"]
+    full, evil = library["full"], library["evil"]
+    samples, again = full["mib_by_files_done_caller_and_all"], full["second_run"]["seconds_of_vhash_add"]
     memory = isolated["caller_resident_mib_every_100_files"]
     rows = [
         ("durable index: writer killed with -9", f"{killed['kills']} kills, {killed['changes']:,} changes",
@@ -161,6 +163,10 @@ def robustness() -> str:
          f"{sum(one['lost'] for one in calls)} lost, {sum(one['wrong'] for one in calls)} wrong"),
         ("library: `vhash add` killed with -9", f"{kills['kills']} kills over {kills['files']} files",
          f"{kills['lost']} lost, {kills['doubled']} doubled"),
+        ("library: 10,000 files in one run", f"{full['counts']['added']:,} added",
+         f"memory {samples[0][2]} → {samples[-1][2]} MiB with its workers; the second run takes {again:.1f} s"),
+        ("library: 500 videos among files that are broken, hang or are none", f"{evil['found']} found",
+         f"{evil['in_the_library']} in, exactly the good ones; each other one listed with its reason"),
         ("encoder: corrupted and disguised files, isolated", f"{hostile['files']:,}",
          f"{codes} gave a code, {hostile['files'] - codes:,} a named error; 0 crashes; memory {memory[0]} → {memory[-1]} MiB"),
         ("encoder: the same in process", f"{hostile['files']:,}",
