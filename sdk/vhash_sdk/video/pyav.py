@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DecodeError, OptionError
+from ..errors import DecodeError, MemoryLimitError, OptionError
 from ..spec import Resize, Sampling
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
@@ -138,6 +138,10 @@ class PyavReader:
         frames = np.zeros((len(bounds), *size, 3), np.uint8)
         try:
             shown = self._render(bounds, frames, resize)
+        except MemoryError as error:
+            raise MemoryLimitError(
+                f"{self._track.name}: decoding ran out of memory; free some, or leave the file out"
+            ) from error
         except Disordered:
             self._timeline = self._checked(scan(self._track, counted=True))
             bounds = bounds_of(self._timeline)

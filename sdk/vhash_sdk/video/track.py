@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 DEFAULT_RATE = Fraction(25)
-DECODER_ERRORS = (ValueError, OSError, RuntimeError, NotImplementedError, LookupError, MemoryError)
+# not MemoryError: going on after it would give a code of the few frames that still fitted
+DECODER_ERRORS = (ValueError, OSError, RuntimeError, NotImplementedError, LookupError)
 """What FFmpeg's errors are, beside being ``av.FFmpegError`` (which needs an import of av)."""
 
 
