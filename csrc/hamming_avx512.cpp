@@ -67,7 +67,7 @@ VHASH_AVX512_INLINE __m512i broadcast(const uint64_t* query) {
 template <size_t kWords>
 VHASH_AVX512 size_t scan(const uint64_t* codes, size_t rows, size_t any_words, const uint64_t* query,
                          uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
-    constexpr size_t kAhead = 2048;  // bytes; measured: the prefetcher of the CPU stops at every page
+    constexpr size_t kAhead = 2048;  // bytes; the CPU's own prefetcher stops at every page; not tuned
     const size_t words = kWords ? kWords : any_words;
     const __m512i q = broadcast<kWords>(query), bound = _mm512_set1_epi64(limit);
     size_t found = *count, row = 0;
