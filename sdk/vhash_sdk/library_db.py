@@ -75,8 +75,17 @@ CREATE TABLE failure (
   seen REAL NOT NULL
 ) WITHOUT ROWID;
 """
+_FORMAT_2 = """
+CREATE TABLE not_a_match (      -- what a person has said about two contents, wherever their files are
+  a BLOB NOT NULL,              -- scan.content_digest, the smaller one first
+  b BLOB NOT NULL,
+  noted REAL NOT NULL,          -- seconds since 1970
+  PRIMARY KEY (a, b),
+  CHECK (a < b)
+) WITHOUT ROWID;
+"""
 # MIGRATIONS[n] takes format n to format n + 1; never edit one that has been released
-MIGRATIONS = (_FORMAT_1,)
+MIGRATIONS = (_FORMAT_1, _FORMAT_2)
 
 
 @dataclass(frozen=True)

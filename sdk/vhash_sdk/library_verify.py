@@ -67,6 +67,7 @@ def _types(database: Database) -> Iterator[str]:
         ("video", "path blob, size integer, mtime_ns integer, digest blob, added real"),
         ("code", "video integer, kind text, t0 real, code blob"),
         ("failure", "path blob, size integer, mtime_ns integer, kind text, message text, seen real"),
+        ("not_a_match", "a blob, b blob, noted real"),
     ):
         for column in columns.split(", "):
             name, kind = column.split()
