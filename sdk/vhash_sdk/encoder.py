@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +9,19 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import zoo
+from .calibration import Calibration
 from .codes import VideoCode
 from .crops import ten_crops
 from .encoded import Encoded, Segments, segment_spans
+from .encoder_options import Backend, Precision, check_options, choose_device, file_precision
 from .errors import BackendError, DecodeError, OptionError, VhashError
+from .modelfile import ModelFile
 from .pipeline import ordered_map, with_progress
 from .runtime import Output, Runtime
 from .runtime.onnx import OnnxRuntime, usable_cores
@@ -28,11 +30,6 @@ from .video import Clip, Limits, Source, describe, open_source
 
 if TYPE_CHECKING:
     from .isolation import DecodePool
-
-logger = logging.getLogger("vhash_sdk")
-
-Backend = Literal["auto", "onnxruntime"]
-Precision = Literal["auto", "int8", "fp16", "fp32"]
 
 
 class Encoder:
@@ -45,6 +42,7 @@ class Encoder:
         precision: ``auto`` (int8 on a CPU), ``int8``, ``fp32`` or ``fp16`` (no CPU backend has it).
         threads: CPU threads; None: all cores.
         limits: what a source may cost before it is refused.
+        calibration: what its distances mean; a file from ``vhash calibrate``. None: that of the model.
 
     ``auto`` may fall back, with one warning that says why; an explicit request raises instead.
 
@@ -70,17 +68,19 @@ class Encoder:
         precision: Precision = "auto",
         threads: int | None = None,
         limits: Limits | None = None,
+        calibration: Calibration | str | os.PathLike[str] | None = None,
     ) -> None:
-        _check_options(device, backend, precision, threads)
+        check_options(device, backend, precision, threads)
         self._threads = threads or usable_cores()
         self._limits = limits or Limits()
-        self._device = _choose_device(device)
-        self._model = zoo.load(model, _file_precision(precision, self._device))
+        self._device = choose_device(device)
+        self._model = zoo.load(model, file_precision(precision, self._device))
         if precision not in ("auto", self._model.precision):
             raise OptionError(
                 f"precision={precision!r}: {self._model.path} computes in {self._model.precision} on "
                 f"{self._device}; use precision='auto' or a file of that precision"
             )
+        self._calibration = _calibration(calibration, self._model)
         self._latency = self._start(self._threads)
         # one thread a run: encode_many is parallel over videos, which scales better than within one
         self._throughput: Runtime | None = None
@@ -92,6 +92,24 @@ class Encoder:
     def spec(self) -> ModelSpec:
         """What decides the codes: name, bits, sampling, resize, fingerprint."""
         return self._model.spec
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What distances mean: the table given, else that of the model; None where it has none."""
+        return self._calibration
+
+    def threshold(self, fmr: float = 1e-4) -> int:
+        """The largest distance at which videos of different scenes match at a rate of at most ``fmr``.
+
+        Raises:
+            OptionError: the model has no calibration, or its pairs cannot support so small a rate.
+        """
+        if self._calibration is None:
+            raise OptionError(
+                f"{self.spec.name} has no calibration, so no distance has a known false-match rate; "
+                "make one with `vhash calibrate` and give it as calibration="
+            )
+        return self._calibration.threshold(fmr)
 
     def info(self) -> dict[str, Any]:
         """What really runs: model, fingerprint, backend, device, precision, decoder, threads."""
@@ -312,36 +330,8 @@ def _decode_pool(workers: int, limits: Limits) -> DecodePool:
     return DecodePool(workers, limits)
 
 
-def _check_options(device: str, backend: str, precision: str, threads: int | None) -> None:
-    if device not in ("auto", "cpu") and not (device.startswith("cuda:") and device[5:].isdecimal()):
-        raise OptionError(f"device={device!r}; allowed: 'auto', 'cpu', 'cuda:0' and so on")
-    for label, value, allowed in (
-        ("backend", backend, get_args(Backend)),
-        ("precision", precision, get_args(Precision)),
-    ):
-        if value not in allowed:
-            raise OptionError(f"{label}={value!r}; allowed: {', '.join(map(repr, allowed))}")
-    if threads is not None and threads < 1:
-        raise OptionError(f"threads={threads}; allowed: 1 or more, or None for all cores")
-
-
-def _choose_device(device: str) -> str:
-    if device != "auto":
-        return device
-    from .runtime.probe import cuda_devices
-
-    if not cuda_devices():
-        return "cpu"
-    from .runtime.onnx import import_onnxruntime
-
-    if "CUDAExecutionProvider" in import_onnxruntime().get_available_providers():
-        return "cuda:0"
-    logger.warning(
-        "there is an NVIDIA GPU, but this onnxruntime is the CPU build: using the CPU; see `vhash doctor`"
-    )
-    return "cpu"
-
-
-def _file_precision(precision: str, device: str) -> str:
-    # the int8 file is quantised for CPUs; a GPU computes the canonical one
-    return "fp32" if device != "cpu" and precision == "auto" else precision
+def _calibration(given: Calibration | str | os.PathLike[str] | None, model: ModelFile) -> Calibration | None:
+    table = Calibration.load(given) if isinstance(given, (str, os.PathLike)) else given or model.calibration
+    if table is not None:
+        table.check_model(model.spec.fingerprint)
+    return table

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .calibration import Calibration
 from .errors import ModelError, ModelNotFoundError
 from .spec import ModelSpec
 
@@ -54,6 +55,15 @@ class ModelFile:
                 f"{self.path}: its card is not JSON ({error}); export the model again"
             ) from error
         return card if isinstance(card, dict) else {}
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What its distances mean; None where the file does not say."""
+        text = self.metadata.get("vhash.calibration")
+        try:
+            return None if text is None else Calibration.from_json(text)
+        except ModelError as error:
+            raise ModelError(f"{self.path}: {error}") from error
 
     @property
     def precision(self) -> str:
