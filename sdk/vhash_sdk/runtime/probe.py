@@ -5,6 +5,10 @@ from __future__ import annotations
 import ctypes
 import functools
 
+from ..errors import BackendError
+
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR of cuda.h
+
 
 @functools.cache
 def cuda_devices() -> int:
@@ -24,6 +28,47 @@ def cuda_devices() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def require_cuda(device: int = 0) -> None:
+    """Make sure that a CUDA device can be used, before a library is asked that would crash without one.
+
+    Raises:
+        BackendError: there is no NVIDIA driver, or no such device.
+    """
+    count = cuda_devices()
+    if not count:
+        raise BackendError(
+            f"device 'cuda:{device}': there is no NVIDIA driver here (libcuda.so.1 with a device behind it); "
+            "use device='cpu', or install the driver; in a container, start it with --gpus all"
+        )
+    if device >= count:
+        raise BackendError(
+            f"device 'cuda:{device}': this machine has {count} CUDA device(s), 'cuda:0' to 'cuda:{count - 1}'"
+        )
+
+
+def compute_capability(device: int = 0) -> tuple[int, int]:
+    """(major, minor) of a CUDA device, e.g. (9, 0) for an H100. Raises BackendError."""
+    require_cuda(device)
+    driver, handle, found = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(), []
+    status = driver.cuDeviceGet(ctypes.byref(handle), device)
+    for attribute in (_MAJOR, _MINOR):
+        value = ctypes.c_int()
+        status = status or driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, handle)
+        found.append(value.value)
+    if status:
+        raise BackendError(f"device 'cuda:{device}': the driver answers with error {status}; see nvidia-smi")
+    return found[0], found[1]
+
+
+def driver_version() -> int:
+    """The CUDA version that the driver supports, e.g. 13000 for 13.0. Raises BackendError."""
+    require_cuda()
+    version = ctypes.c_int()
+    if status := ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version)):
+        raise BackendError(f"the NVIDIA driver does not tell its version (error {status}); see nvidia-smi")
+    return version.value
 
 
 class _DecodeCaps(ctypes.Structure):

@@ -1,0 +1,76 @@
+"""The seam of the resident pipeline: runtimes that take frames and leave codes in device memory.
+
+TensorRT and ONNX Runtime's CUDA path implement ``DeviceRuntime`` beside ``Runtime``; those on a
+CPU do not: ``isinstance(runtime, DeviceRuntime)`` tells them apart.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from ..spec import ModelSpec
+from .cuda import DeviceArray, DeviceBuffer
+
+
+class DeviceOutput(NamedTuple):
+    """``Output``, in device memory; shapes and dtypes as there."""
+
+    codes: DeviceArray
+    logits: DeviceArray
+    embeddings: DeviceArray
+    frame_logits: DeviceArray | None = None
+
+    def first(self, count: int) -> DeviceOutput:
+        """The first ``count`` rows of each, without copying."""
+        return DeviceOutput(*(None if array is None else array.first(count) for array in self))  # type: ignore[arg-type]
+
+
+@runtime_checkable
+class DeviceRuntime(Protocol):
+    """A model that runs on frames in device memory.
+
+    ``run_device`` may be called from several threads; what it puts on the caller's stream is in the
+    order of the calls. A double-buffered pipeline keeps two outputs of ``allocate`` and two buffers of
+    frames: CUDA graphs are recorded for each (batch, addresses) and launched again.
+    """
+
+    @property
+    def max_batch(self) -> int:
+        """The largest batch that ``run_device`` takes."""
+
+    def allocate(self, batch: int) -> DeviceOutput:
+        """Device memory for what ``run_device`` gives for up to ``batch`` videos."""
+
+    def run_device(self, frames: int, batch: int, stream: int, out: DeviceOutput) -> DeviceOutput:
+        """Encode ``batch`` videos whose frames lie in device memory, without waiting for the result.
+
+        Args:
+            frames: address of ``uint8[batch, crops, T, H, W, 3]``, C-contiguous.
+            batch: 1 to ``max_batch``.
+            stream: the ``cudaStream_t`` on which the frames become ready and ``out`` will be ready.
+            out: where to, from ``allocate``; reading it belongs on the same stream.
+
+        Returns:
+            the first ``batch`` rows of ``out``.
+
+        Raises:
+            BackendError: the batch is too large, or the device fails (then at the next
+                synchronisation at the latest).
+        """
+
+
+def allocate_output(spec: ModelSpec, batch: int, *, frame_logits: bool) -> DeviceOutput:
+    """Device memory for the output of ``batch`` videos of a model. Raises BackendError."""
+
+    def array(shape: tuple[int, ...], dtype: type) -> DeviceArray:
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        return DeviceBuffer(size).array(shape, dtype)
+
+    return DeviceOutput(
+        array((batch, (spec.bits + 7) // 8), np.uint8),
+        array((batch, spec.bits), np.float32),
+        array((batch, spec.embedding), np.float32),
+        array((batch, spec.sampling.frames, spec.bits), np.float32) if frame_logits else None,
+    )
