@@ -50,7 +50,8 @@ def quantise(model: onnx.ModelProto, clips: Sequence[Clip], *, symmetric: bool =
     """The int8 version of a float32 graph.
 
     Args:
-        model: what ``to_onnx`` makes: input ``frames``, outputs ``code``, ``logits``, ``embedding``.
+        model: what ``to_onnx`` makes: input ``frames``, outputs ``code``, ``logits``, ``embedding``, the
+            last one the mean over the frames' embeddings.
         clips: real clips, for the ranges and the mean shift.
         symmetric: int8 activations with zero point 0, which TensorRT asks for; slower on a CPU.
     """
@@ -117,14 +118,20 @@ def read_frames_as_they_are(result: onnx.ModelProto, model: onnx.ModelProto) -> 
 
 
 def remove_shift(result: onnx.ModelProto, model: onnx.ModelProto, clips: Sequence[Clip]) -> None:
-    """Add the mean difference between float and int8 embeddings, over the clips, to the int8 one."""
+    """Add the mean difference between float and int8 embeddings, over the clips, to the int8 ones.
+
+    It is added to the embedding of each frame, before the mean over them: the logits of frames need it too.
+    """
     shift = (embeddings(model, clips) - embeddings(result, clips)).mean(0)
-    maker = next(node for node in result.graph.node if "embedding" in node.output)
-    maker.output[list(maker.output).index("embedding")] = "embedding_rounded"
+    mean = next(node for node in result.graph.node if "embedding" in node.output)
+    rounded, shifted = mean.input[0], "frame_embeddings"
+    for node in result.graph.node:
+        for i, name in enumerate(node.input):
+            if name == rounded:
+                node.input[i] = shifted
     result.graph.initializer.append(numpy_helper.from_array(shift, "embedding_shift"))
-    add = helper.make_node(
-        "Add", ["embedding_rounded", "embedding_shift"], ["embedding"], name="embedding_shift"
-    )
+    add = helper.make_node("Add", [rounded, "embedding_shift"], [shifted], name="embedding_shift")
+    maker = next(node for node in result.graph.node if rounded in node.output)
     result.graph.node.insert(list(result.graph.node).index(maker) + 1, add)
 
 

@@ -82,7 +82,7 @@ def to_float_graph(model: FusedModel) -> onnx.ModelProto:
         file = Path(folder) / "model.onnx"
         torch.onnx.export(
             copy.deepcopy(model).eval(), (example,), file, dynamo=True, opset_version=OPSET,
-            input_names=["frames"], output_names=["code", "logits", "embedding"],
+            input_names=["frames"], output_names=["code", "logits", "embedding", "frame_logits"],
             dynamic_shapes={"frames": {0: torch.export.Dim("batch", min=1)}},
             external_data=False, verbose=False,
         )  # fmt: skip
@@ -135,8 +135,14 @@ def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def frame_scales(model: FusedModel) -> list[float]:
+    """What gives each frame logit unit deviation; 4 digits, for only confidences depend on it."""
+    scales = [1.0] * model.config.cnn_bits + model.phash_scale.tolist()
+    return [float(f"{scale:.4g}") for scale in scales]
+
+
 def stamp(
-    model: onnx.ModelProto, spec: ModelSpec, card: dict[str, object], precision: str
+    model: onnx.ModelProto, spec: ModelSpec, card: dict[str, object], precision: str, scales: list[float]
 ) -> onnx.ModelProto:
     """Write specification and card into the file's metadata, and drop the exporter's own notes."""
     del model.metadata_props[:], model.graph.metadata_props[:]
@@ -145,6 +151,7 @@ def stamp(
         del part.metadata_props[:]
     model.doc_string, model.producer_name, model.producer_version = "", "vhash", ""
     texts = {"vhash.spec": spec.to_json(), "vhash.card": json.dumps(card, sort_keys=True)}
+    texts["vhash.scales"] = json.dumps(scales)
     if precision == "int8":
         texts["vhash.precision"] = "int8"
     for key, text in texts.items():
@@ -156,7 +163,7 @@ def stamp(
 def run_torch(model: FusedModel, clips: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
     """(logits, embedding) of each clip, by PyTorch."""
     with torch.inference_mode():
-        found = [model(torch.from_numpy(clip)[None, None])[1:] for clip in clips]
+        found = [model(torch.from_numpy(clip)[None, None])[1:3] for clip in clips]
     return [torch.cat(part).numpy() for part in zip(*found, strict=True)]
 
 
@@ -255,7 +262,7 @@ def main() -> None:
         "precisions": {},
     }
     for precision, result in made.items():
-        stamp(result, spec, make_card(spec.name, card), precision)
+        stamp(result, spec, make_card(spec.name, card), precision, frame_scales(model))
         suffix = ".int8.onnx" if precision == "int8" else ".onnx"
         file = options.output / f"{spec.name}{suffix}" if options.output.is_dir() else options.output
         figures = compare(result, spec, expected, checks)

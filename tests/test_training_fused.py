@@ -55,9 +55,17 @@ def test_weights_of_another_digest_are_refused(tmp_path: Path) -> None:
 
 def test_code_is_the_packed_sign_of_the_logits(model: FusedModel) -> None:
     with torch.inference_mode():
-        code, logits, embedding = model(frames_like(CONFIG, seed=1))
+        code, logits, embedding, _ = model(frames_like(CONFIG, seed=1))
     assert code.shape == (2, 5) and code.dtype == torch.uint8 and embedding.shape == (2, 1280)
     assert np.array_equal(code.numpy(), np.packbits(logits.numpy() >= 0, axis=1, bitorder="little"))
+
+
+def test_frame_logits_average_to_the_logits_but_for_the_median(model: FusedModel) -> None:
+    with torch.inference_mode():
+        _, logits, _, frame_logits = model(frames_like(CONFIG, seed=3))
+    mean = frame_logits.mean(1).numpy()
+    mean[:, CONFIG.cnn_bits :] -= np.median(mean[:, CONFIG.cnn_bits :], axis=1, keepdims=True)
+    np.testing.assert_allclose(mean, logits.numpy(), atol=1e-4, rtol=1e-4)
 
 
 def test_phash_is_the_dct_of_the_mean_luma_minus_its_median(model: FusedModel) -> None:

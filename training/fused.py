@@ -79,7 +79,7 @@ def focus_weights(side: int, focus: float | None) -> Tensor:
 
 
 class FusedModel(nn.Module):
-    """uint8 frames ``[batch, crops, T, H, W, 3]`` → (code uint8, logits, embedding)."""
+    """uint8 frames ``[batch, crops, T, H, W, 3]`` → (code uint8, logits, embedding, frame_logits)."""
 
     def __init__(self, config: FusedConfig, backbone: EfficientNetLite0 | None = None):
         super().__init__()
@@ -100,28 +100,48 @@ class FusedModel(nn.Module):
         self.register_buffer("phash_scale", torch.ones(config.phash_bits))
         self.register_buffer("powers", 2.0 ** torch.arange(8), persistent=False)
 
-    def features(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean CNN feature ``[batch, 1280]`` and mean luma picture ``[batch, 32, 32]``."""
+    def frame_features(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """CNN feature ``[batch, T, 1280]`` and luma picture ``[batch, T, 32, 32]`` of each frame."""
         batch, per_video = frames.shape[0], frames.shape[1] * frames.shape[2]
         x = frames.reshape(-1, *frames.shape[3:]).permute(0, 3, 1, 2)
         x = (x.float() - 127) * (1 / 128)
         features = self.backbone(x).flatten(2) @ self.places
-        embedding = features.reshape(batch, per_video, FEATURES).mean(1)
-        return embedding, self.luma(x).reshape(batch, per_video, GRID, GRID).mean(1)
+        return (
+            features.reshape(batch, per_video, FEATURES),
+            self.luma(x).reshape(batch, per_video, GRID, GRID),
+        )
+
+    def features(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean CNN feature ``[batch, 1280]`` and mean luma picture ``[batch, 32, 32]``."""
+        features, luma = self.frame_features(frames)
+        return features.mean(1), luma.mean(1)
+
+    def coefficients(self, luma: Tensor) -> Tensor:
+        """DCT coefficients of luma pictures ``[..., 32, 32]``: ``[..., phash_bits]``."""
+        return (self.rows @ luma @ self.columns.T).flatten(-2)
 
     def phash(self, luma: Tensor) -> Tensor:
         """DCT coefficients minus their median ``[batch, phash_bits]``, not yet scaled."""
-        coefficients = (self.rows @ luma @ self.columns.T).flatten(1)
+        coefficients = self.coefficients(luma)
         half = coefficients.shape[1] // 2
         top = coefficients.topk(half + 1, dim=1).values
         return coefficients - top[:, half - 1 :].mean(1, keepdim=True)
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(code ``uint8[batch, bits / 8]``, logits ``[batch, bits]``, embedding ``[batch, 1280]``)."""
-        embedding, luma = self.features(frames)
-        logits = torch.cat([self.project(embedding), self.phash(luma) * self.phash_scale], dim=1)
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(code ``uint8[batch, bits / 8]``, logits ``[batch, bits]``, embedding ``[batch, 1280]``,
+        frame_logits ``[batch, T, bits]``).
+
+        ``frame_logits`` are those of single frames, before the median is taken off the pHash part:
+        their mean over any frames, so centred, gives the bits of a video of just these frames.
+        """
+        features, luma = self.frame_features(frames)
+        embedding, mean_luma = features.mean(1), luma.mean(1)
+        logits = torch.cat([self.project(embedding), self.phash(mean_luma) * self.phash_scale], dim=1)
         bits = (logits >= 0).float().reshape(-1, self.config.bits // 8, 8)
-        return (bits @ self.powers).to(torch.uint8), logits, embedding
+        code = (bits @ self.powers).to(torch.uint8)
+        # flattened: the exporter then shares one copy of the projection with the video's own
+        projected = self.project(features.flatten(0, 1)).unflatten(0, features.shape[:2])
+        return code, logits, embedding, torch.cat([projected, self.coefficients(luma)], dim=2)
 
 
 def weights_digest(model: FusedModel) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from .codes import VideoCode
 from .errors import VhashError
 from .video import VideoInfo
+
+if TYPE_CHECKING:
+    from .sequence import Sequence
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Encoded:
         code: its code, or None.
         error: why there is none, or None.
         info: size, duration, rate, codec; None beside an error.
+        sequence: the sampled frames' logits, where ``frames=True`` asked for them.
     """
 
     source: Any
@@ -30,6 +34,7 @@ class Encoded:
     code: VideoCode | None = None
     error: VhashError | None = None
     info: VideoInfo | None = None
+    sequence: Sequence | None = None
 
 
 @dataclass(frozen=True)

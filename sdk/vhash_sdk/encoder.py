@@ -25,6 +25,7 @@ from .modelfile import ModelFile
 from .pipeline import ordered_map, with_progress
 from .runtime import Output, Runtime
 from .runtime.onnx import OnnxRuntime, usable_cores
+from .sequence import Sequence, confidences
 from .spec import ModelSpec
 from .video import Clip, Limits, Source, describe, open_source
 
@@ -138,7 +139,7 @@ class Encoder:
             VideoError: the source cannot be read; the subclass says why.
         """
         clip = self._decode(source)
-        return self._codes([clip], self._latency)[0]
+        return self._codes([clip], self._latency)[0][0]
 
     def encode_many(
         self,
@@ -147,6 +148,7 @@ class Encoder:
         workers: int | None = None,
         batch_size: int | None = None,
         isolate: bool = False,
+        frames: bool = False,
         progress: bool = False,
     ) -> Iterator[Encoded]:
         """Codes of many videos, in the order of the input; a bad source never stops the others.
@@ -160,6 +162,7 @@ class Encoder:
             batch_size: videos in one run of the network; None: 1 on a CPU, 8 on a GPU.
             isolate: decode in processes of their own, which are killed at the time and memory limits:
                 no source can crash, hang or bloat this one. Linux only.
+            frames: also hand out the logits of the sampled frames, as ``Encoded.sequence``.
             progress: show a progress bar on standard error.
 
         >>> import numpy as np
@@ -174,11 +177,11 @@ class Encoder:
             batch_size = 1 if self._device == "cpu" else 8
         if workers < 1 or batch_size < 1:
             raise OptionError(f"workers={workers}, batch_size={batch_size}: both are at least 1")
-        results = self._pipeline(sources, workers, batch_size, isolate)
+        results = self._pipeline(sources, workers, batch_size, isolate, frames)
         return with_progress(results, sources) if progress else results
 
     def _pipeline(
-        self, sources: Iterable[Source], workers: int, batch_size: int, isolate: bool
+        self, sources: Iterable[Source], workers: int, batch_size: int, isolate: bool, frames: bool
     ) -> Iterator[Encoded]:
         if self._throughput is None:
             self._throughput = self._start(1) if self._device == "cpu" else self._latency
@@ -190,8 +193,11 @@ class Encoder:
             index, source = item
             try:
                 clip = self._decode(source, decoders)
-                code = self._codes([clip], runtime)[0] if inline else None
-                return Encoded(source, index, code=code, info=clip.info), None if inline else clip
+                encoded = Encoded(source, index, info=clip.info)
+                if not inline:
+                    return encoded, clip
+                code, sequence = self._codes([clip], runtime)[0]
+                return replace(encoded, code=code, sequence=sequence if frames else None), None
             except BackendError:
                 raise  # the network itself is broken: nothing after this can succeed
             except VhashError as error:
@@ -208,7 +214,10 @@ class Encoder:
                 clips = [clip for _, clip in batch if clip is not None]
                 codes = iter(self._codes(clips, runtime) if clips else ())
                 for encoded, clip in batch:
-                    yield encoded if clip is None else replace(encoded, code=next(codes))
+                    if clip is not None:
+                        code, sequence = next(codes)
+                        encoded = replace(encoded, code=code, sequence=sequence if frames else None)
+                    yield encoded
 
     def encode_segments(self, source: Source, *, window: float, hop: float) -> Segments:
         """Codes of windows of ``window`` seconds that start every ``hop`` seconds.
@@ -240,8 +249,41 @@ class Encoder:
             spans,
             self.spec.bits,
             self.spec.fingerprint,
-            self._confidences(logits),
+            confidences(logits, self.spec),
         )
+
+    def encode_sequence(self, source: Source, *, rate: float = 2.0) -> Sequence:
+        """Frame logits on a uniform grid of times, from which codes of any span follow.
+
+        Args:
+            source: what ``encode`` takes.
+            rate: frames per second; a video shorter than ``1 / rate`` has one frame.
+
+        Raises:
+            OptionError: ``rate`` is not positive, or the model does not look at single frames.
+            VideoError: the source cannot be read.
+        """
+        if not rate > 0:
+            raise OptionError(f"rate={rate}: expected a positive number of frames per second")
+        chunk = self.spec.sampling.frames  # the graph takes so many frames at once
+        with _named(source), open_source(source, self._limits) as reader:
+            duration = reader.info.duration
+            times = np.asarray((np.arange(max(1, round(duration * rate))) + 0.5) / rate, np.float64)
+            found = []
+            for start in range(0, len(times), chunk):
+                wanted = times[start : start + chunk].clip(max=duration)
+                frames = reader.frames_at(wanted, self._decoder_resize()).frames
+                filled = np.concatenate([frames, np.repeat(frames[-1:], chunk - len(frames), axis=0)])
+                found.append(self._frame_logits(filled)[: len(frames)])
+        return Sequence(np.concatenate(found), times, duration, self.spec, self._model.scales)
+
+    def _frame_logits(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """[T, H, W, 3] → [T, bits]."""
+        logits = self._latency.run(self._crops(frames)[None]).frame_logits
+        if logits is None:
+            raise OptionError(f"{self.spec.name} codes whole clips only; use a model of the fused family")
+        frame_logits: NDArray[np.float32] = logits[0]
+        return frame_logits
 
     def encode_frames(self, frames: NDArray[np.uint8]) -> Output:
         """The bare network: frames ``uint8[batch, crops, T, H, W, 3]`` (RGB, at the model's size)
@@ -274,20 +316,21 @@ class Encoder:
     def _crops(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return frames[None] if self.spec.crops == 1 else ten_crops(frames, self.spec.resize.output)
 
-    def _codes(self, clips: list[Clip], runtime: Runtime) -> list[VideoCode]:
+    def _codes(self, clips: list[Clip], runtime: Runtime) -> list[tuple[VideoCode, Sequence | None]]:
         output = runtime.run(np.stack([self._crops(clip.frames) for clip in clips]))
-        confidences = self._confidences(output.logits)
+        sure = confidences(output.logits, self.spec)
         bits, fingerprint = self.spec.bits, self.spec.fingerprint
-        return [
-            VideoCode(code, bits, fingerprint, confidence=float(confidence), duration=_seconds(clip))
-            for code, confidence, clip in zip(output.codes, confidences, clips, strict=True)
-        ]
-
-    def _confidences(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[n, bits] → [n]: the weakest part decides, for it is the first to flip."""
-        margins = np.tanh(np.abs(logits))
-        parts = [margins[:, slice(*part.bits)].mean(axis=1) for part in self.spec.parts]
-        return np.asarray(np.min(parts, axis=0), dtype=np.float32)
+        found: list[tuple[VideoCode, Sequence | None]] = []
+        for i, clip in enumerate(clips):
+            seconds = _seconds(clip)
+            code = VideoCode(output.codes[i], bits, fingerprint, confidence=float(sure[i]), duration=seconds)
+            logits = output.frame_logits
+            found.append((
+                code,
+                None if logits is None
+                else Sequence(logits[i], clip.times, seconds, self.spec, self._model.scales),
+            ))  # fmt: skip
+        return found
 
     def close(self) -> None:
         """Free the network. The encoder cannot be used afterwards."""

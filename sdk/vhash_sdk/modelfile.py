@@ -18,6 +18,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .calibration import Calibration
 from .errors import ModelError, ModelNotFoundError
 from .spec import ModelSpec
@@ -64,6 +67,22 @@ class ModelFile:
             return None if text is None else Calibration.from_json(text)
         except ModelError as error:
             raise ModelError(f"{self.path}: {error}") from error
+
+    @cached_property
+    def scales(self) -> NDArray[np.float32]:
+        """``float32[bits]``: what gives each frame logit the unit deviation that logits have."""
+        text = self.metadata.get("vhash.scales")
+        if text is None:
+            return np.ones(self.spec.bits, np.float32)
+        try:
+            scales = np.asarray(json.loads(text), np.float32)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ModelError(f"{self.path}: vhash.scales is no list of numbers ({error})") from error
+        if scales.shape != (self.spec.bits,) or not np.isfinite(scales).all():
+            raise ModelError(
+                f"{self.path}: vhash.scales has shape {list(scales.shape)}, not [{self.spec.bits}]"
+            )
+        return scales
 
     @property
     def precision(self) -> str:

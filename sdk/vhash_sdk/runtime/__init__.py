@@ -6,24 +6,39 @@ uint8 frames in and codes out.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+OUTPUTS = ("code", "logits", "embedding")
+"""What every model's graph gives, in the order of ``Output``."""
 
-class Output(NamedTuple):
-    """What a model gives for a batch.
+FRAME_LOGITS = "frame_logits"
+"""The output that only models have which look at each frame by itself."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model gives for a batch; unpacks as ``codes, logits, embeddings``.
 
     Attributes:
         codes: ``uint8[batch, (bits + 7) // 8]``.
         logits: ``float32[batch, bits]``; a bit is ``logit >= 0``.
         embeddings: ``float32[batch, D]``.
+        frame_logits: ``float32[batch, T, bits]``, logits of single frames, before the median is taken
+            off a part named ``phash``; None for a model that has no such output.
     """
 
     codes: NDArray[np.uint8]
     logits: NDArray[np.float32]
     embeddings: NDArray[np.float32]
+    frame_logits: NDArray[np.float32] | None = None
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return iter((self.codes, self.logits, self.embeddings))
 
 
 class Runtime(Protocol):

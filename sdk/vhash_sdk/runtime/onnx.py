@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import BackendError, MissingDependencyError, ModelError
 from ..modelfile import ModelFile
-from . import Output
+from . import FRAME_LOGITS, OUTPUTS, Output
 
 
 class OnnxRuntime:
@@ -67,12 +67,13 @@ class OnnxRuntime:
         shape = (spec.sampling.frames, *spec.resize.output, 3)
         inputs = {i.name: (i.type, tuple(i.shape[2:])) for i in self._session.get_inputs()}
         outputs = {o.name for o in self._session.get_outputs()}
-        if inputs != {"frames": ("tensor(uint8)", shape)} or outputs != {"code", "logits", "embedding"}:
+        if inputs != {"frames": ("tensor(uint8)", shape)} or not outputs.issuperset(OUTPUTS):
             raise ModelError(
                 f"{model.path}: inputs {inputs} and outputs {sorted(outputs)} are not those of a vhash model "
                 f"(frames uint8 [batch, crops, {', '.join(map(str, shape))}] → code, logits, embedding); "
                 "export it again"
             )
+        self._outputs = [*OUTPUTS, FRAME_LOGITS] if FRAME_LOGITS in outputs else list(OUTPUTS)
 
     def run(self, frames: NDArray[np.uint8]) -> Output:
         """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe."""
@@ -80,10 +81,9 @@ class OnnxRuntime:
         if session is None:
             raise BackendError("the encoder is closed; make a new one")
         try:
-            code, logits, embedding = session.run(["code", "logits", "embedding"], {"frames": frames})
+            return Output(*session.run(self._outputs, {"frames": frames}))
         except Exception as error:
             raise BackendError(f"ONNX Runtime failed on frames {list(frames.shape)}: {error}") from error
-        return Output(code, logits, embedding)
 
     def close(self) -> None:
         """Free the session; again does nothing."""
