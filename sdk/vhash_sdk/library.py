@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from .codes import VideoCode, same_model
 from .encoded import Encoded
 from .encoder import Encoder
 from .errors import ModelMismatchError, OptionError, StoreError
+from .judgements import Judgement, record
 from .library_add import Added, Adding, exists, paths_under
 from .library_cache import cached_index
 from .library_db import Database, sound_rows, writer_lock
@@ -27,11 +29,12 @@ from .spec import ModelSpec
 from .video import Limits, Source
 
 if TYPE_CHECKING:
+    from .duplicates import Group, Keep
     from .index import Index
 
 _ENTRY = (
     "SELECT v.id, v.path, v.size, v.mtime_ns, v.duration, v.width, v.height, v.rate, v.codec, v.added,"
-    " c.confidence, c.code FROM video v JOIN code c ON c.video = v.id AND c.kind = 'full'"
+    " v.digest, c.confidence, c.code FROM video v JOIN code c ON c.video = v.id AND c.kind = 'full'"
 )
 
 
@@ -219,6 +222,37 @@ class Library:
             self._index = cached_index(self._db, self.directory, self.spec)
         return self._index[1]
 
+    def duplicates(self, *, radius: int, keep: Keep = "longest") -> list[Group]:
+        """Groups of videos that are copies of each other, by the bytes that the copies hold, most first.
+
+        Every member of a group is within the threshold of its representative. Pairs that were judged
+        no match (``judge``) are never in one group. Only codes that are new since the last time are
+        compared with the others.
+
+        Args:
+            radius: largest distance from the representative, in bits.
+            keep: which video of a group represents it.
+
+        Raises:
+            OptionError: more pairs than anyone could look through; give a smaller radius.
+        """
+        from .library_groups import find_groups
+
+        return find_groups(
+            self._db,
+            self.directory,
+            self.spec,
+            radius=radius,
+            keep=keep,
+            entries=self._entries_of,
+            rate=lambda distance: None,
+        )
+
+    def judge(self, judgements: Iterable[Judgement]) -> int:
+        """Write down which pairs are no match, or are one after all; returns how many are no match now."""
+        with writer_lock(self.directory / "lock"):
+            return record(self._db, judgements)
+
     def remove(self, paths: Iterable[str | os.PathLike[str]] = (), *, missing: bool = False) -> list[str]:
         """Remove entries and failures (never files) at and under ``paths``; returns the paths removed.
 
@@ -271,12 +305,15 @@ class Library:
             yield from entries
             last = entries[-1].id
 
+    def _entries_of(self, ids: list[int]) -> list[Entry]:
+        return self._entries("WHERE v.id IN (SELECT value FROM json_each(?))", json.dumps(ids))
+
     def _entries(self, where: str, value: Any) -> list[Entry]:
         with sound_rows(self._db.path):
             return [self._entry(*row) for row in self._db.rows(f"{_ENTRY} {where}", (value,))]
 
     def _entry(self, video: int, path: bytes, size: int, mtime_ns: int, *rest: Any) -> Entry:
-        duration, width, height, rate, codec, added, confidence, blob = rest
+        duration, width, height, rate, codec, added, digest, confidence, blob = rest
         code = VideoCode(
             np.frombuffer(blob, np.uint8),
             self.spec.bits,
@@ -284,7 +321,8 @@ class Library:
             confidence=float("nan") if confidence is None else float(confidence),
             duration=float("nan") if duration is None else float(duration),
         )
-        return Entry(video, os.fsdecode(path), size, mtime_ns / 1e9, added, width, height, rate, codec, code)
+        place = os.fsdecode(path)
+        return Entry(video, place, size, mtime_ns / 1e9, added, width, height, rate, codec, code, digest)
 
     def __len__(self) -> int:
         return int(self._db.rows("SELECT count(*) FROM video")[0][0])

@@ -18,6 +18,7 @@ class Entry:
         size: bytes. modified, added: seconds since 1970.
         width, height: pixels; rate: frames per second; codec: FFmpeg's name; None where not known.
         code: the code of the whole video, with its confidence and duration in seconds.
+        digest: of the file's content (``scan.content_digest``): the same for copies byte for byte.
     """
 
     id: int
@@ -30,6 +31,7 @@ class Entry:
     rate: float | None
     codec: str | None
     code: VideoCode
+    digest: bytes
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from .codes import MAX_BITS
@@ -167,7 +168,7 @@ class ModelSpec:
         """Canonical JSON: sorted keys, no spaces, ASCII. The fingerprint is its SHA-256."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON, 64 hex digits."""
         return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()

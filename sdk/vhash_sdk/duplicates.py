@@ -1,0 +1,206 @@
+"""Groups of duplicates in a library.
+
+Every member of a group is within the threshold of its representative: groups are stars, found
+greedily from the best video down (a star cover; Aslam, Pelekhov, Rus 2004), so that a chain of
+small differences never ties two strangers together. The same library gives the same groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import OptionError
+from .library_records import Entry
+from .near_pairs import NearPairs
+
+Keep = Literal["longest", "sharpest", "largest"]
+"""Which video of a group is its representative.
+
+``longest``: seconds (whole ones; then as ``sharpest``). ``sharpest``: pixels of the picture, then bytes a
+second: what a copy was scaled or compressed to, though one that was scaled *up* looks better than it is.
+``largest``: bytes of the file.
+"""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A video that duplicates the representative of its group.
+
+    Attributes:
+        entry: the video.
+        distance: to the representative, in bits; 0 where the files are the same byte for byte.
+        false_match_rate: the share of pairs of unrelated videos that are as near as this, or nearer;
+            None where the model is not calibrated that far down.
+    """
+
+    entry: Entry
+    distance: int
+    false_match_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Videos that duplicate one, the best of them by the chosen measure.
+
+    Attributes:
+        representative: the one to keep.
+        members: the others, by (distance, id); at least one.
+    """
+
+    representative: Entry
+    members: tuple[Member, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the members' files: what the duplicates hold."""
+        return sum(member.entry.size for member in self.members)
+
+    def __repr__(self) -> str:
+        return f"Group({self.representative.path!r}, {len(self.members)} duplicates, {self.bytes} bytes)"
+
+
+@dataclass(frozen=True, eq=False)
+class Videos:
+    """What grouping needs to know of each video, n of them in the order of their ids.
+
+    Attributes:
+        ids: ``int64[n]``.
+        digests: of the content of each file.
+        reliable: ``bool[n]``; one that is not is only grouped with files that are the same byte for byte.
+        seconds, pixels, sizes: ``float64[n]``; 0 where not known.
+        owner: ``int64[rows]``, for each code row the place of its video.
+    """
+
+    ids: NDArray[np.int64]
+    digests: list[bytes]
+    reliable: NDArray[np.bool_]
+    seconds: NDArray[np.float64]
+    pixels: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+    owner: NDArray[np.int64]
+
+
+def best_first(videos: Videos, keep: Keep) -> NDArray[np.int64]:
+    """Places of the videos, the best first; of equal ones the first that was added.
+
+    Raises:
+        OptionError: no such measure.
+    """
+    rate = videos.sizes / np.maximum(videos.seconds, 1.0)
+    sharpest = (videos.pixels, rate, videos.seconds)
+    measures = {
+        "longest": (np.round(videos.seconds), *sharpest),
+        "sharpest": sharpest,
+        "largest": (videos.sizes, *sharpest),
+    }
+    if keep not in measures:
+        raise OptionError(f"keep={keep!r}; allowed: {', '.join(map(repr, get_args(Keep)))}")
+    return np.lexsort([videos.ids, *(-measure for measure in reversed(measures[keep]))])
+
+
+def stars(
+    videos: Videos,
+    places: NDArray[np.int64],
+    pairs: NearPairs,
+    *,
+    order: NDArray[np.int64],
+    apart: dict[bytes, set[bytes]] | None = None,
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Groups as (representative, [(member, distance), …]), in places of ``videos``.
+
+    Args:
+        videos: what there is.
+        places: ``int64[rows]``, for each code row the place of its code in ``pairs``.
+        pairs: codes that are near each other.
+        order: from ``best_first``.
+        apart: contents that are no match; none of a group's videos is no match with another one.
+    """
+    near = _Neighbours(videos, places, pairs)
+    free = near.paired.copy()
+    apart = apart or {}
+    for here in order[near.paired[order]]:
+        if not free[here]:
+            continue
+        free[here] = False
+        found, distances = near.of(int(here))
+        eligible = free[found]
+        taken = list(zip(found[eligible].tolist(), distances[eligible].tolist(), strict=True))
+        if apart:
+            taken = _without_strangers(videos.digests, int(here), taken, apart)
+        if taken:
+            free[[place for place, _ in taken]] = False
+            yield int(here), taken
+
+
+def _without_strangers(
+    digests: list[bytes], here: int, found: list[tuple[int, int]], apart: dict[bytes, set[bytes]]
+) -> list[tuple[int, int]]:
+    """Leave out whoever is no match with the representative, or with a nearer member."""
+    barred, kept = set(apart.get(digests[here], ())), []
+    for place, distance in found:
+        if digests[place] not in barred:
+            barred |= apart.get(digests[place], set())
+            kept.append((place, distance))
+    return kept
+
+
+class _Neighbours:
+    """Which videos are near which. A node is one code, or the content of videos whose code says nothing."""
+
+    def __init__(self, videos: Videos, places: NDArray[np.int64], pairs: NearPairs) -> None:
+        nodes = len(pairs.codes)
+        reliable = videos.reliable[videos.owner]
+        _, content = np.unique(np.array(videos.digests, dtype="V32"), return_inverse=True)
+        node = np.where(reliable, places, nodes + content.reshape(-1)[videos.owner])
+        # a video once in each node, though several of its codes may be equal
+        owner, node = np.unique(np.stack([videos.owner, node]), axis=1) if len(node) else (videos.owner, node)
+        self._node_of = _Ragged(owner, node, len(videos.ids))
+        count = nodes + len(videos.ids)
+        self._videos_of = _Ragged(node, owner, count)
+        ends, distances = pairs.ends.astype(np.int64), pairs.distances
+        both = np.concatenate([ends, ends[:, ::-1]])
+        self._near = _Ragged(both[:, 0], both[:, 1], count)
+        self._distance = np.concatenate([distances, distances])[self._near.order]
+        crowded = np.bincount(node, minlength=count) > 1
+        crowded[ends.ravel()] = True
+        self.paired = np.zeros(len(videos.ids), bool)
+        self.paired[owner[crowded[node]]] = True
+
+    def of(self, video: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+        """Other videos within the radius, each with its smallest distance, by (distance, place)."""
+        found, distances = [], []
+        for node in self._node_of[video]:
+            span = self._near.span(node)
+            for other, distance in zip(
+                [node, *self._near.values[span]], [0, *self._distance[span]], strict=True
+            ):
+                there = self._videos_of[other]
+                found.append(there)
+                distances.append(np.full(len(there), distance, np.uint16))
+        videos, bits = np.concatenate(found), np.concatenate(distances)
+        order = np.lexsort((videos, bits))
+        videos, bits = videos[order], bits[order]
+        _, first = np.unique(videos, return_index=True)
+        first = np.sort(first)
+        first = first[videos[first] != video]
+        return videos[first], bits[first]
+
+
+class _Ragged:
+    """For each key from 0 to ``count`` its values, stored one after the other."""
+
+    def __init__(self, keys: NDArray[np.int64], values: NDArray[np.int64], count: int) -> None:
+        self.order = np.argsort(keys, kind="stable")
+        self.values = values[self.order]
+        self._starts = np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=count))])
+
+    def span(self, key: int) -> slice:
+        return slice(int(self._starts[key]), int(self._starts[key + 1]))
+
+    def __getitem__(self, key: int) -> NDArray[np.int64]:
+        return self.values[self.span(key)]

@@ -1,0 +1,68 @@
+"""From the rows of a library to groups of duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .codes import as_codes, code_bytes
+from .duplicates import Group, Keep, Member, Videos, best_first, stars
+from .judgements import apart
+from .library_db import Database, sound_rows
+from .library_records import Entry
+from .near_pairs import distinct, near_pairs
+from .spec import ModelSpec
+
+_ROWS = (
+    "SELECT v.id, v.digest, v.duration, v.width * v.height, v.size, c.code FROM video v"
+    " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id"
+)
+
+
+def find_groups(
+    database: Database,
+    directory: Path,
+    spec: ModelSpec,
+    *,
+    radius: int,
+    keep: Keep,
+    entries: Callable[[list[int]], list[Entry]],
+    rate: Callable[[int], float | None],
+) -> list[Group]:
+    """Groups of the videos within ``radius`` bits of their representative; see ``Library.duplicates``."""
+    videos, codes = _read(database, spec)
+    order = best_first(videos, keep)
+    known, places = distinct(codes)
+    pairs = near_pairs(known, spec.bits, radius, directory / "pairs.npz")
+    found = list(stars(videos, places, pairs, order=order, apart=apart(database)))
+    wanted = {place for here, members in found for place in (here, *(place for place, _ in members))}
+    at = {entry.id: entry for entry in entries(videos.ids[sorted(wanted)].tolist())}
+    groups = []
+    for here, members in found:
+        representative = at.get(int(videos.ids[here]))
+        there = [(at.get(int(videos.ids[place])), distance) for place, distance in members]
+        kept = tuple(Member(entry, bits, rate(bits)) for entry, bits in there if entry is not None)
+        if representative is not None and kept:  # else removed by another process this very moment
+            groups.append(Group(representative, kept))
+    return sorted(groups, key=lambda group: (-group.bytes, group.representative.id))
+
+
+def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8]]:
+    rows = database.rows(_ROWS)
+    width = code_bytes(spec.bits)
+    with sound_rows(database.path):
+        blob = b"".join(row[5] for row in rows)
+        if len(blob) != width * len(rows):
+            raise ValueError("codes of the wrong length")
+        codes = as_codes(np.frombuffer(blob, np.uint8).reshape(-1, width), spec.bits)
+        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        ids, first, owner = np.unique(ids, return_index=True, return_inverse=True)
+        firsts = [rows[row] for row in first]
+        facts = np.array([[row[2] or 0, row[3] or 0, row[4]] for row in firsts], np.float64).reshape(-1, 3)
+        digests = [bytes(row[1]) for row in firsts]
+    seconds, pixels, sizes = facts.T
+    reliable = np.ones(len(ids), bool)
+    return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1)), codes

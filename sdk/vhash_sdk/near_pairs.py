@@ -1,0 +1,171 @@
+"""All pairs of near codes of a library, joined anew only for codes that are new.
+
+The cache holds the codes that it was made of, so that it can be compared with any others: what is
+known of codes that are still there is taken over, and only the others are joined. It may vanish at
+any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import OptionError
+from .index import Index
+from .matches import Pairs
+
+logger = logging.getLogger("vhash_sdk")
+
+MAX_PAIRS = 50_000_000
+"""More pairs than this are refused: about 1 GB of memory, and no person ever looks through them."""
+
+
+@dataclass(frozen=True, eq=False)
+class NearPairs:
+    """Pairs of codes within a radius.
+
+    Attributes:
+        codes: ``uint8[n, bytes]``, distinct, in the order of their bytes.
+        radius: largest distance, in bits.
+        ends: ``int32[pairs, 2]``, places in ``codes``; each pair comes once.
+        distances: ``uint16[pairs]``, in bits.
+    """
+
+    codes: NDArray[np.uint8]
+    radius: int
+    ends: NDArray[np.int32]
+    distances: NDArray[np.uint16]
+
+    def __repr__(self) -> str:
+        return f"NearPairs(codes={len(self.codes)}, radius={self.radius}, pairs={len(self.ends)})"
+
+
+def distinct(codes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Distinct codes in the order of their bytes, and the place of each code among them.
+
+    >>> distinct(np.uint8([[2, 0], [1, 9], [2, 0]]))
+    (array([[1, 9],
+           [2, 0]], dtype=uint8), array([1, 0, 1]))
+    """
+    keys, place = np.unique(_keys(codes), return_inverse=True)
+    return keys.view(np.uint8).reshape(-1, codes.shape[1]), place.reshape(-1).astype(np.int64)
+
+
+def near_pairs(codes: NDArray[np.uint8], bits: int, radius: int, cache: Path | None = None) -> NearPairs:
+    """All pairs of distinct codes within ``radius`` bits.
+
+    Args:
+        codes: ``uint8[n, bytes]`` from ``distinct``.
+        bits: their width.
+        radius: largest distance, in bits.
+        cache: a file with the pairs of an earlier call, which is used and brought up to date.
+
+    Raises:
+        OptionError: more pairs than ``MAX_PAIRS``.
+    """
+    old = None if cache is None else _load(cache, codes.shape[1])
+    if old is None or old.radius < radius:
+        whole = Index(bits)
+        whole.add(codes)
+        pairs = _collect(whole.pairs(radius), codes, radius, [])
+    else:
+        pairs = _reduce(old, codes, radius)
+        fresh = ~np.isin(_keys(codes), _keys(old.codes))
+        if not fresh.any():
+            return pairs
+        pairs = _extend(pairs, fresh, bits)
+    if cache is not None:
+        _save(pairs, cache)
+    return pairs
+
+
+def _extend(known: NearPairs, fresh: NDArray[np.bool_], bits: int) -> NearPairs:
+    """The known pairs and those of the fresh codes."""
+    codes, radius, places = known.codes, known.radius, np.arange(len(fresh))
+    new, rest = Index(bits), Index(bits)
+    new.add(codes[fresh], places[fresh])
+    rest.add(codes[~fresh], places[~fresh])
+    joined = (pairs for join in (new.pairs(radius), new.pairs(radius, other=rest)) for pairs in join)
+    return _collect(joined, codes, radius, [Pairs(known.ends.astype(np.int64), known.distances)])
+
+
+def _reduce(old: NearPairs, codes: NDArray[np.uint8], radius: int) -> NearPairs:
+    """Those of the old pairs that are among ``codes`` and within ``radius``."""
+    if not len(codes):
+        return NearPairs(codes, radius, old.ends[:0], old.distances[:0])
+    keys, wanted = _keys(codes), _keys(old.codes)
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    place = np.where(keys[place] == wanted, place, -1).astype(np.int32)
+    ends = place[old.ends]
+    kept = (old.distances <= radius) & (ends >= 0).all(axis=1)
+    return NearPairs(codes, radius, ends[kept], old.distances[kept])
+
+
+def _collect(
+    stream: Iterable[Pairs], codes: NDArray[np.uint8], radius: int, batches: list[Pairs]
+) -> NearPairs:
+    count = sum(map(len, batches))
+    for pairs in stream:
+        count += len(pairs)
+        if count > MAX_PAIRS:
+            raise OptionError(
+                f"radius={radius}: more than {MAX_PAIRS:,} pairs are that near; "
+                "give a smaller radius, or a smaller false-match rate"
+            )
+        batches.append(pairs)
+    ends = [pairs.ids.astype(np.int32).reshape(-1, 2) for pairs in batches]
+    distances = [pairs.distances for pairs in batches]
+    return NearPairs(
+        codes,
+        radius,
+        np.concatenate([np.empty((0, 2), np.int32), *ends]),
+        np.concatenate([np.empty(0, np.uint16), *distances]),
+    )
+
+
+def _keys(codes: NDArray[np.uint8]) -> NDArray[np.void]:
+    """Each code as one value that sorts by its bytes."""
+    return np.ascontiguousarray(codes).view(np.dtype((np.void, codes.shape[1]))).reshape(-1)
+
+
+def _load(cache: Path, width: int) -> NearPairs | None:
+    """The cache, or None where it is missing, damaged (the archive has checksums) or of other codes."""
+    try:
+        with np.load(cache, allow_pickle=False) as file:
+            codes, ends, distances = file["codes"], file["ends"], file["distances"]
+            radius = int(file["radius"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    shapes = codes.ndim == 2 and codes.shape[1] == width and ends.shape == (len(distances), 2)
+    types = (codes.dtype, ends.dtype, distances.dtype) == (np.uint8, np.int32, np.uint16)
+    if not (shapes and types) or (ends.size and not 0 <= ends.min() <= ends.max() < len(codes)):
+        return None
+    return NearPairs(codes, radius, ends, distances)
+
+
+def _save(pairs: NearPairs, cache: Path) -> None:
+    part = cache.with_name(f"{cache.stem}-{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb") as file:
+            np.savez(
+                file,
+                codes=pairs.codes,
+                radius=np.int64(pairs.radius),
+                ends=pairs.ends,
+                distances=pairs.distances,
+            )
+        os.replace(part, cache)
+    except OSError as error:
+        logger.warning("%s: could not be saved (%s); the next run compares all codes again", cache, error)
+        with contextlib.suppress(OSError):
+            part.unlink()
