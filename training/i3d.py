@@ -138,8 +138,6 @@ def load_weights(file: Path) -> I3D:
     wanted = {k: v.shape for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     wrong = sorted(wanted.keys() ^ found.keys()) or [k for k in wanted if wanted[k] != found[k].shape]
     if wrong:
-        raise ValueError(
-            f"{file}: not I3D's {len(wanted)} arrays; missing, unknown or odd: {wrong[:4]}"
-        )
+        raise ValueError(f"{file}: not I3D's {len(wanted)} arrays; missing, unknown or odd: {wrong[:4]}")
     model.load_state_dict(found, strict=False)
     return model.eval()

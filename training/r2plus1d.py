@@ -162,9 +162,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
         found = found["state_dict"]
     if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise ValueError(
-            f"{file}: expected a dictionary of tensors, as torch.save(state_dict) writes"
-        )
+        raise ValueError(f"{file}: expected a dictionary of tensors, as torch.save(state_dict) writes")
     return {name.removeprefix("module."): tensor for name, tensor in found.items()}
 
 
