@@ -168,7 +168,8 @@ def blurred(job: Job) -> Path:
     graph = (
         f"[0:v]{job.fit},split[a][b];"
         f"[a]scale={canvas[0]}:{canvas[1]}:force_original_aspect_ratio=increase,"
-        f"crop={canvas[0]}:{canvas[1]},gblur=sigma={sigma:.1f},eq=brightness={job.draw.uniform(-0.2, 0):.2f}[c];"
+        f"crop={canvas[0]}:{canvas[1]},gblur=sigma={sigma:.1f},"
+        f"eq=brightness={job.draw.uniform(-0.2, 0):.2f}[c];"
         f"[c][b]overlay=(W-w)/2:(H-h)/2"
     )
     return encode(job.output, ["-i", str(job.source)], graph)
@@ -192,7 +193,8 @@ def border(job: Job) -> Path:
     w, h = job.size
     share = job.draw.uniform(0.55, 0.85)
     graph = (
-        f"[1:v]scale={w}:{h},setsar=1,loop=-1:1:0[a];[0:v]scale={even(w * share)}:{even(h * share)},setsar=1[b];"
+        f"[1:v]scale={w}:{h},setsar=1,loop=-1:1:0[a];"
+        f"[0:v]scale={even(w * share)}:{even(h * share)},setsar=1[b];"
         f"[a][b]overlay=(W-w)*{job.draw.choice((0.5, job.draw.random())):.3f}:(H-h)/2:shortest=1,"
         f"fps={job.shape.fps}"
     )

@@ -17,7 +17,7 @@ from vhash_sdk.video import Clip, Limits, VideoInfo
 _leak: list[Any] = []
 
 
-def hostile(source: Any, sampling: Sampling, resize: Resize, limits: Limits) -> Clip:
+def hostile(source: Any, sampling: Sampling, resize: Resize, limits: Limits, box: bool) -> Clip:
     shape = (sampling.frames, *resize.output, 3)
     deed = Path(source).stem.partition("-")[0] if isinstance(source, str) else "object"
     if deed == "hang":

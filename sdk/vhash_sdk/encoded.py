@@ -10,10 +10,25 @@ from numpy.typing import NDArray
 
 from .codes import VideoCode
 from .errors import VhashError
-from .video import VideoInfo
+from .video import Region, VideoInfo
 
 if TYPE_CHECKING:
     from .sequence import Sequence
+
+
+@dataclass(frozen=True)
+class Boxed:
+    """The content box of a video, where it is not the whole picture.
+
+    Attributes:
+        region: where it is.
+        code: the code of what is in it.
+        sequence: as in ``Encoded``.
+    """
+
+    region: Region
+    code: VideoCode
+    sequence: Sequence | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,7 @@ class Encoded:
         error: why there is none, or None.
         info: size, duration, rate, codec; None beside an error.
         sequence: the sampled frames' logits, where ``frames=True`` asked for them.
+        box: the content box, where ``box=True`` asked for it and it is not the whole picture.
     """
 
     source: Any
@@ -35,6 +51,7 @@ class Encoded:
     error: VhashError | None = None
     info: VideoInfo | None = None
     sequence: Sequence | None = None
+    box: Boxed | None = None
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,14 +18,15 @@ from .codes import VideoCode
 from .crops import ten_crops
 from .encoded import Encoded, Segments, segment_spans
 from .encoder_options import Backend, Precision, check_options, choose_device, file_precision
-from .errors import BackendError, DecodeError, OptionError, VhashError
+from .errors import DecodeError, OptionError, VhashError
 from .modelfile import ModelFile
-from .pipeline import ordered_map, with_progress
+from .pipeline import with_progress
 from .runtime import Output, Runtime
 from .runtime.onnx import OnnxRuntime, usable_cores
 from .sequence import Sequence, confidences
 from .spec import ModelSpec
-from .video import Clip, Limits, Source, describe, open_source
+from .stream import Coded, stream
+from .video import Clip, Limits, Source, describe, open_source, sample_content
 
 if TYPE_CHECKING:
     from .isolation import DecodePool
@@ -149,6 +148,7 @@ class Encoder:
         batch_size: int | None = None,
         isolate: bool = False,
         frames: bool = False,
+        box: bool = False,
         progress: bool = False,
     ) -> Iterator[Encoded]:
         """Codes of many videos, in the order of the input; a bad source never stops the others.
@@ -163,6 +163,8 @@ class Encoder:
             isolate: decode in processes of their own, which are killed at the time and memory limits:
                 no source can crash, hang or bloat this one. Linux only.
             frames: also hand out the logits of the sampled frames, as ``Encoded.sequence``.
+            box: also look for the content box (between bars, over a blurred fill, inset in another
+                video) and code what is in it, as ``Encoded.box``; one with a box is decoded twice.
             progress: show a progress bar on standard error.
 
         >>> import numpy as np
@@ -177,47 +179,36 @@ class Encoder:
             batch_size = 1 if self._device == "cpu" else 8
         if workers < 1 or batch_size < 1:
             raise OptionError(f"workers={workers}, batch_size={batch_size}: both are at least 1")
-        results = self._pipeline(sources, workers, batch_size, isolate, frames)
+        results = self._stream(
+            sources, workers=workers, batch_size=batch_size, isolate=isolate, frames=frames, box=box
+        )
         return with_progress(results, sources) if progress else results
 
-    def _pipeline(
-        self, sources: Iterable[Source], workers: int, batch_size: int, isolate: bool, frames: bool
+    def _stream(
+        self,
+        sources: Iterable[Source],
+        *,
+        workers: int,
+        batch_size: int,
+        isolate: bool,
+        frames: bool,
+        box: bool,
     ) -> Iterator[Encoded]:
         if self._throughput is None:
             self._throughput = self._start(1) if self._device == "cpu" else self._latency
         runtime = self._throughput
-        inline = batch_size == 1  # then a worker runs the network too: no hand-over, all cores busy
         decoders = _decode_pool(workers, self._limits) if isolate else None
 
-        def work(item: tuple[int, Source]) -> tuple[Encoded, Clip | None]:
-            index, source = item
-            try:
-                clip = self._decode(source, decoders)
-                encoded = Encoded(source, index, info=clip.info)
-                if not inline:
-                    return encoded, clip
-                code, sequence = self._codes([clip], runtime)[0]
-                return replace(encoded, code=code, sequence=sequence if frames else None), None
-            except BackendError:
-                raise  # the network itself is broken: nothing after this can succeed
-            except VhashError as error:
-                return Encoded(source, index, error=error), None
+        def code(clips: list[Clip]) -> list[Coded]:
+            found = self._codes(clips, runtime)
+            return found if frames else [(code, None) for code, _ in found]
 
-        with ExitStack() as stack:  # left from the last to the first: no more work, no decoders, no threads
-            pool = stack.enter_context(ThreadPoolExecutor(workers, thread_name_prefix="vhash-encode"))
-            if decoders is not None:
-                stack.enter_context(decoders)
-            # isolated, a source may well hang until its time is up: the others go on meanwhile
-            window = (8 if isolate else 2) * workers + batch_size
-            done = stack.enter_context(closing(ordered_map(pool, work, enumerate(sources), window=window)))
-            while batch := list(islice(done, batch_size)):
-                clips = [clip for _, clip in batch if clip is not None]
-                codes = iter(self._codes(clips, runtime) if clips else ())
-                for encoded, clip in batch:
-                    if clip is not None:
-                        code, sequence = next(codes)
-                        encoded = replace(encoded, code=code, sequence=sequence if frames else None)
-                    yield encoded
+        # isolated, a source may well hang until its time is up: the others go on meanwhile
+        window = (8 if isolate else 2) * workers + batch_size
+        return stream(
+            sources, lambda source: self._decode(source, decoders, box=box), code,
+            workers=workers, batch_size=batch_size, window=window, during=decoders or nullcontext(),
+        )  # fmt: skip
 
     def encode_segments(self, source: Source, *, window: float, hop: float) -> Segments:
         """Codes of windows of ``window`` seconds that start every ``hop`` seconds.
@@ -306,21 +297,22 @@ class Encoder:
         resize = self.spec.resize
         return resize if self.spec.crops == 1 else replace(resize, crop=None)
 
-    def _decode(self, source: Source, decoders: DecodePool | None = None) -> Clip:
+    def _decode(self, source: Source, decoders: DecodePool | None = None, *, box: bool = False) -> Clip:
+        sampling, resize = self.spec.sampling, self._decoder_resize()
         with _named(source):
             if decoders is not None:
-                return decoders.decode(source, self.spec.sampling, self._decoder_resize())
+                return decoders.decode(source, sampling, resize, box=box)
             with open_source(source, self._limits) as reader:
-                return reader.sample(self.spec.sampling, self._decoder_resize())
+                return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
 
     def _crops(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return frames[None] if self.spec.crops == 1 else ten_crops(frames, self.spec.resize.output)
 
-    def _codes(self, clips: list[Clip], runtime: Runtime) -> list[tuple[VideoCode, Sequence | None]]:
+    def _codes(self, clips: list[Clip], runtime: Runtime) -> list[Coded]:
         output = runtime.run(np.stack([self._crops(clip.frames) for clip in clips]))
         sure = confidences(output.logits, self.spec)
         bits, fingerprint = self.spec.bits, self.spec.fingerprint
-        found: list[tuple[VideoCode, Sequence | None]] = []
+        found: list[Coded] = []
         for i, clip in enumerate(clips):
             seconds = _seconds(clip)
             code = VideoCode(output.codes[i], bits, fingerprint, confidence=float(sure[i]), duration=seconds)

@@ -30,7 +30,7 @@ from . import errors
 from .errors import TimeLimitError, VideoError, WorkerError
 from .isolation_process import DecodeProcess, DiedError
 from .spec import Resize, Sampling
-from .video import Clip, Limits, Source, VideoInfo, describe, open_source
+from .video import Clip, Inner, Limits, Region, Source, VideoInfo, describe, open_source, sample_content
 
 _MAX_FRAME_BYTES = 1 << 31
 _MAX_PATH = 4096
@@ -68,8 +68,8 @@ class DecodePool:
         for worker in self._workers:
             self._idle.put(worker)
 
-    def decode(self, source: Source, sampling: Sampling, resize: Resize) -> Clip:
-        """Sample and scale the frames of a source in a worker.
+    def decode(self, source: Source, sampling: Sampling, resize: Resize, *, box: bool = False) -> Clip:
+        """Sample and scale the frames of a source in a worker; with ``box`` also of its content box.
 
         Arrays are already decoded and are sampled here.
 
@@ -80,12 +80,15 @@ class DecodePool:
         with _as_file(source) as (path, fd):
             if path is None and fd is None:
                 with open_source(source, self._limits) as reader:
-                    return reader.sample(sampling, resize)
+                    return (
+                        sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
+                    )
             request = {
                 "name": describe(source),
                 "path": path,
                 "sampling": asdict(sampling),
                 "resize": asdict(resize),
+                "box": box,
             }
             worker = self._idle.get()
             try:
@@ -198,7 +201,11 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
         codec=str(info["codec"])[:64],
         rotation=int(info["rotation"]),
     )
-    return Clip(_read_frames(frames, shape), times, exact)
+    if answer.get("region") is None:
+        return Clip(_read_frames(frames, shape), times, exact)
+    region = Region(*(float(answer["region"][side]) for side in ("left", "top", "right", "bottom")))
+    whole, inner = np.split(_read_frames(frames, (2 * shape[0], *shape[1:])), 2)
+    return Clip(whole, times, exact, Inner(region, inner))
 
 
 def _read_frames(file: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:

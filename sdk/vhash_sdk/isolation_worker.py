@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import DecodeError, MemoryLimitError, VhashError
 from .spec import Resize, Sampling
@@ -26,13 +27,13 @@ _ALARM_SLACK = 5.0
 
 
 def decode(
-    source: str | os.PathLike[str] | BinaryIO, sampling: Sampling, resize: Resize, limits: Limits
+    source: str | os.PathLike[str] | BinaryIO, sampling: Sampling, resize: Resize, limits: Limits, box: bool
 ) -> Clip:
-    """Sample and scale the frames of one source."""
-    from .video import open_source
+    """Sample and scale the frames of one source; with ``box`` also those of its content box."""
+    from .video import open_source, sample_content
 
     with open_source(source, limits) as reader:
-        return reader.sample(sampling, resize)
+        return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
 
 
 def main(control: int, frames: int, life: int) -> None:
@@ -84,11 +85,16 @@ def _serve(
         if passed:
             with open(passed[0], "rb") as file:
                 file.seek(0)  # the descriptor shares its position with the caller's
-                clip = target(file, sampling, resize, limits)
+                clip = target(file, sampling, resize, limits, request["box"])
         else:
-            clip = target(os.fsdecode(bytes.fromhex(request["path"])), sampling, resize, limits)
-        _write_frames(frames, np.ascontiguousarray(clip.frames).data.cast("B"))
-        return {"shape": clip.frames.shape, "times": clip.times.tolist(), "info": asdict(clip.info)}
+            path = os.fsdecode(bytes.fromhex(request["path"]))
+            clip = target(path, sampling, resize, limits, request["box"])
+        end = _write_frames(frames, 0, clip.frames)
+        if clip.inner is not None:
+            _write_frames(frames, end, clip.inner.frames)
+        region = None if clip.inner is None else asdict(clip.inner.region)
+        info = asdict(clip.info)
+        return {"shape": clip.frames.shape, "times": clip.times.tolist(), "info": info, "region": region}
     except Exception as error:
         kind, text = _explain(error, limits)
         if not text.startswith(name):
@@ -105,10 +111,12 @@ def _explain(error: Exception, limits: Limits) -> tuple[type[VhashError], str]:
     return DecodeError, f"unexpected {type(error).__name__}: {error}"  # a decoder library's own surprise
 
 
-def _write_frames(file: int, data: memoryview) -> None:
-    at = 0
+def _write_frames(file: int, start: int, array: NDArray[np.uint8]) -> int:
+    """Write to the file from ``start``; gives the place after the last byte."""
+    data, at = np.ascontiguousarray(array).data.cast("B"), 0
     while at < len(data):
-        at += os.pwrite(file, data[at:], at)
+        at += os.pwrite(file, data[at:], start + at)
+    return start + at
 
 
 def _out_of_memory(error: BaseException | None) -> bool:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from .arrays import ArrayReader
-from .decoder import Clip, Decoder, Limits, Reader, VideoInfo
+from .content import find_region, sample_content
+from .decoder import Clip, Decoder, Inner, Limits, Reader, VideoInfo
 from .pyav import PyavDecoder
 from .reader import Source, open_source
+from .region import Region
 from .sources import describe
 
 __all__ = [
     "ArrayReader",
     "Clip",
     "Decoder",
+    "Inner",
     "Limits",
     "PyavDecoder",
     "Reader",
+    "Region",
     "Source",
     "VideoInfo",
     "describe",
+    "find_region",
     "open_source",
+    "sample_content",
 ]

@@ -12,6 +12,7 @@ from ..errors import OptionError, SourceError, UnsupportedVideoError
 from ..spec import Resize, Sampling
 from .decoder import Clip, Limits, VideoInfo
 from .limits import check_pixels
+from .region import Region, crop_rgb
 from .resize import output_size, rgb_to_rgb
 from .sampling import frame_ranks
 
@@ -65,9 +66,9 @@ class ArrayReader:
         """Size and number of frames; the codec is ``array``."""
         return self._info
 
-    def sample(self, sampling: Sampling, resize: Resize) -> Clip:
-        """Frames by the sampling rule, scaled."""
-        return self._clip(frame_ranks(sampling, len(self._frames)), resize)
+    def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:
+        """Frames by the sampling rule, or a region of each, scaled."""
+        return self._clip(frame_ranks(sampling, len(self._frames)), resize, region)
 
     def frames_at(self, times: NDArray[np.float64], resize: Resize) -> Clip:
         """For each time the last frame at or before it; frame i is at i seconds."""
@@ -77,11 +78,13 @@ class ArrayReader:
         ranks = np.clip(np.floor(bounds), 0, len(self._frames) - 1).astype(int)
         return self._clip(ranks.tolist(), resize)
 
-    def _clip(self, ranks: list[int], resize: Resize) -> Clip:
-        size = output_size(resize, *self._frames.shape[1:3])
-        out = np.empty((len(ranks), *size, 3), np.uint8)
-        for row, rank in enumerate(ranks):
-            rgb_to_rgb(self._frames[rank], resize, out=out[row])
+    def _clip(self, ranks: list[int], resize: Resize, region: Region | None = None) -> Clip:
+        found = [self._frames[rank] for rank in ranks]
+        if region is not None:
+            found = [crop_rgb(frame, region) for frame in found]
+        out = np.empty((len(ranks), *output_size(resize, *found[0].shape[:2]), 3), np.uint8)
+        for row, frame in enumerate(found):
+            rgb_to_rgb(frame, resize, out=out[row])
         return Clip(out, np.array(ranks, np.float64), self._info)
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spec import Resize, Sampling
+from .region import Region
 
 FileSource = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes of a file, or a binary file object that can seek."""
@@ -63,6 +64,19 @@ class VideoInfo:
 
 
 @dataclass(frozen=True)
+class Inner:
+    """The part of a video that carries the picture, where that is not all of it.
+
+    Attributes:
+        region: where it is.
+        frames: ``uint8[T, H, W, 3]`` RGB, of the same times as the whole frames.
+    """
+
+    region: Region
+    frames: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
 class Clip:
     """Sampled frames of one video.
 
@@ -70,11 +84,13 @@ class Clip:
         frames: ``uint8[T, H, W, 3]`` RGB.
         times: ``float64[T]``, presentation time of each frame in seconds after the first frame.
         info: the video they come from.
+        inner: the content box, where it was looked for and is not the whole picture.
     """
 
     frames: NDArray[np.uint8]
     times: NDArray[np.float64]
     info: VideoInfo
+    inner: Inner | None = None
 
     def __repr__(self) -> str:
         return (
@@ -89,8 +105,8 @@ class Reader(Protocol):
     def info(self) -> VideoInfo:
         """Size, duration, rate, codec."""
 
-    def sample(self, sampling: Sampling, resize: Resize) -> Clip:
-        """Frames by the sampling rule of the model, scaled. Raises VideoError."""
+    def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:
+        """Frames by the sampling rule of the model, or a region of each, scaled. Raises VideoError."""
 
     def frames_at(self, times: NDArray[np.float64], resize: Resize) -> Clip:
         """For each time (seconds after the first frame, ascending) the last frame shown at or before it."""

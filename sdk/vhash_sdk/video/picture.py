@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spec import Resize
+from .region import Region, crop_planes, crop_rgb
 from .resize import Planes, planes_to_rgb, rgb_to_rgb
 
 if TYPE_CHECKING:
@@ -54,14 +55,15 @@ def frame_planes(frame: VideoFrame) -> Planes | None:
     return Planes(y, u=u, v=v, **colour)
 
 
-def render(frame: VideoFrame, resize: Resize, out: Pixels) -> None:
-    """Write the frame as the model sees it to ``out``, ``uint8[h, w, 3]``."""
+def render(frame: VideoFrame, resize: Resize, out: Pixels, region: Region | None = None) -> None:
+    """Write the frame, or a region of it, as the model sees it to ``out``, ``uint8[h, w, 3]``."""
     planes = frame_planes(frame)
     if planes is not None:
-        planes_to_rgb(planes, resize, out=out)
+        planes_to_rgb(planes if region is None else crop_planes(planes, region), resize, out=out)
         return
     rgb = _plane(_exact(frame, "rgb24"), 0, samples=3).reshape(frame.height, frame.width, 3)
-    rgb_to_rgb(np.rot90(rgb, -(rotation_of(frame) // 90)), resize, out=out)
+    shown = np.rot90(rgb, -(rotation_of(frame) // 90))
+    rgb_to_rgb(shown if region is None else crop_rgb(shown, region), resize, out=out)
 
 
 def _colour(frame: VideoFrame) -> dict[str, Any]:

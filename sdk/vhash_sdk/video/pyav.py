@@ -14,6 +14,7 @@ from ..spec import Resize, Sampling
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
 from .picture import render, rotation_of
+from .region import Region
 from .resize import output_size
 from .sampling import frame_ranks, uniform_times
 from .select import Disordered, select
@@ -94,8 +95,8 @@ class PyavReader:
             rotation=self._rotation,
         )
 
-    def sample(self, sampling: Sampling, resize: Resize) -> Clip:
-        """Frames by the sampling rule, scaled. Raises VideoError.
+    def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:
+        """Frames by the sampling rule, or a region of each, scaled. Raises VideoError.
 
         ``uniform`` reads only around the frames that it takes. ``middle`` counts frames, so it
         reads all packets of the file, unless that has an index of all of them (MP4).
@@ -116,7 +117,7 @@ class PyavReader:
                 return middle
             return [int(line.times[rank]) for rank in frame_ranks(sampling, len(line.times))]
 
-        return self._collect(bounds, resize)
+        return self._collect(bounds, resize, region)
 
     def frames_at(self, times: NDArray[np.float64], resize: Resize) -> Clip:
         """For each time (seconds after the first frame) the last frame shown at or before it.
@@ -132,12 +133,16 @@ class PyavReader:
         self._track.deadline = Deadline(self._limits, self._track.name)
         return self._collect(lambda line: [line.start + int(tick) for tick in ticks], resize)
 
-    def _collect(self, bounds_of: Bounds, resize: Resize) -> Clip:
+    def _collect(self, bounds_of: Bounds, resize: Resize, region: Region | None = None) -> Clip:
         bounds = bounds_of(self._timeline)
-        size = output_size(resize, self.info.height, self.info.width)
+        width, height = self.info.width, self.info.height
+        if region is not None:
+            left, top, right, bottom = region.pixels(width, height)
+            width, height = right - left, bottom - top
+        size = output_size(resize, height, width)
         frames = np.zeros((len(bounds), *size, 3), np.uint8)
         try:
-            shown = self._render(bounds, frames, resize)
+            shown = self._render(bounds, frames, resize, region)
         except MemoryError as error:
             raise MemoryLimitError(
                 f"{self._track.name}: decoding ran out of memory; free some, or leave the file out"
@@ -145,13 +150,15 @@ class PyavReader:
         except Disordered:
             self._timeline = self._checked(scan(self._track, counted=True))
             bounds = bounds_of(self._timeline)
-            shown = self._render(bounds, frames, resize)
+            shown = self._render(bounds, frames, resize, region)
         seconds = (np.array([shown[bound] for bound in bounds], np.float64) - self._timeline.start) * float(
             self._track.tick
         )
         return Clip(frames, seconds, self.info)
 
-    def _render(self, bounds: list[int], out: NDArray[np.uint8], resize: Resize) -> dict[int, int]:
+    def _render(
+        self, bounds: list[int], out: NDArray[np.uint8], resize: Resize, region: Region | None
+    ) -> dict[int, int]:
         """Fill the rows of ``out``; gives the time of the frame for each bound."""
         rows: dict[int, list[int]] = {}
         for row, bound in enumerate(bounds):
@@ -161,7 +168,7 @@ class PyavReader:
         def emit(found: list[int], frame: VideoFrame, time: int) -> None:
             check_pixels(frame.width, frame.height, self._limits, self._track.name)
             first, *others = [row for bound in found for row in rows[bound]]
-            render(frame, resize, out[first])
+            render(frame, resize, out[first], region)
             if others:
                 out[others] = out[first]
             shown.update(dict.fromkeys(found, time))

@@ -1,0 +1,82 @@
+"""Many videos to codes: decoding and inference side by side, results in order, errors kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import replace
+from itertools import islice
+
+from .codes import VideoCode
+from .encoded import Boxed, Encoded
+from .errors import BackendError, VhashError
+from .pipeline import ordered_map
+from .sequence import Sequence
+from .video import Clip, Source
+
+Coded = tuple[VideoCode, Sequence | None]
+
+
+def stream(
+    sources: Iterable[Source],
+    decode: Callable[[Source], Clip],
+    code: Callable[[list[Clip]], list[Coded]],
+    *,
+    workers: int,
+    batch_size: int,
+    window: int,
+    during: AbstractContextManager[object],
+) -> Iterator[Encoded]:
+    """Yield what becomes of each source, in the order of the input.
+
+    Args:
+        sources: read no further ahead than ``window``.
+        decode: frames of one source; a VhashError becomes the result of that source.
+        code: codes of some clips, by the network.
+        workers: threads that decode.
+        batch_size: videos in one run of the network; 1: the thread that decodes runs it too, so that
+            nothing is handed over and all cores are busy.
+        window: sources in flight.
+        during: what ``decode`` needs; left when no more is asked for, before the threads that wait for it.
+    """
+    inline = batch_size == 1
+
+    def work(item: tuple[int, Source]) -> tuple[Encoded, Clip | None]:
+        index, source = item
+        try:
+            clip = decode(source)
+            encoded = Encoded(source, index, info=clip.info)
+            return (_with_codes([(encoded, clip)], code)[0], None) if inline else (encoded, clip)
+        except BackendError:
+            raise  # the network itself is broken: nothing after this can succeed
+        except VhashError as error:
+            return Encoded(source, index, error=error), None
+
+    with ExitStack() as stack:  # left from the last to the first: no more work, no decoders, no threads
+        pool = stack.enter_context(ThreadPoolExecutor(workers, thread_name_prefix="vhash-encode"))
+        stack.enter_context(during)
+        done = stack.enter_context(closing(ordered_map(pool, work, enumerate(sources), window=window)))
+        while batch := list(islice(done, batch_size)):
+            yield from _with_codes(batch, code)
+
+
+def _with_codes(
+    batch: list[tuple[Encoded, Clip | None]], code: Callable[[list[Clip]], list[Coded]]
+) -> list[Encoded]:
+    """Fill in the codes of those that come with a clip, and of their content boxes."""
+    clips = []
+    for _, clip in batch:
+        if clip is not None:
+            clips.append(clip)
+            if clip.inner is not None:
+                clips.append(replace(clip, frames=clip.inner.frames, inner=None))
+    coded = iter(code(clips) if clips else ())
+    found = []
+    for encoded, clip in batch:
+        if clip is not None:
+            whole, sequence = next(coded)
+            box = None if clip.inner is None else Boxed(clip.inner.region, *next(coded))
+            encoded = replace(encoded, code=whole, sequence=sequence, box=box)
+        found.append(encoded)
+    return found
