@@ -81,31 +81,41 @@ def train_database_queries(data: FeatureSet, *, validation: bool) -> tuple[Featu
     return train.take(~held), train.take(held)
 
 
-def load_ucf101_14c(folder: Path) -> FeatureSet:
+def load_ucf101_14c(folder: Path, *, features: bool = True) -> FeatureSet:
     """The 1,865 UCF101 videos in ``folder`` (``index.csv`` and one ``.npz``), float16 ``[1865, 25, 4096]``.
 
-    The archive packs two 4-bit values a byte, the even column in the high nibble;
-    value = (nibble / 15)² × scale[video].
+    Args:
+        folder: of the two files.
+        features: False = names, labels and groups only; ``features`` is then ``[1865, 0, 0]``.
     """
     rows = _table(folder / "index.csv")
-    with np.load(folder / "vgg16_relu_25x4096_u4sqrt.npz") as archive:
-        packed, scale = archive["packed"], archive["scale"].astype(np.float32)
-    if len(rows) != len(packed):
-        raise ValueError(f"{folder}: index.csv has {len(rows)} rows, the archive {len(packed)} videos")
-    level = (np.arange(16, dtype=np.float32) / 15) ** 2
-    features = np.empty((*packed.shape[:2], packed.shape[2] * 2), np.float16)
-    for i, nibbles in enumerate(packed):
-        features[i, :, 0::2] = level[nibbles >> 4] * scale[i]
-        features[i, :, 1::2] = level[nibbles & 15] * scale[i]
+    found = _unpacked(folder, len(rows)) if features else np.empty((len(rows), 0, 0), np.float16)
     return FeatureSet(
         "ucf101_14c_vgg16",
-        features,
+        found,
         _one_hot([r["label"] for r in rows]),
         [r["ucf101_name"] for r in rows],
         np.array([f"{r['label']}_g{int(r['group']):02d}" for r in rows]),
         np.array([r["split01"] for r in rows]),
         np.array([int(r["group"]) for r in rows]),
     )
+
+
+def _unpacked(folder: Path, videos: int) -> NDArray[np.float16]:
+    """The archive packs two 4-bit values a byte, the even column in the high nibble.
+
+    value = (nibble / 15)² × ``scale[video]``.
+    """
+    with np.load(folder / "vgg16_relu_25x4096_u4sqrt.npz") as archive:
+        packed, scale = archive["packed"], archive["scale"].astype(np.float32)
+    if videos != len(packed):
+        raise ValueError(f"{folder}: index.csv has {videos} rows, the archive {len(packed)} videos")
+    level = (np.arange(16, dtype=np.float32) / 15) ** 2
+    features = np.empty((*packed.shape[:2], packed.shape[2] * 2), np.float16)
+    for i, nibbles in enumerate(packed):
+        features[i, :, 0::2] = level[nibbles >> 4] * scale[i]
+        features[i, :, 1::2] = level[nibbles & 15] * scale[i]
+    return features
 
 
 def load_store(store: Path, manifest: Path, *, path_column: str = "path") -> FeatureSet:

@@ -9,7 +9,7 @@ mAP curve only. Defaults were chosen with ``--validation`` (queries from the tra
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,29 +37,45 @@ class NeighbourTraining:
     output: Path = option(Path("runs/neighbour"), "folder for checkpoint and curve")  # noqa: RUF009
     bits: int = option(64, "code length")
     encoder: Literal["mean", "conv"] = option("mean", "mean over frames, or order-aware 1-D CNN")
-    pca: int = option(128, "principal components of the unit-length features")
+    pca: int = option(0, "principal components of the unit-length features; 0 = by length, see `tuned`")
     hidden: int = option(512, "width of the hidden layer")
     dropout: float = option(0.2, "on input and hidden layer")
     graph: int = option(15, "k of the k-NN graph")
     restart: float = option(0.03, "of the random walk; 1 = plain nearest neighbours")
     share: float = option(0.028, "diffusion neighbours that are positives, as a share of the training videos")
-    temperature: float = option(0.3, "of the contrastive loss")
+    temperature: float = option(0.0, "of the contrastive loss; 0 = by length, see `tuned`")
     relax: Literal["tanh", "sign"] = option(
         "tanh", "what the loss sees: tanh(z), or sign(z) straight through"
     )
     decorrelation: float = option(0.3, "weight of the bit decorrelation")
     balance: float = option(0.0, "weight of the bit balance (batch norm already keeps bits balanced)")
     refresh: int = option(0, "epochs between new neighbours from the learned codes; 0 = never")
-    epochs: int = option(0, "epochs, the learning rate falls along a cosine; 0 = 40 up to 32 bits, 20 above")
+    epochs: int = option(0, "epochs, the learning rate falls along a cosine; 0 = by length, see `tuned`")
     batch: int = option(256, "videos per step")
     lr: float = option(1e-3, "Adam's learning rate")
     weight_decay: float = option(1e-5, "Adam's L2 term")
     seed: int = option(0, "of weights, order and dropout")
     validation: bool = option(False, "queries from the train split (groups 8-13): for tuning")
 
-    def length(self) -> int:
-        """Epochs of this run: short codes gain from longer training, long ones lose mAP@5 (validation)."""
-        return self.epochs or (40 if self.bits <= 32 else 20)
+    def tuned(self) -> NeighbourTraining:
+        """Settings left at 0 replaced by what validation chose for this code length.
+
+        A short code gains from longer training on fewer components and a softer contrast; a long
+        one loses mAP@5 by it (``benchmarks/results/retrieval_tuning.json``).
+
+        >>> tuned = NeighbourTraining(bits=16, epochs=5).tuned()
+        >>> tuned.pca, tuned.temperature, tuned.epochs
+        (64, 0.4, 5)
+        """
+        pca, temperature, epochs = (
+            (64, 0.4, 80) if self.bits <= 16 else (128, 0.3, 40) if self.bits <= 32 else (128, 0.3, 20)
+        )
+        return replace(
+            self,
+            pca=self.pca or pca,
+            temperature=self.temperature or temperature,
+            epochs=self.epochs or epochs,
+        )
 
 
 def main(config: NeighbourTraining) -> None:
@@ -100,6 +116,7 @@ def train(
     Returns:
         the model in evaluation mode, and its curve.
     """
+    config = config.tuned()
     torch.manual_seed(config.seed)
     width = database.shape[2]
     model = NeighbourHash(
@@ -112,10 +129,10 @@ def train(
     pooled = seen if seen.ndim == 2 else seen.mean(dim=1)
     target = neighbours(config, pooled.numpy(), twins)
     optimiser = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    steps = config.length() * -(-len(seen) // config.batch)
+    steps = config.epochs * -(-len(seen) // config.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     curve: list[dict[str, Any]] = []
-    for epoch in range(config.length()):
+    for epoch in range(config.epochs):
         if config.refresh and epoch and epoch % config.refresh == 0:
             learned = relaxed(model, seen).tanh().numpy()
             target = neighbours(
@@ -137,7 +154,7 @@ def train(
             schedule.step()
             total += float(loss.detach()) * len(rows) / len(seen)
         point = {"epoch": epoch, "loss": total}
-        if queries is not None and relevant is not None and (epoch % 4 == 3 or epoch == config.length() - 1):
+        if queries is not None and relevant is not None and (epoch % 4 == 3 or epoch == config.epochs - 1):
             ap = average_precision(
                 hamming(codes(model, queries), codes(model, database)), relevant, (5, 100, None)
             )
