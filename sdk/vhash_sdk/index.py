@@ -249,24 +249,7 @@ class Index:
         return StoredIndex(directory, bits=bits, model=model, mode=mode, threads=threads)
 
     def _codes(self, codes: Codes) -> tuple[NDArray[np.uint8], str | None]:
-        """Codes as a checked array, and the model that they name."""
-        if isinstance(codes, VideoCode):
-            codes = [codes]
-        if not isinstance(codes, Sequence) or not any(isinstance(code, VideoCode) for code in codes):
-            return as_codes(codes, self.bits), None
-        model = self.model
-        for code in codes:
-            if not isinstance(code, VideoCode):
-                raise CodeError(
-                    f"codes hold a {type(code).__name__} among VideoCodes; pass only VideoCodes, or an array"
-                )
-            if code.bits != self.bits or not same_model(model, code.fingerprint):
-                raise ModelMismatchError(
-                    f"a code of model {code.fingerprint[:8]} ({code.bits} bits) does not belong to an index "
-                    f"of model {(model or 'unknown')[:8]} ({self.bits} bits); encode the video with that one"
-                )
-            model = max(model or "", code.fingerprint, key=len)
-        return np.stack([code.code for code in codes]), model  # type: ignore[union-attr]
+        return _checked_codes(codes, self.bits, self.model)
 
     def _adopt(self, model: str | None) -> None:
         if model and len(model) > len(self._engine.model):
@@ -290,6 +273,26 @@ def set_simd_level(level: str) -> None:
         OptionError: the CPU does not have it.
     """
     _core.set_simd_level(level)
+
+
+def _checked_codes(codes: Codes, bits: int, model: str | None) -> tuple[NDArray[np.uint8], str | None]:
+    """Codes as a checked array, and the model that they name."""
+    if isinstance(codes, VideoCode):
+        codes = [codes]
+    if not isinstance(codes, Sequence) or not any(isinstance(code, VideoCode) for code in codes):
+        return as_codes(codes, bits), None
+    for code in codes:
+        if not isinstance(code, VideoCode):
+            raise CodeError(
+                f"codes hold a {type(code).__name__} among VideoCodes; pass only VideoCodes, or an array"
+            )
+        if code.bits != bits or not same_model(model, code.fingerprint):
+            raise ModelMismatchError(
+                f"a code of model {code.fingerprint[:8]} ({code.bits} bits) does not belong to an index "
+                f"of model {(model or 'unknown')[:8]} ({bits} bits); encode the video with that one"
+            )
+        model = max(model or "", code.fingerprint, key=len)
+    return np.stack([code.code for code in codes]), model  # type: ignore[union-attr]
 
 
 def _fingerprint(model: str | None) -> str:
