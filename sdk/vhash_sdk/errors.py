@@ -89,3 +89,7 @@ class UnknownIdError(VhashError, LookupError):
 
 class StoreError(VhashError, OSError):
     """A directory or library cannot be opened or written: locked, full, damaged, not ours."""
+
+
+class UnreachableError(VhashError, ConnectionError):
+    """A server gives no answer, or none in time; what was asked of it may be done or not."""

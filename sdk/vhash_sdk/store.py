@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from . import _core
 from .codes import code_bytes
 from .errors import OptionError
 from .index import Index, _count, _fingerprint
+
+if TYPE_CHECKING:
+    from .engines.protocol import OpenIndex
 
 Mode = Literal["rw", "r"]
 
@@ -148,13 +151,27 @@ def repair(directory: str | os.PathLike[str]) -> list[str]:
 
 def open_index(
     location: str | os.PathLike[str], *, bits: int | None = None, model: str | None = None
-) -> StoredIndex:
-    """Open the index at a location: a directory, as ``Index.open`` does.
+) -> OpenIndex:
+    """Open the index at a location, or create it there where ``bits`` is given.
+
+    Args:
+        location: a directory, as for ``Index.open``; ``milvus://host:port/collection`` or
+            ``milvus-lite://file.db/collection``, as for ``vhash_sdk.engines.milvus.MilvusIndex``.
+        bits: width of the codes; None: the index must exist.
+        model: fingerprint of the model whose codes it holds.
 
     Raises:
         OptionError: no engine serves this kind of location.
     """
     text = os.fspath(location)
-    if "://" in text:
-        raise OptionError(f"location={text!r}: no engine for {text.split('://')[0]}://; pass a directory")
-    return StoredIndex(text, bits=bits, model=model)
+    scheme, mark, _ = text.partition("://")
+    if not mark:
+        return StoredIndex(text, bits=bits, model=model)
+    if scheme not in ("milvus", "milvus+tls", "milvus-lite"):
+        raise OptionError(
+            f"location={text!r}: no engine for {scheme}://; pass a directory, "
+            "milvus://host:port/collection or milvus-lite://file.db/collection"
+        )
+    from .engines.milvus import MilvusIndex
+
+    return MilvusIndex(text, bits=bits, model=model)
