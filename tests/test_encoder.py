@@ -107,7 +107,9 @@ def test_segments_of_a_video_that_changes_differ(data: Path) -> None:
         ({"precision": "int4"}, "precision='int4'"),
         ({"threads": 0}, "threads=0"),
         ({"precision": "int8"}, "computes in fp32"),
-        ({"precision": "fp16"}, "computes in fp32"),
+        ({"precision": "fp16"}, "for GPUs"),
+        ({"backend": "openvino", "device": "cuda:0"}, "on a CPU"),
+        ({"backend": "tensorrt", "device": "cpu"}, "on NVIDIA GPUs"),
     ],
 )
 def test_options_outside_the_allowed_set_are_named(tiny: Path, options: dict[str, object], says: str) -> None:

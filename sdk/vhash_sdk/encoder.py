@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import zoo
 from .calibration import Calibration
 from .codes import VideoCode
 from .crops import ten_crops
 from .encoded import Encoded, Segments, segment_spans
-from .encoder_options import Backend, Precision, check_options, choose_device, file_precision
+from .encoder_options import Backend, Precision, check_options
 from .errors import DecodeError, OptionError, VhashError
 from .modelfile import ModelFile
 from .pipeline import with_progress
 from .runtime import Output, Runtime
-from .runtime.onnx import OnnxRuntime, usable_cores
+from .runtime.choice import choose
+from .runtime.onnx import usable_cores
 from .sequence import Sequence, confidences
 from .spec import ModelSpec
 from .stream import Coded, stream
@@ -36,9 +36,11 @@ class Encoder:
     """Turns videos into codes. May be shared by threads.
 
     Args:
-        model: an alias (``default``, ``small``), the name of a bundled model, or a ``.onnx`` file.
+        model: an alias (``default``, ``small``), the name of a bundled model, a ``.onnx`` file or a
+            TensorRT ``.engine``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
-        backend: ``auto`` or ``onnxruntime``.
+        backend: ``auto`` (what was measured to be faster), ``onnxruntime``, ``openvino`` (CPU) or
+            ``tensorrt`` (builds an engine at first, kept in the user's cache).
         precision: ``auto`` (int8 on a CPU), ``int8``, ``fp32`` or ``fp16`` (no CPU backend has it).
         threads: CPU threads; None: all cores.
         limits: what a source may cost before it is refused.
@@ -73,20 +75,12 @@ class Encoder:
         check_options(device, backend, precision, threads)
         self._threads = threads or usable_cores()
         self._limits = limits or Limits()
-        self._device = choose_device(device)
-        self._model = zoo.load(model, file_precision(precision, self._device))
-        if precision not in ("auto", self._model.precision):
-            raise OptionError(
-                f"precision={precision!r}: {self._model.path} computes in {self._model.precision} on "
-                f"{self._device}; use precision='auto' or a file of that precision"
-            )
+        self._choice = choose(model, device=device, backend=backend, precision=precision)
+        self._model, self._device = self._choice.model, self._choice.device
         self._calibration = _calibration(calibration, self._model)
-        self._latency = self._start(self._threads)
+        self._latency = self._choice.start(self._threads)
         # one thread a run: encode_many is parallel over videos, which scales better than within one
         self._throughput: Runtime | None = None
-
-    def _start(self, threads: int) -> Runtime:
-        return OnnxRuntime(self._model, device=self._device, threads=threads)
 
     @property
     def spec(self) -> ModelSpec:
@@ -195,7 +189,7 @@ class Encoder:
         box: bool,
     ) -> Iterator[Encoded]:
         if self._throughput is None:
-            self._throughput = self._start(1) if self._device == "cpu" else self._latency
+            self._throughput = self._choice.start(1) if self._device == "cpu" else self._latency
         runtime = self._throughput
         decoders = _decode_pool(workers, self._limits) if isolate else None
 

@@ -1,15 +1,12 @@
-"""The knobs of ``Encoder``: what may be asked for, and what ``auto`` comes to."""
+"""The knobs of ``Encoder``: what may be asked for. ``runtime.choice`` says what ``auto`` comes to."""
 
 from __future__ import annotations
 
-import logging
 from typing import Literal, get_args
 
 from .errors import OptionError
 
-logger = logging.getLogger("vhash_sdk")
-
-Backend = Literal["auto", "onnxruntime"]
+Backend = Literal["auto", "onnxruntime", "openvino", "tensorrt"]
 Precision = Literal["auto", "int8", "fp16", "fp32"]
 
 
@@ -25,27 +22,3 @@ def check_options(device: str, backend: str, precision: str, threads: int | None
             raise OptionError(f"{label}={value!r}; allowed: {', '.join(map(repr, allowed))}")
     if threads is not None and threads < 1:
         raise OptionError(f"threads={threads}; allowed: 1 or more, or None for all cores")
-
-
-def choose_device(device: str) -> str:
-    """``cpu`` or ``cuda:N``: what ``auto`` comes to on this machine."""
-    if device != "auto":
-        return device
-    from .runtime.probe import cuda_devices
-
-    if not cuda_devices():
-        return "cpu"
-    from .runtime.onnx import import_onnxruntime
-
-    if "CUDAExecutionProvider" in import_onnxruntime().get_available_providers():
-        return "cuda:0"
-    logger.warning(
-        "there is an NVIDIA GPU, but this onnxruntime is the CPU build: using the CPU; see `vhash doctor`"
-    )
-    return "cpu"
-
-
-def file_precision(precision: str, device: str) -> str:
-    """The precision of the model file to load."""
-    # the int8 file is quantised for CPUs; a GPU computes the canonical one
-    return "fp32" if device != "cpu" and precision == "auto" else precision

@@ -171,16 +171,32 @@ class Stream:
             cudart().cudaStreamDestroy(stream)
 
 
+class Event:
+    """A mark on a stream that other streams can wait for."""
+
+    def __init__(self) -> None:
+        self._event: Any = call("cudaEventCreateWithFlags", cudart().cudaEventDisableTiming)
+
+    def record(self, stream: int) -> None:
+        """Put the mark behind all that is on the stream by now."""
+        call("cudaEventRecord", self._event, stream)
+
+    def make_wait(self, stream: int) -> None:
+        """Make what comes next on the stream wait for the mark; the CPU does not wait."""
+        call("cudaStreamWaitEvent", stream, self._event, 0)
+
+    def __del__(self) -> None:
+        if event := getattr(self, "_event", None):
+            self._event = None
+            cudart().cudaEventDestroy(event)  # CUDA keeps it until all waits are over
+
+
 def order_after(later: int, earlier: int) -> None:
     """Make the stream ``later`` wait for all that is on ``earlier`` by now; the CPU does not wait."""
-    if later == earlier:
-        return
-    event = call("cudaEventCreateWithFlags", cudart().cudaEventDisableTiming)
-    try:
-        call("cudaEventRecord", event, earlier)
-        call("cudaStreamWaitEvent", later, event, 0)
-    finally:
-        cudart().cudaEventDestroy(event)  # CUDA keeps it until the wait is over
+    if later != earlier:
+        mark = Event()
+        mark.record(earlier)
+        mark.make_wait(later)
 
 
 def upload(target: DeviceArray, source: NDArray[Any], stream: int) -> None:

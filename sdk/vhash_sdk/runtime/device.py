@@ -61,6 +61,11 @@ class DeviceRuntime(Protocol):
         """
 
 
+def arrays_of(out: DeviceOutput) -> list[DeviceArray]:
+    """The arrays that are there, in the order of the graph's outputs."""
+    return [array for array in out if array is not None]
+
+
 def allocate_output(spec: ModelSpec, batch: int, *, frame_logits: bool) -> DeviceOutput:
     """Device memory for the output of ``batch`` videos of a model. Raises BackendError."""
 

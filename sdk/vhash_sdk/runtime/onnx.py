@@ -1,4 +1,4 @@
-"""ONNX Runtime: the default backend, on CPU and on NVIDIA GPUs."""
+"""ONNX Runtime on a CPU: the default backend. ``onnx_cuda`` is its GPU path."""
 
 from __future__ import annotations
 
@@ -14,66 +14,30 @@ from . import FRAME_LOGITS, OUTPUTS, Output
 
 
 class OnnxRuntime:
-    """A model in an ONNX Runtime session. Implements the ``Runtime`` protocol.
+    """A model in an ONNX Runtime session on the CPU. Implements the ``Runtime`` protocol.
 
     Args:
         model: the file, already checked by ``modelfile.read_model``.
-        device: ``cpu`` or ``cuda:N``; never falls back to another one.
         threads: threads of one ``run``; None: all cores.
 
     Raises:
         MissingDependencyError: onnxruntime is not installed.
-        BackendError: the device does not work.
         ModelError: onnxruntime cannot load the graph, or its inputs and outputs are not vhash's.
     """
 
     backend = "onnxruntime"
+    device = "cpu"
 
-    def __init__(self, model: ModelFile, *, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(self, model: ModelFile, *, threads: int | None = None) -> None:
         ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         # between two runs the cores belong to the decoder, not to threads that wait by spinning
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        providers: list[Any] = ["CPUExecutionProvider"]
-        if device != "cpu":
-            if "CUDAExecutionProvider" not in ort.get_available_providers():
-                raise BackendError(
-                    f"device {device!r}: this onnxruntime is the CPU build; install the extra `gpu` "
-                    "instead of `cpu`, or use device='cpu'"
-                )
-            ort.preload_dlls()
-            providers.insert(0, ("CUDAExecutionProvider", {"device_id": int(device.removeprefix("cuda:"))}))
-        try:
-            self._session: Any = ort.InferenceSession(model.content, options, providers=providers)
-        except Exception as error:  # onnxruntime raises its own classes, none of them public
-            raise ModelError(
-                f"{model.path}: ONNX Runtime {ort.__version__} cannot load it: {error}"
-            ) from error
-        # it lists providers that cannot run, and falls back without a word
-        if device != "cpu" and self._session.get_providers()[0] != "CUDAExecutionProvider":
-            raise BackendError(
-                f"device {device!r}: ONNX Runtime's CUDA provider did not start; check the driver with "
-                "`vhash doctor`, install the extra `gpu` (not beside `cpu`), or use device='cpu'"
-            )
-        self.device = device
+        self._session: Any = make_session(ort, model, options, ["CPUExecutionProvider"])
+        self._outputs = check_signature(self._session, model)
         self.precision = model.precision
-        self._check_signature(model)
-
-    def _check_signature(self, model: ModelFile) -> None:
-        spec = model.spec
-        shape = (spec.sampling.frames, *spec.resize.output, 3)
-        inputs = {i.name: (i.type, tuple(i.shape[2:])) for i in self._session.get_inputs()}
-        outputs = {o.name for o in self._session.get_outputs()}
-        if inputs != {"frames": ("tensor(uint8)", shape)} or not outputs.issuperset(OUTPUTS):
-            raise ModelError(
-                f"{model.path}: inputs {inputs} and outputs {sorted(outputs)} are not those of a vhash model "
-                f"(frames uint8 [batch, crops, {', '.join(map(str, shape))}] → code, logits, embedding); "
-                "export it again"
-            )
-        self._outputs = [*OUTPUTS, FRAME_LOGITS] if FRAME_LOGITS in outputs else list(OUTPUTS)
 
     def run(self, frames: NDArray[np.uint8]) -> Output:
         """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe."""
@@ -88,6 +52,30 @@ class OnnxRuntime:
     def close(self) -> None:
         """Free the session; again does nothing."""
         self._session = None
+
+
+def make_session(ort: Any, model: ModelFile, options: Any, providers: list[Any]) -> Any:
+    """A session of a model file, or ModelError."""
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(model.content, options, providers=providers)
+    except Exception as error:  # onnxruntime raises its own classes, none of them public
+        raise ModelError(f"{model.path}: ONNX Runtime {ort.__version__} cannot load it: {error}") from error
+
+
+def check_signature(session: Any, model: ModelFile) -> list[str]:
+    """Names of the outputs, in the order of ``Output``; ModelError where the graph is not vhash's."""
+    spec = model.spec
+    shape = (spec.sampling.frames, *spec.resize.output, 3)
+    inputs = {i.name: (i.type, tuple(i.shape[2:])) for i in session.get_inputs()}
+    outputs = {o.name for o in session.get_outputs()}
+    if inputs != {"frames": ("tensor(uint8)", shape)} or not outputs.issuperset(OUTPUTS):
+        raise ModelError(
+            f"{model.path}: inputs {inputs} and outputs {sorted(outputs)} are not those of a vhash model "
+            f"(frames uint8 [batch, crops, {', '.join(map(str, shape))}] → {', '.join(OUTPUTS)}); "
+            "export it again"
+        )
+    return [*OUTPUTS, FRAME_LOGITS] if FRAME_LOGITS in outputs else list(OUTPUTS)
 
 
 def import_onnxruntime() -> Any:

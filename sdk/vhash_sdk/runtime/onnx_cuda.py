@@ -1,0 +1,213 @@
+"""ONNX Runtime on an NVIDIA GPU: the GPU path that needs no building.
+
+Frames and codes are bound by address, copies run from page-locked memory, everything is on one
+stream of ours, and each batch size has its CUDA graph. onnxruntime-gpu's TensorRT provider is left
+alone: it links TensorRT 10.
+
+Source: ONNX Runtime's documentation of the CUDA execution provider (I/O binding, ``user_compute_stream``,
+``enable_cuda_graph`` with ``gpu_graph_id``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BackendError, ModelError
+from ..modelfile import ModelFile
+from . import Output
+from .cuda import DeviceArray, DeviceBuffer, Event, PinnedArray, Stream, device_index, download, upload
+from .device import DeviceOutput, allocate_output, arrays_of
+from .onnx import check_signature, import_onnxruntime, make_session
+
+logger = logging.getLogger("vhash_sdk")
+
+PROVIDER = "CUDAExecutionProvider"
+MAX_BATCH = 64
+MAX_GRAPHS = 32
+
+
+class OnnxCudaRuntime:
+    """A model in an ONNX Runtime session on a GPU. Implements ``Runtime`` and ``DeviceRuntime``.
+
+    Args:
+        model: the canonical file, or one in fp16 from ``onnx_graph.half_precision``.
+        device: ``cuda:N``; never falls back to another one.
+
+    Raises:
+        MissingDependencyError: onnxruntime or cuda-bindings is not installed.
+        BackendError: no driver or no such device, the CPU build of onnxruntime, or libraries missing.
+        ModelError: onnxruntime cannot load the graph, or its inputs and outputs are not vhash's.
+    """
+
+    backend = "onnxruntime"
+    max_batch = MAX_BATCH
+
+    def __init__(self, model: ModelFile, *, device: str = "cuda:0") -> None:
+        self._ort = ort = import_onnxruntime()
+        if PROVIDER not in ort.get_available_providers():
+            raise BackendError(
+                f"device {device!r}: this onnxruntime is the CPU build; install the extra `gpu` "
+                "instead of `cpu` (pip install --force-reinstall onnxruntime-gpu), or use device='cpu'"
+            )
+        self._index = device_index(device)
+        ort.preload_dlls()  # CUDA's and cuDNN's libraries from their wheels
+        self.device, self.precision, self._spec = device, model.precision, model.spec
+        self._stream, self._done = Stream(), Event()
+        self._done.record(self._stream.handle)
+        self._session: Any = self._start(model)
+        self._outputs = check_signature(self._session, model)
+        self._lock = threading.Lock()
+        self._graphs: dict[tuple[int, ...], int] = {}  # what is bound → number of its CUDA graph
+        self._host: dict[int, _Host] = {}
+
+    def _start(self, model: ModelFile) -> Any:
+        """A session whose every node is on the GPU, with CUDA graphs where the graph allows them."""
+        try:
+            session = self._session_with(model, graphs=True)
+            self._graphs_work = True
+        except ModelError as error:
+            session = self._session_with(model, graphs=False)
+            self._graphs_work = False
+            logger.warning("%s: no CUDA graphs for it, so launches cost more: %s", model.path, error)
+        # it lists providers that cannot run, and falls back without a word
+        if session.get_providers()[0] != PROVIDER:
+            raise BackendError(
+                f"device {self.device!r}: ONNX Runtime's CUDA provider did not start; check the driver with "
+                "`vhash doctor`, install the extra `gpu` (not beside `cpu`), or use device='cpu'"
+            )
+        return session
+
+    def _session_with(self, model: ModelFile, *, graphs: bool) -> Any:
+        options = self._ort.SessionOptions()
+        provider = {
+            "device_id": self._index,
+            "has_user_compute_stream": "1",
+            "user_compute_stream": str(self._stream.handle),
+            "enable_cuda_graph": str(int(graphs)),
+            "use_tf32": "0",  # ten bits of mantissa flip bits of codes
+        }
+        return make_session(
+            self._ort, model, options, [(PROVIDER, provider), *([] if graphs else ["CPUExecutionProvider"])]
+        )
+
+    def run(self, frames: NDArray[np.uint8]) -> Output:
+        """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe; batches of any size.
+
+        Frames that are on the GPU already (``__cuda_array_interface__`` or DLPack) are used in place.
+        """
+        pointer = self._on_device(frames)
+        parts = []
+        for start in range(0, len(frames), MAX_BATCH):
+            batch = min(MAX_BATCH, len(frames) - start)
+            size = int(np.prod(frames.shape[1:]))
+            parts.append(
+                self._run_part(frames[start : start + batch])
+                if pointer is None
+                else self._run_part(None, pointer + start * size, batch)
+            )
+        return Output(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def _on_device(self, frames: Any) -> int | None:
+        """Address of frames in device memory; None for those of numpy."""
+        if isinstance(frames, np.ndarray):
+            return None
+        if hasattr(frames, "__cuda_array_interface__"):
+            return int(frames.__cuda_array_interface__["data"][0])
+        return int(self._ort.OrtValue.from_dlpack(frames).data_ptr())
+
+    def _run_part(
+        self, frames: NDArray[np.uint8] | None, pointer: int = 0, batch: int = 0
+    ) -> list[NDArray[Any]]:
+        batch = batch if frames is None else len(frames)
+        with self._lock:
+            self._check_open()
+            device_index(self.device)  # each thread has a current device of its own
+            host, stream = self._room(batch), self._stream.handle
+            if frames is not None:
+                host.host_frames[:] = frames
+                upload(host.frames, host.host_frames, stream)
+                pointer = host.frames.pointer
+            self._enqueue(pointer, batch, host.out)
+            for target, source in zip(host.host_out, arrays_of(host.out), strict=True):
+                download(target, source, stream)
+            self._stream.synchronize()
+            return [array.copy() for array in host.host_out]
+
+    def allocate(self, batch: int) -> DeviceOutput:
+        """Device memory for what ``run_device`` gives for up to ``batch`` videos."""
+        device_index(self.device)
+        return allocate_output(self._spec, batch, frame_logits=len(self._outputs) > 3)
+
+    def run_device(self, frames: int, batch: int, stream: int, out: DeviceOutput) -> DeviceOutput:
+        """Encode ``batch`` videos in device memory; see ``DeviceRuntime``."""
+        room = out.codes.shape[0]
+        if not 1 <= batch <= min(MAX_BATCH, room):
+            raise BackendError(f"batch={batch}: allowed are 1 to {min(MAX_BATCH, room)} (the rows of `out`)")
+        with self._lock:
+            self._check_open()
+            device_index(self.device)
+            # the session has one stream, ours: it waits for the caller's, and the caller's for it
+            self._done.record(stream)
+            self._done.make_wait(self._stream.handle)
+            self._enqueue(frames, batch, out.first(batch))
+            self._done.record(self._stream.handle)
+            self._done.make_wait(stream)
+        return out.first(batch)
+
+    def _enqueue(self, frames: int, batch: int, out: DeviceOutput) -> None:
+        """Put one run on our stream, without waiting for it."""
+        spec, binding, index = self._spec, self._session.io_binding(), self._index
+        shape = [batch, spec.crops, spec.sampling.frames, *spec.resize.output, 3]
+        binding.bind_input("frames", "cuda", index, np.uint8, shape, frames)
+        for name, array in zip(self._outputs, arrays_of(out), strict=True):
+            binding.bind_output(name, "cuda", index, array.dtype.type, list(array.shape), array.pointer)
+        options = self._ort.RunOptions()
+        options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        if self._graphs_work:
+            options.add_run_config_entry("gpu_graph_id", str(self._graph_of(frames, batch, out)))
+        try:
+            self._session.run_with_iobinding(binding, options)
+        except Exception as error:
+            raise BackendError(f"ONNX Runtime failed on frames {shape} on {self.device}: {error}") from error
+
+    def _graph_of(self, frames: int, batch: int, out: DeviceOutput) -> int:
+        """Number of the CUDA graph for these addresses; -1 (none) once there are too many."""
+        key = (batch, frames, *(array.pointer for array in arrays_of(out)))
+        if key not in self._graphs and len(self._graphs) < MAX_GRAPHS:
+            self._graphs[key] = len(self._graphs) + 1
+        return self._graphs.get(key, -1)
+
+    def _room(self, batch: int) -> _Host:
+        if batch not in self._host:
+            if len(self._host) >= 4:  # addresses may be used again: let graphs of the rest alone
+                self._host.pop(next(iter(self._host)))
+            spec = self._spec
+            frames = (batch, spec.crops, spec.sampling.frames, *spec.resize.output, 3)
+            self._host[batch] = _Host(frames, self.allocate(batch))
+        return self._host[batch]
+
+    def _check_open(self) -> None:
+        if self._session is None:
+            raise BackendError("the encoder is closed; make a new one")
+
+    def close(self) -> None:
+        """Free session and memory; again does nothing."""
+        with self._lock:
+            self._session = None
+            self._host.clear()
+
+
+class _Host:
+    """Memory of ``run`` for one batch size, on both sides."""
+
+    def __init__(self, frames: tuple[int, ...], out: DeviceOutput):
+        self.out = out
+        self._pinned = [PinnedArray(frames, np.uint8)]
+        self._pinned += [PinnedArray(array.shape, array.dtype) for array in arrays_of(out)]
+        self.host_frames, *self.host_out = (pinned.array for pinned in self._pinned)
+        self.frames: DeviceArray = DeviceBuffer(self.host_frames.nbytes).array(frames, np.uint8)
