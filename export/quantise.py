@@ -26,7 +26,7 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 Clip = NDArray[np.uint8]
-"""Frames ``uint8[T, H, W, 3]``."""
+"""Frames ``uint8[T, H, W, 3]``, or of several crops ``[crops, T, H, W, 3]``."""
 
 
 FLOAT_CONVOLUTIONS = 3
@@ -43,7 +43,12 @@ class ClipReader(CalibrationDataReader):
     def get_next(self) -> dict[str, Clip] | None:
         """The next clip as a batch of one, or None after the last."""
         clip = next(self._clips, None)
-        return None if clip is None else {"frames": clip[None, None]}
+        return None if clip is None else {"frames": as_batch(clip)}
+
+
+def as_batch(clip: Clip) -> Clip:
+    """A batch of one video ``[1, crops, T, H, W, 3]``."""
+    return clip[None, None] if clip.ndim == 4 else clip[None]
 
 
 def quantise(model: onnx.ModelProto, clips: Sequence[Clip], *, symmetric: bool = False) -> onnx.ModelProto:
@@ -55,6 +60,18 @@ def quantise(model: onnx.ModelProto, clips: Sequence[Clip], *, symmetric: bool =
         clips: real clips, for the ranges and the mean shift.
         symmetric: int8 activations with zero point 0, which TensorRT asks for; slower on a CPU.
     """
+    result = quantise_nodes(model, clips, network_nodes(model), symmetric=symmetric)
+    if not symmetric:
+        read_frames_as_they_are(result, model)
+    remove_shift(result, model, clips)
+    prune(result)
+    return result
+
+
+def quantise_nodes(
+    model: onnx.ModelProto, clips: Sequence[Clip], nodes: list[str], *, symmetric: bool
+) -> onnx.ModelProto:
+    """The graph with the named nodes in Q/DQ, their ranges measured on ``clips``."""
     logging.getLogger().setLevel(logging.ERROR)  # it asks for shape inference that onnxslim has done
     activation = QuantType.QInt8 if symmetric else QuantType.QUInt8
     with tempfile.TemporaryDirectory() as folder:
@@ -62,19 +79,14 @@ def quantise(model: onnx.ModelProto, clips: Sequence[Clip], *, symmetric: bool =
         onnx.save(model, source)
         quantize_static(
             source, target, ClipReader(clips), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=activation, weight_type=QuantType.QInt8, nodes_to_quantize=network_nodes(model),
+            activation_type=activation, weight_type=QuantType.QInt8, nodes_to_quantize=nodes,
             extra_options={
                 "ActivationSymmetric": symmetric,
                 # ranges follow a moving average: one odd frame must not widen them for all
                 "CalibMovingAverage": True, "CalibMovingAverageConstant": 0.05,
             },
         )  # fmt: skip
-        result = onnx.load(target)
-    if not symmetric:
-        read_frames_as_they_are(result, model)
-    remove_shift(result, model, clips)
-    prune(result)
-    return result
+        return onnx.load(target)
 
 
 def network_nodes(model: onnx.ModelProto) -> list[str]:

@@ -6,11 +6,12 @@
     python export/to_onnx.py --bundled lite0-phash-64       # the canonical file that the wheel leaves out
 
 ``fp16`` is the canonical file: weights stored in fp16, computed in float32; every builder and
-quantiser starts from it. ``int8`` is Q/DQ, made from the canonical graph with ranges from the
-clips that the checkpoint was centred on; TensorRT, which wants zero point 0, gets its own by
-``--symmetric`` (ONNX Runtime runs that one 3.5 times slower). Needs the extras export and cpu
-(or gpu). Both are compared with PyTorch on clips that shaped
-neither: largest logit difference, and the share of bits that agree.
+quantiser starts from it (``fp32`` stores the weights as they were trained, to measure what that
+costs). ``int8`` is Q/DQ, made from the canonical graph with ranges from the clips that the
+checkpoint was centred on; TensorRT, which wants zero point 0, gets its own by ``--symmetric``
+(ONNX Runtime runs that one 3.5 times slower). Needs the extras export and cpu (or gpu). All are
+compared with PyTorch on clips that shaped neither: largest logit difference, and the share of
+bits that agree.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import json
 import logging
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +34,17 @@ import onnxslim
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
+from export import families  # noqa: E402
 from export.card import make_card  # noqa: E402 (a script run from a clone finds its siblings here)
-from export.quantise import quantise  # noqa: E402
-from training.clips import read_frames  # noqa: E402
-from training.fused import FusedModel, load_checkpoint, weights_digest  # noqa: E402
-from vhash_sdk.spec import ModelSpec, Part, Resize, Sampling  # noqa: E402
+from export.quantise import as_batch  # noqa: E402
+from training.clips import FOLDER, read_frames, split  # noqa: E402
+from vhash_sdk.crops import ten_crops  # noqa: E402
+from vhash_sdk.spec import ModelSpec  # noqa: E402
 
 OPSET = 20
 CHECKPOINTS = ROOT / "training" / "checkpoints"
@@ -47,34 +52,15 @@ BUNDLED = ROOT / "sdk" / "vhash_sdk" / "models"
 HALF_FROM = 1024  # smaller constants (biases, DCT rows) stay in float32: they cost nothing
 
 
-def specification(model: FusedModel) -> ModelSpec:
-    """What decides the code of this model."""
-    c = model.config
-    parts = (Part("cnn", (0, c.cnn_bits)), Part("phash", (c.cnn_bits, c.bits)))
-    return ModelSpec(
-        name=c.name,
-        version=c.version,
-        family="fused",
-        bits=c.bits,
-        parts=tuple(part for part in parts if part.bits[0] < part.bits[1]),
-        sampling=Sampling("uniform", c.frames),
-        resize=Resize("exact", c.size, c.size),
-        crops=1,
-        embedding=model.project.in_features,
-        digest=weights_digest(model),
-    )
-
-
 def spec_frames(spec: ModelSpec) -> tuple[int, ...]:
     """Shape of the frames of one video, ``(T, H, W, 3)``."""
     return (spec.sampling.frames, *spec.resize.output, 3)
 
 
-def to_float_graph(model: FusedModel) -> onnx.ModelProto:
+def to_float_graph(model: nn.Module, spec: ModelSpec, outputs: Sequence[str]) -> onnx.ModelProto:
     """Trace the model into one float32 graph with a dynamic batch, batch norm folded."""
-    c = model.config
     # an example batch of 1 would silently freeze the batch dimension
-    example = torch.zeros(2, 1, c.frames, c.size, c.size, 3, dtype=torch.uint8)
+    example = torch.zeros(2, spec.crops, *spec_frames(spec), dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(
         logging.ERROR
     )  # it lists the torchvision operators we do not use
@@ -82,7 +68,7 @@ def to_float_graph(model: FusedModel) -> onnx.ModelProto:
         file = Path(folder) / "model.onnx"
         torch.onnx.export(
             copy.deepcopy(model).eval(), (example,), file, dynamo=True, opset_version=OPSET,
-            input_names=["frames"], output_names=["code", "logits", "embedding", "frame_logits"],
+            input_names=["frames"], output_names=list(outputs),
             dynamic_shapes={"frames": {0: torch.export.Dim("batch", min=1)}},
             external_data=False, verbose=False,
         )  # fmt: skip
@@ -135,14 +121,12 @@ def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def frame_scales(model: FusedModel) -> list[float]:
-    """What gives each frame logit unit deviation; 4 digits, for only confidences depend on it."""
-    scales = [1.0] * model.config.cnn_bits + model.phash_scale.tolist()
-    return [float(f"{scale:.4g}") for scale in scales]
-
-
 def stamp(
-    model: onnx.ModelProto, spec: ModelSpec, card: dict[str, object], precision: str, scales: list[float]
+    model: onnx.ModelProto,
+    spec: ModelSpec,
+    card: dict[str, object],
+    precision: str,
+    scales: list[float] | None,
 ) -> onnx.ModelProto:
     """Write specification and card into the file's metadata, and drop the exporter's own notes."""
     del model.metadata_props[:], model.graph.metadata_props[:]
@@ -151,7 +135,8 @@ def stamp(
         del part.metadata_props[:]
     model.doc_string, model.producer_name, model.producer_version = "", "vhash", ""
     texts = {"vhash.spec": spec.to_json(), "vhash.card": json.dumps(card, sort_keys=True)}
-    texts["vhash.scales"] = json.dumps(scales)
+    if scales is not None:
+        texts["vhash.scales"] = json.dumps(scales)
     if precision == "int8":
         texts["vhash.precision"] = "int8"
     for key, text in texts.items():
@@ -160,17 +145,17 @@ def stamp(
     return model
 
 
-def run_torch(model: FusedModel, clips: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+def run_torch(model: nn.Module, clips: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
     """(logits, embedding) of each clip, by PyTorch."""
     with torch.inference_mode():
-        found = [model(torch.from_numpy(clip)[None, None])[1:3] for clip in clips]
+        found = [model(torch.from_numpy(as_batch(clip)))[1:3] for clip in clips]
     return [torch.cat(part).numpy() for part in zip(*found, strict=True)]
 
 
 def run_onnx(model: onnx.ModelProto, clips: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
     """(code, logits, embedding) of each clip, by ONNX Runtime, the batch dimension in use."""
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    batches = [np.stack(clips[i : i + 2])[:, None] for i in range(0, len(clips), 2)]
+    batches = [np.concatenate([as_batch(clip) for clip in clips[i : i + 2]]) for i in range(0, len(clips), 2)]
     found = [session.run(["code", "logits", "embedding"], {"frames": batch}) for batch in batches]
     return [np.concatenate(part) for part in zip(*found, strict=True)]
 
@@ -202,7 +187,16 @@ def compare(
 def read_clips(names: list[str], data: Path, spec: ModelSpec, count: int) -> list[NDArray[np.uint8]]:
     """Frames of ``count`` of the named clips, evenly spread over the list."""
     chosen = [names[i * len(names) // count] for i in range(min(count, len(names)))]
-    return [read_frames(data / name, spec.sampling, spec.resize) for name in chosen]
+    if spec.crops == 1:
+        return [read_frames(data / name, spec.sampling, spec.resize) for name in chosen]
+    whole = replace(spec.resize, crop=None)
+    frames = (read_frames(data / name, spec.sampling, whole) for name in chosen)
+    return [ten_crops(one, spec.resize.output) for one in frames]
+
+
+def spread(halves: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The halves of real10 as paths below the data folder: for models that name no clips of their own."""
+    return {half: [str(FOLDER / name) for name in names] for half, names in halves.items()}
 
 
 def parse() -> argparse.Namespace:
@@ -212,7 +206,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("checkpoint", type=Path, nargs="?")
     parser.add_argument("--output", type=Path, help="a file, or a folder: then NAME[.int8].onnx in it")
-    parser.add_argument("--precision", choices=("fp16", "int8", "all"), default="fp16")
+    parser.add_argument("--precision", choices=("fp16", "fp32", "int8", "all"), default="fp16")
     parser.add_argument(
         "--bundled", metavar="NAME", help="make the canonical file of a bundled model, in its place"
     )
@@ -221,6 +215,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of real clips"
+    )
+    parser.add_argument(
+        "--weights", type=Path, help="published weights of the backbone, or their folder (DATA/weights)"
     )
     parser.add_argument("--clips", type=int, default=32, help="clips to calibrate on, and to check with")
     parser.add_argument("--report", type=Path, help="write the figures there as JSON")
@@ -232,7 +229,7 @@ def parse() -> argparse.Namespace:
         parser.error("give a checkpoint and --output, or --bundled NAME")
     if options.precision == "all" and not options.output.is_dir():
         parser.error(f"--output {options.output} is not a folder: --precision all writes two files")
-    if options.precision != "fp16" and not options.data.is_dir():
+    if options.precision in ("int8", "all") and not options.data.is_dir():
         parser.error(f"--data {options.data} is not there: int8 needs real clips for its ranges")
     return options
 
@@ -240,20 +237,25 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Export, check, report."""
     options = parse()
-    model, card = load_checkpoint(options.checkpoint)
-    spec = specification(model)
-    graph = round_half(to_float_graph(model))
+    source = families.load(options.checkpoint, weights=options.weights or options.data / "weights")
+    model, spec, card = source.model, source.spec, source.card
+    float_graph = to_float_graph(model, spec, source.outputs)
+    graph = round_half(float_graph)
+    clips = card.get("clips") or spread(split(options.data) if options.data.is_dir() else {})
     made = {}
-    if options.precision != "int8":
+    if options.precision in ("fp16", "all"):
         made["fp16"] = store_half(graph)
-    if options.precision != "fp16":
-        fit = read_clips(card["clips"]["fit"], options.data, spec, options.clips)
-        made["int8"] = store_half(quantise(graph, fit, symmetric=options.symmetric))
+    if options.precision == "fp32":
+        made["fp32"] = float_graph
+    if options.precision in ("int8", "all"):
+        fit = read_clips(clips["fit"], options.data, spec, options.clips)
+        made["int8"] = store_half(source.quantise(graph, fit, options.symmetric))
     if options.data.is_dir():
-        checks = read_clips(card["clips"]["tune"], options.data, spec, options.clips)
+        checks = read_clips(clips["tune"], options.data, spec, options.clips)
     else:
         print(f"{options.data} is not there: checked on random frames only, whose bits mean little")
-        checks = list(np.random.default_rng(0).integers(0, 256, (4, *spec_frames(spec)), dtype=np.uint8))
+        shape = (4, spec.crops, *spec_frames(spec))
+        checks = list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
     expected = run_torch(model, checks)
     report: dict[str, Any] = {
         "model": spec.name,
@@ -262,7 +264,7 @@ def main() -> None:
         "precisions": {},
     }
     for precision, result in made.items():
-        stamp(result, spec, make_card(spec.name, card), precision, frame_scales(model))
+        stamp(result, spec, make_card(spec.name, card), precision, source.scales)
         suffix = ".int8.onnx" if precision == "int8" else ".onnx"
         file = options.output / f"{spec.name}{suffix}" if options.output.is_dir() else options.output
         figures = compare(result, spec, expected, checks)

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, get_args
 
 from torch import Tensor, nn
 
-BackboneName = Literal["i3d", "r2plus1d_34", "r2plus1d_18"]
+BackboneName = Literal["i3d", "r2plus1d_34", "r2plus1d_18", "r2plus1d_10"]
 
 
 class ClipBackbone(Protocol):

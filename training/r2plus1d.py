@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 Layout = Literal["ig65m", "torchvision"]
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+"""Blocks of layers 1 to 4 by depth; nobody published weights for 10, which is for trying things out."""
 EPS = {"ig65m": 1e-3, "torchvision": 1e-5}
 PARAMETERS = {  # (depth, layout, classes): as published; asserted in the tests
     (34, "ig65m", 359): 63_676_142,
@@ -83,7 +84,7 @@ class R2Plus1D(nn.Module):
     """A `ClipBackbone`: ``[n, 3, T, H, W]`` → ``[n, 512, ⌈T / 8⌉, ⌈H / 16⌉, ⌈W / 16⌉]``.
 
     Args:
-        depth: 18 or 34.
+        depth: 10, 18 or 34.
         layout: of the mid planes.
         classes: width of ``fc``; 0 = none.
 
@@ -98,7 +99,7 @@ class R2Plus1D(nn.Module):
     def __init__(self, depth: int = 34, *, layout: Layout = "ig65m", classes: int = 0):
         super().__init__()
         if depth not in BLOCKS or layout not in EPS:
-            raise ValueError(f"depth {depth}, layout {layout!r}; allowed: 18, 34; ig65m, torchvision")
+            raise ValueError(f"depth {depth}, layout {layout!r}; allowed: 10, 18, 34; ig65m, torchvision")
         self.depth, self.layout = depth, layout
         eps = EPS[layout]
         self.stem = nn.Sequential(
