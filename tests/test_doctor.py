@@ -13,6 +13,8 @@ import pytest
 
 from vhash_sdk import doctor, zoo
 from vhash_sdk.doctor import diagnose
+from vhash_sdk.doctor_trials import in_process
+from vhash_sdk.runtime import probe
 
 
 def test_this_machine_works() -> None:
@@ -49,14 +51,14 @@ def test_a_provider_that_only_pretends_does_not_run() -> None:
 
     if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime does not list Azure")
-    assert doctor._in_process("provider", "AzureExecutionProvider") != "ok"
-    assert doctor._in_process("provider", "NoSuchProvider") != "ok"
+    assert in_process("provider", "AzureExecutionProvider") != "ok"
+    assert in_process("provider", "NoSuchProvider") != "ok"
 
 
 def test_a_crash_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text("import os; os.abort()")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert "ended with -6" in doctor._in_process("provider", "CPUExecutionProvider")
+    assert "ended with -6" in in_process("provider", "CPUExecutionProvider")
 
 
 def test_clashing_wheels_and_missing_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,3 +103,16 @@ def test_nvdec_is_asked() -> None:
     from vhash_sdk.runtime.probe import nvdec_codecs
 
     assert "h264" in nvdec_codecs()
+
+
+def test_tensorrt_is_reported_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    if probe.cuda_devices():
+        assert doctor._tensorrt("rtx").status in ("ok", "warning")
+        return
+    check = doctor._tensorrt("rtx")
+    assert check.status == "absent" and "builds engines; no NVIDIA driver" in check.detail
+    monkeypatch.setattr(doctor.util, "find_spec", lambda name: None)
+    for flavour, extra in (("tensorrt", "[trt]"), ("rtx", "[rtx]")):
+        check = doctor._tensorrt(flavour)  # type: ignore[arg-type]
+        assert check.status == "absent" and check.detail == "not installed" and extra in check.remedy

@@ -10,30 +10,25 @@ import importlib
 import json
 import os
 import platform
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .codes import VideoCode
+from .doctor_trials import in_process
 from .errors import VhashError
 from .runtime import probe
 from .runtime.onnx import usable_cores
+from .runtime.trt_library import Flavour
 
 Status = Literal["ok", "warning", "absent", "failed"]
 
-# y = x · x over four floats, opset 20: an ONNX file of 67 bytes
-TINY_MODEL = bytes.fromhex(
-    "08083a390a0e0a01780a017812017922034d756c120570726f62655a0f0a0178120a0a08080112040a02080462"
-    "0f0a0179120a0a08080112040a02080442040a001014"
-)
 REFERENCES = Path(__file__).with_name("models") / "references.json"
 """What each bundled model gives for ``synthetic_clip()``: fingerprint to code as text. After a change of
 models, ``python -m vhash_sdk.doctor`` writes it anew, from the canonical files where they are there."""
@@ -170,7 +165,7 @@ def _backends() -> Iterator[Check]:
         return
     with ThreadPoolExecutor(2) as pool:
         for provider, answer in zip(
-            providers, pool.map(lambda p: _in_process("provider", p), providers), strict=True
+            providers, pool.map(lambda p: in_process("provider", p), providers), strict=True
         ):
             status: Status = "ok" if answer == "ok" else "absent"
             remedy = ""
@@ -182,9 +177,23 @@ def _backends() -> Iterator[Check]:
             yield Check("backends", provider, status, detail, remedy)
     if _version("openvino") is None:
         yield Check("backends", "openvino", "absent", "not installed", "pip install 'vhash-sdk[openvino]'")
-        return
-    answer = _in_process("openvino", "")
-    yield Check("backends", "openvino", "ok" if answer.startswith("runs") else "warning", answer)
+    else:
+        answer = in_process("openvino", "")
+        yield Check("backends", "openvino", "ok" if answer.startswith("runs") else "warning", answer)
+    yield from map(_tensorrt, get_args(Flavour))
+
+
+def _tensorrt(flavour: Flavour) -> Check:
+    """Whether an engine can be built, and run, with one flavour of TensorRT."""
+    name, extra = ("tensorrt", "trt") if flavour == "tensorrt" else ("tensorrt_rtx", "rtx")
+    if util.find_spec(name) is None:
+        return Check("backends", name, "absent", "not installed", f"pip install 'vhash-sdk[{extra}]'")
+    answer = in_process("tensorrt", flavour)
+    if answer.startswith("runs"):
+        return Check("backends", name, "ok", answer)
+    if not probe.cuda_devices():
+        return Check("backends", name, "absent", f"{answer}; no NVIDIA driver, so it runs nothing here")
+    return Check("backends", name, "warning", answer, f"pip install --force-reinstall 'vhash-sdk[{extra}]'")
 
 
 def _gpu() -> Iterator[Check]:
@@ -193,7 +202,7 @@ def _gpu() -> Iterator[Check]:
         yield Check("gpu", "cuda", "absent", "no NVIDIA driver or no device; everything runs on the CPU")
         return
     yield Check("gpu", "cuda", "ok", f"{devices} device(s)")
-    answer = _in_process("nvdec", "")
+    answer = in_process("nvdec", "")
     works = answer.startswith("decodes")
     remedy = "" if works else "in a container: NVIDIA_DRIVER_CAPABILITIES must contain video"
     yield Check("gpu", "nvdec", "ok" if works else "warning", answer, remedy)
@@ -249,73 +258,6 @@ def _write_references() -> None:
         code, _ = _code_of_synthetic_clip(path)
         references[code.fingerprint] = code.text
     REFERENCES.write_text(json.dumps(references, indent=2, sort_keys=True) + "\n", "ascii")
-
-
-def _in_process(what: str, argument: str) -> str:
-    """Answer of one of the ``_TRIALS`` in a process of its own, which may crash or hang."""
-    command = [sys.executable, "-c", "from vhash_sdk import doctor; doctor._try()", what, argument]
-    paths = os.pathsep.join(path for path in sys.path if path)
-    try:
-        result = subprocess.run(
-            command, capture_output=True, timeout=60, env={**os.environ, "PYTHONPATH": paths}, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"no answer: {error}"
-    if result.returncode:
-        return f"the process that tried it ended with {result.returncode}"
-    return str(json.loads(result.stdout.splitlines()[-1]))
-
-
-def _try() -> None:
-    what, argument = sys.argv[1:]
-    try:
-        answer = _TRIALS[what](argument)
-    except Exception as error:  # whatever the library raises is the answer
-        answer = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    print(json.dumps(answer))
-
-
-def _try_provider(provider: str) -> str:
-    ort = importlib.import_module("onnxruntime")
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    if provider != "CPUExecutionProvider":
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        if hasattr(ort, "preload_dlls") and probe.cuda_devices():
-            ort.preload_dlls()
-    try:
-        session = ort.InferenceSession(TINY_MODEL, options, providers=[provider])
-    except Exception as error:
-        if "assigned to the default CPU EP" in str(error):
-            return "all of it would run on the CPU"
-        raise
-    if session.get_providers()[0] != provider:
-        return f"fell back to {session.get_providers()[0]}"
-    (y,) = session.run(None, {"x": np.arange(4, dtype=np.float32)})
-    return "ok" if y.tolist() == [0, 1, 4, 9] else f"wrong result {y.tolist()}"
-
-
-def _try_openvino(_: str) -> str:
-    openvino = importlib.import_module("openvino")
-    core = openvino.Core()
-    working = []
-    for device in core.available_devices:
-        compiled = core.compile_model(core.read_model(TINY_MODEL), device)
-        if compiled({"x": np.arange(4, dtype=np.float32)})["y"].tolist() == [0, 1, 4, 9]:
-            working.append(device)
-    return f"runs on {', '.join(working)}" if working else "no device runs"
-
-
-def _try_nvdec(_: str) -> str:
-    codecs = probe.nvdec_codecs()
-    return f"decodes {', '.join(codecs)}" if codecs else "no codec"
-
-
-_TRIALS: dict[str, Callable[[str], str]] = {
-    "provider": _try_provider,
-    "openvino": _try_openvino,
-    "nvdec": _try_nvdec,
-}
 
 
 if __name__ == "__main__":

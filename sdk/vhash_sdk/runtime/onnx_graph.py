@@ -147,9 +147,7 @@ class _Halving:
     def run(self, name: str) -> None:
         region = self._region()
         if not region:
-            raise ModelError(
-                f"{name}: no convolution or large matrix in it, so nothing to gain from half precision"
-            )
+            raise ModelError(f"{name}: no convolution or large matrix to compute in half precision; use fp32")
         produced = {output for node in region for output in node.output}
         nodes: list[Any] = []
         inside = {id(node) for node in region}
