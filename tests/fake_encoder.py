@@ -28,6 +28,8 @@ def code_of(content: bytes, spec: ModelSpec) -> VideoCode:
 class FakeEncoder:
     """Counts what it encodes; files that start with BAD do not decode."""
 
+    calibration = None
+
     def __init__(self, *, bits: int = 64, name: str = "tiny") -> None:
         self.spec = tiny_spec(bits=bits, name=name)
         self.encoded: list[str] = []

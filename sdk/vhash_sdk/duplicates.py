@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .calibration import Rate
 from .errors import OptionError
-from .library_records import Entry
-from .near_pairs import NearPairs
+
+if TYPE_CHECKING:
+    from .library_records import Entry
+    from .near_pairs import NearPairs
 
 Keep = Literal["longest", "sharpest", "largest"]
 """Which video of a group is its representative.
 
-``longest``: seconds (whole ones; then as ``sharpest``). ``sharpest``: pixels of the picture, then bytes a
+``longest``: seconds (to the half; then as ``sharpest``). ``sharpest``: pixels of the picture, then bytes a
 second: what a copy was scaled or compressed to, though one that was scaled *up* looks better than it is.
 ``largest``: bytes of the file.
 """
@@ -34,13 +37,13 @@ class Member:
     Attributes:
         entry: the video.
         distance: to the representative, in bits; 0 where the files are the same byte for byte.
-        false_match_rate: the share of pairs of unrelated videos that are as near as this, or nearer;
-            None where the model is not calibrated that far down.
+        false_match_rate: the share of pairs of different scenes that are as near as this, or nearer;
+            None where the model is not calibrated.
     """
 
     entry: Entry
     distance: int
-    false_match_rate: float | None = None
+    false_match_rate: Rate | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def best_first(videos: Videos, keep: Keep) -> NDArray[np.int64]:
     rate = videos.sizes / np.maximum(videos.seconds, 1.0)
     sharpest = (videos.pixels, rate, videos.seconds)
     measures = {
-        "longest": (np.round(videos.seconds), *sharpest),
+        "longest": (np.round(2 * videos.seconds), *sharpest),  # a few frames more are no merit
         "sharpest": sharpest,
         "largest": (videos.sizes, *sharpest),
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from .calibration import Calibration
 from .codes import VideoCode, same_model
 from .encoded import Encoded
 from .encoder import Encoder
@@ -222,7 +223,26 @@ class Library:
             self._index = cached_index(self._db, self.directory, self.spec)
         return self._index[1]
 
-    def duplicates(self, *, radius: int, keep: Keep = "longest") -> list[Group]:
+    @property
+    def uuid(self) -> str:
+        """Drawn when the library was made: tells it from any other, wherever it is moved."""
+        return str(self._db.rows("SELECT uuid FROM library")[0][0])
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What distances mean for the library's model (or its encoder); None where that is not known."""
+        from . import zoo
+
+        return zoo.load(self.model).calibration if self._encoder is None else self._encoder.calibration
+
+    def duplicates(
+        self,
+        *,
+        fmr: float = 1e-4,
+        radius: int | None = None,
+        keep: Keep = "longest",
+        calibration: Calibration | None = None,
+    ) -> list[Group]:
         """Groups of videos that are copies of each other, by the bytes that the copies hold, most first.
 
         Every member of a group is within the threshold of its representative. Pairs that were judged
@@ -230,22 +250,26 @@ class Library:
         compared with the others.
 
         Args:
-            radius: largest distance from the representative, in bits.
+            fmr: the threshold as a false-match rate: of so many pairs of different scenes, how many match.
+            radius: the threshold in bits, instead.
             keep: which video of a group represents it.
+            calibration: from ``vhash calibrate``; None: that of the model.
 
         Raises:
-            OptionError: more pairs than anyone could look through; give a smaller radius.
+            OptionError: the model is not calibrated, or not for so small a rate; or more pairs are that
+                near than anyone could look through.
         """
-        from .library_groups import find_groups
+        from .library_groups import find_groups, threshold
 
+        calibration = calibration or self.calibration
         return find_groups(
             self._db,
             self.directory,
             self.spec,
-            radius=radius,
+            radius=threshold(self.spec, calibration, fmr) if radius is None else radius,
             keep=keep,
             entries=self._entries_of,
-            rate=lambda distance: None,
+            calibration=calibration,
         )
 
     def judge(self, judgements: Iterable[Judgement]) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .calibration import Calibration
 from .codes import as_codes, code_bytes
 from .duplicates import Group, Keep, Member, Videos, best_first, stars
+from .errors import OptionError
 from .judgements import apart
 from .library_db import Database, sound_rows
 from .library_records import Entry
@@ -22,6 +25,22 @@ _ROWS = (
 )
 
 
+def threshold(spec: ModelSpec, calibration: Calibration | None, fmr: float) -> int:
+    """The largest distance at which videos of different scenes match at a rate of at most ``fmr``.
+
+    Raises:
+        OptionError: there is no calibration, or its pairs cannot support so small a rate.
+        ModelMismatchError: it is of another model.
+    """
+    if calibration is None:
+        raise OptionError(
+            f"{spec.name} has no calibration, so no distance has a known false-match rate; give a radius in "
+            "bits, or a calibration made by `vhash calibrate`"
+        )
+    calibration.check_model(spec.fingerprint)
+    return calibration.threshold(fmr)
+
+
 def find_groups(
     database: Database,
     directory: Path,
@@ -30,7 +49,7 @@ def find_groups(
     radius: int,
     keep: Keep,
     entries: Callable[[list[int]], list[Entry]],
-    rate: Callable[[int], float | None],
+    calibration: Calibration | None,
 ) -> list[Group]:
     """Groups of the videos within ``radius`` bits of their representative; see ``Library.duplicates``."""
     videos, codes = _read(database, spec)
@@ -40,6 +59,7 @@ def find_groups(
     found = list(stars(videos, places, pairs, order=order, apart=apart(database)))
     wanted = {place for here, members in found for place in (here, *(place for place, _ in members))}
     at = {entry.id: entry for entry in entries(videos.ids[sorted(wanted)].tolist())}
+    rate = cache(lambda bits: None if calibration is None else calibration.false_match_rate(bits))
     groups = []
     for here, members in found:
         representative = at.get(int(videos.ids[here]))

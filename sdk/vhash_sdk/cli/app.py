@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import bench, compare, demo, doctor, encode, library, models, search
+from . import bench, compare, dedup, demo, doctor, encode, library, models, search
 
 app = typer.Typer(
     name="vhash",
@@ -35,6 +35,7 @@ for command in (
     library.list_,
     library.remove,
     library.verify,
+    dedup.dedup,
     compare.compare,
     models.models,
     doctor.doctor,

@@ -119,7 +119,7 @@ def add(
             run.show()
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
-                model=_model_entry(library),
+                model=model_entry(library),
                 counts=dict(sorted(run.counts.items())),
                 problems=[_problem_entry(result) for result in run.problems],
                 moved=[
@@ -205,7 +205,7 @@ def list_(
                 f"{entry.id:8} {entry.code.text} {entry.code.duration:9.2f} "
                 f"{entry.width or 0:5}x{entry.height or 0:<5} {printable(entry.path)}"
             )
-        out.document(library=path_entry(library.directory), model=_model_entry(library), videos=videos)
+        out.document(library=path_entry(library.directory), model=model_entry(library), videos=videos)
 
 
 list_.__name__ = "list"  # the name of the command; the builtin is needed here
@@ -314,7 +314,8 @@ def _write_report(file: Path, problems: list[Added]) -> None:
             writer.writerow((problem.status, kind, printable(problem.path), message))
 
 
-def _model_entry(library: Library) -> dict[str, Any]:
+def model_entry(library: Library) -> dict[str, Any]:
+    """The model of a library, for JSON."""
     spec = library.spec
     return {"name": spec.name, "version": spec.version, "fingerprint": spec.fingerprint, "bits": spec.bits}
 

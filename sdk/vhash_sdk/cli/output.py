@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import enum
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator
 from types import TracebackType
@@ -16,6 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 import typer
 
 from ..errors import VhashError
+from ..names import path_entry as path_entry  # commands take all that they print with from here
+from ..names import path_from_entry as path_from_entry
+from ..names import printable as printable
+from ..names import safe as safe
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -206,70 +208,3 @@ def number(value: float, digits: int = 4) -> float | None:
 def error_entry(error: BaseException) -> dict[str, str]:
     """An error for JSON."""
     return {"type": type(error).__name__, "message": safe(str(error))}
-
-
-def path_entry(path: str | os.PathLike[str]) -> dict[str, str]:
-    r"""A path for JSON: ``path``, and ``path_base64`` where the name is not valid UTF-8.
-
-    Then ``path`` shows each stray byte as ``\xNN``, and ``path_base64`` has the exact bytes.
-
-    >>> path_entry("a\nb.mp4")
-    {'path': 'a\nb.mp4'}
-    >>> path_entry(os.fsdecode(b"caf\xe9"))
-    {'path': 'caf\\xe9', 'path_base64': 'Y2Fm6Q=='}
-    """
-    text = os.fspath(path)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        shown = "".join(_escape(c) if "\ud800" <= c <= "\udfff" else c for c in text)
-        return {"path": shown, "path_base64": base64.b64encode(os.fsencode(text)).decode("ascii")}
-    return {"path": text}
-
-
-def path_from_entry(entry: dict[str, Any]) -> str:
-    r"""The path that ``path_entry`` wrote down.
-
-    >>> os.fsencode(path_from_entry(path_entry(os.fsdecode(b"caf\xe9"))))
-    b'caf\xe9'
-    """
-    if "path_base64" in entry:
-        return os.fsdecode(base64.b64decode(entry["path_base64"], validate=True))
-    return str(entry["path"])
-
-
-def printable(path: str | os.PathLike[str]) -> str:
-    r"""A path on one line of text or CSV, reversibly, with backslash escapes.
-
-    A backslash is doubled; line breaks, control and invisible characters become ``\n``, ``\x1b``,
-    ``\u202e``, and a byte that is not UTF-8 ``\xNN`` (80 to ff). So no file name can break a table,
-    start a new record or act on a terminal.
-
-    >>> print(printable("a\nb\\c d.mp4"), printable(os.fsdecode(b"caf\xe9")))
-    a\nb\\c d.mp4 caf\xe9
-    """
-    text = os.fspath(path)
-    if text.isprintable() and "\\" not in text:
-        return text
-    return "".join(c if c.isprintable() and c != "\\" else _escape(c) for c in text)
-
-
-def safe(text: str) -> str:
-    r"""A message without characters that act on a terminal; its line breaks stay.
-
-    >>> print(safe("\x1b[2Jgone?"))
-    \x1b[2Jgone?
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text)
-
-
-def _escape(c: str) -> str:
-    r"""One character as ``\n``, ``\xNN``, ``\uNNNN`` or ``\UNNNNNNNN``; stray bytes as ``\xNN``."""
-    number = ord(c)
-    if 0xDC80 <= number <= 0xDCFF:  # os.fsdecode's form of one undecodable byte
-        return f"\\x{number - 0xDC00:02x}"
-    if number < 0x80:
-        return c.encode("unicode_escape").decode("ascii")
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -1,0 +1,197 @@
+"""``vhash dedup``: groups of duplicates in a library, a report to judge them, a plan. Never deletes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..duplicates import Keep
+from .library import Lib, model_entry
+from .output import Json, Output, number, path_entry, printable
+from .plan import csv_rows, megabytes, plan_lines
+
+if TYPE_CHECKING:
+    from ..calibration import Calibration, Rate
+    from ..duplicates import Group, Member
+    from ..library import Library
+
+_SHOWN = 20  # groups, where the rest is in a file
+
+
+def dedup(
+    lib: Lib,
+    *,
+    fmr: Annotated[
+        float, typer.Option(help="Threshold: the share of pairs of different scenes that may match.")
+    ] = 1e-4,
+    radius: Annotated[int | None, typer.Option(min=0, help="Threshold in bits, instead.")] = None,
+    keep: Annotated[Keep, typer.Option(help="Which video of a group is the one to keep.")] = "longest",
+    calibration: Annotated[
+        Path | None, typer.Option(help="From `vhash calibrate`; that of the model by default.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write an HTML page with pictures, to look through and judge.")
+    ] = None,
+    not_a_match: Annotated[
+        list[Path] | None,
+        typer.Option(help="Read judgements that a report exported: those pairs are never grouped again."),
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="Write what could be removed: as CSV (FILE.csv), or as a script, all commented."),
+    ] = None,
+    csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV row for each video instead.")] = False,
+    json: Json = False,
+) -> None:
+    """Find duplicates in a library: groups in which every video is a copy of the one to keep.
+
+    Nothing is ever deleted. Look at the report, export what is no match, have it read here, and take
+    what is left from the plan.
+
+    [bold]Examples[/bold]
+
+      vhash dedup library
+
+      vhash dedup library --report duplicates.html
+
+      vhash dedup library --not-a-match judgements.json --plan plan.sh
+    """
+    with Output("dedup", json=json) as out:
+        from ..calibration import Calibration
+        from ..judgements import read_judgements
+        from ..library import Library
+        from ..library_groups import threshold
+
+        said = [judgement for file in not_a_match or () for judgement in read_judgements(file)]
+        with Library(lib, create=False) as library:
+            table = library.calibration if calibration is None else Calibration.load(calibration)
+            within = threshold(library.spec, table, fmr) if radius is None else radius
+            if said:
+                out.note(f"vhash: {len(said)} judgements read; {library.judge(said)} pairs are no match")
+            with out.progress(f"comparing {len(library):,} videos", None):
+                groups = library.duplicates(radius=within, keep=keep, calibration=table)
+            facts = _Facts(library, groups, within, table)
+            if csv_:
+                for row in csv_rows(groups):
+                    out.line(_csv(row))
+            else:
+                _show(out, groups, full=plan is None and report is None)
+            if plan is not None:
+                _write_plan(plan, groups, facts, keep)
+            if report is not None:
+                _write_report(report, groups, facts, keep, out)
+            out.note(f"vhash: {facts.text()}")
+            for file, what in ((report, "to look through"), (plan, "nothing is removed until you do it")):
+                if file is not None:
+                    out.note(f"vhash: {file} is written: {what}")
+            out.document(
+                library={**path_entry(library.directory), "videos": len(library)},
+                model=model_entry(library),
+                threshold=facts.entry(),
+                keep=keep,
+                bytes=sum(group.bytes for group in groups),
+                groups=[_group_entry(group) for group in groups],
+            )
+
+
+class _Facts:
+    """What the threshold means in this library."""
+
+    def __init__(
+        self, library: Library, groups: list[Group], radius: int, calibration: Calibration | None
+    ) -> None:
+        self.library, self.groups, self.radius = library, groups, radius
+        self.rate = None if calibration is None else calibration.false_match_rate(radius)
+        self.pairs = len(library) * (len(library) - 1) // 2
+
+    def text(self) -> str:
+        """One sentence for people."""
+        duplicates = sum(len(group.members) for group in self.groups)
+        held = megabytes(sum(group.bytes for group in self.groups))
+        text = (
+            f"{len(self.library):,} videos: {len(self.groups):,} groups, {duplicates:,} duplicates that hold "
+            f"{held}. Threshold: {self.radius} of {self.library.spec.bits} bits"
+        )
+        if self.rate is None:
+            return f"{text}; without a calibration its false-match rate is not known."
+        by_chance = self.rate.high * self.pairs
+        return (
+            f"{text}, where the false-match rate is at most {self.rate.high:.2g}: "
+            f"of the {self.pairs:,} pairs here, up to {by_chance:,.0f} may match by chance."
+        )
+
+    def entry(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"radius": self.radius, "false_match_rate": _rate_entry(self.rate), "pairs": self.pairs}
+
+
+def _show(out: Output, groups: list[Group], *, full: bool) -> None:
+    shown = groups if full else groups[:_SHOWN]
+    for number_, group in enumerate(shown, 1):
+        count = len(group.members)
+        out.line(f"{number_}. {count} duplicate{'s' * (count > 1)}, {megabytes(group.bytes)}")
+        out.line(f"    keep  {printable(group.representative.path)}")
+        for member in group.members:
+            out.line(f"  {member.distance:4} bits  {printable(member.entry.path)}")
+    if len(shown) < len(groups):
+        out.line(f"… and {len(groups) - len(shown):,} groups more")
+
+
+def _write_plan(file: Path, groups: list[Group], facts: _Facts, keep: str) -> None:
+    if file.suffix.lower() == ".csv":
+        lines = [_csv(row) for row in csv_rows(groups)]
+    else:
+        lines = list(plan_lines(groups, facts.text(), keep))
+    with open(file, "w", newline="", encoding="utf-8") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+
+
+def _write_report(file: Path, groups: list[Group], facts: _Facts, keep: str, out: Output) -> None:
+    from ..report import About, write_report
+
+    library = facts.library
+    about = About(library.directory, library.uuid, library.spec.bits, facts.radius, keep, facts.text())
+    total = sum(1 + len(group.members) for group in groups)
+    with out.progress("pictures", total) as step:
+        write_report(
+            file,
+            groups,
+            about,
+            workers=len(os.sched_getaffinity(0)),
+            progress=lambda path: step(1, path),
+        )
+
+
+def _csv(fields: list[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
+def _group_entry(group: Group) -> dict[str, Any]:
+    # the contract has the path itself as "representative"; a name that is not UTF-8 has its bytes beside it
+    place = path_entry(group.representative.path)
+    entry: dict[str, Any] = {"representative": place["path"]}
+    if "path_base64" in place:
+        entry["representative_base64"] = place["path_base64"]
+    return {**entry, "bytes": group.bytes, "members": [_member_entry(member) for member in group.members]}
+
+
+def _member_entry(member: Member) -> dict[str, Any]:
+    return {
+        **path_entry(member.entry.path),
+        "distance": member.distance,
+        "bytes": member.entry.size,
+        "false_match_rate": _rate_entry(member.false_match_rate),
+    }
+
+
+def _rate_entry(rate: Rate | None) -> dict[str, float | None] | None:
+    if rate is None:
+        return None
+    return {name: number(value, 12) for name, value in rate._asdict().items()}
