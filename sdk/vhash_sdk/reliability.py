@@ -1,0 +1,35 @@
+"""Which videos have too little in them to be told apart: they stay out of automatic matches.
+
+A black screen, a title card or a fraction of a second is close to every other of its kind, at
+any threshold. Their codes are kept and can be searched for; but nothing is concluded from them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+TEXTURE = 6.0  # grey levels: standard deviation over the picture, of the frame that has most
+MOTION = 0.1  # grey levels: mean change from one sampled frame to the next
+SECONDS = 1.0
+_STRIDE = 4  # of the pixels looked at
+
+
+def unreliable(frames: NDArray[np.uint8], seconds: float) -> str | None:
+    """Why the code of a video says little, or None where it can be relied on.
+
+    Args:
+        frames: ``uint8[T, H, W, 3]``, sampled over the whole video.
+        seconds: duration; ``nan`` where it is not known.
+
+    >>> unreliable(np.zeros((25, 96, 96, 3), np.uint8), 10.0)
+    'hardly any texture'
+    """
+    if seconds < SECONDS:
+        return f"shorter than {SECONDS:g} s"
+    grey = frames[:, ::_STRIDE, ::_STRIDE].mean(3, dtype=np.float32)
+    if grey.std(axis=(1, 2)).max() < TEXTURE:
+        return "hardly any texture"
+    if len(grey) > 1 and np.abs(np.diff(grey, axis=0)).mean() < MOTION:
+        return "nothing moves"
+    return None
