@@ -39,7 +39,13 @@ class FakeEncoder:
         return {"file": "/nowhere/tiny.onnx"}
 
     def encode_many(
-        self, sources: Iterable[Any], *, workers: int | None = None, isolate: bool = False
+        self,
+        sources: Iterable[Any],
+        *,
+        workers: int | None = None,
+        isolate: bool = False,
+        frames: bool = False,
+        box: bool = False,
     ) -> Iterator[Encoded]:
         assert isolate
         for index, source in enumerate(sources):

@@ -128,6 +128,7 @@ class VideoCode:
             tanh(abs(logit)) over its bits, logits having unit deviation over ordinary videos.
             ``nan`` when read from text. A near-constant video has a low one.
         duration: length of the video in seconds; ``nan`` where it is not known.
+        unreliable: why the video has too little in it to be told apart (see ``reliability``), or None.
 
     >>> code = VideoCode.from_text("vh1:0123abcd:16:ff00")
     >>> code - VideoCode.from_text("vh1:0123abcd:16:fe00")
@@ -139,6 +140,7 @@ class VideoCode:
     fingerprint: str
     confidence: float = field(default=float("nan"), kw_only=True)
     duration: float = field(default=float("nan"), kw_only=True)
+    unreliable: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         code = as_codes(self.code, self.bits)

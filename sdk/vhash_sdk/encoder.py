@@ -20,6 +20,7 @@ from .encoder_options import Backend, Precision, check_options
 from .errors import DecodeError, OptionError, VhashError
 from .modelfile import ModelFile
 from .pipeline import with_progress
+from .reliability import unreliable
 from .runtime import Output, Runtime
 from .runtime.choice import choose
 from .runtime.onnx import usable_cores
@@ -309,7 +310,10 @@ class Encoder:
         found: list[Coded] = []
         for i, clip in enumerate(clips):
             seconds = _seconds(clip)
-            code = VideoCode(output.codes[i], bits, fingerprint, confidence=float(sure[i]), duration=seconds)
+            code = VideoCode(
+                output.codes[i], bits, fingerprint,
+                confidence=float(sure[i]), duration=seconds, unreliable=unreliable(clip.frames, seconds),
+            )  # fmt: skip
             logits = output.frame_logits
             found.append((
                 code,

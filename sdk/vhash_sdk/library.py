@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _ENTRY = (
     "SELECT v.id, v.path, v.size, v.mtime_ns, v.duration, v.width, v.height, v.rate, v.codec, v.added,"
-    " v.digest, c.confidence, c.code FROM video v JOIN code c ON c.video = v.id AND c.kind = 'full'"
+    " v.digest, v.unreliable, c.confidence, c.code"
+    " FROM video v JOIN code c ON c.video = v.id AND c.kind = 'full'"
 )
 
 
@@ -180,7 +181,7 @@ class Library:
         """
 
         def encode(paths: Iterable[str]) -> Iterator[Encoded]:
-            return self.encoder.encode_many(paths, workers=workers, isolate=True)
+            return self.encoder.encode_many(paths, workers=workers, isolate=True, frames=True, box=True)
 
         with writer_lock(self.directory / "lock"):
             run = Adding(self._db, encode, retry=retry, started=started)
@@ -337,13 +338,14 @@ class Library:
             return [self._entry(*row) for row in self._db.rows(f"{_ENTRY} {where}", (value,))]
 
     def _entry(self, video: int, path: bytes, size: int, mtime_ns: int, *rest: Any) -> Entry:
-        duration, width, height, rate, codec, added, digest, confidence, blob = rest
+        duration, width, height, rate, codec, added, digest, unreliable, confidence, blob = rest
         code = VideoCode(
             np.frombuffer(blob, np.uint8),
             self.spec.bits,
             self.spec.fingerprint,
             confidence=float("nan") if confidence is None else float(confidence),
             duration=float("nan") if duration is None else float(duration),
+            unreliable=unreliable,
         )
         place = os.fsdecode(path)
         return Entry(video, place, size, mtime_ns / 1e9, added, width, height, rate, codec, code, digest)

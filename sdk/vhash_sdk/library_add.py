@@ -14,6 +14,7 @@ from typing import Any, Literal
 from . import errors
 from .encoded import Encoded
 from .errors import SourceError, UnsupportedVideoError, VhashError, VideoError
+from .library_content import METADATA, Content
 from .library_db import Database
 from .scan import Found, content_digest, modified_ns
 from .video.sources import open_media
@@ -167,12 +168,7 @@ class Adding:
                 self._write("DELETE FROM failure WHERE path = ?", path)
             return Added(found.path, "moved", previous=os.fsdecode(gone[0][1]))
         twin, previous = twins[0]
-        columns = "duration, width, height, rate, codec"
-        (metadata,) = self._db.rows(f"SELECT {columns} FROM video WHERE id = ?", (twin,))
-        codes = self._db.rows(
-            "SELECT kind, t0, t1, confidence, code FROM code WHERE video = ? ORDER BY id", (twin,)
-        )
-        self._put(_Job(found, digest, row), metadata, codes)
+        self._put(_Job(found, digest, row), Content.at(self._db, twin))
         return Added(found.path, "copied", previous=os.fsdecode(previous))
 
     def _settle(self, job: _Job, encoded: Encoded) -> Added:
@@ -190,36 +186,27 @@ class Adding:
         if changed or encoded.code is None:
             error = SourceError(f"{found.path}: changed while it was read; add it again when it is complete")
             return self._fail(found, error, job.row)
-        code, info = encoded.code, encoded.info
-        picture = (None,) * 4 if info is None else (info.width, info.height, info.rate, info.codec)
-        self._put(job, (code.duration, *picture), [("full", 0.0, None, code.confidence, code.code.tobytes())])
+        self._put(job, Content.of(encoded))
         return Added(found.path, "added" if job.row is None else "changed")
 
-    def _put(self, job: _Job, metadata: tuple[Any, ...], codes: list[Any]) -> None:
+    def _put(self, job: _Job, content: Content) -> None:
         found, path = job.found, os.fsencode(job.found.path)
-        values = (found.size, found.mtime_ns, job.digest, *metadata)
+        columns = ("size", "mtime_ns", "digest", *METADATA)
+        values = (found.size, found.mtime_ns, job.digest, *content.metadata)
         with self._whole():
             if job.row is None:
                 video = self._write(
-                    "INSERT INTO video"
-                    " (path, size, mtime_ns, digest, duration, width, height, rate, codec, added)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    f"INSERT INTO video (path, {', '.join(columns)}, added)"
+                    f" VALUES (?, {'?, ' * len(columns)}?)",
                     path, *values, time.time(),
                 )  # fmt: skip
             else:
                 video = job.row[0]
                 self._write(
-                    "UPDATE video SET size = ?, mtime_ns = ?, digest = ?, duration = ?, width = ?,"
-                    " height = ?, rate = ?, codec = ? WHERE id = ?",
+                    f"UPDATE video SET {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?",
                     *values, video,
                 )  # fmt: skip
-                self._write("DELETE FROM code WHERE video = ?", video)
-            for code in codes:
-                self._write(
-                    "INSERT INTO code (video, kind, t0, t1, confidence, code) VALUES (?, ?, ?, ?, ?, ?)",
-                    video,
-                    *code,
-                )
+            content.write(video, self._write)
             self._write("DELETE FROM failure WHERE path = ?", path)
         self._codes_changed = True
 

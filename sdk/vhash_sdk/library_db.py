@@ -84,8 +84,17 @@ CREATE TABLE not_a_match (      -- what a person has said about two contents, wh
   CHECK (a < b)
 ) WITHOUT ROWID;
 """
+_FORMAT_3 = """
+ALTER TABLE video ADD COLUMN unreliable TEXT;  -- why it is kept out of automatic matches; NULL: it is not
+CREATE TABLE trajectory (       -- how frames change, for a second look at near videos; see verification
+  video INTEGER NOT NULL REFERENCES video (id) ON DELETE CASCADE,
+  kind TEXT NOT NULL CHECK (kind IN ('full', 'box')),
+  steps BLOB NOT NULL,
+  PRIMARY KEY (video, kind)
+) WITHOUT ROWID;
+"""
 # MIGRATIONS[n] takes format n to format n + 1; never edit one that has been released
-MIGRATIONS = (_FORMAT_1, _FORMAT_2)
+MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from .near_pairs import distinct, near_pairs
 from .spec import ModelSpec
 
 _ROWS = (
-    "SELECT v.id, v.digest, v.duration, v.width * v.height, v.size, c.code FROM video v"
+    "SELECT v.id, v.digest, v.duration, v.width * v.height, v.size, c.code, v.unreliable IS NULL"
+    " FROM video v"
     " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id"
 )
 
@@ -84,5 +85,5 @@ def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8
         facts = np.array([[row[2] or 0, row[3] or 0, row[4]] for row in firsts], np.float64).reshape(-1, 3)
         digests = [bytes(row[1]) for row in firsts]
     seconds, pixels, sizes = facts.T
-    reliable = np.ones(len(ids), bool)
+    reliable = np.array([bool(row[6]) for row in firsts], bool)
     return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1)), codes

@@ -16,6 +16,7 @@ from .library_cache import cached_index
 from .library_db import Database
 from .scan import content_digest, modified_ns
 from .spec import ModelSpec
+from .verification import part_widths
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def _types(database: Database) -> Iterator[str]:
         ("code", "video integer, kind text, t0 real, code blob"),
         ("failure", "path blob, size integer, mtime_ns integer, kind text, message text, seen real"),
         ("not_a_match", "a blob, b blob, noted real"),
+        ("trajectory", "video integer, kind text, steps blob"),
     ):
         for column in columns.split(", "):
             name, kind = column.split()
@@ -87,6 +89,13 @@ def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:
             as_codes(np.frombuffer(blob, np.uint8), spec.bits)
         except (CodeError, TypeError, ValueError) as error:
             yield Problem("code", os.fsdecode(path), f"{error}; remove it and add it again")
+    bytes_each = spec.sampling.frames * sum(part_widths(spec))
+    for (path,) in database.execute(
+        "SELECT path FROM trajectory JOIN video ON video.id = trajectory.video WHERE length(steps) != ?",
+        (bytes_each,),
+    ):
+        problem = f"its trajectory has not {bytes_each} bytes; remove it and add it again"
+        yield Problem("code", os.fsdecode(path), problem)
 
 
 def _index(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Problem]:

@@ -1,0 +1,65 @@
+"""What a library keeps of one video's content: metadata, codes, trajectories; from the encoder or a twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .encoded import Encoded
+from .library_db import Database
+from .verification import views
+
+METADATA = ("duration", "width", "height", "rate", "codec", "unreliable")
+"""Columns of ``video`` that come from the content."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """Rows of one video.
+
+    Attributes:
+        metadata: values of METADATA.
+        codes: rows (kind, t0, t1, confidence, code) of ``code``.
+        trajectories: rows (kind, steps) of ``trajectory``.
+    """
+
+    metadata: tuple[Any, ...]
+    codes: tuple[tuple[Any, ...], ...]
+    trajectories: tuple[tuple[Any, ...], ...]
+
+    @classmethod
+    def of(cls, encoded: Encoded) -> Content:
+        """What the encoder made of a file; it has a code."""
+        code, info, box = encoded.code, encoded.info, encoded.box
+        assert code is not None
+        picture = (None,) * 4 if info is None else (info.width, info.height, info.rate, info.codec)
+        codes = {"full": code} if box is None else {"full": code, "box": box.code}
+        seen = zip(codes, views(encoded), strict=True)
+        return cls(
+            (code.duration, *picture, code.unreliable),
+            tuple((kind, 0.0, None, one.confidence, one.code.tobytes()) for kind, one in codes.items()),
+            tuple((kind, view.trajectory.to_bytes()) for kind, view in seen if view.trajectory is not None),
+        )
+
+    @classmethod
+    def at(cls, database: Database, video: int) -> Content:
+        """What is kept of a video already."""
+        (metadata,) = database.rows(f"SELECT {', '.join(METADATA)} FROM video WHERE id = ?", (video,))
+        codes = database.rows(
+            "SELECT kind, t0, t1, confidence, code FROM code WHERE video = ? ORDER BY id", (video,)
+        )
+        steps = database.rows("SELECT kind, steps FROM trajectory WHERE video = ?", (video,))
+        return cls(tuple(metadata), tuple(codes), tuple(steps))
+
+    def write(self, video: int, execute: Callable[..., object]) -> None:
+        """Write codes and trajectories in the place of what there was."""
+        for table in ("code", "trajectory"):
+            execute(f"DELETE FROM {table} WHERE video = ?", video)
+        for code in self.codes:
+            execute(
+                "INSERT INTO code (video, kind, t0, t1, confidence, code) VALUES (?, ?, ?, ?, ?, ?)",
+                video, *code,
+            )  # fmt: skip
+        for row in self.trajectories:
+            execute("INSERT INTO trajectory (video, kind, steps) VALUES (?, ?, ?)", video, *row)
