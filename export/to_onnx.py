@@ -3,15 +3,19 @@
     python export/to_onnx.py training/checkpoints/lite0-phash-256.safetensors --output FOLDER --precision all
     python export/to_onnx.py CHECKPOINT --output model.onnx                      # canonical only
     python export/to_onnx.py CHECKPOINT --output model.int8.onnx --precision int8
+    python export/to_onnx.py CHECKPOINT --output FOLDER --precision every        # with fp16, bf16, fp32
     python export/to_onnx.py --bundled lite0-phash-64       # the canonical file that the wheel leaves out
 
-``fp16`` is the canonical file: weights stored in fp16, computed in float32; every builder and
-quantiser starts from it (``fp32`` stores the weights as they were trained, to measure what that
-costs). ``int8`` is Q/DQ, made from the canonical graph with ranges from the clips that the
-checkpoint was centred on; TensorRT, which wants zero point 0, gets its own by ``--symmetric``
-(ONNX Runtime runs that one 3.5 times slower). Needs the extras export and cpu (or gpu). All are
-compared with PyTorch on clips that shaped neither: largest logit difference, and the share of
-bits that agree.
+``canonical``: weights stored in fp16, computed in float32; every builder and quantiser starts from
+it. ``int8`` is Q/DQ, made from the canonical graph with ranges from the clips that the checkpoint
+was centred on; TensorRT, which wants zero point 0, gets its own by ``--symmetric`` (ONNX Runtime
+runs that one 3.5 times slower). ``fp16`` and ``bf16`` compute the network in half precision and the
+head in float32: for GPUs, whose runtimes also make them by themselves from the canonical file.
+``fp32`` stores the weights as they were trained, to measure what rounding them costs.
+
+Every file is checked: ONNX's checker with shape inference, code equal to the packed signs, parity
+with PyTorch (logits, embedding) and the share of bits that agree, on clips that shaped neither. The
+table at the end says what was made. Needs the extras export and cpu (or gpu).
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,11 +48,17 @@ from export.card import make_card  # noqa: E402 (a script run from a clone finds
 from export.quantise import as_batch  # noqa: E402
 from training.clips import FOLDER, read_frames, split  # noqa: E402
 from vhash_sdk.crops import ten_crops  # noqa: E402
+from vhash_sdk.modelfile import ModelFile  # noqa: E402
+from vhash_sdk.runtime import onnx_graph  # noqa: E402
 from vhash_sdk.spec import ModelSpec  # noqa: E402
 
 OPSET = 20
 CHECKPOINTS = ROOT / "training" / "checkpoints"
 BUNDLED = ROOT / "sdk" / "vhash_sdk" / "models"
+SUFFIXES = {
+    "canonical": ".onnx", "int8": ".int8.onnx", "fp16": ".fp16.onnx", "bf16": ".bf16.onnx",
+    "fp32": ".fp32.onnx",
+}  # fmt: skip
 HALF_FROM = 1024  # smaller constants (biases, DCT rows) stay in float32: they cost nothing
 
 
@@ -137,8 +147,8 @@ def stamp(
     texts = {"vhash.spec": spec.to_json(), "vhash.card": json.dumps(card, sort_keys=True)}
     if scales is not None:
         texts["vhash.scales"] = json.dumps(scales)
-    if precision == "int8":
-        texts["vhash.precision"] = "int8"
+    if precision in ("int8", "fp16", "bf16"):  # else it computes in float32
+        texts["vhash.precision"] = precision
     for key, text in texts.items():
         model.metadata_props.add(key=key, value=text)
     onnx.checker.check_model(model, full_check=True)
@@ -154,7 +164,12 @@ def run_torch(model: nn.Module, clips: list[NDArray[np.uint8]]) -> list[NDArray[
 
 def run_onnx(model: onnx.ModelProto, clips: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
     """(code, logits, embedding) of each clip, by ONNX Runtime, the batch dimension in use."""
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    if any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer):
+        # it has no fp16 kernels: it casts around each node, which is what is to be measured; optimised, a
+        # graph in half precision crashes it (1.31)
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     batches = [np.concatenate([as_batch(clip) for clip in clips[i : i + 2]]) for i in range(0, len(clips), 2)]
     found = [session.run(["code", "logits", "embedding"], {"frames": batch}) for batch in batches]
     return [np.concatenate(part) for part in zip(*found, strict=True)]
@@ -179,6 +194,7 @@ def compare(
     )
     figures["embedding: smallest cosine"] = float(cosine.min())
     figures["bits that agree"] = float(same.mean())
+    figures["codes that agree"] = float(same.all(1).mean())
     for part in spec.parts:
         figures[f"bits that agree: {part.name}"] = float(same[:, slice(*part.bits)].mean())
     return figures
@@ -206,7 +222,10 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("checkpoint", type=Path, nargs="?")
     parser.add_argument("--output", type=Path, help="a file, or a folder: then NAME[.int8].onnx in it")
-    parser.add_argument("--precision", choices=("fp16", "fp32", "int8", "all"), default="fp16")
+    parser.add_argument(
+        "--precision", choices=(*SUFFIXES, "all", "every"), default="canonical",
+        help="all: canonical and int8, what is bundled",
+    )  # fmt: skip
     parser.add_argument(
         "--bundled", metavar="NAME", help="make the canonical file of a bundled model, in its place"
     )
@@ -227,29 +246,64 @@ def parse() -> argparse.Namespace:
         options.output = options.output or BUNDLED
     if options.checkpoint is None or options.output is None:
         parser.error("give a checkpoint and --output, or --bundled NAME")
-    if options.precision == "all" and not options.output.is_dir():
-        parser.error(f"--output {options.output} is not a folder: --precision all writes two files")
-    if options.precision in ("int8", "all") and not options.data.is_dir():
+    if len(wanted(options.precision)) > 1 and not options.output.is_dir():
+        parser.error(f"--output {options.output} is not a folder, and that is more than one file")
+    if "int8" in wanted(options.precision) and not options.data.is_dir():
         parser.error(f"--data {options.data} is not there: int8 needs real clips for its ranges")
     return options
+
+
+def wanted(precision: str) -> tuple[str, ...]:
+    """The precisions that ``--precision`` stands for."""
+    return {"all": ("canonical", "int8"), "every": tuple(SUFFIXES)}.get(precision, (precision,))
+
+
+def make(
+    source: families.Exportable, options: argparse.Namespace, clips: dict[str, list[str]]
+) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """The stamped graph of each precision that was asked for."""
+    spec = source.spec
+    card = make_card(spec.name, source.card)
+    float_graph = to_float_graph(source.model, spec, source.outputs)
+    graph = round_half(float_graph)
+    canonical = stamp(store_half(graph), spec, card, "fp32", source.scales)
+    for precision in wanted(options.precision):
+        if precision == "canonical":
+            yield precision, canonical
+        elif precision == "fp32":
+            yield precision, stamp(float_graph, spec, card, precision, source.scales)
+        elif precision == "int8":
+            fit = read_clips(clips["fit"], options.data, spec, options.clips)
+            quantised = store_half(source.quantise(graph, fit, options.symmetric))
+            yield precision, stamp(quantised, spec, card, precision, source.scales)
+        else:
+            metadata = {entry.key: entry.value for entry in canonical.metadata_props}
+            file = ModelFile(options.checkpoint, canonical.SerializeToString(), spec, metadata)
+            half = onnx_graph.half_precision(file, precision)
+            yield precision, onnx.load_model_from_string(half.content)
+
+
+def show(report: dict[str, Any]) -> None:
+    """The table of what was made."""
+    rows = [("file", "MB", "bits", "codes", "logits", "embedding")]
+    for row in report["precisions"].values():
+        figures = (
+            f"{row['bits that agree']:.4%}", f"{row['codes that agree']:.1%}",
+            f"{row['logits: largest difference']:.4f}", f"{row['embedding: smallest cosine']:.6f}",
+        ) if "bits that agree" in row else ("not run: " + row["not run"], "", "", "")  # fmt: skip
+        rows.append((row["file"], f"{row['megabytes']:.2f}", *figures))
+    widths = [max(len(row[i]) for row in rows if i == 0 or not row[2].startswith("not")) for i in range(6)]
+    print(f"\n{report['model']} ({report['fingerprint'][:8]}), beside PyTorch on {report['clips']} clips:")
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main() -> None:
     """Export, check, report."""
     options = parse()
     source = families.load(options.checkpoint, weights=options.weights or options.data / "weights")
-    model, spec, card = source.model, source.spec, source.card
-    float_graph = to_float_graph(model, spec, source.outputs)
-    graph = round_half(float_graph)
-    clips = card.get("clips") or spread(split(options.data) if options.data.is_dir() else {})
-    made = {}
-    if options.precision in ("fp16", "all"):
-        made["fp16"] = store_half(graph)
-    if options.precision == "fp32":
-        made["fp32"] = float_graph
-    if options.precision in ("int8", "all"):
-        fit = read_clips(clips["fit"], options.data, spec, options.clips)
-        made["int8"] = store_half(source.quantise(graph, fit, options.symmetric))
+    model, spec = source.model, source.spec
+    clips = source.card.get("clips") or spread(split(options.data) if options.data.is_dir() else {})
     if options.data.is_dir():
         checks = read_clips(clips["tune"], options.data, spec, options.clips)
     else:
@@ -263,16 +317,18 @@ def main() -> None:
         "clips": len(checks),
         "precisions": {},
     }
-    for precision, result in made.items():
-        stamp(result, spec, make_card(spec.name, card), precision, source.scales)
-        suffix = ".int8.onnx" if precision == "int8" else ".onnx"
+    for precision, result in make(source, options, clips):
+        suffix = SUFFIXES[precision]
         file = options.output / f"{spec.name}{suffix}" if options.output.is_dir() else options.output
-        figures = compare(result, spec, expected, checks)
+        figures: dict[str, Any]
+        if precision == "bf16":  # built and parsed by TensorRT (tests/test_tensorrt.py)
+            figures = {"not run": "no CPU runtime computes convolutions in bfloat16"}
+        else:
+            figures = compare(result, spec, expected, checks)
         onnx.save(result, file)
-        print(f"{file}  {file.stat().st_size / 1e6:.2f} MB  {precision}  fingerprint {spec.fingerprint[:8]}")
-        for label, value in figures.items():
-            print(f"    {label:32s} {value:.6f}")
-        report["precisions"][precision] = {"megabytes": file.stat().st_size / 1e6, **figures}
+        size = file.stat().st_size / 1e6
+        report["precisions"][precision] = {"file": file.name, "megabytes": size, **figures}
+    show(report)
     if options.report:
         options.report.write_text(json.dumps(report, indent=1) + "\n")
 
