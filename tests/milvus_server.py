@@ -34,6 +34,11 @@ def missing() -> str | None:
     """Why no server can be started here, or None."""
     if importlib.util.find_spec("milvus") is None:
         return "needs the server: pip install --no-deps milvus==2.3.5"
+    return private_network_refused()
+
+
+def private_network_refused() -> str | None:
+    """Why there can be no network of one's own here, or None."""
     code = "from tests.milvus_server import private_network; private_network()"
     probe = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=_ROOT)
     return None if probe.returncode == 0 else "needs network namespaces (unshare), which this system refuses"

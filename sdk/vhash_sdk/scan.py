@@ -12,6 +12,12 @@ from dataclasses import dataclass
 
 from .errors import SourceError
 
+VIDEO_SUFFIXES = frozenset((
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov",
+    ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+))  # fmt: skip
+"""What counts as a video in a folder. A file that is named outright is tried whatever its suffix."""
+
 WHOLE_BYTES = 16 << 20
 """Files up to this size are digested whole."""
 _EDGE_BYTES = 4 << 20

@@ -10,11 +10,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-SUFFIXES = frozenset((
-    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".ivf", ".m2ts", ".m4v", ".mkv", ".mov",
-    ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
-))  # fmt: skip
-"""What counts as a video in a folder. A file that is named outright is tried whatever its suffix."""
+from ..scan import VIDEO_SUFFIXES
 
 Videos = Annotated[
     list[str],
@@ -28,7 +24,7 @@ Videos = Annotated[
 
 
 def expand(
-    words: Iterable[str], *, suffixes: Collection[str] | None = SUFFIXES, stdin: BinaryIO | None = None
+    words: Iterable[str], *, suffixes: Collection[str] | None = VIDEO_SUFFIXES, stdin: BinaryIO | None = None
 ) -> list[str]:
     """The files that the words of a command line stand for, each once, in order.
 
