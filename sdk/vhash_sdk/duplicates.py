@@ -2,7 +2,8 @@
 
 Every member of a group is within the threshold of its representative: groups are stars, found
 greedily from the best video down (a star cover; Aslam, Pelekhov, Rus 2004), so that a chain of
-small differences never ties two strangers together. The same library gives the same groups.
+small differences never ties two strangers together. A representative is never near another one:
+without the members no two videos of the library are near. The same library gives the same groups.
 """
 
 from __future__ import annotations
