@@ -5,6 +5,7 @@ The GPU backends run over a pretended GPU (``tests/host_gpu.py``), and on a real
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,11 +19,13 @@ onnx = pytest.importorskip("onnx")
 from tests.host_cudart import HostCudart  # noqa: E402
 from tests.host_gpu import pretend, pretended_onnxruntime  # noqa: E402
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_spec  # noqa: E402
-from vhash_sdk.errors import BackendError, ModelError  # noqa: E402
+from vhash_sdk import Encoder  # noqa: E402
+from vhash_sdk.errors import BackendError, ModelError, OptionError  # noqa: E402
 from vhash_sdk.modelfile import ModelFile, read_model  # noqa: E402
 from vhash_sdk.runtime import Runtime, choice, onnx_cuda  # noqa: E402
 from vhash_sdk.runtime.cuda import DeviceBuffer, Stream, download, upload  # noqa: E402
 from vhash_sdk.runtime.device import DeviceRuntime, arrays_of  # noqa: E402
+from vhash_sdk.runtime.dlpack import _Tensor, from_device  # noqa: E402
 from vhash_sdk.runtime.onnx import OnnxRuntime  # noqa: E402
 
 GPU = ["tensorrt", "tensorrt-rtx", "onnxruntime-cuda"]
@@ -188,23 +191,53 @@ def test_a_cuda_graph_is_launched_from_the_second_run_on(gpu: HostCudart, tiny: 
     runtime.close()
 
 
-def test_frames_on_the_device_are_taken_in_place(gpu: HostCudart, model: ModelFile) -> None:
-    runtime = onnx_cuda.OnnxCudaRuntime(model)
-    given = frames(3)
-    array, stream = DeviceBuffer(given.nbytes).array(given.shape, np.uint8), Stream()
-    upload(array, given, stream.handle)
-    before = gpu.calls["cudaMemcpyAsync"]
+class Tensor:
+    """Frames in device memory, as torch or cupy hand them out: by DLPack or by the CUDA array interface."""
 
-    class Tensor:
-        shape = given.shape
-        __cuda_array_interface__ = array.__cuda_array_interface__
+    def __init__(self, frames: np.ndarray, how: str):
+        frames = np.ascontiguousarray(frames)
+        self.frames = DeviceBuffer(frames.nbytes).array(frames.shape, frames.dtype)
+        stream = Stream()
+        upload(self.frames, frames, stream.handle)
+        stream.synchronize()
+        if how == "cuda array interface":
+            self.__cuda_array_interface__ = self.frames.__cuda_array_interface__
+        else:
+            self.__dlpack__, self.__dlpack_device__ = self._dlpack, lambda: (2, 0)
 
-        def __len__(self) -> int:
-            return 3
+    def _dlpack(self, stream: int) -> object:
+        frames = self.frames
+        self.tensor = _Tensor(frames.pointer, 2, 0, len(frames.shape), 1, 8 * frames.dtype.itemsize, 1)
+        self.tensor.shape = (ctypes.c_int64 * len(frames.shape))(*frames.shape)
+        make = ctypes.pythonapi.PyCapsule_New
+        make.restype, make.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+        return make(ctypes.addressof(self.tensor), b"dltensor", None)
 
-    output = runtime.run(Tensor())  # type: ignore[arg-type]
-    assert np.array_equal(output.codes, OnnxRuntime(model, threads=1).run(given).codes)
-    assert gpu.calls["cudaMemcpyAsync"] == before + 3  # only results were copied
+
+@pytest.mark.parametrize("how", ["cuda array interface", "dlpack"])
+@pytest.mark.parametrize("backend", ["onnxruntime", "tensorrt"])
+def test_frames_on_the_device_are_taken_in_place(gpu: HostCudart, tiny: Path, backend: str, how: str) -> None:
+    given = frames(11)
+    with Encoder(tiny, device="cuda:0", backend=backend, precision="fp32") as encoder:  # type: ignore[arg-type]
+        tensor = Tensor(given, how)
+        before = gpu.calls["cudaMemcpyAsync"]
+        output = encoder.encode_frames(tensor)
+        parts = 2 if backend == "tensorrt" else 1  # of at most 8, its profile's largest batch
+        assert gpu.calls["cudaMemcpyAsync"] == before + 3 * parts  # only results were copied
+        assert np.array_equal(output.codes, expected(tiny, given)[0])
+        with pytest.raises(OptionError, match=r"takes uint8"):
+            encoder.encode_frames(Tensor(given[:, :, :4], how))
+        with pytest.raises(OptionError, match=r"takes uint8"):
+            encoder.encode_frames(Tensor(given.astype(np.float32), "cuda array interface"))
+    with Encoder(tiny, device="cpu") as encoder, pytest.raises(OptionError, match="device='cuda:0'"):
+        encoder.encode_frames(Tensor(given, how))
+
+
+def test_tensors_with_gaps_are_refused(gpu: HostCudart) -> None:
+    tensor = Tensor(frames(2), "cuda array interface")
+    tensor.__cuda_array_interface__["strides"] = (1, 2, 3, 4, 5, 6)
+    with pytest.raises(OptionError, match="C-contiguous"):
+        from_device(tensor, 1)
 
 
 def test_a_provider_that_falls_back_in_silence_is_an_error(

@@ -22,7 +22,7 @@ from .modelfile import ModelFile
 from .pipeline import with_progress
 from .reliability import unreliable
 from .runtime import Output, Runtime
-from .runtime.choice import choose
+from .runtime.choice import choose, run_frames
 from .runtime.onnx import usable_cores
 from .sequence import Sequence, confidences
 from .spec import ModelSpec
@@ -271,22 +271,14 @@ class Encoder:
         frame_logits: NDArray[np.float32] = logits[0]
         return frame_logits
 
-    def encode_frames(self, frames: NDArray[np.uint8]) -> Output:
+    def encode_frames(self, frames: Any) -> Output:
         """The bare network: frames ``uint8[batch, crops, T, H, W, 3]`` (RGB, at the model's size)
-        to ``(codes, logits, embeddings)``.
+        to ``(codes, logits, embeddings)``. Tensors on the encoder's GPU are used where they are.
 
         Raises:
             OptionError: shape or dtype are not the model's.
         """
-        spec = self.spec
-        shape = (spec.crops, spec.sampling.frames, *spec.resize.output, 3)
-        frames = np.asarray(frames)
-        if frames.dtype != np.uint8 or frames.shape[1:] != shape or not len(frames):
-            raise OptionError(
-                f"frames {frames.dtype}{list(frames.shape)}: {spec.name} takes uint8 [batch ≥ 1, "
-                f"{', '.join(map(str, shape))}]; encode() samples and scales by itself"
-            )
-        return self._latency.run(np.ascontiguousarray(frames))
+        return run_frames(self._latency, self.spec, frames)
 
     def _decoder_resize(self) -> Any:
         resize = self.spec.resize

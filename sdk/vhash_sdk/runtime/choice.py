@@ -19,10 +19,13 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import zoo
 from ..errors import BackendError, OptionError
 from ..modelfile import ModelFile
-from . import Runtime, probe
+from ..spec import ModelSpec
+from . import Output, Runtime, probe
 from .onnx import OnnxRuntime, import_onnxruntime
 
 logger = logging.getLogger("vhash_sdk")
@@ -134,6 +137,30 @@ def measured() -> list[dict[str, Any]]:
     """The measurements that hold for this kind of CPU: family, precision, seconds by backend."""
     table = json.loads(MEASURED.read_text("utf-8")) if MEASURED.is_file() else {"rows": []}
     return [row for row in table["rows"] if row["architecture"] == platform.machine()]
+
+
+def run_frames(runtime: Runtime, spec: ModelSpec, frames: Any) -> Output:
+    """Run a network on frames from anywhere, after checking them; see ``Encoder.encode_frames``."""
+    from .device import DeviceRuntime
+    from .dlpack import from_device, on_device
+
+    taken: Any
+    if not on_device(frames):
+        taken = np.ascontiguousarray(frames)
+    elif isinstance(runtime, DeviceRuntime):
+        taken = from_device(frames, runtime.stream)
+    else:
+        raise OptionError(
+            f"frames are in GPU memory, but the encoder runs on {runtime.device}; copy them to the host, or "
+            "make the encoder with device='cuda:0'"
+        )
+    shape = (spec.crops, spec.sampling.frames, *spec.resize.output, 3)
+    if taken.dtype != np.uint8 or taken.shape[1:] != shape or not taken.shape[0]:
+        raise OptionError(
+            f"frames {taken.dtype}{list(taken.shape)}: {spec.name} takes uint8 [batch ≥ 1, "
+            f"{', '.join(map(str, shape))}]; encode() samples and scales by itself"
+        )
+    return runtime.run(taken)
 
 
 def _engine_choice(path: Path, device: str, backend: str, precision: str) -> Choice:

@@ -107,6 +107,7 @@ class DeviceBuffer:
     def __init__(self, nbytes: int):
         self.nbytes = nbytes
         self.pointer = int(call("cudaMalloc", max(nbytes, 1)))
+        self._free = cudart().cudaFree  # kept: at the program's end modules go before objects
 
     def array(self, shape: tuple[int, ...], dtype: DTypeLike) -> DeviceArray:
         """The buffer's beginning as an array."""
@@ -120,7 +121,7 @@ class DeviceBuffer:
     def __del__(self) -> None:
         if pointer := getattr(self, "pointer", 0):
             self.pointer = 0
-            cudart().cudaFree(pointer)  # nothing to do about a failure while the object goes
+            self._free(pointer)  # nothing to do about a failure while the object goes
 
 
 class PinnedArray:
@@ -133,6 +134,7 @@ class PinnedArray:
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike):
         nbytes = max(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize, 1)
         self._pointer = int(call("cudaHostAlloc", nbytes, 0))
+        self._free = cudart().cudaFreeHost
         memory = (ctypes.c_uint8 * nbytes).from_address(self._pointer)
         flat: NDArray[Any] = np.frombuffer(
             memoryview(memory), dtype, count=int(np.prod(shape, dtype=np.int64))
@@ -142,7 +144,7 @@ class PinnedArray:
     def __del__(self) -> None:
         if pointer := getattr(self, "_pointer", 0):
             self._pointer = 0
-            cudart().cudaFreeHost(pointer)
+            self._free(pointer)
 
 
 class Stream:
@@ -151,6 +153,7 @@ class Stream:
     def __init__(self) -> None:
         runtime = cudart()
         self._stream: Any = call("cudaStreamCreateWithFlags", runtime.cudaStreamNonBlocking)
+        self._destroy = runtime.cudaStreamDestroy
 
     @property
     def handle(self) -> int:
@@ -168,7 +171,7 @@ class Stream:
     def __del__(self) -> None:
         if stream := getattr(self, "_stream", None):
             self._stream = None
-            cudart().cudaStreamDestroy(stream)
+            self._destroy(stream)
 
 
 class Event:
@@ -176,6 +179,7 @@ class Event:
 
     def __init__(self) -> None:
         self._event: Any = call("cudaEventCreateWithFlags", cudart().cudaEventDisableTiming)
+        self._destroy = cudart().cudaEventDestroy
 
     def record(self, stream: int) -> None:
         """Put the mark behind all that is on the stream by now."""
@@ -188,7 +192,7 @@ class Event:
     def __del__(self) -> None:
         if event := getattr(self, "_event", None):
             self._event = None
-            cudart().cudaEventDestroy(event)  # CUDA keeps it until all waits are over
+            self._destroy(event)  # CUDA keeps it until all waits are over
 
 
 def order_after(later: int, earlier: int) -> None:
@@ -235,6 +239,7 @@ class Graph:
         graph = ended[0]
         try:
             self._executable: Any = call("cudaGraphInstantiate", graph, 0)
+            self._destroy = runtime.cudaGraphExecDestroy
         finally:
             runtime.cudaGraphDestroy(graph)
 
@@ -245,7 +250,7 @@ class Graph:
     def __del__(self) -> None:
         if executable := getattr(self, "_executable", None):
             self._executable = None
-            cudart().cudaGraphExecDestroy(executable)
+            self._destroy(executable)
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..spec import ModelSpec
+from . import Output, Runtime
 from .cuda import DeviceArray, DeviceBuffer
 
 
@@ -28,7 +30,7 @@ class DeviceOutput(NamedTuple):
 
 
 @runtime_checkable
-class DeviceRuntime(Protocol):
+class DeviceRuntime(Runtime, Protocol):
     """A model that runs on frames in device memory.
 
     ``run_device`` may be called from several threads; what it puts on the caller's stream is in the
@@ -37,8 +39,15 @@ class DeviceRuntime(Protocol):
     """
 
     @property
+    def stream(self) -> int:
+        """The ``cudaStream_t`` that ``run`` uses."""
+
+    @property
     def max_batch(self) -> int:
         """The largest batch that ``run_device`` takes."""
+
+    def run(self, frames: NDArray[np.uint8] | DeviceArray) -> Output:
+        """As ``Runtime.run``, of frames on either side; those in device memory are used where they are."""
 
     def allocate(self, batch: int) -> DeviceOutput:
         """Device memory for what ``run_device`` gives for up to ``batch`` videos."""
@@ -64,6 +73,23 @@ class DeviceRuntime(Protocol):
 def arrays_of(out: DeviceOutput) -> list[DeviceArray]:
     """The arrays that are there, in the order of the graph's outputs."""
     return [array for array in out if array is not None]
+
+
+def split(frames: NDArray[np.uint8] | DeviceArray, most: int) -> list[NDArray[np.uint8]] | list[DeviceArray]:
+    """A batch in parts of at most ``most``, none copied."""
+    starts = range(0, frames.shape[0], most)
+    if isinstance(frames, np.ndarray):
+        return [frames[start : start + most] for start in starts]
+    size, total = frames.nbytes // max(frames.shape[0], 1), frames.shape[0]
+    return [
+        DeviceArray(
+            frames.pointer + start * size,
+            (min(most, total - start), *frames.shape[1:]),
+            frames.dtype,
+            frames.owner,
+        )
+        for start in starts
+    ]
 
 
 def allocate_output(spec: ModelSpec, batch: int, *, frame_logits: bool) -> DeviceOutput:

@@ -21,7 +21,8 @@ from ..errors import BackendError, ModelError
 from ..modelfile import ModelFile
 from . import Output
 from .cuda import DeviceArray, DeviceBuffer, Event, PinnedArray, Stream, device_index, download, upload
-from .device import DeviceOutput, allocate_output, arrays_of
+from .device import DeviceOutput, allocate_output, arrays_of, split
+from .dlpack import from_device, on_device
 from .onnx import check_signature, import_onnxruntime, make_session
 
 logger = logging.getLogger("vhash_sdk")
@@ -95,44 +96,31 @@ class OnnxCudaRuntime:
             self._ort, model, options, [(PROVIDER, provider), *([] if graphs else ["CPUExecutionProvider"])]
         )
 
-    def run(self, frames: NDArray[np.uint8]) -> Output:
+    @property
+    def stream(self) -> int:
+        """The stream that ``run`` uses."""
+        return self._stream.handle
+
+    def run(self, frames: NDArray[np.uint8] | DeviceArray) -> Output:
         """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe; batches of any size.
 
-        Frames that are on the GPU already (``__cuda_array_interface__`` or DLPack) are used in place.
+        Frames that are on the GPU already (DLPack, CUDA array interface) are used where they are.
         """
-        pointer = self._on_device(frames)
-        parts = []
-        for start in range(0, len(frames), MAX_BATCH):
-            batch = min(MAX_BATCH, len(frames) - start)
-            size = int(np.prod(frames.shape[1:]))
-            parts.append(
-                self._run_part(frames[start : start + batch])
-                if pointer is None
-                else self._run_part(None, pointer + start * size, batch)
-            )
+        taken = from_device(frames, self._stream.handle) if on_device(frames) else frames
+        parts = [self._run_part(part) for part in split(taken, MAX_BATCH)]
         return Output(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
-    def _on_device(self, frames: Any) -> int | None:
-        """Address of frames in device memory; None for those of numpy."""
-        if isinstance(frames, np.ndarray):
-            return None
-        if hasattr(frames, "__cuda_array_interface__"):
-            return int(frames.__cuda_array_interface__["data"][0])
-        return int(self._ort.OrtValue.from_dlpack(frames).data_ptr())
-
-    def _run_part(
-        self, frames: NDArray[np.uint8] | None, pointer: int = 0, batch: int = 0
-    ) -> list[NDArray[Any]]:
-        batch = batch if frames is None else len(frames)
+    def _run_part(self, frames: NDArray[np.uint8] | DeviceArray) -> list[NDArray[Any]]:
         with self._lock:
             self._check_open()
             device_index(self.device)  # each thread has a current device of its own
-            host, stream = self._room(batch), self._stream.handle
-            if frames is not None:
+            host, stream = self._room(frames.shape[0]), self._stream.handle
+            if isinstance(frames, np.ndarray):
                 host.host_frames[:] = frames
                 upload(host.frames, host.host_frames, stream)
-                pointer = host.frames.pointer
-            self._enqueue(pointer, batch, host.out)
+                self._enqueue(host.frames.pointer, frames.shape[0], host.out)
+            else:
+                self._enqueue(frames.pointer, frames.shape[0], host.out)
             for target, source in zip(host.host_out, arrays_of(host.out), strict=True):
                 download(target, source, stream)
             self._stream.synchronize()

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ..errors import BackendError, ModelError
 from . import FRAME_LOGITS, OUTPUTS, Output
 from .cuda import DeviceArray, DeviceBuffer, Event, Graph, PinnedArray, Stream, device_index, download, upload
-from .device import DeviceOutput, arrays_of
+from .device import DeviceOutput, arrays_of, split
+from .dlpack import from_device, on_device
 from .engine_files import EngineFile, check_runs_here, read_timings, write_private
 from .trt_library import make_logger
 
@@ -112,14 +113,23 @@ class TensorRTRuntime:
     def _kernels_path(self) -> Any:
         return self._file.path.with_name(self._file.path.name + ".kernels")
 
-    def run(self, frames: NDArray[np.uint8]) -> Output:
-        """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe; batches of any size."""
-        parts = []
-        for start in range(0, len(frames), self.max_batch):
-            parts.append(self._run_part(frames[start : start + self.max_batch]))
+    @property
+    def stream(self) -> int:
+        """The stream that ``run`` uses."""
+        return self._stream.handle
+
+    def run(self, frames: NDArray[np.uint8] | DeviceArray) -> Output:
+        """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe; batches of any size.
+
+        Frames that are on the GPU already (DLPack, CUDA array interface) are used where they are.
+        """
+        taken = from_device(frames, self._stream.handle) if on_device(frames) else frames
+        parts = [self._run_part(part) for part in split(taken, self.max_batch)]
         return Output(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
-    def _run_part(self, frames: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    def _run_part(self, frames: NDArray[np.uint8] | DeviceArray) -> list[NDArray[Any]]:
+        if isinstance(frames, DeviceArray):
+            return self._run_in_place(frames)
         wanted = len(frames)
         batch = max(wanted, self._file.options.batches[0])  # a profile may begin above 1
         with self._lock:
@@ -140,6 +150,16 @@ class TensorRTRuntime:
             self._done.record(stream)
             self._stream.synchronize()
             return [host[:wanted].copy() for host in buffers.host_out]
+
+    def _run_in_place(self, frames: DeviceArray) -> list[NDArray[Any]]:
+        """Of frames in device memory, which fill the profile's smallest batch at least."""
+        batch, stream = frames.shape[0], self._stream
+        out = self.run_device(frames.pointer, batch, stream.handle, self.allocate(batch))
+        found = [np.empty(array.shape, array.dtype) for array in arrays_of(out)]
+        for host, device in zip(found, arrays_of(out), strict=True):
+            download(host, device, stream.handle)
+        stream.synchronize()
+        return found
 
     def allocate(self, batch: int) -> DeviceOutput:
         """Device memory for what ``run_device`` gives for up to ``batch`` videos."""
