@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import bench, compare, dedup, demo, doctor, encode, library, models, search
+from . import bench, compare, dedup, demo, doctor, encode, eval, library, models, search
 
 app = typer.Typer(
     name="vhash",
@@ -37,6 +37,7 @@ for command in (
     library.verify,
     dedup.dedup,
     compare.compare,
+    eval.eval_,
     models.models,
     doctor.doctor,
     demo.demo,

@@ -26,6 +26,7 @@ def encode_all(
     out: Output,
     *,
     isolate: bool = True,
+    box: bool = False,
     show: Callable[[Encoded], None] | None = None,
 ) -> list[Encoded]:
     """Encode all, in order, with a progress bar; failures are reported as they come.
@@ -35,11 +36,12 @@ def encode_all(
         paths: the videos.
         out: where failures and progress go.
         isolate: decode in processes of their own, so that no file can take the command down.
+        box: also code content boxes.
         show: called with each result at once.
     """
     results = []
     with out.progress("encoding", len(paths)) as step:
-        for result in encoder.encode_many(paths, isolate=isolate):
+        for result in encoder.encode_many(paths, isolate=isolate, box=box):
             if result.error is not None:
                 out.problem(result.error)
             if show is not None:
