@@ -118,18 +118,6 @@ const Kernels& kernels(Level level) {
     return kScalar;
 }
 
-// The target turned back to the stored frame.
-Target as_stored(Target t) {
-    if (t.rotation == 90 || t.rotation == 270) {
-        std::swap(t.scaled_height, t.scaled_width);
-        std::swap(t.height, t.width);
-        std::swap(t.top, t.left);
-    }
-    if (t.rotation == 90 || t.rotation == 180) t.top = t.scaled_height - t.top - t.height;
-    if (t.rotation == 180 || t.rotation == 270) t.left = t.scaled_width - t.left - t.width;
-    return t;
-}
-
 // Scales one plane of `channels` interleaved channels, row by row.
 class Scaler {
    public:
@@ -201,21 +189,6 @@ class Writer {
     std::vector<std::uint8_t> row_;
 };
 
-Colour colour_of(Matrix matrix, bool full_range) {
-    struct Coefficients {
-        std::int16_t cy, rv, gu, gv, bu;
-    };
-    static constexpr Coefficients table[2][2] = {
-        {{9539, 13075, -3209, -6660, 16525}, {8192, 11485, -2819, -5850, 14516}},
-        {{9539, 14686, -1747, -4366, 17305}, {8192, 12901, -1535, -3835, 15201}},
-    };
-    const Coefficients& k = table[matrix == Matrix::bt709][full_range];
-    const std::int32_t base = (1 << 19) - k.cy * (full_range ? 0 : 16 << 7);
-    return {{k.cy, 0, k.rv, base - k.rv * (1 << 14)},
-            {k.cy, k.gu, k.gv, base - (k.gu + k.gv) * (1 << 14)},
-            {k.cy, k.bu, 0, base - k.bu * (1 << 14)}};
-}
-
 void scalar_rows(const std::uint8_t* p, std::ptrdiff_t stride, const std::int16_t* weights, int taps, int n,
                  std::int16_t* m) {
     constexpr int block = 512;
@@ -247,10 +220,6 @@ void scalar_split(const std::int16_t* m, int n, std::int16_t* const* parts) {
         for (int c = 0; c < channels; ++c) parts[c][x] = m[channels * x + c];
 }
 
-std::uint8_t mix(const Colour::Channel& k, std::int32_t y, std::int32_t u, std::int32_t v) {
-    return static_cast<std::uint8_t>(std::clamp((k.y * y + k.u * u + k.v * v + k.bias) >> 20, 0, 255));
-}
-
 void scalar_colour(const std::int16_t* y, const std::int16_t* u, const std::int16_t* v, int n, const Colour& colour,
                    std::uint8_t* rgb) {
     for (int x = 0; x < n; ++x) {
@@ -269,6 +238,32 @@ void scalar_merge(const std::int16_t* r, const std::int16_t* g, const std::int16
 }
 
 }  // namespace
+
+Target as_stored(Target t) {
+    if (t.rotation == 90 || t.rotation == 270) {
+        std::swap(t.scaled_height, t.scaled_width);
+        std::swap(t.height, t.width);
+        std::swap(t.top, t.left);
+    }
+    if (t.rotation == 90 || t.rotation == 180) t.top = t.scaled_height - t.top - t.height;
+    if (t.rotation == 180 || t.rotation == 270) t.left = t.scaled_width - t.left - t.width;
+    return t;
+}
+
+Colour colour_of(Matrix matrix, bool full_range) {
+    struct Coefficients {
+        std::int16_t cy, rv, gu, gv, bu;
+    };
+    static constexpr Coefficients table[2][2] = {
+        {{9539, 13075, -3209, -6660, 16525}, {8192, 11485, -2819, -5850, 14516}},
+        {{9539, 14686, -1747, -4366, 17305}, {8192, 12901, -1535, -3835, 15201}},
+    };
+    const Coefficients& k = table[matrix == Matrix::bt709][full_range];
+    const std::int32_t base = (1 << 19) - k.cy * (full_range ? 0 : 16 << 7);
+    return {{k.cy, 0, k.rv, base - k.rv * (1 << 14)},
+            {k.cy, k.gu, k.gv, base - (k.gu + k.gv) * (1 << 14)},
+            {k.cy, k.bu, 0, base - k.bu * (1 << 14)}};
+}
 
 const Kernels kScalar = {scalar_rows,     scalar_columns, scalar_split<2>,
                          scalar_split<3>, scalar_colour,  scalar_merge};

@@ -3,7 +3,16 @@
 
 #include "frames.hpp"
 
+#if defined(__CUDACC__)
+#define VHASH_DEVICE __host__ __device__
+#else
+#define VHASH_DEVICE
+#endif
+
 namespace vhash::frames {
+
+// The target turned back to the stored frame.
+Target as_stored(Target target);
 
 // Step 3 of the definition as dot products: value = (y * qY + u * qU + v * qV + bias) >> 20.
 struct Colour {
@@ -12,6 +21,12 @@ struct Colour {
         std::int32_t bias;
     } r, g, b;
 };
+Colour colour_of(Matrix matrix, bool full_range);
+
+VHASH_DEVICE inline std::uint8_t mix(const Colour::Channel& k, std::int32_t y, std::int32_t u, std::int32_t v) {
+    const std::int32_t value = (k.y * y + k.u * u + k.v * v + k.bias) >> 20;
+    return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
+}
 
 constexpr int kPad = 64;  // cells after a row of m, and outputs after a row of q, that may be touched
 

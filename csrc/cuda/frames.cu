@@ -1,0 +1,113 @@
+// Tables of weights, made by the CPU's own code and kept on the device, and the launches.
+#include "frames.hpp"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
+
+#include "frames_kernels.cuh"
+
+namespace vhash::cuda {
+namespace {
+
+constexpr std::size_t kTables = 64;  // that a scaler keeps
+
+struct Table {
+    frames::Taps taps;
+    Memory memory;
+    Axis axis{};
+
+    Table(frames::Taps made, cudaStream_t stream) : taps(std::move(made)) {
+        const std::size_t n = taps.first.size(), counts = taps.count.size(), weights = taps.weights.size();
+        memory = Memory(4 * (n + counts) + 2 * weights);
+        auto* first = memory.as<std::int32_t>();
+        auto* count = first + n;
+        auto* weight = reinterpret_cast<std::int16_t*>(count + counts);
+        upload(first, taps.first.data(), 4 * n, stream);
+        upload(count, taps.count.data(), 4 * counts, stream);
+        upload(weight, taps.weights.data(), 2 * weights, stream);
+        synchronize(stream);
+        axis = {first, count, weight, taps.width, taps.first_cell};
+    }
+
+    // The most cells that `chunk` adjacent outputs need together.
+    int span(int chunk) const {
+        int most = 0;
+        for (int first = 0; first < taps.outputs; first += chunk) {
+            const int last = std::min(first + chunk, taps.outputs) - 1;
+            most = std::max(most, taps.first[static_cast<std::size_t>(last)] + taps.count[static_cast<std::size_t>(last)] - taps.first[static_cast<std::size_t>(first)]);
+        }
+        return most;
+    }
+};
+
+using Key = std::tuple<std::int64_t, int, std::int64_t, frames::Filter, std::int64_t, std::int64_t>;
+
+}  // namespace
+
+struct FrameScaler::State {
+    int device = 0;
+    std::mutex one;
+    std::map<Key, std::shared_ptr<const Table>> tables;
+
+    std::shared_ptr<const Table> table(const Key& key, cudaStream_t stream) {
+        if (const auto found = tables.find(key); found != tables.end()) return found->second;
+        if (tables.size() >= kTables) {
+            check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");  // a launch may still be reading them
+            tables.clear();
+        }
+        auto made = std::make_shared<const Table>(std::apply(frames::make_taps, key), stream);
+        tables.emplace(key, made);
+        return made;
+    }
+};
+
+FrameScaler::FrameScaler(int device) : state_(new State) {
+    check(cudaSetDevice(device), "cudaSetDevice");
+    state_->device = device;
+}
+
+FrameScaler::~FrameScaler() = default;
+
+void FrameScaler::run(const frames::Planes& format, const frames::Target& target, const std::vector<DeviceFrame>& batch, std::int64_t stride,
+                      void* stream_handle, bool direct) {
+    State& s = *state_;
+    const std::lock_guard lock(s.one);
+    check(cudaSetDevice(s.device), "cudaSetDevice");
+    auto* const stream = static_cast<cudaStream_t>(stream_handle);
+    const frames::Target stored = frames::as_stored(target);
+    const auto table = [&](std::int64_t source, int step, std::int64_t scaled, std::int64_t first, std::int64_t outputs) {
+        return s.table({source, step, scaled, stored.filter, first, outputs}, stream);
+    };
+    const auto y_rows = table(format.height, 1, stored.scaled_height, stored.top, stored.height);
+    const auto y_columns = table(format.width, 1, stored.scaled_width, stored.left, stored.width);
+    const auto c_rows = table(format.height, format.chroma_rows, stored.scaled_height, stored.top, stored.height);
+    const auto c_columns = table(format.width, format.chroma_columns, stored.scaled_width, stored.left, stored.width);
+    FrameJob job{};
+    job.y_rows = y_rows->axis, job.y_columns = y_columns->axis, job.c_rows = c_rows->axis, job.c_columns = c_columns->axis;
+    job.height = static_cast<int>(stored.height), job.width = static_cast<int>(stored.width), job.rotation = stored.rotation;
+    job.interleaved = batch.empty() || batch.front().v == nullptr;
+    job.y_bytes = static_cast<int>(format.width);
+    job.c_bytes = static_cast<int>((format.width + format.chroma_columns - 1) / format.chroma_columns) * (job.interleaved ? 2 : 1);
+    job.stride = stride;
+    job.colour = frames::colour_of(format.matrix, format.full_range);
+    int chunk = job.width;
+    while (chunk > 1 && (y_columns->span(chunk) > kSums || c_columns->span(chunk) > kSums)) chunk = (chunk + 1) / 2;
+    direct = direct || y_columns->span(chunk) > kSums || c_columns->span(chunk) > kSums;
+    for (std::size_t first = 0; first < batch.size(); first += kFrameBatch) {
+        FrameBatch part{};
+        const std::size_t n = std::min<std::size_t>(kFrameBatch, batch.size() - first);
+        std::copy_n(batch.begin() + static_cast<std::ptrdiff_t>(first), n, part.frame);
+        const auto frames_of_grid = static_cast<unsigned>(n);
+        if (direct) {
+            const auto pixels = static_cast<std::int64_t>(job.height) * job.width;
+            launch(scale_frames_directly, dim3(static_cast<unsigned>((pixels + kFrameThreads - 1) / kFrameThreads), frames_of_grid), kFrameThreads, 0, stream, job, part);
+        } else {
+            const auto chunks = static_cast<unsigned>((job.width + chunk - 1) / chunk);
+            launch(scale_frames, dim3(static_cast<unsigned>(job.height) * chunks, frames_of_grid), kFrameThreads, 0, stream, job, part, chunk);
+        }
+    }
+}
+
+}  // namespace vhash::cuda

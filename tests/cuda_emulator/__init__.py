@@ -1,0 +1,67 @@
+"""Compiles the CUDA sources for the CPU, against the emulator of ``cuda_runtime.h`` beside this file.
+
+What comes out is the same module ``vhash_sdk._cuda``, with the same kernels: "device" memory is host
+memory and addresses are those of numpy arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+
+import pybind11
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = ["-std=c++17", "-O1", "-g1", "-fPIC", "-fvisibility=hidden", "-pthread", "-Wall", "-Wextra", "-Werror"]
+FLAGS += ["-Wno-unknown-pragmas"]  # unroll is nvcc's
+
+
+def sources() -> list[Path]:
+    """Everything that the module is made of."""
+    csrc = ROOT / "csrc"
+    return sorted([*csrc.glob("cuda/*.cu"), *csrc.glob("cuda/*.cpp"), *csrc.glob("frames*.cpp")])
+
+
+def build(*, sanitize: str = "") -> Path:
+    """The compiled module, built anew only where a source has changed."""
+    parts = [*sources(), *(ROOT / "csrc").glob("cuda/*.*h*"), *(ROOT / "csrc").glob("frames*.hpp")]
+    parts += [Path(__file__), Path(__file__).with_name("cuda_runtime.h")]
+    digest = hashlib.sha256(repr((sanitize, sys.version, pybind11.__version__)).encode())
+    for part in sorted(parts):
+        digest.update(part.read_bytes())
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    folder = ROOT / "build" / f"cuda_emulator-{digest.hexdigest()[:16]}"
+    target = folder / f"_cuda{suffix}"
+    if target.is_file():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    flags = [*FLAGS, *([f"-fsanitize={sanitize}", "-fno-omit-frame-pointer"] if sanitize else [])]
+    # system headers of pybind11: their warnings are not ours
+    flags += ["-I", str(Path(__file__).parent), "-I", str(ROOT / "csrc" / "cuda")]
+    flags += ["-isystem", pybind11.get_include(), "-isystem", sysconfig.get_paths()["include"]]
+    compiler = os.environ.get("CXX", "g++")
+    objects, running = [], []
+    for source in sources():
+        objects.append(str(folder / f"{source.name}.o"))
+        running.append(subprocess.Popen([compiler, *flags, "-x", "c++", "-c", str(source), "-o", objects[-1]]))
+    if any([process.wait() for process in running]):
+        raise RuntimeError("the CUDA sources do not compile against the emulator")
+    temporary = folder / f"{os.getpid()}.so"
+    subprocess.run([compiler, "-shared", *flags, *objects, "-o", str(temporary)], check=True)
+    os.replace(temporary, target)
+    return target
+
+
+def load(path: Path) -> ModuleType:
+    """The module, under the name that the SDK imports."""
+    spec = importlib.util.spec_from_file_location("vhash_sdk._cuda", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
