@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "bindings.hpp"
 #include "checksum.hpp"
@@ -194,6 +195,45 @@ py::object next_pairs(PairJoin& join, size_t wanted) {
     return py::make_tuple(ids, distances);
 }
 
+// The live rows of an index as it was at one moment, in the order of rows.
+class Rows {
+  public:
+    explicit Rows(const Index& index) : snapshot_(index.snapshot()), bits_(index.bits()) {}
+    uint64_t live() const { return snapshot_->live; }
+    bool ordered() const { return snapshot_->ordered; }
+    // Ids of the first and the last live row; None where there is none.
+    py::object bounds() const {
+        if (snapshot_->live == 0) return py::none();
+        uint64_t first = 0, last = snapshot_->rows - 1;
+        while (!snapshot_->is_live(first)) ++first;
+        while (!snapshot_->is_live(last)) --last;
+        return py::make_tuple(snapshot_->id(first), snapshot_->id(last));
+    }
+
+    // At most `wanted` of those that follow: (codes uint8[n, bytes], ids int64[n]), or None at the end.
+    py::object next(size_t wanted) {
+        const size_t bytes = (bits_ + 7) / 8;
+        std::vector<uint64_t> rows;
+        for (; row_ < snapshot_->rows && rows.size() < wanted; ++row_)
+            if (snapshot_->is_live(row_)) rows.push_back(row_);
+        if (rows.empty()) return py::none();
+        Codes codes({rows.size(), bytes});
+        Ids ids(rows.size());
+        uint8_t* code = codes.mutable_data();
+        int64_t* id = ids.mutable_data();
+        for (size_t i = 0; i < rows.size(); ++i) {
+            std::memcpy(code + i * bytes, snapshot_->code(rows[i]), bytes);  // rows are little-endian words
+            id[i] = snapshot_->id(rows[i]);
+        }
+        return py::make_tuple(codes, ids);
+    }
+
+  private:
+    SnapshotPtr snapshot_;
+    unsigned bits_;
+    uint64_t row_ = 0;
+};
+
 std::vector<std::string> levels() {
     std::vector<std::string> names;
     for (auto level = available_kernels(); *level; ++level) names.emplace_back((*level)->name);
@@ -254,6 +294,11 @@ void bind_hamming(py::module_& module) {
     module.def("read_memory", read_memory, py::arg("data"), "Reads memory, for a measure of its bandwidth.");
     module.def("crc32c", crc32c_of, py::arg("data"), py::arg("crc") = 0, "CRC-32C of bytes, continuing `crc`.");
     py::class_<PairJoin>(module, "PairJoin", "A stream of pairs.").def("next", next_pairs, py::arg("wanted"));
+    py::class_<Rows>(module, "Rows", "The codes and ids of an index, as a stream.")
+        .def_property_readonly("live", &Rows::live)
+        .def_property_readonly("ordered", &Rows::ordered, "Whether ids ascend.")
+        .def_property_readonly("bounds", &Rows::bounds, "Ids of the first and the last row.")
+        .def("next", &Rows::next, py::arg("wanted"));
     py::class_<Index>(module, "HammingIndex", "The engine behind vhash_sdk.Index.")
         .def(py::init<unsigned, std::string>(), py::arg("bits"), py::arg("model") = "")
         .def_property_readonly("bits", &Index::bits)
@@ -270,6 +315,7 @@ void bind_hamming(py::module_& module) {
         .def("explain", explain, py::arg("queries"), py::arg("k"), py::arg("radius"), py::arg("threads"), py::arg("among"))
         .def("build_multi_index", [](Index& index, unsigned threads) { index.build_multi_index(threads, true); }, py::arg("threads"),
              py::call_guard<py::gil_scoped_release>())
+        .def("rows", [](const Index& index) { return Rows(index); })
         .def("pairs", pairs, py::arg("other").none(true), py::arg("radius"), py::arg("threads"))
         .def("save", &Index::save, py::arg("path"), py::call_guard<py::gil_scoped_release>())
         .def_static("load", &Index::load, py::arg("path"), py::arg("mmap"), py::arg("verify"),

@@ -141,7 +141,7 @@ PYBIND11_MODULE(_cuda, module) {
     module.doc() = "The CUDA kernels of vhash: Hamming search and frames in device memory.";
     py::register_local_exception_translator(translate);
     module.def("device_count", device_count, "CUDA devices; 0 where there is no driver.");
-    py::class_<DeviceIndex>(module, "DeviceIndex", "Codes in device memory, searched there.")
+    py::class_<DeviceIndex>(module, "DeviceIndex", py::module_local(), "Codes in device memory, searched there.")
         .def(py::init<unsigned, std::uint64_t, int, bool, std::int64_t>(), py::arg("bits"), py::arg("capacity"), py::kw_only(), py::arg("device"),
              py::arg("with_ids"), py::arg("id_base"))
         .def_property_readonly("bits", &DeviceIndex::bits)

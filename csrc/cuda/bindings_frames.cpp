@@ -65,7 +65,7 @@ void planes_to_rgb(FrameScaler& scaler, const std::vector<std::pair<Addresses, S
 }  // namespace
 
 void bind_frames(py::module_& module) {
-    py::class_<FrameScaler>(module, "FrameScaler", "Scales frames in the memory of one device.")
+    py::class_<FrameScaler>(module, "FrameScaler", py::module_local(), "Scales frames in the memory of one device.")
         .def(py::init<int>(), py::arg("device"))
         .def("planes_to_rgb", &planes_to_rgb, py::arg("batch"), py::kw_only(), py::arg("size"), py::arg("chroma"), py::arg("bt709"), py::arg("full_range"),
              py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("rotation"), py::arg("stride"), py::arg("stream") = 0, py::arg("direct") = false,

@@ -19,6 +19,7 @@ from .errors import CodeError, ModelMismatchError, OptionError
 from .matches import Explanation, Matches, Pairs, RangeMatches, reason
 
 if TYPE_CHECKING:
+    from .cuda_index import CudaIndex
     from .store import StoredIndex
 
 Codes = VideoCode | Sequence[VideoCode] | ArrayLike
@@ -184,6 +185,20 @@ class Index:
         join = self._engine.pairs(None if other is None else other._engine, radius, self._threads)
         while (found := join.next(batch)) is not None:
             yield Pairs(*found)
+
+    def to(self, device: str) -> CudaIndex:
+        """Copy the index as it is now into the memory of a GPU, to be searched there with the same results.
+
+        Args:
+            device: ``cuda`` or ``cuda:N``.
+
+        Raises:
+            BackendError: no driver, no such device, or not enough memory there.
+            MissingDependencyError: this installation has no CUDA kernels.
+        """
+        from .cuda_index import CudaIndex
+
+        return CudaIndex(self, device=device)
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the index to one file: under a temporary name, flushed to the disk, then renamed.

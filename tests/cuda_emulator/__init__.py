@@ -18,7 +18,16 @@ from types import ModuleType
 import pybind11
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = ["-std=c++17", "-O1", "-g1", "-fPIC", "-fvisibility=hidden", "-pthread", "-Wall", "-Wextra", "-Werror"]
+FLAGS = [
+    "-std=c++17",
+    "-O1",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-pthread",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+]
 FLAGS += ["-Wno-unknown-pragmas"]  # unroll is nvcc's
 
 
@@ -41,7 +50,7 @@ def build(*, sanitize: str = "") -> Path:
     if target.is_file():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    flags = [*FLAGS, *([f"-fsanitize={sanitize}", "-fno-omit-frame-pointer"] if sanitize else [])]
+    flags = [*FLAGS, *([f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", "-g"] if sanitize else [])]
     # system headers of pybind11: their warnings are not ours
     flags += ["-I", str(Path(__file__).parent), "-I", str(ROOT / "csrc" / "cuda")]
     flags += ["-isystem", pybind11.get_include(), "-isystem", sysconfig.get_paths()["include"]]
@@ -49,8 +58,10 @@ def build(*, sanitize: str = "") -> Path:
     objects, running = [], []
     for source in sources():
         objects.append(str(folder / f"{source.name}.o"))
-        running.append(subprocess.Popen([compiler, *flags, "-x", "c++", "-c", str(source), "-o", objects[-1]]))
-    if any([process.wait() for process in running]):
+        command = [compiler, *flags, "-x", "c++", "-c", str(source), "-o", objects[-1]]
+        running.append(subprocess.Popen(command))
+    results = [process.wait() for process in running]
+    if any(results):
         raise RuntimeError("the CUDA sources do not compile against the emulator")
     temporary = folder / f"{os.getpid()}.so"
     subprocess.run([compiler, "-shared", *flags, *objects, "-o", str(temporary)], check=True)

@@ -4,6 +4,7 @@
 // Device memory is host memory, streams are synchronous, one block runs at a time.
 #pragma once
 
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -56,6 +57,8 @@ enum class State { ready, at_block_barrier, at_warp_barrier, done };
 
 struct Fibre {
     ucontext_t context;
+    jmp_buf jump;  // where it goes on; switching by contexts would be a system call each time
+    bool started = false;
     char* stack = nullptr;
     void* fake_stack = nullptr;
     State state = State::done;
@@ -69,6 +72,7 @@ struct Machine {
     std::mutex one;  // a launch at a time
     std::vector<Fibre> fibres;
     ucontext_t scheduler;
+    jmp_buf scheduler_jump;
     const void* scheduler_stack = nullptr;
     size_t scheduler_stack_size = 0;
     Fibre* current = nullptr;
@@ -85,10 +89,10 @@ inline Machine& machine() {
 inline void switch_to_scheduler(Machine& m, Fibre& fibre) {
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_start_switch_fiber(fibre.state == State::done ? nullptr : &fibre.fake_stack, m.scheduler_stack, m.scheduler_stack_size);
-#endif
     swapcontext(&fibre.context, &m.scheduler);
-#if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(fibre.fake_stack, &m.scheduler_stack, &m.scheduler_stack_size);
+#else
+    if (_setjmp(fibre.jump) == 0) _longjmp(m.scheduler_jump, 1);
 #endif
 }
 
@@ -108,10 +112,13 @@ inline void resume(Machine& m, Fibre& fibre) {
 #if defined(__SANITIZE_ADDRESS__)
     void* fake = nullptr;
     __sanitizer_start_switch_fiber(&fake, fibre.stack, kStack);
-#endif
     swapcontext(&m.scheduler, &fibre.context);
-#if defined(__SANITIZE_ADDRESS__)
     __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#else
+    if (_setjmp(m.scheduler_jump) != 0) return;
+    if (fibre.started) _longjmp(fibre.jump, 1);
+    fibre.started = true;
+    setcontext(&fibre.context);
 #endif
 }
 
@@ -164,6 +171,7 @@ inline void run_block(Machine& m, unsigned threads, const std::vector<unsigned>&
         makecontext(&fibre.context, run_fibre, 0);
         fibre.state = State::ready;
         fibre.fake_stack = nullptr;
+        fibre.started = false;
         fibre.number = i;
         fibre.thread = dim3(i % m.block.x, i / m.block.x % m.block.y, i / m.block.x / m.block.y);
     }
