@@ -82,7 +82,7 @@ class ClipModel(nn.Module):
     def __init__(self, config: ClipConfig, backbone: nn.Module | None = None):
         super().__init__()
         self.config = config
-        self.backbone = backbone if backbone is not None else _empty_backbone(config)
+        self.backbone = backbone if backbone is not None else empty_backbone(config)
         self.pooling = make_pooling(self.backbone, config.pooling, frames=config.frames, norm=config.norm)
         width = self.backbone.width
         if config.head == "affine":
@@ -192,7 +192,8 @@ def load_model(file: Path, *, weights: Path | None = None) -> tuple[ClipModel, d
     return model.eval(), about["card"]
 
 
-def _empty_backbone(config: ClipConfig) -> nn.Module:
+def empty_backbone(config: ClipConfig) -> nn.Module:
+    """A backbone with random weights, as ``config`` describes it."""
     if config.backbone.startswith("r2plus1d"):
         from .r2plus1d import R2Plus1D
 
