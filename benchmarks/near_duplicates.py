@@ -28,10 +28,11 @@ import numpy as np
 from common import CACHE, DATA, RESULTS, write_result
 from near_duplicates_clips import TRANSFORMATIONS, Original, Query, natural_pairs, originals, queries
 from near_duplicates_metrics import FIGURES, Pairs, Ranking, bootstrap, interval, scene_weights
-from near_duplicates_tools import PEERS, Tool, Vhash
+from near_duplicates_tools import OURS, PEERS, Tool
 from numpy.typing import NDArray
 
 KINDS = ("different scenes", "all")
+MODELS = ("vhash:default", "codes:default", "vhash:small")
 FAR = 1e9  # distance of a file that a tool could not read
 
 
@@ -128,7 +129,10 @@ def compare(
 
 def load(key: str) -> Tool | None:
     try:
-        return Vhash(key.partition(":")[2]) if key.startswith("vhash:") else PEERS[key]()
+        family, _, model = key.partition(":")
+        if family in OURS:
+            return OURS[family](model)
+        return PEERS[key]()
     except ImportError as error:
         print(f"{key} is left out: {error}")
         return None
@@ -177,7 +181,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             },
             **figures,
         }
-    peers = [name for name, tool in tools.items() if not tool["key"].startswith("vhash:")]
+    peers = [name for name, tool in tools.items() if tool["key"] in PEERS]
     return {
         "benchmark": "near_duplicates",
         "originals": len(clips),
@@ -241,7 +245,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of real clips")
     parser.add_argument("--cache", type=Path, default=CACHE)
-    parser.add_argument("--tools", default=",".join(["vhash:default", "vhash:small", *PEERS]))
+    parser.add_argument("--tools", default=",".join([*MODELS, *PEERS]))
     parser.add_argument("--draws", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--fresh", action="store_true", help="encode again what the cache holds")
     parser.add_argument("--encode-only", action="store_true", help="fill the cache of fingerprints and stop")

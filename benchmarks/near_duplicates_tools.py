@@ -53,18 +53,79 @@ class Packed:
         return len(fingerprint)
 
 
-class Vhash(Packed):
-    """Our SDK, one model."""
+class Vhash:
+    """Our SDK, one model: content box, candidates by the codes, then verification.
+
+    Distances are verified ones for candidates (``Encoder.calibration`` says how far those go), and
+    beyond all of these for the others: they are never matched.
+    """
 
     def __init__(self, model: str):
         from vhash_sdk import Encoder
 
         self.encoder = Encoder(model, threads=1)  # the figure is CPU seconds: no spinning helpers
-        self.name = f"vhash {self.encoder.spec.name}"
-        self.version = f"vhash-{self.encoder.spec.fingerprint[:8]}"
+        spec = self.encoder.spec
+        self.name = f"vhash {spec.name}"
+        self.version = f"vhash-{spec.fingerprint[:8]}-views"
 
     def encode(self, path: Path) -> NDArray[np.uint8]:
-        return np.asarray(self.encoder.encode(path))
+        from vhash_sdk.verification import views
+
+        (encoded,) = self.encoder.encode_many([path], workers=1, frames=True, box=True)
+        if encoded.error is not None:
+            raise encoded.error
+        duration = np.array([encoded.code.duration]).tobytes()
+        parts = [view.code.tobytes() + view.trajectory.to_bytes() for view in views(encoded)]
+        return np.frombuffer(duration + b"".join(parts), np.uint8)
+
+    def views(self, fingerprint: NDArray[np.uint8]) -> list[Any]:
+        from vhash_sdk.verification import Trajectory, View, part_widths
+
+        spec = self.encoder.spec
+        duration = float(fingerprint[:8].view(np.float64)[0])
+        rows = fingerprint[8:].reshape(-1, spec.bits // 8 + spec.sampling.frames * sum(part_widths(spec)))
+        return [
+            View(
+                row[: spec.bits // 8], Trajectory.from_bytes(row[spec.bits // 8 :].tobytes(), spec, duration)
+            )
+            for row in rows
+        ]
+
+    def distances(self, queries: Sequence[Any], database: Sequence[Any]) -> NDArray[np.float32]:
+        rows, columns = ([self.views(x) for x in side] for side in (queries, database))
+        out = self.code_distances(rows, columns)
+        calibration, bits = self.encoder.calibration, self.encoder.spec.bits
+        assert calibration is not None and calibration.verification is not None
+        near = out <= calibration.verification.radius
+        out += bits
+        for i, j in zip(*np.nonzero(near), strict=True):
+            out[i, j] = calibration.verification.verifier.verified(rows[i], columns[j], bits)
+        return out
+
+    def code_distances(self, rows: list[Any], columns: list[Any]) -> NDArray[np.float32]:
+        """The smallest over the views of both."""
+        codes = [np.stack([view.code for seen in side for view in seen]) for side in (rows, columns)]
+        starts = [np.cumsum([0] + [len(seen) for seen in side[:-1]]) for side in (rows, columns)]
+        every = hamming(codes[0], codes[1])
+        return np.minimum.reduceat(np.minimum.reduceat(every, starts[0], 0), starts[1], 1)
+
+    def size(self, fingerprint: Any) -> int:
+        return int(fingerprint.size) - 8
+
+
+class Codes(Vhash):
+    """Our SDK without verification: the codes of whole picture and content box, nothing more."""
+
+    def __init__(self, model: str):
+        super().__init__(model)
+        self.name += ", codes alone"
+
+    def distances(self, queries: Sequence[Any], database: Sequence[Any]) -> NDArray[np.float32]:
+        rows, columns = ([self.views(x) for x in side] for side in (queries, database))
+        return self.code_distances(rows, columns)
+
+    def size(self, fingerprint: Any) -> int:
+        return self.encoder.spec.bits // 8 * len(self.views(fingerprint))
 
 
 def decode(path: Path) -> list[av.VideoFrame]:
@@ -203,6 +264,7 @@ class Tmk:
         return int(fingerprint.nbytes)
 
 
+OURS: dict[str, type] = {"vhash": Vhash, "codes": Codes}
 PEERS: dict[str, type] = {
     "videohash2": VideoHash2, "phash": FramePhash, "pdq": PdqMajority, "vpdq": Vpdq, "tmk": Tmk,
 }  # fmt: skip

@@ -43,7 +43,10 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
-from export import families  # noqa: E402
+from export import (
+    calibration,
+    families,
+)
 from export.card import make_card  # noqa: E402 (a script run from a clone finds its siblings here)
 from export.quantise import as_batch  # noqa: E402
 from training.clips import FOLDER, read_frames, split  # noqa: E402
@@ -145,6 +148,8 @@ def stamp(
         del part.metadata_props[:]
     model.doc_string, model.producer_name, model.producer_version = "", "vhash", ""
     texts = {"vhash.spec": spec.to_json(), "vhash.card": json.dumps(card, sort_keys=True)}
+    if (table := calibration.stored(spec.name, spec.fingerprint)) is not None:
+        texts[calibration.KEY] = table
     if scales is not None:
         texts["vhash.scales"] = json.dumps(scales)
     if precision in ("int8", "fp16", "bf16"):  # else it computes in float32

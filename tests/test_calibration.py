@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vhash_sdk import Encoder
-from vhash_sdk.calibration import Calibration, calibrate
+from vhash_sdk import Encoder, zoo
+from vhash_sdk.calibration import Calibration, Verification, calibrate
 from vhash_sdk.errors import ModelError, ModelMismatchError, OptionError
+from vhash_sdk.verification import Verifier
 
 MODEL = "ab" * 32
 
@@ -135,3 +137,27 @@ def test_encoder_takes_a_table_of_its_own_model_only(tmp_path: Path) -> None:
         assert encoder.calibration is not None and encoder.calibration.pairs == 10_000
     with pytest.raises(ModelMismatchError, match="abababab"):
         Encoder(calibration=Calibration(MODEL, bits, 10, counts, *flat))
+
+
+def test_verification_travels_with_the_table(tmp_path: Path) -> None:
+    found, _, _ = random_table()
+    verifier = Verifier(-2.0, -0.05, (12.0, 7.5))
+    whole = replace(found, verification=Verification(20, verifier, found))
+    whole.save(tmp_path / "mine.json")
+    assert Calibration.load(tmp_path / "mine.json") == whole
+    for change in ({"radius": "x"}, {"verifier": {}}, {"table": None}):
+        data = json.loads(whole.to_json())
+        data["verification"] |= change
+        with pytest.raises(ModelError, match="calibration"):
+            Calibration.from_json(json.dumps(data))
+
+
+def test_the_default_model_is_calibrated() -> None:
+    table = zoo.load("default").calibration
+    assert table is not None and table.pairs > 100_000
+    assert 40 < table.threshold(1e-4) < table.threshold(1e-3) < 90
+    assert table.verification is not None
+    assert 100 < table.verification.table.threshold(1e-4) < 200
+    assert zoo.load("default", "fp32").calibration == table
+    with pytest.raises(OptionError, match="3,000,000 pairs"):
+        table.threshold(1e-6)

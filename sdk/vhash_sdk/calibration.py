@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ModelError, ModelMismatchError, OptionError
+from .verification import Verifier
 
 _SUPPORT = 3.0  # no false match among n pairs: at 95 %, the rate is below 3 / n (the rule of three)
 _DRAWS = 400
@@ -34,6 +35,21 @@ class Rate(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Verification:
+    """How near codes are looked at again, and what the verified distance then means.
+
+    Attributes:
+        radius: pairs whose codes are within so many bits are verified; others are no match.
+        verifier: weights of code distance and correlations.
+        table: the calibration of the verified distance, pairs beyond ``radius`` counting as ``bits``.
+    """
+
+    radius: int
+    verifier: Verifier
+    table: Calibration
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Distances of pairs that are known, counted.
 
@@ -45,6 +61,7 @@ class Calibration:
         low, high: 95 % interval of the false-match rate at each distance, by a bootstrap over scenes.
         copies: for each transformation the number of copies at each distance from their original.
         made: what it was made from, for people.
+        verification: the second look, where the model has one.
 
     >>> close, far = [0] * 5, [0] * 60
     >>> table = Calibration("0" * 64, 64, 100, tuple(close + [9, 91, 900] + far[:57]), (0,) * 65, (1,) * 65)
@@ -60,6 +77,7 @@ class Calibration:
     high: tuple[float, ...]
     copies: Mapping[str, tuple[int, ...]] | None = None
     made: str = ""
+    verification: Verification | None = None
 
     def __post_init__(self) -> None:
         histograms = [self.negatives, *(self.copies or {}).values()]
@@ -158,7 +176,8 @@ class Calibration:
             if not all(0 <= rate <= 1 for rate in low + high):
                 raise ModelError("calibration: a bound is no rate between 0 and 1; make it again")
             counts = tuple(data.pop("negatives"))
-            return cls(negatives=counts, low=low, high=high, copies=copies, **data)
+            verification = _verification(data.pop("verification"))
+            return cls(negatives=counts, low=low, high=high, copies=copies, verification=verification, **data)
         except ModelError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -184,6 +203,16 @@ class Calibration:
             f"Calibration({self.fingerprint[:8]}, {self.pairs} pairs of {self.scenes} scenes, "
             f"{len(self.copies or {})} transformations)"
         )
+
+
+def _verification(data: Any) -> Verification | None:
+    if data is None:
+        return None
+    table = Calibration.from_json(json.dumps(data["table"] | {"schema": _SCHEMA}))
+    weights = data["verifier"]
+    parts = tuple(float(weight) for weight in weights["parts"])
+    verifier = Verifier(float(weights["bias"]), float(weights["distance"]), parts)
+    return Verification(int(data["radius"]), verifier, table)
 
 
 def calibrate(

@@ -14,15 +14,18 @@ import math
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .codes import hamming_distance
-from .encoded import Encoded
 from .errors import CodeError
 from .sequence import Sequence
 from .spec import ModelSpec
+
+if TYPE_CHECKING:
+    from .encoded import Encoded
 
 WIDEST = 64  # logits of each part that are kept: more said nothing more
 _UNIT = 8.0  # bits of verified distance for one nat of evidence
