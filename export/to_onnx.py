@@ -43,10 +43,7 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
-from export import (
-    calibration,
-    families,
-)
+from export import calibration, families  # noqa: E402 (a script run from a clone finds its siblings here)
 from export.card import make_card  # noqa: E402 (a script run from a clone finds its siblings here)
 from export.quantise import as_batch  # noqa: E402
 from training.clips import FOLDER, read_frames, split  # noqa: E402
