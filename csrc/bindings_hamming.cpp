@@ -169,9 +169,10 @@ py::dict explain(Index& index, const Codes& queries, size_t k, std::optional<uin
     return out;
 }
 
-std::unique_ptr<PairJoin> pairs(const Index& index, const Index* other, uint32_t radius, unsigned threads) {
+std::unique_ptr<PairJoin> pairs(const Index& index, const Index* other, uint32_t radius, unsigned threads, int64_t choice, uint64_t part,
+                                uint64_t parts) {
     py::gil_scoped_release release;
-    return std::make_unique<PairJoin>(index.snapshot(), other ? other->snapshot() : nullptr, radius, threads);
+    return std::make_unique<PairJoin>(index.snapshot(), other ? other->snapshot() : nullptr, radius, threads, PairShare{choice, part, parts});
 }
 
 // The next batch (ids int64[n, 2], distances uint16[n]), or None at the end.
@@ -293,7 +294,9 @@ void bind_hamming(py::module_& module) {
     module.def("available_threads", available_threads, "CPUs that this process may use.");
     module.def("read_memory", read_memory, py::arg("data"), "Reads memory, for a measure of its bandwidth.");
     module.def("crc32c", crc32c_of, py::arg("data"), py::arg("crc") = 0, "CRC-32C of bytes, continuing `crc`.");
-    py::class_<PairJoin>(module, "PairJoin", "A stream of pairs.").def("next", next_pairs, py::arg("wanted"));
+    py::class_<PairJoin>(module, "PairJoin", "A stream of pairs.")
+        .def("next", next_pairs, py::arg("wanted"))
+        .def_property_readonly("choices", &PairJoin::choices);
     py::class_<Rows>(module, "Rows", "The codes and ids of an index, as a stream.")
         .def_property_readonly("live", &Rows::live)
         .def_property_readonly("ordered", &Rows::ordered, "Whether ids ascend.")
@@ -316,7 +319,8 @@ void bind_hamming(py::module_& module) {
         .def("build_multi_index", [](Index& index, unsigned threads) { index.build_multi_index(threads, true); }, py::arg("threads"),
              py::call_guard<py::gil_scoped_release>())
         .def("rows", [](const Index& index) { return Rows(index); })
-        .def("pairs", pairs, py::arg("other").none(true), py::arg("radius"), py::arg("threads"))
+        .def("pairs", pairs, py::arg("other").none(true), py::arg("radius"), py::arg("threads"), py::arg("choice") = -1, py::arg("part") = 0,
+             py::arg("parts") = 1)
         .def("save", &Index::save, py::arg("path"), py::call_guard<py::gil_scoped_release>())
         .def_static("load", &Index::load, py::arg("path"), py::arg("mmap"), py::arg("verify"),
                     py::call_guard<py::gil_scoped_release>());

@@ -42,31 +42,22 @@ void radix_sort(std::vector<uint64_t>& keys, unsigned bits) {
 
 }  // namespace
 
-PairJoin::PairJoin(SnapshotPtr index, SnapshotPtr other, uint32_t radius, unsigned threads)
-    : self_(!other), bits_(index->bits), words_(index->words), radius_(std::min<uint32_t>(radius, index->bits)), threads_(threads) {
+PairJoin::PairJoin(SnapshotPtr index, SnapshotPtr other, uint32_t radius, unsigned threads, PairShare share)
+    : self_(!other), bits_(index->bits), words_(index->words), radius_(std::min<uint32_t>(radius, index->bits)), threads_(threads), share_(share) {
     if (other && other->bits != bits_) throw std::invalid_argument("indexes of different widths have no pairs");
-    const auto copy = [&](const Snapshot& s, Side& side) {
-        side.ids.reserve(s.live);
-        side.codes.reserve(s.live * words_);
-        for (const Chunk& chunk : s.chunks) {
-            for (size_t r = 0; r < chunk.rows; ++r) {
-                if (!chunk.is_live(r)) continue;
-                side.ids.push_back(chunk.id(r));
-                const uint64_t* code = chunk.codes.get() + r * words_;
-                side.codes.insert(side.codes.end(), code, code + words_);
-            }
-        }
-        side.keys.resize(side.ids.size());
-        side.sorted_ids.resize(side.ids.size());
-        side.sorted_codes.resize(side.codes.size());
-    };
-    copy(*index, a_);
-    if (other) copy(*other, b_);
+    if (share.part >= share.parts) throw std::invalid_argument("no such share of the pairs");
+    a_.rows = std::move(index);
+    b_.rows = std::move(other);
     plan();
+    if (share.choice >= static_cast<int64_t>(choices())) throw std::invalid_argument("no such share of the pairs");
+}
+
+size_t PairJoin::choices() const {
+    return choice_.empty() ? 1 : static_cast<size_t>(choose(static_cast<unsigned>(cuts_.size() - 1), static_cast<unsigned>(choice_.size())) + 0.5);
 }
 
 void PairJoin::plan() {
-    const double a = static_cast<double>(a_.ids.size()), b = static_cast<double>(second().ids.size());
+    const double a = static_cast<double>(a_.rows->live), b = static_cast<double>(second().rows->live);
     const double pairs = self_ ? a * b / 2 : a * b, wide = static_cast<double>(words_);
     double best = pairs * 0.06 * wide;  // nanoseconds; measured
     unsigned blocks = 0, key = 0;
@@ -86,10 +77,7 @@ void PairJoin::plan() {
 
 // The next choice of blocks in lexicographic order; without blocks there is one, which holds all.
 bool PairJoin::next_choice() {
-    if (!started_) {
-        started_ = true;
-        return true;
-    }
+    if (++number_ == 0) return true;
     const size_t c = choice_.size();
     const auto blocks = static_cast<unsigned>(cuts_.empty() ? 0 : cuts_.size() - 1);
     for (size_t i = c; i-- > 0;) {
@@ -101,20 +89,57 @@ bool PairJoin::next_choice() {
     return false;
 }
 
-void PairJoin::sort_side(Side& side) const {
+uint64_t PairJoin::key(const uint64_t* code, unsigned width) const {
+    uint64_t key = 0;
+    for (const unsigned block : choice_) {
+        const uint64_t value = bit_range(code, cuts_[block], std::min(cuts_[block + 1], cuts_[block] + kMaxKey));
+        key = key << (cuts_[block + 1] - cuts_[block]) ^ value;
+    }
+    return key & ((uint64_t{1} << width) - 1);
+}
+
+// Copies the live rows and finds their keys. With several parts only those of this one are taken, for
+// each choice anew, so that no process ever holds more than its part.
+void PairJoin::select(Side& side) const {
     unsigned width = 0;
     for (const unsigned block : choice_) width += cuts_[block + 1] - cuts_[block];
     width = std::min(width, kMaxKey);
-    const size_t n = side.ids.size();
-    for (size_t i = 0; i < n; ++i) {
-        uint64_t key = 0;
-        for (const unsigned block : choice_) {
-            const uint64_t value = bit_range(side.codes.data() + i * words_, cuts_[block], std::min(cuts_[block + 1], cuts_[block] + kMaxKey));
-            key = key << (cuts_[block + 1] - cuts_[block]) ^ value;
-        }
-        side.keys[i] = (key & ((uint64_t{1} << width) - 1)) << 32 | i;
+    side.keys.clear();
+    const bool divide = share_.parts > 1 && width, copy = divide || side.ids.empty();
+    if (copy) {
+        side.ids.clear();
+        side.codes.clear();
     }
-    if (width) radix_sort(side.keys, width);
+    const size_t expected = divide ? side.rows->live / share_.parts * 9 / 8 + 64 : side.rows->live;
+    side.keys.reserve(expected);
+    if (!copy) {
+        for (size_t i = 0; i < side.ids.size(); ++i) side.keys.push_back(key(side.codes.data() + i * words_, width) << 32 | i);
+        return;
+    }
+    side.ids.reserve(expected);
+    side.codes.reserve(expected * words_);
+    for (const Chunk& chunk : side.rows->chunks) {
+        for (size_t r = 0; r < chunk.rows; ++r) {
+            if (!chunk.is_live(r)) continue;
+            const uint64_t* code = chunk.codes.get() + r * words_;
+            const uint64_t k = key(code, width);
+            // multiplied, so that parts are even where keys are not
+            if (divide && (k * 0x9e3779b97f4a7c15u >> 32) % share_.parts != share_.part) continue;
+            side.keys.push_back(k << 32 | side.ids.size());
+            side.ids.push_back(chunk.id(r));
+            side.codes.insert(side.codes.end(), code, code + words_);
+        }
+    }
+}
+
+void PairJoin::sort_side(Side& side) const {
+    select(side);
+    unsigned width = 0;
+    for (const unsigned block : choice_) width += cuts_[block + 1] - cuts_[block];
+    const size_t n = side.ids.size();
+    side.sorted_ids.resize(n);
+    side.sorted_codes.resize(n * words_);
+    if (width) radix_sort(side.keys, std::min(width, kMaxKey));
     for (size_t i = 0; i < n; ++i) {
         const size_t place = side.keys[i] & 0xffffffffu;
         side.sorted_ids[i] = side.ids[place];
@@ -226,13 +251,17 @@ void PairJoin::compare(const Task& task, std::vector<Pair>& out) const {
 bool PairJoin::next(size_t wanted, std::vector<Pair>& pairs) {
     while (pairs.size() < wanted) {
         if (!sorted_) {
-            if (!next_choice()) return false;
+            do {
+                if (!next_choice()) return false;
+            } while (share_.choice >= 0 && number_ != share_.choice);
             parallel_for(self_ ? 1 : 2, threads_, [&](size_t side) { sort_side(side ? b_ : a_); });
             sorted_ = true;
             at_ = 0;
         }
         std::vector<Task> tasks;
-        for (Task task; tasks.size() < 4 * size_t{threads_} && next_task(task);) tasks.push_back(task);
+        for (Task task; tasks.size() < 4 * size_t{threads_} && next_task(task);)
+            // without blocks all rows have one key, and it is the comparisons that are shared out
+            if (!choice_.empty() || tasks_++ % share_.parts == share_.part) tasks.push_back(task);
         if (tasks.empty()) {
             sorted_ = false;
             continue;

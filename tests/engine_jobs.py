@@ -101,10 +101,22 @@ def encode(*, source: str, output: str, model: str, part_rows: int) -> dict[str,
     return {"rows": done.rows, "encoded": done.encoded, "failed": done.failed, "engine": done.engine}
 
 
+def pairs(*, codes: str, output: str, radius: int, rows: int) -> dict[str, Any]:
+    """All pairs by Ray on this machine."""
+    from vhash_sdk.engines.cluster import Cluster
+    from vhash_sdk.engines.pairs import find_pairs
+
+    done = find_pairs(codes, output, radius=radius, cluster=Cluster("local"), rows=rows)
+    return {"pairs": done.pairs, "done": done.done, "shares": done.shares, "seconds": done.seconds}
+
+
+JOBS = {"encode": encode, "pairs": pairs}
+
+
 def main() -> None:
     private_network()
-    os.environ["RAY_worker_niceness"] = "0"  # Ray's own 15 starves its actors on a busy machine
-    print(json.dumps({"encode": encode}[sys.argv[1]](**json.loads(sys.argv[2]))), flush=True)
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  (Ray's own 15 starves its actors on a busy machine)
+    print(json.dumps(JOBS[sys.argv[1]](**json.loads(sys.argv[2]))), flush=True)
 
 
 if __name__ == "__main__":

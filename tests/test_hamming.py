@@ -17,6 +17,7 @@ from vhash_sdk import _core
 from vhash_sdk.codes import code_bytes, hamming_distance
 from vhash_sdk.errors import OptionError
 from vhash_sdk.index import Index, set_simd_level, simd_level, simd_levels
+from vhash_sdk.matches import PairShare
 
 WIDTHS = [1, 7, 8, 63, 64, 65, 127, 128, 192, 200, 256, 320, 511, 512, 513, 1024, 4095, 4096]
 
@@ -297,6 +298,36 @@ def test_pairs(bits: int, radius: int, batch: int) -> None:
     assert len(across) == len(set(across)) and set(across) == expected
 
 
+@pytest.mark.parametrize(
+    ("bits", "radius", "keyed"), [(64, 0, True), (64, 4, True), (256, 9, True), (64, 14, False)]
+)
+@pytest.mark.parametrize("rows", [None, 5000, 300])
+def test_shares_of_pairs_are_the_pairs(bits: int, radius: int, keyed: bool, rows: int | None) -> None:
+    rng = np.random.default_rng(bits)
+    n = 12_000
+    codes = np.packbits(rng.integers(0, 2, (n, bits), dtype=np.uint8), axis=1, bitorder="little")
+    codes[4000:] = codes[rng.integers(0, 4000, 8000)]
+    codes[8000:, 0] ^= rng.integers(0, 16, 4000).astype(np.uint8)
+    index = Index(bits)
+    index.add(codes, rng.permutation(4 * n)[:n])
+    index.remove(np.arange(500))
+
+    def listed(share: PairShare | None = None) -> np.ndarray:
+        batches = [np.column_stack([b.ids, b.distances]) for b in index.pairs(radius, share=share)]
+        return np.concatenate([np.empty((0, 3), np.int64), *batches])
+
+    shares = index.pair_shares(radius, rows=rows)
+    assert (shares[-1].choice > 0 or radius == 0) == keyed
+    assert shares[0].parts == (1 if rows is None else -(-len(index) // rows))
+    found, expected = np.concatenate([listed(share) for share in shares]), listed()
+    assert len(expected) > 3000
+    np.testing.assert_array_equal(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)])
+    if keyed and radius and rows:  # no part holds the bulk of it
+        assert max(len(listed(share)) for share in shares) < len(expected) / 2
+    with pytest.raises(ValueError, match="no such share"):
+        list(index.pairs(radius, share=PairShare(len(shares), 0, 1)))
+
+
 def test_pairs_of_long_runs() -> None:
     """Thousands of equal codes: the batch kernels compare them, a batch at a time."""
     rng = np.random.default_rng(0)
@@ -359,6 +390,7 @@ def test_pool_works_in_a_child_after_fork() -> None:
 import os, warnings
 import numpy as np
 from vhash_sdk.index import Index
+from vhash_sdk.matches import PairShare
 warnings.simplefilter("ignore", DeprecationWarning)
 index = Index(64, threads=4)
 index.add(np.random.default_rng(0).integers(0, 256, (500_000, 8), dtype=np.uint8))

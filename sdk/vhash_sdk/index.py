@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .codes import VideoCode, as_codes, code_bytes, same_model
 from .errors import CodeError, ModelMismatchError, OptionError
-from .matches import Explanation, Matches, Pairs, RangeMatches, reason
+from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches, reason
 
 if TYPE_CHECKING:
     from .cuda_index import CudaIndex
@@ -158,7 +158,33 @@ class Index:
         """
         self._engine.build_multi_index(self._threads)
 
-    def pairs(self, radius: int, *, other: Index | None = None, batch: int = 1 << 20) -> Iterator[Pairs]:
+    def pair_shares(self, radius: int, *, rows: int | None = None) -> list[PairShare]:
+        """Divide the work of ``pairs(radius)`` for processes that each hold the same codes.
+
+        Over all shares every pair comes once. The work of a share is about the same as that of any
+        other, and their sum is that of ``pairs`` itself, as long as ``rows`` does not divide them further.
+
+        Args:
+            radius: as for ``pairs``.
+            rows: codes that one share may sort at once, at about 32 bytes and twice the code for each;
+                None: all.
+
+        >>> Index(64).pair_shares(4)
+        [PairShare(choice=0, part=0, parts=1)]
+        """
+        within = min(_count("radius", radius, 0), self.bits)
+        parts = 1 if rows is None else -(-max(len(self), 1) // _count("rows", rows, 1))
+        choices = self._engine.pairs(None, within, 1).choices
+        return [PairShare(choice, part, parts) for choice in range(choices) for part in range(parts)]
+
+    def pairs(
+        self,
+        radius: int,
+        *,
+        other: Index | None = None,
+        batch: int = 1 << 20,
+        share: PairShare | None = None,
+    ) -> Iterator[Pairs]:
         """All pairs of codes within ``radius`` bits (inclusive), as a stream of batches.
 
         Each pair comes once, in no particular order. Memory stays bounded: a copy of the codes and
@@ -168,6 +194,7 @@ class Index:
             radius: largest distance, in bits.
             other: pairs of one code here and one there; None: pairs within this index.
             batch: pairs to collect before they are handed out, at least.
+            share: one of ``pair_shares(radius)``; None: all pairs.
 
         >>> index = Index(8)
         >>> _ = index.add([[0], [1], [255], [254]])
@@ -179,10 +206,12 @@ class Index:
                 f"{other!r} and {self!r} hold codes of different models; encode both with one"
             )
         within, wanted = min(_count("radius", radius, 0), self.bits), _count("batch", batch, 1)
-        return self._pairs(within, other, wanted)
+        return self._pairs(within, other, wanted, share or ())
 
-    def _pairs(self, radius: int, other: Index | None, batch: int) -> Iterator[Pairs]:
-        join = self._engine.pairs(None if other is None else other._engine, radius, self._threads)
+    def _pairs(
+        self, radius: int, other: Index | None, batch: int, share: PairShare | tuple[()]
+    ) -> Iterator[Pairs]:
+        join = self._engine.pairs(None if other is None else other._engine, radius, self._threads, *share)
         while (found := join.next(batch)) is not None:
             yield Pairs(*found)
 

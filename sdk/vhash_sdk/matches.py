@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +106,19 @@ class Pairs:
 
     def __repr__(self) -> str:
         return f"Pairs({len(self)})"
+
+
+class PairShare(NamedTuple):
+    """A share of the work of ``Index.pairs``; see ``Index.pair_shares``.
+
+    Attributes:
+        choice: which choice of blocks of bits; -1: all of them.
+        part, parts: which of so many parts of the codes.
+    """
+
+    choice: int
+    part: int
+    parts: int
 
 
 def reason(facts: dict[str, Any], has_multi_index: bool) -> str:

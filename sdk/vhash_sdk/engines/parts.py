@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import os
+import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from types import ModuleType
@@ -70,40 +70,40 @@ class Folder:
         """Where a file of it is, for the file system."""
         return f"{self._root.rstrip('/')}/{name}"
 
-    def write(self, name: str, table: Any) -> None:
-        """Put a table there, whole or not at all.
+    def write(self, name: str, tables: Iterable[Any], schema: Any) -> int:
+        """Put a stream of tables there as one file, whole or not at all; returns the number of rows.
 
         Raises:
             StoreError: it cannot be written; what was there before is still there.
         """
-        pyarrow = arrow()
-        content = io.BytesIO()
-        pyarrow.parquet.write_table(table, content, compression="zstd")
-        self.write_bytes(name, content.getvalue())
-
-    def write_bytes(self, name: str, content: bytes) -> None:
-        """As ``write``."""
         path = self.path(name)
         try:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            if "file" not in _protocols(self._system):
-                self._system.pipe_file(path, content)  # an object appears when it is complete
-                return
-            temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+            if "file" in _protocols(self._system):
+                temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+                rows = _write(temporary, tables, schema)
+                os.replace(temporary, path)
+                return rows
+            with tempfile.TemporaryDirectory() as near:
+                rows = _write(f"{near}/part", tables, schema)
+                self._system.put_file(f"{near}/part", path)  # an object appears when it is complete
+                return rows
         except OSError as error:
             raise StoreError(f"{self.location}/{name}: cannot be written ({error})") from error
 
-    def table(self, name: str, columns: list[str] | None = None) -> Any:
+    def rows(self, name: str) -> int:
+        """Number of rows of a table, from its footer. Raises IndexFormatError as ``table``."""
+        return int(self._read(name, lambda file: arrow().parquet.read_metadata(file).num_rows))
+
+    def table(self, name: str) -> Any:
         """Read a table. Raises IndexFormatError where the file is no whole parquet file."""
+        return self._read(name, lambda file: arrow().parquet.read_table(file))
+
+    def _read(self, name: str, how: Callable[[Any], Any]) -> Any:
         pyarrow = arrow()
         try:
             with self._system.open(self.path(name), "rb") as file:
-                return pyarrow.parquet.read_table(file, columns=columns)
+                return how(file)
         except (pyarrow.ArrowInvalid, EOFError) as error:
             raise IndexFormatError(
                 f"{self.location}/{name}: damaged ({error}); delete it, and it is made again"
@@ -165,7 +165,7 @@ class Plan:
             }
         ).replace_schema_metadata({"vhash.fingerprint": self._fingerprint})
         name = f"plan-{len(self._files):04d}.parquet"
-        self._folder.write(f"{PLAN_FOLDER}/{name}", table)
+        self._folder.write(f"{PLAN_FOLDER}/{name}", [table], table.schema)
         self._files.append(name)
 
     def parts(self) -> Iterator[Part]:
@@ -187,6 +187,24 @@ class Plan:
                     f"{self._fingerprint[:8]}; go on with that model, or give another folder"
                 )
             yield table
+
+
+def _write(path: str, tables: Iterable[Any], schema: Any) -> int:
+    """Write and flush a local parquet file, a row group for each table; nothing is left of a failure."""
+    rows = 0
+    try:
+        with open(path, "wb") as file:
+            with arrow().parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+                for table in tables:
+                    writer.write_table(table)
+                    rows += len(table)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
+    return rows
 
 
 def _digest(path: bytes) -> bytes:

@@ -103,7 +103,8 @@ class PartEncoder:
             columns = self._encode(
                 {"path": np.array([os.fsdecode(path) for path in part.paths], dtype=object)}
             )
-            self._folder.write(part.name, self._table(part, columns))
+            table = self._table(part, columns)
+            self._folder.write(part.name, [table], table.schema)
             sizes.append(len(part.ids))
             failures.append(sum(error is not None for error in columns["error"]))
         return {"number": list(batch["number"]), "rows": sizes, "failed": failures}

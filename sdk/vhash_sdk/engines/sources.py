@@ -94,18 +94,25 @@ def batches(location: str | os.PathLike[str], columns: list[str]) -> Iterator[An
         StoreError: it cannot be read, or has not these columns.
     """
     pyarrow = arrow()
+    try:
+        yield from dataset_of(location).to_batches(columns=columns, batch_size=1 << 16)
+    except (OSError, ValueError, pyarrow.ArrowInvalid) as error:
+        raise StoreError(
+            f"{os.fspath(location)}: cannot be read as parquet with columns {', '.join(columns)} ({error})"
+        ) from error
+
+
+def dataset_of(location: str | os.PathLike[str]) -> Any:
+    """pyarrow's view of a parquet file or folder. Raises StoreError."""
+    pyarrow = arrow()
     import pyarrow.dataset as dataset
     from fsspec.core import url_to_fs
 
-    name = os.fspath(location)
     try:
-        system, place = url_to_fs(name)
-        data = dataset.dataset(place, format="parquet", filesystem=system)
-        yield from data.to_batches(columns=columns, batch_size=1 << 16)
+        system, place = url_to_fs(os.fspath(location))
+        return dataset.dataset(place, format="parquet", filesystem=system)
     except (OSError, ValueError, ImportError, pyarrow.ArrowInvalid) as error:
-        raise StoreError(
-            f"{name}: cannot be read as parquet with the columns {', '.join(columns)} ({error})"
-        ) from error
+        raise StoreError(f"{os.fspath(location)}: cannot be read as parquet ({error})") from error
 
 
 def _remote(url: str) -> Iterator[str]:

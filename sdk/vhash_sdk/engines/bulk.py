@@ -1,0 +1,84 @@
+"""From parquet to an index, as a stream: a directory of ``Index.open``, or Milvus."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..codes import code_bytes, same_model
+from ..errors import CodeError, ModelMismatchError, OptionError
+from .milvus import MilvusIndex
+from .protocol import CodeIndex
+from .sources import batches, dataset_of
+
+
+def import_codes(
+    source: str | os.PathLike[str],
+    index: CodeIndex,
+    *,
+    metadata: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Put the codes of a parquet file or folder into an index; returns how many.
+
+    Columns: ``id`` (int64) and ``code`` (binary), as ``encode_dataset`` writes them; rows without a
+    code are passed over, ``fingerprint`` is checked where there is one. Ids that exist are replaced, so
+    that an import that was stopped is simply done again.
+
+    Args:
+        source: a path or URL.
+        index: where to; only Milvus takes metadata.
+        metadata: names of further columns to keep beside the codes.
+        progress: called with the number of codes so far.
+
+    Raises:
+        StoreError: the source cannot be read, or the index not written.
+        ModelMismatchError: codes of another model than the index's.
+        CodeError: codes of another width.
+    """
+    if metadata and not isinstance(index, MilvusIndex):
+        raise OptionError(f"metadata={list(metadata)}: only Milvus keeps metadata; leave them out")
+    done = 0
+    for ids, codes, more in read_codes(source, index.bits, index.model, metadata):
+        if isinstance(index, MilvusIndex) and metadata:
+            index.upsert(codes, ids, metadata=more)
+        else:
+            index.upsert(codes, ids)
+        done += len(ids)
+        if progress is not None:
+            progress(done)
+    return done
+
+
+def read_codes(
+    source: str | os.PathLike[str], bits: int, model: str | None, metadata: Sequence[str] = ()
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8], list[dict[str, Any]]]]:
+    """Batches of (ids int64 [n], codes uint8 [n, bytes], metadata) of a parquet file or folder."""
+    import pyarrow.compute as compute
+
+    columns = ["id", "code", *metadata]
+    if "fingerprint" in dataset_of(source).schema.names:
+        columns.append("fingerprint")
+    for batch in batches(source, columns):
+        batch = batch.filter(compute.is_valid(batch["code"]))
+        if not len(batch):
+            continue
+        if "fingerprint" in columns:
+            for found in batch["fingerprint"].unique().to_pylist():
+                if found and not same_model(model, found):
+                    raise ModelMismatchError(
+                        f"{os.fspath(source)} holds codes of model {found[:8]}, the index those of "
+                        f"{(model or 'unknown')[:8]}; encode with one model"
+                    )
+        raw = b"".join(batch["code"].to_pylist())
+        if len(raw) != len(batch) * code_bytes(bits):
+            raise CodeError(
+                f"{os.fspath(source)}: codes of {len(raw) / len(batch):g} bytes; the index has {bits} bits, "
+                f"which are {code_bytes(bits)}"
+            )
+        codes = np.frombuffer(raw, np.uint8).reshape(len(batch), -1)
+        yield batch["id"].to_numpy().astype(np.int64), codes, batch.select(list(metadata)).to_pylist()
