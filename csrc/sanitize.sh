@@ -52,9 +52,16 @@ module() {
     rm -rf "$WORK"/*
 }
 
+# The CUDA kernels, on the emulator of the tests.
+kernels() {
+    local python=${PYTHON:-python3}
+    VHASH_EMULATOR_SANITIZE=$1 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
+        PYTHONPATH=sdk "$python" -m pytest -p no:cacheprovider tests/test_cuda_index.py tests/test_cuda_frames.py -k "not real_module"
+}
+
 for kind in ${*:-address,undefined thread}; do
     programs "$kind"
     store "$kind"
-    if [ "$kind" != thread ]; then module "$kind"; fi
+    if [ "$kind" != thread ]; then module "$kind" && kernels "$kind"; fi
 done
 echo "clean"

@@ -62,6 +62,12 @@ void planes_to_rgb(FrameScaler& scaler, const std::vector<std::pair<Addresses, S
     scaler.run(format, target, frames_of_batch, stride, reinterpret_cast<void*>(stream), direct);
 }
 
+void thin(FrameScaler& scaler, std::uintptr_t frames, std::int64_t count, const Size& size, std::int64_t step, std::uintptr_t out, std::uintptr_t stream) {
+    require(frames && out && count >= 0 && step >= 1 && size[0] >= 1 && size[1] >= 1, "frames, count, size or step are out of range");
+    const py::gil_scoped_release unlocked;
+    scaler.thin(reinterpret_cast<const std::uint8_t*>(frames), count, size[0], size[1], step, reinterpret_cast<std::uint8_t*>(out), reinterpret_cast<void*>(stream));
+}
+
 }  // namespace
 
 void bind_frames(py::module_& module) {
@@ -69,7 +75,9 @@ void bind_frames(py::module_& module) {
         .def(py::init<int>(), py::arg("device"))
         .def("planes_to_rgb", &planes_to_rgb, py::arg("batch"), py::kw_only(), py::arg("size"), py::arg("chroma"), py::arg("bt709"), py::arg("full_range"),
              py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("rotation"), py::arg("stride"), py::arg("stream") = 0, py::arg("direct") = false,
-             "Scale 8-bit planes into RGB: ((y, u, v or 0, out), (strides)) for each frame, as addresses.");
+             "Scale 8-bit planes into RGB: ((y, u, v or 0, out), (strides)) for each frame, as addresses.")
+        .def("thin", &thin, py::arg("frames"), py::arg("count"), py::arg("size"), py::arg("step"), py::arg("out"), py::arg("stream"),
+             "Every step-th pixel of every step-th row.");
 }
 
 }  // namespace vhash::cuda

@@ -110,4 +110,12 @@ void FrameScaler::run(const frames::Planes& format, const frames::Target& target
     }
 }
 
+void FrameScaler::thin(const std::uint8_t* rgb, std::int64_t count, std::int64_t height, std::int64_t width, std::int64_t step, std::uint8_t* out,
+                       void* stream) {
+    check(cudaSetDevice(state_->device), "cudaSetDevice");
+    const std::int64_t rows = (height + step - 1) / step, columns = (width + step - 1) / step, pixels = count * rows * columns;
+    if (pixels == 0) return;
+    launch(thin_frames, static_cast<unsigned>((pixels + 255) / 256), 256, 0, static_cast<cudaStream_t>(stream), rgb, height, width, step, rows, columns, pixels, out);
+}
+
 }  // namespace vhash::cuda

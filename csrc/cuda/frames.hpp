@@ -28,6 +28,10 @@ class FrameScaler {
     void run(const frames::Planes& format, const frames::Target& target, const std::vector<DeviceFrame>& batch,
              std::int64_t stride, void* stream, bool direct = false);
 
+    // Every `step`-th pixel of every `step`-th row of `count` frames of height × width RGB pixels, close together.
+    void thin(const std::uint8_t* rgb, std::int64_t count, std::int64_t height, std::int64_t width, std::int64_t step, std::uint8_t* out,
+              void* stream);
+
    private:
     struct State;
     std::unique_ptr<State> state_;

@@ -129,4 +129,14 @@ __global__ void __launch_bounds__(kFrameThreads) scale_frames_directly(FrameJob 
     rgb[2] = frames::mix(job.colour.b, qy, qu, qv);
 }
 
+// Every `step`-th pixel of every `step`-th row; `rows` and `columns` are of the result.
+__global__ void thin_frames(const std::uint8_t* rgb, std::int64_t height, std::int64_t width, std::int64_t step, std::int64_t rows, std::int64_t columns,
+                            std::int64_t pixels, std::uint8_t* out) {
+    const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    if (at >= pixels) return;
+    const std::int64_t frame = at / (rows * columns), row = at / columns % rows * step, column = at % columns * step;
+    const std::uint8_t* from = rgb + 3 * ((frame * height + row) * width + column);
+    for (int c = 0; c < 3; ++c) out[3 * at + c] = from[c];
+}
+
 }  // namespace vhash::cuda

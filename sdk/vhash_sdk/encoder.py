@@ -20,7 +20,7 @@ from .encoder_options import Backend, Precision, check_options
 from .errors import DecodeError, OptionError, VhashError
 from .modelfile import ModelFile
 from .pipeline import with_progress
-from .reliability import unreliable
+from .reliability import thinned, unreliable_thinned
 from .runtime import Output, Runtime
 from .runtime.choice import choose, run_frames
 from .runtime.onnx import usable_cores
@@ -31,6 +31,7 @@ from .video import Clip, Limits, Source, describe, open_source, sample_content
 
 if TYPE_CHECKING:
     from .isolation import DecodePool
+    from .resident import Resident
 
 
 class Encoder:
@@ -80,6 +81,7 @@ class Encoder:
         self._model, self._device = self._choice.model, self._choice.device
         self._calibration = _calibration(calibration, self._model)
         self._latency = self._choice.start(self._threads)
+        self._resident = _resident(self._latency, self.spec, self._limits)
         # one thread a run: encode_many is parallel over videos, which scales better than within one
         self._throughput: Runtime | None = None
 
@@ -107,7 +109,7 @@ class Encoder:
         return self._calibration.threshold(fmr)
 
     def info(self) -> dict[str, Any]:
-        """What really runs: model, fingerprint, backend, device, precision, decoder, threads."""
+        """What really runs: model, backend, device, precision, and where frames are decoded and scaled."""
         spec = self.spec
         return {
             "model": spec.name,
@@ -118,7 +120,8 @@ class Encoder:
             "backend": self._latency.backend,
             "device": self._latency.device,
             "precision": self._latency.precision,
-            "decoder": "pyav",
+            "decoder": "pyav" if self._resident is None else self._resident.decoder.name,
+            "frames": "cpu" if self._resident is None else self._latency.device,
             "threads": self._threads,
         }
 
@@ -289,6 +292,8 @@ class Encoder:
         with _named(source):
             if decoders is not None:
                 return decoders.decode(source, sampling, resize, box=box)
+            if self._resident is not None and not box:
+                return self._resident.decode(source, sampling, resize)
             with open_source(source, self._limits) as reader:
                 return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
 
@@ -296,7 +301,12 @@ class Encoder:
         return frames[None] if self.spec.crops == 1 else ten_crops(frames, self.spec.resize.output)
 
     def _codes(self, clips: list[Clip], runtime: Runtime) -> list[Coded]:
-        output = runtime.run(np.stack([self._crops(clip.frames) for clip in clips]))
+        resident = self._resident
+        if resident is not None:
+            output, thin = resident.run(clips), [resident.thinned(clip) for clip in clips]
+        else:
+            output = runtime.run(np.stack([self._crops(clip.frames) for clip in clips]))
+            thin = [thinned(clip.frames) for clip in clips]
         sure = confidences(output.logits, self.spec)
         bits, fingerprint = self.spec.bits, self.spec.fingerprint
         found: list[Coded] = []
@@ -304,7 +314,7 @@ class Encoder:
             seconds = _seconds(clip)
             code = VideoCode(
                 output.codes[i], bits, fingerprint,
-                confidence=float(sure[i]), duration=seconds, unreliable=unreliable(clip.frames, seconds),
+                confidence=float(sure[i]), duration=seconds, unreliable=unreliable_thinned(thin[i], seconds),
             )  # fmt: skip
             logits = output.frame_logits
             found.append((
@@ -353,6 +363,14 @@ def _decode_pool(workers: int, limits: Limits) -> DecodePool:
     from .isolation import DecodePool
 
     return DecodePool(workers, limits)
+
+
+def _resident(runtime: Runtime, spec: ModelSpec, limits: Limits) -> Resident | None:
+    if runtime.device == "cpu":
+        return None
+    from .resident import resident
+
+    return resident(runtime, spec, limits)
 
 
 def _calibration(given: Calibration | str | os.PathLike[str] | None, model: ModelFile) -> Calibration | None:

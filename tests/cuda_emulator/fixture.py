@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType
 
@@ -12,7 +13,7 @@ from tests.cuda_emulator import build, load
 
 @pytest.fixture(scope="session")
 def compiled() -> ModuleType:
-    return load(build())
+    return load(build(sanitize=os.environ.get("VHASH_EMULATOR_SANITIZE", "")))
 
 
 @pytest.fixture

@@ -42,6 +42,9 @@ class Bitstream(Protocol):
     def shown(self, data: bytes) -> bool:
         """Whether the picture in this packet is shown, now or later."""
 
+    def disposable(self, data: bytes) -> bool:
+        """Whether it is known that no other picture refers to this one."""
+
 
 class Opaque:
     """A codec of which nothing is known: decoding begins at the start, always."""
@@ -57,6 +60,10 @@ class Opaque:
     def shown(self, data: bytes) -> bool:
         """Taken to be so."""
         return True
+
+    def disposable(self, data: bytes) -> bool:
+        """Not known."""
+        return False
 
 
 class IntraOnly(Opaque):
@@ -99,6 +106,11 @@ class H264(Opaque):
             elif 1 <= kind <= 5:
                 return (kind == 5 or (kind == 1 and exact)) and (self._parameters_outside or {7, 8} <= seen)
         return False
+
+    def disposable(self, data: bytes) -> bool:
+        """``nal_ref_idc`` is 0 in every slice."""
+        slices = [nal[0] for nal in _nals(data, self._prefix) if nal and 1 <= nal[0] & 31 <= 5]
+        return bool(slices) and not any(first & 0x60 for first in slices)
 
 
 class Hevc(Opaque):

@@ -37,7 +37,7 @@ def rotation_of(frame: VideoFrame) -> int:
 
 def frame_planes(frame: VideoFrame) -> Planes | None:
     """Luma and chroma of 8 bits, without a copy where the format allows it; None for RGB."""
-    name, colour = frame.format.name, _colour(frame)
+    name, colour = frame.format.name, colour_of(frame)
     if name == "nv12":
         return Planes(_plane(frame, 0), uv=_plane(frame, 1, samples=2), **colour)
     if name == "gray":
@@ -66,7 +66,7 @@ def render(frame: VideoFrame, resize: Resize, out: Pixels, region: Region | None
     rgb_to_rgb(shown if region is None else crop_rgb(shown, region), resize, out=out)
 
 
-def _colour(frame: VideoFrame) -> dict[str, Any]:
+def colour_of(frame: VideoFrame) -> dict[str, Any]:
     """Matrix, range, rotation; what is not stated is limited range, BT.709 above 576 lines, else BT.601.
 
     BT.2020 is taken as BT.709: no tone or gamut mapping is done.

@@ -13,7 +13,7 @@ from ..errors import DecodeError, MemoryLimitError, OptionError
 from ..spec import Resize, Sampling
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
-from .picture import render, rotation_of
+from .picture import colour_of, render
 from .region import Region
 from .resize import output_size
 from .sampling import frame_ranks, uniform_times
@@ -73,7 +73,7 @@ class PyavReader:
             frame, start = first_frame(track)
             check_pixels(frame.width, frame.height, limits, track.name)
             self._timeline = self._checked(measure(track, start))
-            self._rotation = rotation_of(frame)
+            self._pixels, self._colour = frame.format.name, colour_of(frame)
             self._size = (frame.width, frame.height)
         except BaseException:
             track.close()
@@ -83,7 +83,7 @@ class PyavReader:
     def info(self) -> VideoInfo:
         """Size as shown, duration in seconds, frames (once all packets were read), rate, codec."""
         stream, line = self._track.stream, self._timeline
-        width, height = self._size if self._rotation % 180 == 0 else self._size[::-1]
+        width, height = self._size if self._colour["rotation"] % 180 == 0 else self._size[::-1]
         rate = fraction(stream.average_rate)
         return VideoInfo(
             width=width,
@@ -92,7 +92,7 @@ class PyavReader:
             frames=None if line.times is None else len(line.times),
             rate=float(rate) if rate else None,
             codec=stream.codec.canonical_name,
-            rotation=self._rotation,
+            rotation=self._colour["rotation"],
         )
 
     def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:

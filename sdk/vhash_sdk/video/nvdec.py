@@ -1,0 +1,316 @@
+"""Decoding on the video engine of an NVIDIA GPU (NVDEC), by PyNvVideoCodec; frames stay on the device.
+
+Only the decoder differs from ``pyav``: containers are read, frames are timed and chosen by the same
+code, and the frame kernel gives the same bytes, so the same file gives the same frames. What the
+chip cannot decode (its codec, size or format) is decoded by PyAV, with one warning for each reason.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ..errors import BackendError, DecodeError, MissingDependencyError
+from ..runtime.cuda import DeviceBuffer, Stream, call, cudart
+from ..runtime.probe import require_cuda
+from ..spec import Resize
+from .decoder import Clip, FileSource, Limits
+from .device_frames import DevicePlanes, DeviceScaler, PlaneFormat
+from .limits import check_pixels
+from .pyav import Bounds, PyavReader
+from .region import Region
+from .select import Disordered, select
+from .sources import open_media
+from .timeline import scan
+from .track import Track
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+logger = logging.getLogger("vhash_sdk")
+
+_CODECS = {"h264": "H264", "hevc": "HEVC", "vp9": "VP9", "av1": "AV1"}
+_START_CODES = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}  # NVDEC takes no length prefixes
+_FORMATS = ("yuv420p", "yuvj420p")
+_ROOM = (2048, 1152)  # a decoder made for so much is reused for all smaller videos
+_SPARE = 8  # decoders kept for the next videos
+
+
+class NvdecDecoder:
+    """Opens video files for decoding on a GPU. May be shared by threads; each open video has a decoder.
+
+    Frames of its clips are ``DeviceArray`` of ``uint8[T, H, W, 3]``, or numpy arrays where PyAV decoded.
+
+    Args:
+        device: number of the CUDA device.
+        limits: what a source may cost.
+
+    Raises:
+        BackendError: no driver, no such device, or a driver without its video library.
+        MissingDependencyError: PyNvVideoCodec, cuda-bindings or our CUDA kernels are not installed.
+    """
+
+    def __init__(self, *, device: int = 0, limits: Limits | None = None) -> None:
+        require_cuda(device)
+        cudart()
+        self.limits, self.device = limits or Limits(), device
+        self.library = import_nvcodec()
+        self.scaler = DeviceScaler(device)
+        self._spare: list[_Session] = []
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """``nvdec``."""
+        return "nvdec"
+
+    def open(self, source: FileSource) -> NvdecReader:
+        """Open a path, bytes or a file object. Raises VideoError, as PyAV does."""
+        return NvdecReader(Track(open_media(source), self.limits, 1), self)
+
+    def obstacle(self, codec: str, pixels: str, width: int, height: int) -> str | None:
+        """Why the chip cannot decode such a video; None if it can."""
+        if codec not in _CODECS:
+            return f"NVDEC is not used for {codec}"
+        if pixels not in _FORMATS or width % 2 or height % 2:
+            return f"NVDEC is used for 8-bit 4:2:0 with even sides, not for {pixels} of {width} × {height}"
+        library = self.library
+        try:
+            caps = library.GetDecoderCaps(
+                gpuid=self.device,
+                codec=getattr(library.cudaVideoCodec, _CODECS[codec]),
+                chromaformat=library.cudaVideoChromaFormat.__members__["420"],
+                bitdepth=8,
+            )
+        except Exception as error:  # the library raises its own classes
+            return f"the driver does not tell what NVDEC decodes ({error})"
+        if not caps.get("num_decoder_engines"):
+            return f"this GPU does not decode {codec}"
+        low, high = (caps["width_min"], caps["height_min"]), (caps["width_max"], caps["height_max"])
+        if not (low[0] <= width <= high[0] and low[1] <= height <= high[1]):
+            return f"this GPU decodes {codec} from {low[0]} × {low[1]} to {high[0]} × {high[1]}"
+        return None
+
+    def warn(self, reason: str, name: str) -> None:
+        """Say once for each reason that PyAV decodes instead."""
+        with self._lock:
+            known = reason in self._warned
+            self._warned.add(reason)
+        logger.log(logging.DEBUG if known else logging.WARNING, "%s: decoding on the CPU: %s", name, reason)
+
+    @contextmanager
+    def session(self, codec: str, width: int, height: int) -> Iterator[_Session]:
+        """A decoder for such a video, from an earlier one where possible."""
+        room = _ROOM if width <= _ROOM[0] and height <= _ROOM[1] else (width, height)
+        with self._lock:
+            fitting = [one for one in self._spare if (one.codec, one.room) == (codec, room)]
+            if fitting:
+                self._spare.remove(fitting[0])
+        session = fitting[0] if fitting else _Session(self.library, self.device, codec, room)
+        yield session  # after an error its state is not known: it is not kept
+        with self._lock:
+            self._spare = [*self._spare, session][-_SPARE:]
+
+
+class NvdecReader(PyavReader):
+    """One open video; see ``Reader``. Regions of the picture are decoded by PyAV."""
+
+    def __init__(self, track: Track, decoder: NvdecDecoder) -> None:
+        super().__init__(track, decoder.limits)
+        self._decoder = decoder
+
+    def _collect(self, bounds_of: Bounds, resize: Resize, region: Region | None = None) -> Clip:
+        if region is not None:
+            return super()._collect(bounds_of, resize, region)
+        reason = self._decoder.obstacle(self.info.codec, self._pixels, *self._size)
+        if reason is None:
+            try:
+                return self._on_device(bounds_of, resize)
+            except (DecodeError, BackendError, RuntimeError) as error:
+                reason = f"NVDEC failed ({error})"
+        self._decoder.warn(reason, self._track.name)
+        return super()._collect(bounds_of, resize)
+
+    def _on_device(self, bounds_of: Bounds, resize: Resize) -> Clip:
+        width, height = self._size
+        format = PlaneFormat(height, width, **self._colour)
+        size = format.output(resize)
+        with self._decoder.session(self.info.codec, width, height) as session:
+            bounds = bounds_of(self._timeline)
+            frames = DeviceBuffer(len(bounds) * size[0] * size[1] * 3).array(
+                (len(bounds), *size, 3), np.uint8
+            )
+            try:
+                shown = self._scale(session, bounds, frames.pointer, format, resize)
+            except Disordered:
+                self._timeline = self._checked(scan(self._track, counted=True))
+                bounds = bounds_of(self._timeline)
+                shown = self._scale(session, bounds, frames.pointer, format, resize)
+            session.stream.synchronize()
+        ticks = np.array([shown[bound] for bound in bounds], np.float64) - self._timeline.start
+        return Clip(cast(Any, frames), ticks * float(self._track.tick), self.info)
+
+    def _scale(
+        self, session: _Session, bounds: list[int], out: int, format: PlaneFormat, resize: Resize
+    ) -> dict[int, int]:
+        """Fill the frames at ``out``; gives the time of the frame for each bound."""
+        rows: dict[int, list[int]] = {}
+        for row, bound in enumerate(bounds):
+            rows.setdefault(bound, []).append(row)
+        shown: dict[int, int] = {}
+        step = int(np.prod(format.output(resize))) * 3
+
+        def emit(found: list[int], surface: Any, time: int) -> None:
+            check_pixels(surface.width, surface.height, self._limits, self._track.name)
+            if (surface.width, surface.height) != self._size:
+                raise DecodeError(f"{self._track.name}: the size of the picture changes")
+            pictures = [(surface.planes, out + row * step) for bound in found for row in rows[bound]]
+            self._decoder.scaler.planes_to_rgb(pictures, format, resize, stream=session.stream.handle)
+            shown.update(dict.fromkeys(found, time))
+
+        if bounds:
+            select(cast(Any, _DeviceTrack(self._track, session)), self._timeline, sorted(rows), emit)
+        return shown
+
+
+class _Surface:
+    """A decoded picture in device memory. ``frame`` is the decoder's; its memory is used again."""
+
+    is_corrupt = False  # NVDEC does not tell
+
+    def __init__(self, frame: Any) -> None:
+        self.pts = int(frame.getPTS())
+        luma, chroma = (view.__cuda_array_interface__ for view in frame.cuda())
+        self.height, self.width = (int(side) for side in luma["shape"][:2])
+        strides = (int(luma["strides"][0]), int(chroma["strides"][0]), 0)
+        self.planes = DevicePlanes(int(luma["data"][0]), int(chroma["data"][0]), 0, strides)
+        self._frame: Any = frame
+        self._buffer: DeviceBuffer | None = None
+
+    def keep(self, stream: int) -> None:
+        """Copy it, so that the decoder may go on."""
+        if self._buffer is not None:
+            return
+        (luma, chroma, _), planes = self.planes.strides, self.planes
+        sizes = (luma * self.height, chroma * (self.height // 2))
+        self._buffer = DeviceBuffer(sum(sizes))
+        targets = (self._buffer.pointer, self._buffer.pointer + sizes[0])
+        kind = cudart().cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        for target, source, size in zip(targets, (planes.y, planes.u), sizes, strict=True):
+            call("cudaMemcpyAsync", target, source, size, kind, stream)
+        self.planes = DevicePlanes(*targets, 0, planes.strides)
+        self._frame = None
+
+
+class _Session:
+    """A decoder of the library and its stream; for one video at a time."""
+
+    def __init__(self, library: Any, device: int, codec: str, room: tuple[int, int]) -> None:
+        call("cudaSetDevice", device)
+        self.codec, self.room, self.stream = codec, room, Stream()
+        self._library = library
+        self._decoder = library.CreateDecoder(
+            gpuid=device,
+            codec=getattr(library.cudaVideoCodec, _CODECS[codec]),
+            cudacontext=0,
+            cudastream=self.stream.handle,  # else frames would race with what we do with them
+            usedevicememory=True,
+            maxwidth=room[0],
+            maxheight=room[1],
+        )
+        self._out: list[weakref.ref[_Surface]] = []
+        self._first = True
+
+    def decode(self, data: bytes, pts: int | None) -> list[_Surface]:
+        """The pictures that come out for one coded picture; no data: all that are left."""
+        for out in self._out:
+            # someone holds on to a picture whose memory the decoder is about to use again
+            if (surface := out()) is not None:
+                surface.keep(self.stream.handle)
+        flags, packet = self._library.VideoPacketFlag, self._library.PacketData()
+        memory = ctypes.create_string_buffer(data, len(data)) if data else None
+        packet.bsl, packet.bsl_data = len(data), ctypes.addressof(memory) if memory is not None else 0
+        if data:
+            packet.pts = pts
+            packet.decode_flag = int(flags.ENDOFPICTURE) | (int(flags.DISCONTINUITY) if self._first else 0)
+        else:
+            packet.decode_flag = int(flags.ENDOFSTREAM)
+        self._first = not data
+        surfaces = [_Surface(frame) for frame in self._decoder.Decode(packet)]
+        self._out = [weakref.ref(surface) for surface in surfaces]
+        return surfaces
+
+
+class _DeviceTrack:
+    """What ``select`` needs of a ``Track``, with pictures from the chip."""
+
+    def __init__(self, track: Track, session: _Session) -> None:
+        self._track, self._session = track, session
+        self._filter: Any = None
+        self.name, self.context, self.skip_frame = track.name, self, "DEFAULT"
+        for method in ("read", "ticks", "indexed_key", "seek"):
+            setattr(self, method, getattr(track, method))
+
+    @property
+    def bits(self) -> Any:
+        return self._track.bits
+
+    def reopen(self) -> None:
+        self._track.reopen()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was sent."""
+        self.skip_frame, self._filter = "DEFAULT", None
+        self._session.decode(b"", None)
+
+    def decode(self, packet: Packet[VideoStream] | None) -> list[_Surface]:
+        if packet is None:
+            return self._session.decode(b"", None)
+        if self.skip_frame == "NONREF" and self._track.bits.disposable(bytes(packet)):
+            return []
+        surfaces = []
+        for part in self._start_codes(packet):
+            surfaces += self._session.decode(bytes(part), part.pts)
+        return surfaces
+
+    def _start_codes(self, packet: Packet[VideoStream]) -> list[Packet[VideoStream]]:
+        name = _START_CODES.get(self._session.codec)
+        if name is None:
+            return [packet]
+        if self._filter is None:
+            from av.bitstream import BitStreamFilterContext
+
+            self._filter = BitStreamFilterContext(name, self._track.stream)
+        return list(self._filter.filter(packet))
+
+
+def import_nvcodec() -> Any:
+    """Import PyNvVideoCodec.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+        BackendError: the driver, or its video library, is missing; the import itself fails then.
+    """
+    try:
+        import PyNvVideoCodec
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"PyNvVideoCodec cannot be imported ({error}); pip install 'vhash-sdk[gpu]'"
+        ) from error
+    except Exception as error:  # RuntimeError with a page of advice, without a driver
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BackendError(
+            f"PyNvVideoCodec does not start: {reason}; in a container, NVIDIA_DRIVER_CAPABILITIES must "
+            "contain video"
+        ) from error
+    return PyNvVideoCodec
