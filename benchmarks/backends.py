@@ -36,7 +36,7 @@ CPU_CASES = [
 GPU_CASES = [("onnxruntime", "cuda:0", "fp32"), ("onnxruntime", "cuda:0", "fp16"),
              ("tensorrt", "cuda:0", "fp32"), ("tensorrt", "cuda:0", "fp16")]  # fmt: skip
 REFERENCE = "torch fp32"
-CLIPS = {BUNDLED[0]: 60, BUNDLED[1]: 60, CLIP: 10}
+CLIPS = {BUNDLED[0]: 60, BUNDLED[1]: 60, CLIP: 6}
 
 
 def label(backend: str, device: str, precision: str) -> str:
@@ -76,16 +76,24 @@ def measure_speed(name: str, rounds: int) -> dict[str, Any]:
         cases: dict[str, Callable[[], object]] = {
             title: partial(runtime.run, frames) for title, runtime in started.items()
         }
-        wall = interleave(cases, rounds=rounds, warmup=2)
-        cpu = interleave(cases, rounds=max(3, rounds // 3), clock=time.process_time)
+        cpu: dict[str, list[float]] = {title: [] for title in cases}
+        timed = {title: partial(cpu_timed, case, cpu[title]) for title, case in cases.items()}
+        wall = interleave(timed, rounds=rounds)
         found[f"{threads} threads"] = {
-            title: {**summary(wall[title]), "cpu_min": min(cpu[title])} for title in cases
+            title: {**summary(wall[title]), "cpu_min": min(cpu[title][1:])} for title in cases
         }
         for title, row in found[f"{threads} threads"].items():
             print(f"{name:20} {threads} threads  {title:28} {1e3 * row['min']:8.1f} ms", flush=True)
         for runtime in started.values():
             runtime.close()
     return found
+
+
+def cpu_timed(case: Callable[[], object], seconds: list[float]) -> None:
+    """Run a case and note its CPU seconds, of all threads."""
+    start = time.process_time()
+    case()
+    seconds.append(time.process_time() - start)
 
 
 def torch_logits(name: str, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -129,6 +137,15 @@ def compare(a: NDArray[np.float32], b: NDArray[np.float32]) -> dict[str, float]:
     }
 
 
+def keep(name: str, kind: str, found: dict[str, Any]) -> None:
+    """Put one measurement into the result file, beside what it has."""
+    file = RESULTS / "backends.json"
+    models: dict[str, Any] = json.loads(file.read_text())["models"] if file.is_file() else {}
+    entry = models.setdefault(name, {"weights": "generated" if name == CLIP else "bundled"})
+    entry[kind] = found
+    write_result("backends", {"command": "python -m benchmarks.backends", "models": models})
+
+
 def write_preferences() -> None:
     """What ``auto`` goes by: the fastest of several runs with all cores, by family and precision."""
     result = json.loads((RESULTS / "backends.json").read_text())
@@ -158,22 +175,19 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=[*BUNDLED, CLIP], choices=[*BUNDLED, CLIP])
     parser.add_argument("--only", choices=("speed", "agreement"))
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--clips", type=int, help="to compare bits on; default: 60, and 10 of R(2+1)D-34")
+    parser.add_argument("--clips", type=int, help="to compare bits on; default: 60, and 6 of R(2+1)D-34")
     parser.add_argument("--prefer", action="store_true", help="only write what `auto` prefers")
     args = parser.parse_args()
     if args.prefer:
         write_preferences()
         return
-    file = RESULTS / "backends.json"
-    models: dict[str, Any] = json.loads(file.read_text())["models"] if file.is_file() else {}
     for name in args.models:
-        entry = models.setdefault(name, {})
-        entry["weights"] = "generated" if name == CLIP else "bundled"
         if args.only != "agreement":
-            entry["speed"] = measure_speed(name, max(3, args.rounds // 3) if name == CLIP else args.rounds)
+            keep(
+                name, "speed", measure_speed(name, max(3, args.rounds // 3) if name == CLIP else args.rounds)
+            )
         if args.only != "speed":
-            entry["agreement"] = measure_agreement(name, args.clips or CLIPS[name])
-        write_result("backends", {"command": "python -m benchmarks.backends", "models": models})
+            keep(name, "agreement", measure_agreement(name, args.clips or CLIPS[name]))
 
 
 if __name__ == "__main__":

@@ -9,18 +9,21 @@ int8 comes from a file with zero point 0, exported into .cache/models. Writes re
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import write_result
+from benchmarks.common import RESULTS, write_result
 from benchmarks.network_files import BUNDLED, CLIP, model_file
 from vhash_sdk.modelfile import read_model
 from vhash_sdk.runtime.engine_files import Target, read_engine, write_engine
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine
 
 CAPABILITY = "8.9"
+MODELS = [*BUNDLED, CLIP]
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 
 def build(name: str, precision: Any, folder: Path) -> dict[str, Any]:
@@ -46,14 +49,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", default=[*BUNDLED, CLIP], choices=[*BUNDLED, CLIP])
+    parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     names = parser.parse_args().models
     with tempfile.TemporaryDirectory() as folder:
-        rows = [
+        made = [
             build(name, precision, Path(folder))
             for name in names
-            for precision in ("fp32", "fp16", "bf16", *(["int8"] if name != CLIP else []))
+            for precision in PRECISIONS[: 3 if name == CLIP else 4]
         ]
+    file = RESULTS / "engines.json"
+    old = json.loads(file.read_text())["engines"] if file.is_file() else []
+    rows = [row for row in old if row["model"] not in names] + made
+    rows.sort(key=lambda row: (MODELS.index(row["model"]), PRECISIONS.index(row["precision"])))
     result = {"command": "python -m benchmarks.engines", "flavour": "rtx", "compute_capability": CAPABILITY}
     write_result("engines", {**result, "engines": rows})
 

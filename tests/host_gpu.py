@@ -58,7 +58,7 @@ def pretended_onnxruntime(host: HostCudart, *, starts: bool = True, graphs: bool
         def __init__(self, content: bytes, options: Any, providers: list[Any]):
             (name, self.options), *_ = providers
             assert name == PROVIDER
-            if not graphs and self.options["enable_cuda_graph"] == "1":
+            if not graphs and self.options.get("enable_cuda_graph") == "1":
                 raise RuntimeError("nodes on the CPU: no CUDA graph")
             self.cpu = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             self.captured: dict[str, Any] = {}

@@ -121,3 +121,31 @@ def test_export_of_a_checkpoint_gives_the_bundled_codes(
     assert spec_of(target).fingerprint == spec_of(bundled).fingerprint
     a, b = (session(file).run(["logits"], {"frames": frames})[0] for file in (target, bundled))
     np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+def test_half_precision_is_exported_checked_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    from export import to_onnx
+    from tests.test_export_clip import tiny
+    from training.clip_model import save_model
+
+    checkpoint, file = tmp_path / "tiny.safetensors", tmp_path / "tiny.fp16.onnx"
+    save_model(tiny(), {}, checkpoint, backbone_file=None)
+    arguments = ["--output", str(file), "--precision", "fp16", "--data", str(tmp_path / "none")]
+    monkeypatch.setattr(sys, "argv", ["to_onnx.py", str(checkpoint), *arguments])
+    to_onnx.main()
+    table = capsys.readouterr().out
+    assert "tiny.fp16.onnx" in table and "bits" in table
+    model = onnx.load(file)
+    onnx.checker.check_model(model, full_check=True)
+    assert {entry.key: entry.value for entry in model.metadata_props}["vhash.precision"] == "fp16"
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = [constants[node.input[1]] for node in model.graph.node if node.op_type == "Conv"]
+    assert weights and {tensor.data_type for tensor in weights} == {onnx.TensorProto.FLOAT16}
+    from vhash_sdk.errors import OptionError
+    from vhash_sdk.runtime.choice import choose
+
+    with pytest.raises(OptionError, match="for GPUs"):
+        choose(file, device="cpu", backend="auto", precision="auto")

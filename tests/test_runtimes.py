@@ -6,6 +6,7 @@ The GPU backends run over a pretended GPU (``tests/host_gpu.py``), and on a real
 from __future__ import annotations
 
 import ctypes
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -266,3 +267,26 @@ def test_the_cpu_build_of_onnxruntime_is_an_error_on_a_gpu(
     monkeypatch.setattr(onnx_cuda, "import_onnxruntime", lambda: cpu)
     with pytest.raises(BackendError, match="--force-reinstall onnxruntime-gpu"):
         onnx_cuda.OnnxCudaRuntime(model)
+
+
+def test_auto_takes_the_gpu_that_works_and_else_the_cpu_with_one_warning(
+    gpu: HostCudart,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(choice, "import_onnxruntime", lambda: pretended_onnxruntime(gpu))
+    with Encoder(tiny) as encoder:
+        assert encoder.info()["device"] == "cuda:0" and not caplog.records
+    shutil.copy(choice.zoo.FOLDER / "lite0-phash-64.int8.onnx", tmp_path)  # the wheel has no canonical file
+    monkeypatch.setattr(choice.zoo, "FOLDER", tmp_path)
+    with Encoder("small") as encoder:
+        assert encoder.info()["device"] == "cpu"
+    assert len(caplog.records) == 1 and "--bundled lite0-phash-64" in caplog.text
+    with pytest.raises(ModelError, match="no fp32 file"):
+        Encoder("small", device="cuda:0")
+    monkeypatch.setattr(choice, "import_onnxruntime", lambda: pretended_onnxruntime(gpu, starts=False))
+    with Encoder(tiny) as encoder:
+        assert encoder.info()["device"] == "cpu"
+    assert len(caplog.records) == 2 and "did not start" in caplog.text

@@ -105,18 +105,25 @@ def test_without_onnx_the_extra_is_named(canonical: ModelFile, monkeypatch: pyte
 
 
 def symmetric_int8(path: Path) -> ModelFile:
-    """The tiny model with its projection quantised, zero points 0."""
+    """The tiny model with its projection quantised, zero points 0; an int32 bias as ONNX Runtime has it."""
     model = tiny_model(tiny_spec(), metadata={"vhash.precision": "int8"})
+    bias = next(tensor for tensor in model.graph.initializer if tensor.name == "bias")
+    whole = np.round(onnx.numpy_helper.to_array(bias) / 0.01).astype(np.int32)
+    bias.CopyFrom(onnx.numpy_helper.from_array(whole, "whole_bias"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.01), "bias_scale"))
+    model.graph.node.insert(
+        0, onnx.helper.make_node("DequantizeLinear", ["whole_bias", "bias_scale"], ["bias"])
+    )
     scale = [
         onnx.numpy_helper.from_array(np.float32(2.0), "scale"),
         onnx.numpy_helper.from_array(np.int8(0), "zero_point"),
     ]
     model.graph.initializer.extend(scale)
     node = onnx.helper.make_node
-    model.graph.node[2].input[0] = "dequantised"
-    model.graph.node.insert(2, node("QuantizeLinear", ["embedding", "scale", "zero_point"], ["quantised"]))
+    model.graph.node[3].input[0] = "dequantised"
+    model.graph.node.insert(3, node("QuantizeLinear", ["embedding", "scale", "zero_point"], ["quantised"]))
     model.graph.node.insert(
-        3, node("DequantizeLinear", ["quantised", "scale", "zero_point"], ["dequantised"])
+        4, node("DequantizeLinear", ["quantised", "scale", "zero_point"], ["dequantised"])
     )
     path.write_bytes(model.SerializeToString())
     return read_model(path)
@@ -133,6 +140,8 @@ def test_rtx_builds_the_default_model_without_a_gpu(canonical: ModelFile) -> Non
 def test_rtx_builds_an_int8_engine(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx")
     model = symmetric_int8(tmp_path / "int8.onnx")
+    frames = np.random.default_rng(0).integers(0, 256, (2, 1, 5, 16, 24, 3), dtype=np.uint8)
+    assert np.array_equal(logits(prepare(model, "int8"), frames), logits(model.content, frames))
     engine, _ = build_engine(model, BuildOptions("rtx", "int8", compute_capabilities=("8.6", "8.9")))
     assert engine
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import zoo
-from ..errors import BackendError, OptionError
+from ..errors import BackendError, MissingDependencyError, ModelNotFoundError, OptionError
 from ..modelfile import ModelFile
 from ..spec import ModelSpec
 from . import Output, Runtime, probe
@@ -81,13 +81,19 @@ def choose(model: str | os.PathLike[str], *, device: str, backend: str, precisio
         return _tensorrt_choice(model, device, precision)
     if backend == "openvino" and device.startswith("cuda"):
         raise OptionError(f"backend='openvino' runs on a CPU, not on {device!r}; use device='cpu'")
-    device = "cpu" if backend == "openvino" else choose_device(device)
+    automatic, device = device == "auto", "cpu" if backend == "openvino" else choose_device(device)
     if device == "cpu" and precision == "fp16":
         raise OptionError(
             "precision='fp16' is for GPUs, no backend for CPUs has it; use 'int8' or 'fp32', or 'auto'"
         )
-    # the int8 file is quantised for CPUs; a GPU computes the canonical one
-    file = zoo.load(model, "fp32" if device != "cpu" and precision == "auto" else precision)
+    try:
+        # the int8 file is quantised for CPUs; a GPU computes the canonical one
+        file = zoo.load(model, "fp32" if device != "cpu" and precision == "auto" else precision)
+    except ModelNotFoundError as error:
+        if device == "cpu" or not automatic or precision != "auto":
+            raise
+        file, device = zoo.load(model), "cpu"
+        logger.warning("using the CPU for %s, for a GPU takes its canonical file: %s", file.path.name, error)
     if precision == "fp16" and file.precision == "fp32":
         from .onnx_graph import half_precision
 
@@ -109,13 +115,14 @@ def choose_device(device: str) -> str:
         return device
     if not probe.cuda_devices():
         return "cpu"
-    if "CUDAExecutionProvider" in import_onnxruntime().get_available_providers():
-        return "cuda:0"
-    logger.warning(
-        "there is an NVIDIA GPU, but this onnxruntime is the CPU build: using the CPU; install the extra "
-        "`gpu`, or ask for backend='tensorrt'; see `vhash doctor`"
-    )
-    return "cpu"
+    from .onnx_cuda import check_provider
+
+    try:
+        check_provider(import_onnxruntime(), 0)
+    except (BackendError, MissingDependencyError) as error:
+        logger.warning("there is an NVIDIA GPU, but using the CPU: %s", error)
+        return "cpu"
+    return "cuda:0"
 
 
 def preferred(model: ModelFile) -> str:

@@ -31,6 +31,12 @@ PROVIDER = "CUDAExecutionProvider"
 MAX_BATCH = 64
 MAX_GRAPHS = 32
 
+# y = x · x over four floats, opset 20: an ONNX file of 67 bytes
+TINY_MODEL = bytes.fromhex(
+    "08083a390a0e0a01780a017812017922034d756c120570726f62655a0f0a0178120a0a08080112040a02080462"
+    "0f0a0179120a0a08080112040a02080442040a001014"
+)
+
 
 class OnnxCudaRuntime:
     """A model in an ONNX Runtime session on a GPU. Implements ``Runtime`` and ``DeviceRuntime``.
@@ -49,14 +55,8 @@ class OnnxCudaRuntime:
     max_batch = MAX_BATCH
 
     def __init__(self, model: ModelFile, *, device: str = "cuda:0") -> None:
-        self._ort = ort = import_onnxruntime()
-        if PROVIDER not in ort.get_available_providers():
-            raise BackendError(
-                f"device {device!r}: this onnxruntime is the CPU build; install the extra `gpu` "
-                "instead of `cpu` (pip install --force-reinstall onnxruntime-gpu), or use device='cpu'"
-            )
-        self._index = device_index(device)
-        ort.preload_dlls()  # CUDA's and cuDNN's libraries from their wheels
+        self._ort = import_onnxruntime()
+        self._index = check_provider(self._ort, int(device.removeprefix("cuda:")))
         self.device, self.precision, self._spec = device, model.precision, model.spec
         self._stream, self._done = Stream(), Event()
         self._done.record(self._stream.handle)
@@ -75,12 +75,7 @@ class OnnxCudaRuntime:
             session = self._session_with(model, graphs=False)
             self._graphs_work = False
             logger.warning("%s: no CUDA graphs for it, so launches cost more: %s", model.path, error)
-        # it lists providers that cannot run, and falls back without a word
-        if session.get_providers()[0] != PROVIDER:
-            raise BackendError(
-                f"device {self.device!r}: ONNX Runtime's CUDA provider did not start; check the driver with "
-                "`vhash doctor`, install the extra `gpu` (not beside `cpu`), or use device='cpu'"
-            )
+        check_active(session, self._index)
         return session
 
     def _session_with(self, model: ModelFile, *, graphs: bool) -> Any:
@@ -188,6 +183,39 @@ class OnnxCudaRuntime:
         with self._lock:
             self._session = None
             self._host.clear()
+
+
+def check_provider(ort: Any, index: int) -> int:
+    """Make sure that the CUDA provider really starts; the number of the device.
+
+    Raises:
+        BackendError: the CPU build, no driver or device, or CUDA's or cuDNN's libraries are missing.
+        MissingDependencyError: cuda-bindings is not installed.
+    """
+    if PROVIDER not in ort.get_available_providers():
+        raise BackendError(
+            f"device 'cuda:{index}': this onnxruntime is the CPU build; install the extra `gpu` instead of "
+            "`cpu` (pip install --force-reinstall onnxruntime-gpu), or use device='cpu'"
+        )
+    device_index(f"cuda:{index}")
+    ort.preload_dlls()  # CUDA's and cuDNN's libraries from their wheels
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(TINY_MODEL, options, providers=[(PROVIDER, {"device_id": index})])
+    except Exception as error:
+        raise BackendError(f"device 'cuda:{index}': ONNX Runtime's CUDA provider fails: {error}") from error
+    check_active(session, index)
+    return index
+
+
+def check_active(session: Any, index: int) -> None:
+    """Raise BackendError where a session fell back: ONNX Runtime does so without a word."""
+    if session.get_providers()[0] != PROVIDER:
+        raise BackendError(
+            f"device 'cuda:{index}': ONNX Runtime's CUDA provider did not start; check the driver with "
+            "`vhash doctor`, install the extra `gpu` (not beside `cpu`), or use device='cpu'"
+        )
 
 
 class _Host:

@@ -99,6 +99,25 @@ def check_zero_points(graph: Any, name: str) -> None:
             )
 
 
+def float_biases(graph: Any) -> None:
+    """Turn int32 biases with a DequantizeLinear, as ONNX Runtime's quantiser writes them, into float32.
+
+    TensorRT dequantises int8 alone, and adds biases in float32 anyway.
+    """
+    helper = import_onnx().numpy_helper
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    kept = []
+    for node in graph.node:
+        bias = constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if bias is None or bias.data_type != import_onnx().TensorProto.INT32:
+            kept.append(node)
+            continue
+        scale = helper.to_array(constants[node.input[1]])  # one, or one for each channel; zero points are 0
+        values = (helper.to_array(bias).astype(np.float64) * scale).astype(np.float32)
+        graph.initializer.append(helper.from_array(values, node.output[0]))
+    _replace_nodes(graph, kept)
+
+
 def half_precision(model: ModelFile, precision: Half) -> ModelFile:
     """The same model with its convolutions and large matrices in half precision.
 

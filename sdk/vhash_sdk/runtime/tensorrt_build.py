@@ -104,6 +104,7 @@ def prepare(model: ModelFile, precision: EnginePrecision) -> bytes:
     proto = onnx_graph.parse(model)
     if precision == "int8":
         onnx_graph.check_zero_points(proto.graph, str(model.path))
+        onnx_graph.float_biases(proto.graph)
     onnx_graph.cast_frames_first(proto.graph, str(model.path))
     return bytes(proto.SerializeToString())
 
