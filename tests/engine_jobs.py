@@ -1,4 +1,4 @@
-"""Jobs that tests and ``benchmarks/engines_kills.py`` run in processes of their own, and kill.
+"""Jobs that tests and ``benchmarks/scale.py`` run in processes of their own, and kill.
 
 Ray listens on every interface of its machine: a job has a network of its own, which is a loopback device.
 """
@@ -110,7 +110,69 @@ def pairs(*, codes: str, output: str, radius: int, rows: int) -> dict[str, Any]:
     return {"pairs": done.pairs, "done": done.done, "shares": done.shares, "seconds": done.seconds}
 
 
-JOBS = {"encode": encode, "pairs": pairs}
+def pairs_single(*, codes: str, output: str, radius: int) -> dict[str, Any]:
+    """All pairs in this process with all its cores, written as the shares are."""
+    from vhash_sdk.engines.pairs import find_pairs
+    from vhash_sdk.runtime.onnx import usable_cores
+
+    cpu = time.process_time()
+    done = find_pairs(codes, output, radius=radius)
+    return {
+        "seconds": done.seconds,
+        "cpu_seconds": time.process_time() - cpu,
+        "threads": usable_cores(),
+        **_pairs_in(output),
+    }
+
+
+class TimedFinder:
+    """A PairFinder that says when it worked, and how long."""
+
+    def __init__(self, *arguments: Any) -> None:
+        from vhash_sdk.engines.pairs import PairFinder
+
+        self._finder = PairFinder(*arguments)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        began, cpu = time.time(), time.process_time()
+        found = self._finder(batch)
+        return {**found, "began": [began], "ended": [time.time()], "cpu": [time.process_time() - cpu]}
+
+
+def pairs_timed(*, codes: str, output: str, radius: int) -> dict[str, Any]:
+    """All pairs by two Ray workers of one core each, timed without the start of Ray."""
+    from vhash_sdk.engines.cluster import Cluster, map_rows
+    from vhash_sdk.index import Index
+
+    started = time.monotonic()
+    shares = Index.load(codes, verify=False).pair_shares(radius)
+    rows = list(
+        map_rows(
+            Cluster("local", actors=2), TimedFinder, (codes, output, radius), [s._asdict() for s in shares]
+        )
+    )
+    return {
+        "seconds": max(row["ended"] for row in rows) - min(row["began"] for row in rows),
+        "seconds with the start of Ray": time.monotonic() - started,
+        "cpu_seconds": sum(row["cpu"] for row in rows),
+        "workers": 2,
+        "shares": len(shares),
+        **_pairs_in(output),
+    }
+
+
+def _pairs_in(output: str) -> dict[str, int]:
+    """Their number, and a sum over them that does not depend on their order."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(output)
+    a, b, d = (table[name].to_numpy().astype(np.uint64) for name in ("a", "b", "distance"))
+    mixed = (a * np.uint64(0x9E3779B97F4A7C15) ^ b) * np.uint64(0xBF58476D1CE4E5B9) + d
+    return {"pairs": len(table), "checksum": int(np.bitwise_xor.reduce(mixed ^ mixed >> np.uint64(31)))}
+
+
+JOBS = {"encode": encode, "pairs": pairs, "pairs_single": pairs_single, "pairs_timed": pairs_timed}
 
 
 def main() -> None:

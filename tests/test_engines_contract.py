@@ -342,3 +342,14 @@ def test_the_declared_differences(engine: Engine) -> None:
 
 
 MANY = 17_000
+
+
+def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
+    """One kill; ``python -m benchmarks.scale --only kills`` has more."""
+    pytest.importorskip("pymilvus", reason="needs pymilvus: pip install 'vhash-sdk[milvus]'")
+    if reason := missing():
+        pytest.skip(reason)
+    from tests.engine_kills import kill_server
+
+    done = kill_server(tmp_path / "server", rounds=1, seconds=3)
+    assert done["upserts acknowledged"] > 0 and (done["lost"], done["wrong"]) == (0, 0)

@@ -24,6 +24,7 @@ from .library_cache import cached_index
 from .library_db import Database, sound_rows, writer_lock
 from .library_model import named, pin_model, pinned_encoder
 from .library_records import AddSummary, Entry, Failure, Hit
+from .library_serve import ServedIndex, serve
 from .library_verify import Problem, verify
 from .scan import Found, scan
 from .spec import ModelSpec
@@ -51,6 +52,9 @@ class Library:
         model: alias, name or file of the model of a new library (None: ``default``).
         encoder: encodes with this one; its model must be the library's. None: the library makes
             one when it first needs it.
+        index: where ``search`` looks: a Milvus location as for ``open_index``, or an open
+            ``MilvusIndex``; it is brought up to date from the library when it is needed. None: an
+            index in this process, cached in the library's directory.
         limits: what a source may cost, for the encoder that the library makes.
         create: make a new library where there is none.
 
@@ -71,6 +75,7 @@ class Library:
         *,
         model: str | os.PathLike[str] | None = None,
         encoder: Encoder | None = None,
+        index: str | ServedIndex | None = None,
         limits: Limits | None = None,
         create: bool = True,
     ) -> None:
@@ -87,6 +92,7 @@ class Library:
         self._db = Database.open(file)
         try:
             self._pin = pin_model(self._db, self.directory, model=model, encoder=encoder)
+            self._served = None if index is None else serve(self._db, index, self._pin.spec)
         except BaseException:
             self._db.close()
             raise
@@ -203,7 +209,8 @@ class Library:
                 f"a code of model {code.fingerprint[:8]} ({code.bits} bits) cannot be searched in "
                 f"{self.directory}, which belongs to {named(self.spec)}; search with the video itself"
             )
-        matches = self.index().range_search(code, self.spec.bits if radius is None else radius, limit=k)
+        index = self.index() if self._served is None else self._served.current()
+        matches = index.range_search(code, self.spec.bits if radius is None else radius, limit=k)
         return [
             Hit(int(distance), entry)
             for video_id, distance in zip(matches.ids, matches.distances, strict=True)
@@ -218,7 +225,10 @@ class Library:
         return encoded.code
 
     def index(self) -> Index:
-        """The codes of whole videos, ids being those of the entries; read from its cache, or made again."""
+        """The codes of whole videos, ids being those of the entries; read from its cache, or made again.
+
+        Always an index of this process, also where ``search`` looks elsewhere.
+        """
         generation = self._db.generation()
         if self._index is None or self._index[0] != generation:
             self._index = cached_index(self._db, self.directory, self.spec)
@@ -277,6 +287,15 @@ class Library:
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""
         with writer_lock(self.directory / "lock"):
             return record(self._db, judgements)
+
+    def serve(self) -> int:
+        """Bring the index elsewhere (``index=``) up to date now; returns how many codes it holds.
+
+        ``search`` does so by itself. Raises OptionError where there is none.
+        """
+        if self._served is None:
+            raise OptionError(f"{self.directory} was opened without index=; it serves only this process")
+        return len(self._served.current())
 
     def remove(self, paths: Iterable[str | os.PathLike[str]] = (), *, missing: bool = False) -> list[str]:
         """Remove entries and failures (never files) at and under ``paths``; returns the paths removed.
@@ -357,8 +376,10 @@ class Library:
         return isinstance(path, (str, os.PathLike)) and self.get(path) is not None
 
     def close(self) -> None:
-        """Close the database, and the encoder if the library made it."""
+        """Close the database, and the encoder and index if the library made them."""
         self._db.close()
+        if self._served is not None:
+            self._served.close()
         if self._made_encoder and self._encoder is not None:
             self._encoder.close()
 

@@ -1,0 +1,173 @@
+"""A library's codes in an index elsewhere: brought up to date from SQLite, which stays the truth.
+
+A stamp in the index says of which library and generation its codes are, and up to which row of codes they
+go. The stamp is written after the codes, so one that matches can be trusted, and whatever was killed in
+between is made good by the next look.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .codes import code_bytes, same_model
+from .engines.protocol import OpenIndex
+from .errors import ModelMismatchError, OptionError, StoreError
+from .library_db import Database
+from .spec import ModelSpec
+from .store import open_index
+
+logger = logging.getLogger("vhash_sdk")
+
+_STAMP = "library"
+_ROWS = 10_000
+Rows = tuple[NDArray[np.int64], NDArray[np.uint8]]  # ids, codes
+
+
+class ServedIndex(OpenIndex, Protocol):
+    """An index that can carry a stamp and be read from end to end: ``MilvusIndex`` is one."""
+
+    def note(self, name: str) -> str:
+        """What ``set_note`` stored, or an empty text."""
+        ...
+
+    def set_note(self, name: str, text: str) -> None:
+        """Keep a short text, durably."""
+        ...
+
+    def rows(self, *, batch: int = ...) -> Iterator[Rows]:
+        """Everything, by ascending id."""
+        ...
+
+
+def serve(database: Database, index: str | ServedIndex, spec: ModelSpec) -> Served:
+    """A library's view of an index elsewhere.
+
+    Raises:
+        OptionError: the index cannot carry a stamp: give a Milvus location.
+        ModelMismatchError: it holds codes of another model.
+    """
+    if not isinstance(index, str):
+        if index.bits != spec.bits or not same_model(index.model, spec.fingerprint):
+            raise ModelMismatchError(f"{index!r} is not of the library's model {spec.fingerprint[:8]}")
+        return Served(database, index, spec, owned=False)
+    if "://" not in index:
+        raise OptionError(
+            f"index={index!r}: expected milvus://host:port/collection or milvus-lite://file.db/collection; "
+            "on this machine a library keeps its own index"
+        )
+    opened = open_index(index, bits=spec.bits, model=spec.fingerprint)
+    return Served(database, opened, spec, owned=True)  # type: ignore[arg-type]  # every scheme there is one
+
+
+class Served:
+    """The codes of whole videos of one library, in one index."""
+
+    def __init__(self, database: Database, index: ServedIndex, spec: ModelSpec, *, owned: bool) -> None:
+        self._db = database
+        self._index = index
+        self._spec = spec
+        self._where = repr(index)
+        self._owned = owned
+        self._generation = ""  # that the index is known to have
+
+    def current(self) -> ServedIndex:
+        """The index, after whatever has changed in the library since.
+
+        Raises:
+            StoreError: the index holds codes of something else, or cannot be written.
+            UnreachableError: its server gives no answer.
+        """
+        if self._generation != self._db.generation():
+            self._bring_up_to_date()
+        return self._index
+
+    def close(self) -> None:
+        """Close the index, if it was opened for this."""
+        if self._owned:
+            self._index.close()
+
+    def _bring_up_to_date(self) -> None:
+        (uuid,) = self._db.rows("SELECT uuid FROM library")[0]
+        text = self._index.note(_STAMP)
+        stamp: dict[str, Any] = json.loads(text) if text else {}
+        if stamp.get("uuid", uuid) != uuid or (not stamp and len(self._index)):
+            raise StoreError(
+                f"{self._where}: holds codes that are not of this library; give it a collection of its own"
+            )
+        # the generation first: what is written meanwhile makes it stale, and the next look goes on
+        generation, last = self._db.generation(), int(stamp.get("last", 0))
+        if stamp.get("generation") != generation:
+            if not stamp:
+                self._index.set_note(_STAMP, json.dumps({"uuid": uuid, "generation": "", "last": 0}))
+            while rows := self._new_rows(last):
+                ids, codes, last = rows
+                self._index.upsert(codes, ids)
+            (count,) = self._db.rows("SELECT count(*) FROM code WHERE kind = 'full'")[0]
+            if len(self._index) != count:  # something was removed, by us or behind our back
+                changed = self.repair()
+                logger.info("%s: %d codes differed from the library's", self._where, changed)
+            self._index.set_note(_STAMP, json.dumps({"uuid": uuid, "generation": generation, "last": last}))
+        self._generation = generation
+
+    def _new_rows(self, last: int) -> tuple[NDArray[np.int64], NDArray[np.uint8], int] | None:
+        """(videos, codes, number of the last row) of the next rows; a changed code is a new row."""
+        rows = self._db.rows(
+            "SELECT id, video, code FROM code WHERE kind = 'full' AND id > ? ORDER BY id LIMIT ?",
+            (last, _ROWS),
+        )
+        if not rows:
+            return None
+        latest = {video: code for _, video, code in rows}
+        return (*self._arrays(list(latest.items())), int(rows[-1][0]))
+
+    def _arrays(self, rows: list[Any]) -> Rows:
+        ids = np.array([video for video, _ in rows], np.int64)
+        raw = b"".join(code for _, code in rows)
+        if len(raw) != len(rows) * code_bytes(self._spec.bits):
+            raise StoreError(f"{self._db.path}: holds a damaged code; run `vhash verify`")
+        return ids, np.frombuffer(raw, np.uint8).reshape(len(rows), code_bytes(self._spec.bits))
+
+    def repair(self) -> int:
+        """Make the index equal to the library, reading both from end to end; returns how many differed."""
+        changed = 0
+        for wrong, ids, codes in self.differences():
+            changed += self._index.remove(wrong)
+            self._index.upsert(codes, ids)
+            changed += len(ids)
+        return changed
+
+    def differences(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]]:
+        """Batches of (ids that the index should not have, ids and codes that it should have and has not)."""
+        low, size = -(2**63), code_bytes(self._spec.bits)
+        for ids, codes in self._index.rows():
+            yield from self._differing(ids, codes, low, int(ids[-1]))
+            low = int(ids[-1])
+        yield from self._differing(np.empty(0, np.int64), np.empty((0, size), np.uint8), low, 2**63 - 1)
+
+    def _differing(
+        self, ids: NDArray[np.int64], codes: NDArray[np.uint8], low: int, high: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]]:
+        """The index's rows with low < id ≤ high, compared with the library's."""
+        while low < high:
+            rows = self._db.rows(
+                "SELECT video, code FROM code WHERE kind = 'full' AND video > ? AND video <= ? "
+                "ORDER BY video LIMIT ?",
+                (low, high, _ROWS),
+            )
+            upto = int(rows[-1][0]) if len(rows) == _ROWS else high
+            own, own_codes = self._arrays(rows)
+            there = (ids > low) & (ids <= upto)
+            _, i, j = np.intersect1d(ids[there], own, assume_unique=True, return_indices=True)
+            same = (codes[there][i] == own_codes[j]).all(axis=1)
+            missing = np.ones(len(own), bool)
+            missing[j[same]] = False
+            wrong = np.setdiff1d(ids[there], own, assume_unique=True)
+            if len(wrong) or missing.any():
+                yield wrong, own[missing], own_codes[missing]
+            low = upto
