@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .dataset import Engine, encode_dataset
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
 from .inputs import Videos, expand
 from .output import (
@@ -35,6 +36,21 @@ def encode(
         Path | None,
         typer.Option(help="Also save the codes as an index file, which `vhash search` takes."),
     ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write parquet files into this folder or URL (s3://…) instead; run it again to go on.",
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="With --output: this process, or Ray; auto: Ray if --address is given.")
+    ] = "auto",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of the Ray cluster: host:port, auto, or local to start one here for large jobs."),
+    ] = None,
     csv_: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
     json: Json = False,
 ) -> None:
@@ -55,9 +71,21 @@ def encode(
       find /videos -name '*.mp4' -print0 | vhash encode - --json
 
       vhash encode /videos --index videos.vhi
+
+      vhash encode list.parquet --output codes --engine ray --address head:6379
     """
     if csv_ and json:
         raise typer.BadParameter("choose one of --csv and --json")
+    if output is None and (engine != "auto" or address is not None):
+        raise typer.BadParameter("--engine and --address go with --output")
+    if output is not None:
+        if csv_ or index is not None:
+            raise typer.BadParameter("--output writes parquet; leave out --csv and --index")
+        with Output("encode", json=json) as out:
+            encode_dataset(
+                videos, output, out, model=model, precision=precision, engine=engine, address=address
+            )
+        return
     with Output("encode", json=json) as out:
         paths = expand(videos)
         if csv_:

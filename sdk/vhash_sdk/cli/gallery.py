@@ -91,10 +91,10 @@ class LibraryGallery:
 
     kind = "library"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, index: str | None = None) -> None:
         from ..library import Library
 
-        self._library = Library(directory, create=False)
+        self._library = Library(directory, index=index, create=False)
         self.path, self.model = str(directory), self._library.model
 
     def __len__(self) -> int:

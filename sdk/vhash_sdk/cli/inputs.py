@@ -23,6 +23,16 @@ Videos = Annotated[
 ]
 
 
+ServedBy = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        help="Serve the library from milvus://host:port/collection or milvus-lite://file.db/collection.",
+        show_default=False,
+    ),
+]
+
+
 def expand(
     words: Iterable[str], *, suffixes: Collection[str] | None = VIDEO_SUFFIXES, stdin: BinaryIO | None = None
 ) -> list[str]:

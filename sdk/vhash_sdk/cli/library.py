@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .inputs import listed
+from .inputs import ServedBy, listed
 from .output import ExitCode, Json, Output, error_entry, number, path_entry, printable, safe
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def add(
     report: Annotated[
         Path | None, typer.Option(help="Write every file that is not in, and why, as CSV.")
     ] = None,
+    index: ServedBy = None,
     json: Json = False,
 ) -> None:
     """Add videos to a library; what is in and has not changed is not read again.
@@ -83,6 +84,8 @@ def add(
       vhash add library /videos --exclude '*.part' --report problems.csv
 
       find /disk -size +1M -print0 | vhash add library -
+
+      vhash add library /videos --index milvus://localhost:19530/videos
     """
     with Output("add", json=json) as out:
         from ..library import Library, not_own
@@ -97,7 +100,7 @@ def add(
         not_own(lib, roots)
         if report is not None:
             _write_report(report, [])  # a place that cannot be written is better known before than after
-        with Library(lib, model=model, limits=limits) as library:
+        with Library(lib, model=model, index=index, limits=limits) as library:
             run = _Run(out)
             out.note(
                 f"vhash: looking through {', '.join(map(printable, roots[:3]))}{' …' * (len(roots) > 3)}"
@@ -117,6 +120,8 @@ def add(
                 if report is not None:
                     _write_report(report, run.problems)
             run.show()
+            if index is not None:
+                out.note(f"vhash: {library.serve()} codes served from {index}")
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
                 model=model_entry(library),

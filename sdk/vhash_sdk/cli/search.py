@@ -10,7 +10,7 @@ import typer
 
 from .encode import finish
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
-from .inputs import Videos, expand
+from .inputs import ServedBy, Videos, expand
 from .output import Json, Output, PrecisionOption, path_entry, printable
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def search(
         typer.Option("--model", "-m", help="As for encode; a saved index knows the model that made it."),
     ] = None,
     precision: PrecisionOption = "auto",
+    index: ServedBy = None,
     json: Json = False,
 ) -> None:
     """Find the nearest videos: distance in bits, its share of all bits, path.
@@ -65,10 +66,12 @@ def search(
         queries = expand(videos)
         gallery: Gallery
         failed: list[Encoded] = []
+        if index is not None and not (where / "library.db").is_file():
+            raise typer.BadParameter("--index goes with a library")
         if (where / "library.db").is_file():
             from .gallery import LibraryGallery
 
-            gallery = LibraryGallery(where)
+            gallery = LibraryGallery(where, index)
             with open_encoder(model or gallery.model, precision) as encoder:
                 results = encode_all(encoder, queries, out)
         elif where.is_dir():
