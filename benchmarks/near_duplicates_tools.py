@@ -155,12 +155,13 @@ class FramePhash(Packed):
         self.dctn = dctn
 
     def encode(self, path: Path) -> NDArray[np.uint8]:
-        codes = []
-        for frame in uniform(decode(path)):
-            luma = frame.to_image().convert("L").resize((32, 32), Image.Resampling.LANCZOS)
-            low = self.dctn(np.asarray(luma, dtype=np.float64))[:8, :8].ravel()
-            codes.append((low > np.median(low)).astype(np.uint8))
-        return majority(np.stack(codes))
+        return majority(np.stack([self.bits(frame) for frame in uniform(decode(path))]))
+
+    def bits(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """The 64 bits of one frame."""
+        luma = frame.to_image().convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+        low = self.dctn(np.asarray(luma, dtype=np.float64))[:8, :8].ravel()
+        return (low > np.median(low)).astype(np.uint8)
 
 
 def pdq(frame: av.VideoFrame) -> NDArray[np.uint8]:

@@ -193,14 +193,16 @@ def test_compare(clips: Path) -> None:
     document = run_json("compare", chair, glass)
     with Encoder() as encoder:
         a, b = encoder.encode(chair), encoder.encode(glass)
-        parts = encoder.spec.parts
+        parts, threshold = encoder.spec.parts, encoder.threshold(1e-4)
     assert document["distance"] == a - b == sum(part["distance"] for part in document["parts"])
     assert [part["name"] for part in document["parts"]] == [part.name for part in parts]
-    assert document["threshold"] is None
+    assert document["threshold"] == threshold < a - b and document["spans"] == []
+    assert 0 < document["false_match_rate"]["high"] < 1
     assert (document["a"]["width"], document["a"]["height"], document["a"]["codec"]) == (240, 416, "h264")
     text = run("compare", chair, b.text).stdout
-    assert f"{a - b} of {a.bits} bits" in text and "No calibrated threshold" in text and b.text in text
-    assert run_json("compare", chair, clips / "a.mp4")["distance"] == 0
+    assert f"{a - b} of {a.bits} bits" in text and "not the same video" in text and b.text in text
+    same = run_json("compare", chair, clips / "a.mp4")
+    assert same["distance"] == 0 and same["spans"][0]["speed"] == 1
     other = f"vh1:00000000:{a.bits}:{a.code.tobytes().hex()}"
     assert run_json("compare", chair, other, code=3)["error"]["type"] == "ModelMismatchError"
     assert "broken.mp4" in run("compare", chair, clips / "broken.mp4", code=3).stderr

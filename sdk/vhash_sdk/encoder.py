@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from .calibration import Calibration
 from .codes import VideoCode
 from .crops import ten_crops
-from .encoded import Encoded, Segments, segment_spans
+from .encoded import Encoded, Segments
 from .encoder_options import Backend, Precision, check_options
 from .errors import DecodeError, OptionError, VhashError
 from .modelfile import ModelFile
@@ -24,10 +25,11 @@ from .reliability import thinned, unreliable_thinned
 from .runtime import Output, Runtime
 from .runtime.choice import choose, run_frames
 from .runtime.onnx import usable_cores
+from .segments import check_windows, segment_rate, segments_of
 from .sequence import Sequence, confidences
 from .spec import ModelSpec
 from .stream import Coded, stream
-from .video import Clip, Limits, Source, describe, open_source, sample_content
+from .video import Clip, Limits, Region, Source, describe, open_source, sample_content
 
 if TYPE_CHECKING:
     from .isolation import DecodePool
@@ -89,6 +91,11 @@ class Encoder:
     def spec(self) -> ModelSpec:
         """What decides the codes: name, bits, sampling, resize, fingerprint."""
         return self._model.spec
+
+    @property
+    def limits(self) -> Limits:
+        """What a source may cost before it is refused."""
+        return self._limits
 
     @property
     def calibration(self) -> Calibration | None:
@@ -208,45 +215,40 @@ class Encoder:
             workers=workers, batch_size=batch_size, window=window, during=decoders or nullcontext(),
         )  # fmt: skip
 
-    def encode_segments(self, source: Source, *, window: float, hop: float) -> Segments:
+    def encode_segments(self, source: Source, *, window: float, hop: float, shots: bool = False) -> Segments:
         """Codes of windows of ``window`` seconds that start every ``hop`` seconds.
 
-        The last window ends with the video; a video shorter than ``window`` is one segment.
+        The last window ends with the video; a video shorter than ``window`` is one segment. Every
+        frame passes the network once, however much the windows overlap.
+
+        Args:
+            source: what ``encode`` takes.
+            window, hop: in seconds.
+            shots: look for cuts, and let no window cross one.
 
         Raises:
             OptionError: ``window`` or ``hop`` is not positive.
             VideoError: the source cannot be read.
         """
-        if not (window > 0 and hop > 0):
-            raise OptionError(f"window={window}, hop={hop}: both are positive seconds")
-        count = self.spec.sampling.frames
-        steps = (np.arange(count) + 0.5) / count
-        outputs: list[Output] = []
-        with _named(source), open_source(source, self._limits) as reader:
-            spans = segment_spans(reader.info.duration, window, hop)
-            resize = self._decoder_resize()
-            for start in range(0, len(spans), 8):  # a few windows at a time keeps memory flat
-                chunk = spans[start : start + 8]
-                times = chunk[:, :1] + steps * (chunk[:, 1:] - chunk[:, :1])
-                wanted, place = np.unique(times, return_inverse=True)
-                frames = reader.frames_at(wanted, resize).frames
-                batch = np.stack([self._crops(frames[row]) for row in place.reshape(times.shape)])
-                outputs.append(self._latency.run(batch))
-        logits = np.concatenate([output.logits for output in outputs])
-        return Segments(
-            np.concatenate([output.codes for output in outputs]),
-            spans,
-            self.spec.bits,
-            self.spec.fingerprint,
-            confidences(logits, self.spec),
-        )
+        check_windows(window, hop)
+        sequence = self.encode_sequence(source, rate=segment_rate(window, hop))
+        return segments_of(sequence, window=window, hop=hop, shots=shots)
 
-    def encode_sequence(self, source: Source, *, rate: float = 2.0) -> Sequence:
+    def encode_sequence(
+        self,
+        source: Source,
+        *,
+        rate: float = 2.0,
+        region: Region | None = None,
+        decoders: DecodePool | None = None,
+    ) -> Sequence:
         """Frame logits on a uniform grid of times, from which codes of any span follow.
 
         Args:
             source: what ``encode`` takes.
             rate: frames per second; a video shorter than ``1 / rate`` has one frame.
+            region: only this part of the picture.
+            decoders: processes to decode in, so that no source can take this one down.
 
         Raises:
             OptionError: ``rate`` is not positive, or the model does not look at single frames.
@@ -255,16 +257,22 @@ class Encoder:
         if not rate > 0:
             raise OptionError(f"rate={rate}: expected a positive number of frames per second")
         chunk = self.spec.sampling.frames  # the graph takes so many frames at once
-        with _named(source), open_source(source, self._limits) as reader:
-            duration = reader.info.duration
-            times = np.asarray((np.arange(max(1, round(duration * rate))) + 0.5) / rate, np.float64)
-            found = []
-            for start in range(0, len(times), chunk):
-                wanted = times[start : start + chunk].clip(max=duration)
-                frames = reader.frames_at(wanted, self._decoder_resize()).frames
-                filled = np.concatenate([frames, np.repeat(frames[-1:], chunk - len(frames), axis=0)])
-                found.append(self._frame_logits(filled)[: len(frames)])
-        return Sequence(np.concatenate(found), times, duration, self.spec, self._model.scales)
+        found, start, total, duration = [], 0, 1, 1e9
+        with _named(source), _frames_reader(source, self._limits, decoders) as read:
+            while start < total:
+                times = (np.arange(start, start + (chunk if start == 0 else 8 * chunk)) + 0.5) / rate
+                clip = read(times.clip(max=duration), self._decoder_resize(), region=region)
+                duration = clip.info.duration
+                total = max(1, round(duration * rate))
+                few = clip.frames[: total - start]
+                for at in range(0, len(few), chunk):
+                    frames = few[at : at + chunk]
+                    filled = np.concatenate([frames, np.repeat(frames[-1:], chunk - len(frames), axis=0)])
+                    found.append(self._frame_logits(filled)[: len(frames)])
+                start += len(few)
+        logits = np.concatenate(found)
+        grid = np.asarray((np.arange(len(logits)) + 0.5) / rate, np.float64)
+        return Sequence(logits, grid, duration, self.spec, self._model.scales)
 
     def _frame_logits(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """[T, H, W, 3] → [T, bits]."""
@@ -357,6 +365,18 @@ def _named(source: Source) -> Iterator[None]:
         raise
     except Exception as error:
         raise DecodeError(f"{describe(source)}: unexpected {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _frames_reader(
+    source: Source, limits: Limits, decoders: DecodePool | None
+) -> Iterator[Callable[..., Clip]]:
+    """``Reader.frames_at`` of a source, here or in other processes."""
+    if decoders is not None:
+        yield partial(decoders.frames_at, source)
+        return
+    with open_source(source, limits) as reader:
+        yield reader.frames_at
 
 
 def _decode_pool(workers: int, limits: Limits) -> DecodePool:

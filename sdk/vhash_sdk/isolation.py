@@ -83,18 +83,31 @@ class DecodePool:
                     return (
                         sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
                     )
-            request = {
-                "name": describe(source),
-                "path": path,
-                "sampling": asdict(sampling),
-                "resize": asdict(resize),
-                "box": box,
-            }
-            worker = self._idle.get()
-            try:
-                return self._ask(worker, request, fd)
-            finally:
-                self._idle.put(worker)
+            what = {"sampling": asdict(sampling), "resize": asdict(resize), "box": box}
+            return self._give(source, path, fd, what)
+
+    def frames_at(
+        self, source: Source, times: NDArray[np.float64], resize: Resize, *, region: Region | None = None
+    ) -> Clip:
+        """Frames of a source at up to 1000 times (see ``Reader.frames_at``), decoded in a worker.
+
+        Raises:
+            VideoError: as ``decode`` does.
+        """
+        with _as_file(source) as (path, fd):
+            if path is None and fd is None:
+                with open_source(source, self._limits) as reader:
+                    return reader.frames_at(times, resize, region=region)
+            part = None if region is None else asdict(region)
+            what = {"times": times.tolist(), "resize": asdict(resize), "region": part}
+            return self._give(source, path, fd, what)
+
+    def _give(self, source: Source, path: str | None, fd: int | None, what: dict[str, Any]) -> Clip:
+        worker = self._idle.get()
+        try:
+            return self._ask(worker, {"name": describe(source), "path": path, **what}, fd)
+        finally:
+            self._idle.put(worker)
 
     def _ask(self, worker: DecodeProcess, request: dict[str, Any], fd: int | None) -> Clip:
         name = request["name"]
@@ -177,12 +190,13 @@ def _error(answer: dict[str, Any]) -> VideoError:
 
 def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
     """Build the clip from an answer that nobody vouches for."""
-    sampling, resize = request["sampling"], request["resize"]
+    resize = request["resize"]
+    count = len(request["times"]) if "times" in request else request["sampling"]["frames"]
     shape = tuple(int(side) for side in answer["shape"])
     wanted = resize["crop"] or (
         None if resize["rule"] == "short_side" else (resize["height"], resize["width"])
     )
-    if len(shape) != 4 or shape[0] != sampling["frames"] or shape[3] != 3 or min(shape) < 1:
+    if len(shape) != 4 or shape[0] != count or shape[3] != 3 or min(shape) < 1:
         raise ValueError(f"frames {list(shape)}")
     if (wanted is not None and shape[1:3] != tuple(wanted)) or np.prod(
         shape, dtype=object

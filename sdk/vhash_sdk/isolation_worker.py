@@ -36,6 +36,17 @@ def decode(
         return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
 
 
+def frames_at(
+    source: str | os.PathLike[str] | BinaryIO, request: dict[str, Any], resize: Resize, limits: Limits
+) -> Clip:
+    """Scale the frames of one source at given times."""
+    from .video import Region, open_source
+
+    region = None if request["region"] is None else Region(**request["region"])
+    with open_source(source, limits) as reader:
+        return reader.frames_at(np.array(request["times"], np.float64), resize, region=region)
+
+
 def main(control: int, frames: int, life: int) -> None:
     """Serve requests until the caller goes away.
 
@@ -80,15 +91,21 @@ def _serve(
     request: dict[str, Any], passed: list[int], target: Any, limits: Limits, frames: int
 ) -> dict[str, Any]:
     name = request["name"]
-    sampling, resize = Sampling(**request["sampling"]), Resize(**request["resize"])
+    resize = Resize(**request["resize"])
+
+    def clip_of(source: str | BinaryIO) -> Clip:
+        if "times" in request:
+            return frames_at(source, request, resize, limits)
+        clip: Clip = target(source, Sampling(**request["sampling"]), resize, limits, request["box"])
+        return clip
+
     try:
         if passed:
             with open(passed[0], "rb") as file:
                 file.seek(0)  # the descriptor shares its position with the caller's
-                clip = target(file, sampling, resize, limits, request["box"])
+                clip = clip_of(file)
         else:
-            path = os.fsdecode(bytes.fromhex(request["path"]))
-            clip = target(path, sampling, resize, limits, request["box"])
+            clip = clip_of(os.fsdecode(bytes.fromhex(request["path"])))
         end = _write_frames(frames, 0, clip.frames)
         if clip.inner is not None:
             _write_frames(frames, end, clip.inner.frames)

@@ -7,6 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -23,9 +24,10 @@ from .library_add import Added, Adding, exists, paths_under
 from .library_cache import cached_index
 from .library_db import Database, sound_rows, writer_lock
 from .library_model import named, pin_model, pinned_encoder
-from .library_records import AddSummary, Entry, Failure, Hit
+from .library_records import AddSummary, Entry, Failure, FoundSpan, Hit
 from .library_serve import ServedIndex, serve
 from .library_verify import Problem, verify
+from .runtime.onnx import usable_cores
 from .scan import Found, scan
 from .spec import ModelSpec
 from .video import Limits, Source
@@ -33,6 +35,8 @@ from .video import Limits, Source
 if TYPE_CHECKING:
     from .duplicates import Group, Keep
     from .index import Index
+    from .library_segments import Segmented
+    from .segment_search import SegmentIndex
 
 _ENTRY = (
     "SELECT v.id, v.path, v.size, v.mtime_ns, v.duration, v.width, v.height, v.rate, v.codec, v.added,"
@@ -89,6 +93,7 @@ class Library:
             _make_directory(self.directory)
         self._encoder, self._made_encoder, self._limits = encoder, False, limits
         self._index: tuple[str, Index] | None = None
+        self._segment_index: SegmentIndex | None = None
         self._db = Database.open(file)
         try:
             self._pin = pin_model(self._db, self.directory, model=model, encoder=encoder)
@@ -127,11 +132,16 @@ class Library:
         follow_symlinks: bool = False,
         retry: bool = False,
         workers: int | None = None,
+        segments: bool | None = None,
     ) -> AddSummary:
         """Add files and whole folders; only what is new or has changed is decoded.
 
         Decoding is isolated: no file can take the program down. See ``scan`` for ``paths``,
         ``exclude`` and ``follow_symlinks``, ``adding`` for the rest.
+
+        Args:
+            segments: also keep segments, of all videos that lack them, so that ``find`` finds clips in
+                them: every video is decoded whole. None: if the library keeps segments already.
         """
         roots = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         found = self.scan(roots, exclude=exclude, follow_symlinks=follow_symlinks)
@@ -141,6 +151,11 @@ class Library:
             counts[result.status] += 1
             if result.error is not None:
                 problems.append(result)
+        if self.has_segments if segments is None else segments:
+            for made in self.segmenting(workers=workers):
+                if made.error is not None:
+                    counts["failed"] += 1
+                    problems.append(Added(made.path, "failed", made.error))
         return AddSummary(dict(counts), tuple(problems))
 
     def scan(
@@ -223,6 +238,78 @@ class Library:
             raise encoded.error
         assert encoded.code is not None
         return encoded.code
+
+    def segmenting(
+        self, *, workers: int | None = None, started: Callable[[str], None] | None = None
+    ) -> Iterator[Segmented]:
+        """Encode the segments of all videos that lack them; each is durable before it is handed out.
+
+        May be left at any time; the next run goes on from there.
+
+        Args:
+            workers: decoding processes; None: one a core.
+            started: called with each path that goes to the decoder.
+
+        Raises:
+            StoreError: another process writes, or the disk is full or fails.
+        """
+        from .library_segments import add_segments
+
+        count = usable_cores() if workers is None else workers
+        with writer_lock(self.directory / "lock"):
+            run = add_segments(self._db, self.encoder, workers=count, started=started)
+            with contextlib.closing(run) as results:  # type: ignore[type-var]
+                yield from results
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether segments are kept: ``add`` then keeps those of new videos too."""
+        from .library_segments import has_segments
+
+        return has_segments(self._db)
+
+    @property
+    def lacking_segments(self) -> int:
+        """How many videos have no segments."""
+        from .library_segments import lacking
+
+        return lacking(self._db)
+
+    def find(self, clip: Source, *, fmr: float = 1e-3, k: int | None = 10) -> list[FoundSpan]:
+        """Where parts of a clip are in the videos of the library, the best k first (None: all).
+
+        Re-encoded, cropped, mirrored, overlaid copies are found, at speeds from 0.8 to 1.25, also
+        with other scenes before, between and after. What more than 20 videos share hardly counts.
+
+        Args:
+            clip: what ``Encoder.encode`` takes.
+            fmr: of clips that are not there, this share is found in an hour of video.
+            k: how many spans.
+
+        Raises:
+            VideoError: the clip cannot be read.
+            OptionError: the library has no segments, or ``fmr`` is no rate.
+        """
+        from .segment_search import find_clip
+
+        spans = (
+            FoundSpan(span, entry)
+            for video, span in find_clip(self._segments(), self.encoder, clip, fmr=fmr)
+            for entry in self._entries("WHERE v.id = ?", video)  # none: removed this very moment
+        )
+        return list(islice(spans, k))
+
+    def _segments(self) -> SegmentIndex:
+        if self._segment_index is None or self._segment_index.generation != self._db.generation():
+            from .segment_search import segment_index
+
+            self._segment_index = segment_index(self._db, self.directory, self.spec)
+        if not len(self._segment_index) and len(self):
+            raise OptionError(
+                f"{self.directory}: no segments are kept; make them with `vhash add {self.directory} "
+                "--segments` or segmenting()"
+            )
+        return self._segment_index
 
     def index(self) -> Index:
         """The codes of whole videos, ids being those of the entries; read from its cache, or made again.

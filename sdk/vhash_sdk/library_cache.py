@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("vhash_sdk")
 
 
-def cache_file(directory: Path, generation: str) -> Path:
-    """Where the index of a generation is kept."""
-    return directory / f"index-{generation}.vhi"
+def cache_file(directory: Path, generation: str, kind: str = "index") -> Path:
+    """Where the index of a generation is kept; ``kind``: ``index`` or ``segments``."""
+    return directory / f"{kind}-{generation}.vhi"
 
 
 def cached_index(database: Database, directory: Path, spec: ModelSpec) -> tuple[str, Index]:
@@ -40,19 +40,29 @@ def cached_index(database: Database, directory: Path, spec: ModelSpec) -> tuple[
     generation = database.generation()
     file = cache_file(directory, generation)
     (count,) = database.rows("SELECT count(*) FROM code WHERE kind = 'full'")[0]
-    with contextlib.suppress(VhashError, OSError, ValueError):
-        index = Index.load(file, mmap=True)
-        if len(index) == count and index.bits == spec.bits and index.model == spec.fingerprint:
-            return generation, index
+    if (index := load_index(file, count, spec)) is not None:
+        return generation, index
     ids, codes, generation = database.full_codes(spec.bits)
     index = Index(spec.bits, model=spec.fingerprint)
     index.add(codes, ids)
-    _save(index, directory, generation)
+    save_index(index, directory, generation)
     return generation, index
 
 
-def _save(index: Index, directory: Path, generation: str) -> None:
-    file = cache_file(directory, generation)
+def load_index(file: Path, count: int, spec: ModelSpec) -> Index | None:
+    """The index kept in a file, if it is whole and has so many codes of the model."""
+    from .index import Index
+
+    with contextlib.suppress(VhashError, OSError, ValueError):
+        index = Index.load(file, mmap=True)
+        if len(index) == count and index.bits == spec.bits and index.model == spec.fingerprint:
+            return index
+    return None
+
+
+def save_index(index: Index, directory: Path, generation: str, kind: str = "index") -> None:
+    """Keep an index, and drop those of other generations; a disk that refuses costs one warning."""
+    file = cache_file(directory, generation, kind)
     try:
         index.save(file)
     except (VhashError, OSError) as error:
@@ -60,7 +70,7 @@ def _save(index: Index, directory: Path, generation: str) -> None:
             "%s: the index could not be saved (%s); searching works, but starts slower", file, error
         )
         return
-    for stale in directory.glob("index-*.vhi*"):
+    for stale in directory.glob(f"{kind}-*.vhi*"):
         if stale != file:
             with contextlib.suppress(OSError):
                 stale.unlink()

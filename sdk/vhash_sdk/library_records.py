@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .alignment import Span
 from .codes import VideoCode
 from .library_add import Added
 
@@ -39,6 +40,14 @@ class Hit:
     """One answer of a search: Hamming distance in bits, and the entry."""
 
     distance: int
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class FoundSpan:
+    """A part of a clip that is in a video of the library: where, and which video."""
+
+    span: Span
     entry: Entry
 
 

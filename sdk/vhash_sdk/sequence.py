@@ -61,6 +61,18 @@ class Sequence:
             OptionError: a span ends before it starts, or the shape is another one.
         """
         spans = np.asarray(spans, np.float64)
+        logits = self.means(spans)
+        return Segments(
+            pack_bits(logits >= 0),
+            spans,
+            self.bits,
+            self.fingerprint,
+            confidences(logits * self.scales, self.spec),
+        )
+
+    def means(self, spans: ArrayLike) -> NDArray[np.float32]:
+        """The logits of spans, ``float32[m, bits]``; see ``pooled``."""
+        spans = np.asarray(spans, np.float64)
         if spans.ndim != 2 or spans.shape[1] != 2 or not (spans[:, 0] <= spans[:, 1]).all():
             raise OptionError(f"spans of shape {list(spans.shape)}: expected [m, 2], each with start <= end")
         first = np.searchsorted(self.times, spans[:, 0], side="left")
@@ -70,14 +82,7 @@ class Sequence:
         last = np.where(empty, first + 1, last)
         total = np.cumsum(np.pad(self.logits.astype(np.float64), ((1, 0), (0, 0))), axis=0)
         mean = (total[last] - total[first]) / (last - first)[:, None]
-        logits = centred(mean.astype(np.float32), self.spec)
-        return Segments(
-            pack_bits(logits >= 0),
-            spans,
-            self.bits,
-            self.fingerprint,
-            confidences(logits * self.scales, self.spec),
-        )
+        return centred(mean.astype(np.float32), self.spec)
 
     def __len__(self) -> int:
         return len(self.logits)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import bench, compare, dedup, demo, doctor, encode, eval, library, models, search
+from . import bench, compare, dedup, demo, doctor, encode, eval, find, library, models, search
 
 app = typer.Typer(
     name="vhash",
@@ -31,6 +31,7 @@ def _help(command: Callable[..., None]) -> str:
 for command in (
     encode.encode,
     search.search,
+    find.find,
     library.add,
     library.list_,
     library.remove,

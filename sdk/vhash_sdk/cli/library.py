@@ -48,6 +48,10 @@ def add(
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again what failed before and has not changed.")
     ] = False,
+    segments: Annotated[
+        bool,
+        typer.Option("--segments", help="Also keep a code of each half second, for `vhash find`; stays on."),
+    ] = False,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Of a new library; an old one has its own for ever.")
     ] = None,
@@ -82,6 +86,8 @@ def add(
       vhash add library /videos
 
       vhash add library /videos --exclude '*.part' --report problems.csv
+
+      vhash add library /videos --segments
 
       find /disk -size +1M -print0 | vhash add library -
 
@@ -122,17 +128,23 @@ def add(
             run.show()
             if index is not None:
                 out.note(f"vhash: {library.serve()} codes served from {index}")
+            kept = None
+            if segments or library.has_segments:
+                from .segmenting import keep_segments
+
+                kept = keep_segments(library, out, workers=workers)
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
                 model=model_entry(library),
                 counts=dict(sorted(run.counts.items())),
+                segments=kept,
                 problems=[_problem_entry(result) for result in run.problems],
                 moved=[
                     {**path_entry(result.path), "previous": path_entry(result.previous or "")}
                     for result in run.moved
                 ],
             )
-            bad = run.counts["failed"] + run.counts["vanished"]
+            bad = run.counts["failed"] + run.counts["vanished"] + len(kept["failed"] if kept else ())
             out.end(ExitCode.of(run.counts.total() - bad - run.counts["skipped"], bad))
 
 

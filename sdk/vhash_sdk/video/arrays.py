@@ -70,13 +70,13 @@ class ArrayReader:
         """Frames by the sampling rule, or a region of each, scaled."""
         return self._clip(frame_ranks(sampling, len(self._frames)), resize, region)
 
-    def frames_at(self, times: NDArray[np.float64], resize: Resize) -> Clip:
+    def frames_at(self, times: NDArray[np.float64], resize: Resize, *, region: Region | None = None) -> Clip:
         """For each time the last frame at or before it; frame i is at i seconds."""
         bounds = np.asarray(times, np.float64).reshape(-1)
         if not np.isfinite(bounds).all():
             raise OptionError(f"times={times!r}; allowed: finite seconds")
         ranks = np.clip(np.floor(bounds), 0, len(self._frames) - 1).astype(int)
-        return self._clip(ranks.tolist(), resize)
+        return self._clip(ranks.tolist(), resize, region)
 
     def _clip(self, ranks: list[int], resize: Resize, region: Region | None = None) -> Clip:
         found = [self._frames[rank] for rank in ranks]

@@ -108,7 +108,7 @@ class Reader(Protocol):
     def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:
         """Frames by the sampling rule of the model, or a region of each, scaled. Raises VideoError."""
 
-    def frames_at(self, times: NDArray[np.float64], resize: Resize) -> Clip:
+    def frames_at(self, times: NDArray[np.float64], resize: Resize, *, region: Region | None = None) -> Clip:
         """For each time (seconds after the first frame, ascending) the last frame shown at or before it."""
 
     def close(self) -> None:

@@ -119,7 +119,7 @@ class PyavReader:
 
         return self._collect(bounds, resize, region)
 
-    def frames_at(self, times: NDArray[np.float64], resize: Resize) -> Clip:
+    def frames_at(self, times: NDArray[np.float64], resize: Resize, *, region: Region | None = None) -> Clip:
         """For each time (seconds after the first frame) the last frame shown at or before it.
 
         Times before the first frame give the first one. Raises VideoError, or OptionError for
@@ -131,7 +131,7 @@ class PyavReader:
         # a thousandth of a tick: Clip.times, given back, must name the same frames
         ticks = np.floor(np.clip(seconds, 0, 1e9) / float(self._track.tick) + 1e-3).astype(np.int64)
         self._track.deadline = Deadline(self._limits, self._track.name)
-        return self._collect(lambda line: [line.start + int(tick) for tick in ticks], resize)
+        return self._collect(lambda line: [line.start + int(tick) for tick in ticks], resize, region)
 
     def _collect(self, bounds_of: Bounds, resize: Resize, region: Region | None = None) -> Clip:
         bounds = bounds_of(self._timeline)

@@ -1,0 +1,86 @@
+"""``vhash find``: where clips are in the videos of a library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .encode import finish
+from .inputs import Videos, expand
+from .library import Lib, model_entry
+from .output import Json, Output, error_entry, path_entry, printable
+from .spans import span_entry, span_text
+
+if TYPE_CHECKING:
+    from ..library_records import FoundSpan
+
+
+def find(
+    lib: Lib,
+    clips: Videos,
+    *,
+    fmr: Annotated[
+        float,
+        typer.Option(help="Threshold: of clips that are not there, the share found in an hour of video."),
+    ] = 1e-3,
+    k: Annotated[int, typer.Option("-k", min=1, help="Places of each clip.")] = 10,
+    json: Json = False,
+) -> None:
+    """Find clips inside the videos of a library: score, where in the clip, where in the video.
+
+    The library needs segments (`vhash add LIB PATH --segments`). Copies that were re-encoded, cropped,
+    mirrored or put behind a logo are found, at speeds from 0.8 to 1.25, with other scenes before, between
+    and after. The score is in nats of evidence: copies of good quality have 15 to 35.
+
+    [bold]Examples[/bold]
+
+      vhash add library /videos --segments
+
+      vhash find library suspicious.mp4
+
+      vhash find library clips/ --fmr 1e-2 --json
+    """
+    with Output("find", json=json) as out:
+        from ..errors import VideoError
+        from ..library import Library
+
+        answers: list[tuple[str, list[FoundSpan]]] = []
+        errors: list[dict[str, Any]] = []
+        names = expand(clips)
+        with Library(lib, create=False) as library:
+            with out.progress("searching", len(names)) as step:
+                for name in names:
+                    try:
+                        answers.append((name, library.find(name, fmr=fmr, k=k)))
+                        _show(out, *answers[-1])
+                    except VideoError as error:
+                        out.problem(error)
+                        errors.append({**path_entry(name), "error": error_entry(error)})
+                    step(1, name)
+            out.document(
+                model=model_entry(library),
+                library={**path_entry(library.directory), "videos": len(library)},
+                fmr=fmr,
+                clips=[_entry(*answer) for answer in answers],
+                errors=errors,
+            )
+        finish(out, done=len(answers), failed=len(errors))
+
+
+def _show(out: Output, name: str, found: list[FoundSpan]) -> None:
+    out.line(printable(name))
+    for one in found:
+        span = one.span
+        speed = "" if abs(span.speed - 1) < 0.02 else f"  at {1 / span.speed:.2f} times the speed"
+        out.line(
+            f"{span.score:6.1f}  {span_text(span.query_start, span.query_end)}  is  "
+            f"{span_text(span.ref_start, span.ref_end)} of {printable(one.entry.path)}{speed}"
+        )
+    if not found:
+        out.line("     nothing")
+
+
+def _entry(name: str, found: list[FoundSpan]) -> dict[str, Any]:
+    spans = [{**path_entry(one.entry.path), "id": one.entry.id, **span_entry(one.span)} for one in found]
+    return {**path_entry(name), "spans": spans}

@@ -1,0 +1,52 @@
+"""How parts of videos are told: time codes, JSON, a line of text for a whole video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .output import number
+
+if TYPE_CHECKING:
+    from ..alignment import Span
+
+_WIDTH = 60
+
+
+def time_code(seconds: float) -> str:
+    """Hours, minutes, seconds and tenths.
+
+    >>> time_code(3723.46), time_code(59.96)
+    ('1:02:03.5', '0:01:00.0')
+    """
+    tenths = round(seconds * 10)
+    return f"{tenths // 36000}:{tenths // 600 % 60:02}:{tenths // 10 % 60:02}.{tenths % 10}"
+
+
+def span_text(start: float, end: float) -> str:
+    """A part of a video.
+
+    >>> span_text(0, 12.34)
+    '0:00:00.0 – 0:00:12.3'
+    """
+    return f"{time_code(start)} – {time_code(end)}"
+
+
+def span_entry(span: Span) -> dict[str, Any]:
+    """A span for JSON, in seconds."""
+    fields = ("query_start", "query_end", "ref_start", "ref_end", "score", "similarity", "correlation")
+    return {**{field: number(getattr(span, field)) for field in fields}, "speed": number(span.speed)}
+
+
+def timeline(duration: float, parts: Sequence[tuple[float, float]]) -> str:
+    """A video as a line, the parts of it as numbers from 1.
+
+    >>> timeline(60.0, [(0.0, 15.0), (30.0, 31.0)])
+    '111111111111111···············2·····························'
+    """
+    line = ["·"] * _WIDTH
+    for i, (start, end) in enumerate(parts, start=1):
+        first = min(int(start / max(duration, 1e-9) * _WIDTH), _WIDTH - 1)
+        last = min(max(round(end / max(duration, 1e-9) * _WIDTH), first + 1), _WIDTH)
+        line[first:last] = str(i % 10) * (last - first)
+    return "".join(line)

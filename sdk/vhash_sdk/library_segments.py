@@ -1,0 +1,127 @@
+"""The segments of a library's videos: encoded and stored for those that lack them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .encoded import Segments
+from .errors import BackendError, SourceError, VhashError
+from .isolation import DecodePool
+from .library_db import Database
+from .pipeline import ordered_map
+from .scan import modified_ns
+from .segments import RATE, kept_segments
+
+if TYPE_CHECKING:
+    from .encoder import Encoder
+
+_LACKING = "FROM video v WHERE NOT EXISTS (SELECT 1 FROM code c WHERE c.video = v.id AND c.kind = 'segment')"
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What became of the segments of one video. They are durable before it is reported.
+
+    Attributes:
+        path: of the video.
+        segments: how many were stored.
+        error: why there are none.
+    """
+
+    path: str
+    segments: int = 0
+    error: VhashError | None = None
+
+
+def has_segments(database: Database) -> bool:
+    """Whether the segments of any video are kept."""
+    return bool(database.rows("SELECT 1 FROM code WHERE kind = 'segment' LIMIT 1"))
+
+
+def lacking(database: Database) -> int:
+    """How many videos have no segments."""
+    ((count,),) = database.rows(f"SELECT count(*) {_LACKING}")
+    return int(count)
+
+
+def add_segments(
+    database: Database,
+    encoder: Encoder,
+    *,
+    workers: int,
+    started: Callable[[str], None] | None = None,
+) -> Iterator[Segmented]:
+    """Encode and store the segments of all videos that lack them; the caller holds the writer's lock.
+
+    Each video is one transaction: all its segments are there or none. May be left at any time.
+
+    Raises:
+        StoreError: the disk is full or fails.
+    """
+
+    def work(row: Any) -> tuple[Any, Segments | VhashError]:
+        path = os.fsdecode(row[1])
+        if started is not None:
+            started(path)
+        try:
+            _check_unchanged(path, row)
+            return row, kept_segments(encoder.encode_sequence(path, rate=RATE, decoders=decoders))
+        except BackendError:
+            raise
+        except VhashError as error:
+            return row, error
+
+    with DecodePool(workers, encoder.limits) as decoders, ThreadPoolExecutor(workers) as pool:
+        found = ordered_map(pool, work, _rows(database), window=4 * workers)
+        with contextlib.closing(found):
+            for row, segments in found:
+                path = os.fsdecode(row[1])
+                if isinstance(segments, VhashError):
+                    yield Segmented(path, error=segments)
+                else:
+                    yield _store(database, row, segments)
+
+
+def _rows(database: Database) -> Iterator[Any]:
+    """(id, path, size, mtime_ns, digest) of the videos that lack segments, by id."""
+    last = 0
+    while rows := database.rows(
+        f"SELECT v.id, v.path, v.size, v.mtime_ns, v.digest {_LACKING} AND v.id > ? ORDER BY v.id LIMIT 100",
+        (last,),
+    ):
+        yield from rows
+        last = rows[-1][0]
+
+
+def _check_unchanged(path: str, row: Any) -> None:
+    try:
+        status = os.stat(path)
+        same = (status.st_size, modified_ns(status)) == (row[2], row[3])
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); remove it or bring it back") from error
+    if not same:
+        raise SourceError(f"{path}: has changed since it was added; add it again")
+
+
+def _store(database: Database, row: Any, segments: Segments) -> Segmented:
+    path = os.fsdecode(row[1])
+    try:
+        _check_unchanged(path, row)  # what was read while it changed is worth nothing
+    except SourceError as error:
+        return Segmented(path, error=error)
+    with database.transaction(codes=True):
+        if not database.rows("SELECT 1 FROM video WHERE id = ? AND digest = ?", (row[0], row[4])):
+            return Segmented(path, error=SourceError(f"{path}: was removed meanwhile"))
+        for code, (start, end), confidence in zip(
+            segments.codes, segments.spans.tolist(), segments.confidences.tolist(), strict=True
+        ):
+            database.execute(
+                "INSERT INTO code (video, kind, t0, t1, confidence, code) VALUES (?, 'segment', ?, ?, ?, ?)",
+                (row[0], start, end, confidence, code.tobytes()),
+            )
+    return Segmented(path, len(segments))

@@ -1,0 +1,153 @@
+"""Where a clip is among the segments of a library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .alignment import Span, align, fit, join, threshold, without_covered
+from .alignment_track import Times, Track
+from .alignment_votes import Match, chunks, vote
+from .codes import as_codes, code_bytes
+from .library_cache import cache_file, load_index, save_index
+from .library_db import Database, sound_rows
+from .segments import RATE, codes_of, kept_segments, kept_track, query_tracks
+from .spec import ModelSpec
+
+if TYPE_CHECKING:
+    from .encoder import Encoder
+    from .index import Index
+    from .isolation import DecodePool
+    from .video import Source
+
+COMMON = 20
+"""Windows of a clip that are in more videos than this count less: intros, test cards, black frames."""
+_CLOSE = 0.2  # of all bits: windows of copies of ordinary quality
+_NEAREST = 128  # codes looked at for each window of a clip
+_PLACES = 16  # places looked at for each chunk of a clip
+_LEAST = 2.0  # seconds that must count
+
+
+class SegmentIndex:
+    """The segments of a library in memory, as they were at one generation."""
+
+    def __init__(
+        self, generation: str, index: Index, ids: NDArray[np.int64], videos: NDArray[np.int64], spans: Times
+    ) -> None:
+        self.generation = generation
+        self._index, self._ids, self._videos, self._times = index, ids, videos, spans.mean(axis=1)
+        self._rows = np.lexsort((self._times, videos))  # by video, then time
+        self._ordered, self._ends = videos[self._rows], spans[self._rows, 1]
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def track(self, video: int) -> Track:
+        """The kept windows of one video, in the order of time."""
+        part = slice(*np.searchsorted(self._ordered, [video, video + 1]))
+        rows, duration = self._rows[part], float(self._ends[part].max(initial=0.0))
+        return kept_track(self._index.codes(self._ids[rows]), self._times[rows], self._index.bits, duration)
+
+    def find(self, clip: Track) -> Iterator[tuple[int, Span]]:
+        """(video, span) of everything that may be a part of the clip, in no order."""
+        if not len(self) or not len(clip):
+            return
+        clip, close = self._close(clip)
+        spans: dict[int, list[Span]] = {}
+        tracks: dict[int, Track] = {}
+
+        def track(video: int) -> Track:
+            if video not in tracks:
+                tracks[video] = self.track(video)
+            return tracks[video]
+
+        for first, chunk in chunks(clip):
+            places = vote(chunk, close.within(first, first + len(chunk)), limit=_PLACES)
+            for video, span in fit(chunk, places, track):
+                spans.setdefault(video, []).append(span)
+        for video, parts in spans.items():
+            for span in join(clip, tracks[video], parts):
+                if span.seconds >= min(_LEAST, 0.5 * clip.duration):
+                    yield video, span
+
+    def _close(self, clip: Track) -> tuple[Track, Match]:
+        """The clip with less weight on what is common; the nearest kept windows of its every second one."""
+        rows = np.arange(0, len(clip), 2)
+        matches = self._index.search(codes_of(clip)[rows], _NEAREST)
+        at = np.searchsorted(self._ids, matches.ids)
+        videos = self._videos[at]
+        near = matches.distances <= _CLOSE * self._index.bits
+        frequency = np.array([len(np.unique(row[mask])) for row, mask in zip(videos, near, strict=True)])
+        rarity = np.minimum(1.0, COMMON / np.maximum(frequency, 1)).astype(np.float32)
+        clip = replace(clip, weights=clip.weights * np.repeat(rarity, 2)[: len(clip)])
+        weight = (1 - 2 * matches.distances / self._index.bits).clip(0) * clip.weights[rows][:, None]
+        return clip, Match(
+            np.repeat(rows, matches.ids.shape[1]), videos.ravel(), self._times[at].ravel(),
+            weight.ravel().astype(np.float32),
+        )  # fmt: skip
+
+
+def find_clip(index: SegmentIndex, encoder: Encoder, clip: Source, *, fmr: float) -> list[tuple[int, Span]]:
+    """(video, span) of the parts of a clip, of its whole picture or its content box; the best first.
+
+    Raises:
+        VideoError: the clip cannot be read.
+        OptionError: ``fmr`` is no rate.
+    """
+    least = threshold(fmr)
+    from .isolation import DecodePool as Pool
+
+    with Pool(1, encoder.limits) as decoders:
+        found: dict[int, list[Span]] = {}
+        for track in query_tracks(encoder, clip, decoders):
+            for video, span in index.find(track):
+                found.setdefault(video, []).append(span)
+    best = [(video, span) for video, spans in found.items() for span in without_covered(spans)]
+    best.sort(key=lambda item: (-item[1].score, item[0], item[1].ref_start))
+    return [(video, span) for video, span in best if span.score >= least]
+
+
+def common_spans(encoder: Encoder, a: Source, b: Source, decoders: DecodePool) -> list[Span]:
+    """The parts that two videos have in common, the best first; ``a`` is the query.
+
+    Raises:
+        VideoError: one of them cannot be read.
+    """
+    kept = kept_segments(encoder.encode_sequence(b, rate=RATE, decoders=decoders))
+    duration = float(kept.spans[-1, 1])
+    reference = kept_track(kept.codes, kept.spans.mean(axis=1), kept.bits, duration)
+    tracks = query_tracks(encoder, a, decoders)
+    return without_covered(span for track in tracks for span in align(track, reference))
+
+
+def segment_index(database: Database, directory: Path, spec: ModelSpec) -> SegmentIndex:
+    """The segments of a library; their codes are read from the cache, or made again.
+
+    Raises:
+        StoreError: the database is damaged.
+    """
+    from .index import Index
+
+    database.execute("BEGIN")  # one snapshot: rows, codes and generation belong together
+    try:
+        generation = database.generation()
+        rows = database.rows("SELECT id, video, t0, t1 FROM code WHERE kind = 'segment' ORDER BY id")
+        index = load_index(cache_file(directory, generation, "segments"), len(rows), spec)
+        codes = None if index else database.rows("SELECT code FROM code WHERE kind = 'segment' ORDER BY id")
+    finally:
+        database.execute("COMMIT")
+    with sound_rows(database.path):
+        table = np.array([row[:2] for row in rows], np.int64).reshape(-1, 2)
+        spans = np.array([row[2:] for row in rows], np.float64).reshape(-1, 2)
+        if index is None:
+            blob = b"".join(code for (code,) in codes or ())
+            array = as_codes(np.frombuffer(blob, np.uint8).reshape(-1, code_bytes(spec.bits)), spec.bits)
+            index = Index(spec.bits, model=spec.fingerprint)
+            index.add(array, table[:, 0])
+            save_index(index, directory, generation, "segments")
+    return SegmentIndex(generation, index, table[:, 0], table[:, 1], spans)

@@ -1,0 +1,102 @@
+"""Segments of a video: the windows whose codes a library keeps, and the tracks that alignment compares.
+
+A library keeps a code for each half second of a video, of the second around it: two frames. The
+query of ``find`` is looked at twice as closely, and keeps its logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .alignment_track import Track
+from .codes import pack_bits, unpack_bits
+from .encoded import Segments, segment_spans
+from .errors import OptionError
+from .sequence import Sequence, confidences
+from .shots import shot_cuts, shot_spans
+from .video import Source, find_region
+
+if TYPE_CHECKING:
+    from .encoder import Encoder
+    from .isolation import DecodePool
+
+RATE = 2.0
+"""Frames per second of what a library keeps."""
+QUERY_RATE = 4.0
+"""Frames per second of a query."""
+WINDOW, HOP = 1.0, 0.5
+"""Seconds of a window, and from one window's start to the next one's."""
+_EMPTY, _FULL = 0.05, 0.15  # confidence below which a window has no content, and from which it counts wholly
+
+
+def segments_of(sequence: Sequence, *, window: float, hop: float, shots: bool = False) -> Segments:
+    """Codes of windows of ``window`` seconds that start every ``hop`` seconds; see ``encode_segments``.
+
+    Raises:
+        OptionError: ``window`` or ``hop`` is not positive.
+    """
+    check_windows(window, hop)
+    if not shots:
+        return sequence.pooled(segment_spans(sequence.duration, window, hop))
+    return sequence.pooled(shot_spans(shot_cuts(sequence), sequence.duration, window, hop))
+
+
+def check_windows(window: float, hop: float) -> None:
+    """Raise OptionError unless both are positive seconds."""
+    if not (window > 0 and hop > 0):
+        raise OptionError(f"window={window}, hop={hop}: both are positive seconds")
+
+
+def segment_rate(window: float, hop: float) -> float:
+    """Frames per second for windows of these seconds: four a window, one a hop and two a second, at least."""
+    return max(RATE, 4 / window, 1 / hop)
+
+
+def kept_segments(sequence: Sequence) -> Segments:
+    """The segments that a library keeps of a video."""
+    return segments_of(sequence, window=WINDOW, hop=HOP)
+
+
+def query_tracks(encoder: Encoder, source: Source, decoders: DecodePool) -> Iterator[Track]:
+    """The track of a query's whole picture, and that of its content box where it has one.
+
+    Raises:
+        VideoError: the source cannot be read.
+    """
+    spec = encoder.spec
+    yield query_track(encoder.encode_sequence(source, rate=QUERY_RATE, decoders=decoders))
+    if spec.resize.crop is not None:
+        return
+    region = find_region(decoders.decode(source, spec.sampling, spec.resize).frames)
+    if region is not None:
+        sequence = encoder.encode_sequence(source, rate=QUERY_RATE, region=region, decoders=decoders)
+        yield query_track(sequence)
+
+
+def query_track(sequence: Sequence) -> Track:
+    """The track of a query: logits of the second around each of its frames."""
+    duration = sequence.duration
+    middles = segment_spans(duration, WINDOW, 1 / QUERY_RATE)
+    logits = sequence.means(middles) * sequence.scales
+    return Track(logits, middles.mean(axis=1), duration, content(confidences(logits, sequence.spec)))
+
+
+def kept_track(codes: NDArray[np.uint8], times: NDArray[np.float64], bits: int, duration: float) -> Track:
+    """The track of codes that a library keeps; ``times`` are the middles of their windows."""
+    values = unpack_bits(codes, bits).astype(np.float32) * 2 - 1
+    return Track(values, times, duration, np.ones(len(codes), np.float32))
+
+
+def codes_of(track: Track) -> NDArray[np.uint8]:
+    """The codes of a track's windows, ``uint8[n, bytes]``."""
+    return pack_bits(track.values >= 0)
+
+
+def content(confidence: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much windows of these confidences count: black and nearly constant pictures do not."""
+    weights: NDArray[np.float32] = ((confidence - _EMPTY) / (_FULL - _EMPTY)).clip(0, 1)
+    return weights
