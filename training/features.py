@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -11,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
 from training.augment import AUGMENTATIONS
 from training.clips import FOLDER, read_frames
-from training.efficientnet_lite import SameConv
+from training.efficientnet_lite import folded
 from training.fused import FusedModel
 from vhash_sdk.spec import Resize, Sampling
 
@@ -37,15 +35,6 @@ def kept(
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **arrays)
     return arrays
-
-
-def folded(model: FusedModel) -> FusedModel:
-    """A copy for inference, twice as fast: batch norm folded into the convolutions, channels last."""
-    model = copy.deepcopy(model).eval()
-    for module in model.modules():
-        if isinstance(module, SameConv):
-            module.conv, module.bn = fuse_conv_bn_eval(module.conv, module.bn), nn.Identity()
-    return model.to(memory_format=torch.channels_last)
 
 
 def clip_features(model: FusedModel, paths: Sequence[Path]) -> dict[str, NDArray[np.float32]]:

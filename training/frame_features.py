@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vhash_sdk.spec import Resize, Sampling
 
@@ -143,9 +144,10 @@ def backbone_of(name: str, weights: Path | None = None, *, threads: int = 0) -> 
     if name.endswith(".onnx"):
         return _onnx_backbone(Path(name), threads)
     if name == "lite0":
-        from .efficientnet_lite import FEATURES, load_imagenet
+        from .efficientnet_lite import FEATURES, folded, load_imagenet
 
-        network, width = load_imagenet(weights), FEATURES
+        maps, width = folded(load_imagenet(weights)), FEATURES
+        network: Callable[[Tensor], Tensor] = lambda x: maps(x).mean(dim=(2, 3))  # noqa: E731
         scale = lambda x: (x - 127) / 128  # noqa: E731
     else:
         from . import imagenet_backbones
