@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,10 +50,12 @@ def load(checkpoint: Path, *, weights: Path | None = None) -> Exportable:
         ValueError: not a checkpoint of a model that can be exported.
     """
     with safe_open(checkpoint, framework="pt") as stored:
-        keys = set(stored.metadata() or ())
-    if "vhash" in keys:
+        metadata = dict(stored.metadata() or {})
+    if "vhash" in metadata:
         return _fused(checkpoint)
-    if "config" in keys:
+    if "semantic_model" in json.loads(metadata.get("config", "{}")):
+        return _semantic(checkpoint)
+    if "config" in metadata:
         return _clip(checkpoint, weights)
     raise ValueError(f"{checkpoint} carries no configuration: it was not written by training/")
 
@@ -87,6 +90,38 @@ def fused_specification(model: Any) -> ModelSpec:
         resize=Resize("exact", c.size, c.size),
         crops=1,
         embedding=model.project.in_features,
+        digest=weights_digest(model),
+    )
+
+
+def _semantic(checkpoint: Path) -> Exportable:
+    from export.quantise import quantise
+    from training.semantic import load_model
+
+    model, card = load_model(checkpoint)
+
+    def int8(graph: onnx.ModelProto, clips: Sequence[Clip], symmetric: bool) -> onnx.ModelProto:
+        return quantise(graph, clips, symmetric=symmetric)
+
+    return Exportable(model, semantic_specification(model), card, OUTPUTS, int8)
+
+
+def semantic_specification(model: Any) -> ModelSpec:
+    """What decides the code of a ``SemanticModel``."""
+    from training.efficientnet_lite import FEATURES
+    from training.semantic import weights_digest
+
+    c = model.config
+    return ModelSpec(
+        name=c.name,
+        version=c.version,
+        family=c.family,
+        bits=c.network.bits,
+        parts=(Part("cnn", (0, c.network.bits)),),
+        sampling=Sampling("uniform", c.frames),
+        resize=Resize("exact", c.size, c.size),
+        crops=1,
+        embedding=FEATURES,
         digest=weights_digest(model),
     )
 

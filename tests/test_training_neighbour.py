@@ -61,10 +61,12 @@ def test_every_option_trains(change: dict[str, object]) -> None:
 def test_twins_are_positives_of_each_other() -> None:
     from training.train_neighbour import neighbours
 
-    x = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)
-    twins = np.arange(30) % 15
+    x = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    twins = np.arange(40) % 20
     found = neighbours(QUICK, x, twins).numpy()
-    assert all(found[i, i + 15] == found[i + 15, i] == 1 for i in range(15))
+    assert all(found[i, i + 20] == found[i + 20, i] == 1 for i in range(20))
+    first = neighbours(QUICK, x[:20], None).numpy()
+    np.testing.assert_array_equal(found[20:, 20:], first)  # a twin has its first row's neighbours
     assert not found.diagonal().any()
 
 

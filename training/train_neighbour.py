@@ -175,15 +175,21 @@ def input_map(config: NeighbourTraining, database: NDArray[np.floating]) -> tupl
 def neighbours(
     config: NeighbourTraining, seen: NDArray[np.float32], twins: NDArray[np.integer] | None
 ) -> Tensor:
-    """Positives ``[n, n]`` by diffusion through the k-NN graph, and the twins."""
+    """Positives ``[n, n]`` by diffusion through the k-NN graph, and the twins.
+
+    The graph holds the first row of each set of twins only: with all of them in it, a video's
+    neighbours would be its own copies. What is near to the first row is near to all its twins.
+    """
+    if twins is not None:
+        _, first, place = np.unique(twins, return_index=True, return_inverse=True)
+        near = neighbours(config, seen[first], None)[place][:, place]
+        same = torch.from_numpy(place[:, None] == place[None])
+        return torch.where(same, 1.0, near).fill_diagonal_(0)
     if config.restart < 1:
         affinity = diffuse(neighbour_graph(seen, config.graph), restart=config.restart)
     else:  # a walk that never leaves knows no neighbour: take the nearest by cosine
         affinity = unit_length(seen) @ unit_length(seen).T
-    out = positives(affinity, max(2, round(config.share * len(seen))))
-    if twins is not None:
-        out = np.maximum(out, (twins[:, None] == twins[None]) & ~np.eye(len(twins), dtype=bool))
-    return torch.from_numpy(out.astype(np.float32))
+    return torch.from_numpy(positives(affinity, max(2, round(config.share * len(seen))))).float()
 
 
 @torch.inference_mode()
