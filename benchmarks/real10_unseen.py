@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 from benchmarks.common import CACHE, DATA, RESULTS, write_result
 from training import baselines, clips, train_semantic
 from training.frame_features import FeatureStore
-from training.train_neighbour import NeighbourTraining, codes, train
+from training.train_neighbour import codes, train
 from training.unseen import Code, Fit, Labelled, Rows, Unseen, unseen_classes
 
 NAME = "real10_unseen"
@@ -68,12 +67,12 @@ def record(name: str, found: Unseen, **about: object) -> None:
     print(f"{name}: mAP {figures['mean']:.3f} {figures['interval']}", flush=True)
 
 
-def frame_features(store: Path = STORE) -> NDArray[np.float16]:
-    """EfficientNet-Lite0 features of real10's frames, ``[541, 25, 1280]``, in the manifest's order."""
+def mean_features(store: Path = STORE) -> NDArray[np.float32]:
+    """Lite0 features of real10, means over the frames, ``[541, 1280]``, in the order of the manifest."""
     found = FeatureStore.open(store)
     if found.names != [row["path"] for row in clips.manifest(DATA)] or len(found.done) != len(found.names):
         raise SystemExit(f"{store} is not complete; make it as the docstring says")
-    return found.features
+    return np.stack([f.astype(np.float32).mean(axis=0) for f in found.features])
 
 
 def uncoded(x: NDArray[np.float32]) -> Fit:
@@ -95,24 +94,12 @@ def affine(x: NDArray[np.float32], kind: str, bits: int) -> Fit:
     return fit
 
 
-def neighbour(frames: NDArray[np.float16], bits: int, *, views: bool) -> Fit:
+def neighbour(x: NDArray[np.float32], bits: int) -> Fit:
     """The recipe of `training.train_semantic`, on those of the clips that it may use."""
-    x, mine = frames.astype(np.float32).mean(axis=1), train_semantic.training_rows(DATA)
-    names = [row["path"] for row in clips.manifest(DATA)]
-    altered = np.zeros((len(mine), 0, x.shape[1]), np.float32)
-    if views:
-        altered = train_semantic.altered_copies(
-            DATA, [names[i] for i in mine], train_semantic.CACHE / "altered", seed=0
-        )
+    mine = train_semantic.training_rows(DATA)
 
     def fit(rows: Rows, seed: int) -> Code:
-        allowed = np.isin(mine, rows)
-        seen, twins = x[mine[allowed]], np.arange(allowed.sum())
-        if views:
-            seen, twins = train_semantic.with_views(
-                frames[mine[allowed]].astype(np.float32), altered[allowed]
-            )
-        model, _ = train(NeighbourTraining(bits=bits, seed=seed), seen[:, None], twins=twins)
+        model, _ = train(train_semantic.recipe(bits, seed), x[np.intersect1d(mine, rows)][:, None])
         return lambda asked: codes(model, x[asked][:, None])
 
     return fit
@@ -120,13 +107,11 @@ def neighbour(frames: NDArray[np.float16], bits: int, *, views: bool) -> Fit:
 
 def methods() -> dict[str, tuple[Callable[[], Fit], int]]:
     """Name → (how to fit it, bits)."""
-    frames = frame_features()
-    x = frames.astype(np.float32).mean(axis=1)
+    x = mean_features()
     out: dict[str, tuple[Callable[[], Fit], int]] = {"lite0, centred cosine": (lambda: uncoded(x), 0)}
     for bits in (64, 256):
         out[f"lite0-lsh-{bits}"] = (partial(affine, x, "lsh", bits), bits)
-        out[f"lite0-neighbour-{bits}"] = (partial(neighbour, frames, bits, views=True), bits)
-    out["lite0-neighbour-64 without views"] = (partial(neighbour, frames, 64, views=False), 64)
+        out[f"lite0-neighbour-{bits}"] = (partial(neighbour, x, bits), bits)
     for kind in ("pca-sign", "itq"):  # 168 videos to learn from, at the least, give no 256 components
         out[f"lite0-{kind}-64"] = (partial(affine, x, kind, 64), 64)
     return out

@@ -49,7 +49,7 @@ class Scored:
         method, bits: bits = 0 for floats.
         ap: ``[runs, queries, len(KS)]``, tie-aware, Z = min(R, K); NaN = nothing relevant.
         legacy: mean over runs of mAP with Z = K.
-        bounds: mean over runs of mAP with ties broken for us and against us, ``[2, len(KS)]``.
+        bounds: mAP of the first run with ties broken for us and against us, ``[2, len(KS)]``.
     """
 
     method: str
@@ -76,12 +76,18 @@ class Scored:
 
 def score(method: str, bits: int, distances: Sequence[ArrayLike], relevant: NDArray[np.bool_]) -> Scored:
     """Score runs of one method from their distance matrices ``[queries, database]``."""
-    ap = [average_precision(d, relevant, KS) for d in distances]
-    legacy = [average_precision(d, relevant, KS, normaliser="legacy") for d in distances]
-    best = [average_precision(d, relevant, KS, order="optimistic") for d in distances]
-    worst = [average_precision(d, relevant, KS, order="pessimistic") for d in distances]
-    means = [np.nanmean(np.stack(x), axis=(0, 1)) for x in (legacy, best, worst)]
-    return Scored(method, bits, np.stack(ap), means[0], np.stack(means[1:]))
+    ap = np.stack([average_precision(d, relevant, KS) for d in distances])
+    first = np.asarray(distances[0])
+    total = (relevant & np.isfinite(first)).sum(
+        axis=1
+    )  # Z = min(R, K) becomes K; R stays for the whole ranking
+    share = [np.minimum(total, k) / k if k else np.ones(len(total)) for k in KS]
+    legacy = np.nanmean(ap * np.stack(share, axis=1), axis=(0, 1))
+    bounds = [
+        np.nanmean(average_precision(first, relevant, KS, order=order), axis=0)
+        for order in ("optimistic", "pessimistic")
+    ]
+    return Scored(method, bits, ap, legacy, np.stack(bounds))
 
 
 def compare(

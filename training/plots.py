@@ -50,3 +50,32 @@ def lines(
     axes[0, 0].legend(fontsize=7)
     axes[0, 0].grid(alpha=0.3)
     _save(figure, file)
+
+
+def gallery(
+    rows: Sequence[Sequence[tuple[Any, bool | None]]],
+    file: Path,
+    *,
+    titles: Sequence[str],
+    columns: Sequence[str],
+) -> None:
+    """Pictures in rows, each framed green (right) or red (wrong), not at all for None (the query)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shape = len(rows), len(rows[0])
+    figure, axes = plt.subplots(
+        *shape, figsize=(1.5 * shape[1], 1.35 * shape[0]), constrained_layout=True, squeeze=False
+    )
+    for axis_row, row, title in zip(axes, rows, titles, strict=True):
+        axis_row[0].set_ylabel(title, fontsize=7)
+        for axis, (picture, right) in zip(axis_row, row, strict=True):
+            axis.imshow(picture)
+            axis.set(xticks=[], yticks=[])
+            for side in axis.spines.values():
+                side.set(visible=right is not None, linewidth=3, color="tab:green" if right else "tab:red")
+    for axis, name in zip(axes[0], columns, strict=True):
+        axis.set_title(name, fontsize=8)
+    _save(figure, file)
