@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import ROOT, write_result
+from benchmarks.common import RESULTS, ROOT, write_result
 from benchmarks.retrieval_runs import ABLATIONS, NARROW, RUNS, Sets, protocol_sets
 from training import plots
 from training.data import relevance
 from training.evaluate import Scored, compare, markdown_table, precision_recall_plot, score
 from training.metrics import cosine_distance, hamming
+from training.unseen import DATABASES
 
 COMPARED = (
     ("neighbour-uvvh", "itq"), ("neighbour-uvvh", "uvvh-2"), ("uvvh-2", "itq"), ("uvvh-2", "lsh"),
@@ -149,8 +150,25 @@ def markdown(
     lines += ["", "## Where the paper's order does not reproduce", "", WHY, "", markdown_table(tried), ""]
     seconds = ", ".join(f"{name} {value:.0f}" for name, value in about["cpu_seconds_per_run"].items())
     lines += ["## Cost", "", f"CPU seconds of one run: {seconds}.", ""]
+    lines += unseen()
     images = sorted(PLOTS.glob("*.png"))
     return "\n".join([*lines, "", *(f"![{i.stem}](report/{i.name})" for i in images), ""])
+
+
+def unseen() -> list[str]:
+    """The table of `real10_unseen`, where it was measured."""
+    path = RESULTS / "real10_unseen.json"
+    if not path.exists():
+        return []
+    result = json.loads(path.read_text())
+    lines = ["## Classes that were not seen: real10", "", f"{result['protocol']}. `{result['command']}`.", ""]
+    lines += ["| code | bits | mAP, the two classes | mAP, all ten |", "|---|---|---|---|"]
+    for name, model in result["models"].items():
+        cells = [model[database]["mAP"] for database in DATABASES]
+        figures = (f"{c['mean']:.3f} ({c['interval'][0]:.3f} – {c['interval'][1]:.3f})" for c in cells)
+        lines.append(f"| {name} | {model['bits'] or 'floats'} | {' | '.join(figures)} |")
+    chance = " and ".join(f"{model[database]['chance']:.3f}" for database in DATABASES)
+    return [*lines, "", f"Chance: {chance}.", ""]
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
     python -m benchmarks.top5 runs/semantic/lite0-neighbour-64.safetensors
 
 One query of each class from real10's test split, the database its train split; ties are broken by
-the order of the manifest. Writes ``training/report/top5_real10.png``.
+the order of the manifest. Writes ``top5.png`` beside the checkpoint; the clips are for research use, so
+the picture stays out of the repository.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import DATA, ROOT
+from benchmarks.common import DATA
 from benchmarks.real10_unseen import STORE, mean_features, real10
 from training import clips, plots
 from training.metrics import hamming
@@ -23,7 +24,6 @@ from training.semantic import load_model
 from training.train_neighbour import codes
 from vhash_sdk.spec import Resize, Sampling
 
-PICTURE = ROOT / "training" / "report" / "top5_real10.png"
 FOUND = 5
 
 
@@ -51,9 +51,10 @@ def main() -> None:
         rows.append([(middle_frame(names[asked]), None), *found])
         titles.append(label)
     columns = ["query", *(f"{place + 1}." for place in range(FOUND))]
-    plots.gallery(rows, PICTURE, titles=titles, columns=columns)
+    picture = options.checkpoint.with_name("top5.png")
+    plots.gallery(rows, picture, titles=titles, columns=columns)
     right = np.mean([right for row in rows for _, right in row[1:]])
-    print(f"{PICTURE}: {right:.0%} of the {FOUND * len(rows)} found are of the query's class")
+    print(f"{picture}: {right:.0%} of the {FOUND * len(rows)} found are of the query's class")
 
 
 if __name__ == "__main__":

@@ -83,7 +83,8 @@ def to_float_graph(model: nn.Module, spec: ModelSpec, outputs: Sequence[str]) ->
             external_data=False, verbose=False,
         )  # fmt: skip
         graph = onnxslim.slim(onnx.load(file))
-    if any(node.op_type == "BatchNormalization" for node in graph.graph.node):
+    convolved = {node.output[0] for node in graph.graph.node if node.op_type == "Conv"}
+    if any(n.op_type == "BatchNormalization" and n.input[0] in convolved for n in graph.graph.node):
         raise RuntimeError(
             "batch norm was not folded into the convolutions; check onnxslim and torch versions"
         )

@@ -1,20 +1,16 @@
-"""UVVH: parameter counts, shapes, losses, resume; and that a short training beats LSH."""
+"""UVVH: parameter counts, shapes, losses, resume."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from training import baselines, checkpoint, losses  # noqa: E402 (torch is optional)
+from training import checkpoint, losses  # noqa: E402 (torch is optional)
 from training.config import from_command_line  # noqa: E402
-from training.data import relevance, synthetic, train_database_queries  # noqa: E402
-from training.metrics import average_precision, hamming  # noqa: E402
 from training.train_uvvh import TrainConfig, main  # noqa: E402
 from training.uvvh import UVVH, TimeConv, TimeDeconv, UVVHConfig, ablation  # noqa: E402
 
@@ -107,7 +103,7 @@ def test_bit_statistics() -> None:
     assert losses.bit_balance(independent) < 0.01 < 0.9 < losses.bit_balance(independent.abs() + 1)
 
 
-def test_training_beats_lsh_and_resumes_exactly(tmp_path: Path) -> None:
+def test_training_resumes_exactly(tmp_path: Path) -> None:
     config = TrainConfig(
         output=tmp_path / "whole", pca=32, widths=(32, 32, 32), projection=64, hidden=32, bits=16,
         stage1=6, stage2=4, batch=64, measure_every=5, threads=1,
@@ -115,12 +111,6 @@ def test_training_beats_lsh_and_resumes_exactly(tmp_path: Path) -> None:
     main(config)
     whole, saved = checkpoint.load(config.output / "model.safetensors")
     assert saved["bits"] == 16 and (config.output / "curve.png").stat().st_size > 1000
-    database, queries = train_database_queries(synthetic(), validation=False)
-    hash_ = baselines.lsh(database.mean_pooled(), 16)
-    random = hamming(hash_.code(queries.mean_pooled()), hash_.code(database.mean_pooled()))
-    curve = json.loads((config.output / "curve.json").read_text())["curve"]
-    lsh = np.nanmean(average_precision(random, relevance(queries, database)))
-    assert curve[-1]["map"] > lsh + 0.05
 
     main(replace(config, output=tmp_path / "half", stage2=0, variant="uvvh-2", stage1=5))
     main(replace(config, output=tmp_path / "half", resume=True))

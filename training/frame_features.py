@@ -8,7 +8,7 @@ A store is a folder: ``features.npy`` float16 ``[n, T, F]``, ``state.npy`` (0 to
 ``store.json`` (names, settings, errors). Frames are decoded exactly as the SDK does. An ONNX
 backbone takes float32 ``[n, 3, H, W]`` in 0 to 255 and gives ``[n, F]``; a bundled model's file
 (``sdk/vhash_sdk/models/lite0-phash-256.int8.onnx``, with its own ``--frames 25 --size 192``) gives the
-frame features that its embedding is the mean of, three times as fast as ``lite0``.
+frame features that its embedding is the mean of.
 """
 
 from __future__ import annotations
