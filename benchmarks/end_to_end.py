@@ -10,7 +10,7 @@ CUDA and TensorRT too, with NVDEC where the encoder uses it. Writes results/end_
 from __future__ import annotations
 
 import argparse
-import time
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.backends import CPU_CASES, GPU_CASES, label
+from benchmarks.backends import CPU_CASES, GPU_CASES, cpu_timed, label
 from benchmarks.common import CACHE, RESULTS, interleave, summary, write_result
 from benchmarks.encode import make_video
 from vhash_sdk import Encoder, Index
@@ -27,6 +27,7 @@ from vhash_sdk.video import open_source
 
 CODES = 1_000_000
 BATCHES = (1, 2, 4, 8)
+FILES = 8
 PAPER = 0.544  # seconds for the same in paper [A], on its own machine
 
 
@@ -73,18 +74,25 @@ def stages(name: str, encoder: Encoder, index: Index, path: Path) -> dict[str, C
     }
 
 
-def throughput(encoder: Encoder, path: Path, rounds: int) -> dict[str, Any]:
-    """Videos a second: the network alone by batch size, and ``encode_many`` with the decoder."""
+def throughput(found: dict[str, Encoder], path: Path, rounds: int) -> dict[str, Any]:
+    """Videos a second: the network alone by batch size, and ``encode_many`` with the decoder; all in turn."""
+    spec = next(iter(found.values())).spec
     with open_source(path) as reader:
-        frames = reader.sample(encoder.spec.sampling, encoder.spec.resize).frames
-    network = {}
-    for batch in BATCHES:
-        clips = np.broadcast_to(frames, (batch, 1, *frames.shape)).copy()
-        (seconds,) = interleave({"": partial(encoder.encode_frames, clips)}, rounds=rounds).values()
-        network[str(batch)] = batch / min(seconds)
-    start = time.perf_counter()
-    done = sum(one.code is not None for one in encoder.encode_many([path] * 12))
-    return {"network": network, "file to code": done / (time.perf_counter() - start)}
+        frames = reader.sample(spec.sampling, spec.resize).frames
+    cases: dict[str, Callable[[], object]] = {}
+    for name, encoder in found.items():
+        for batch in BATCHES:
+            clips = np.broadcast_to(frames, (batch, 1, *frames.shape)).copy()
+            cases[f"{name}|{batch}"] = partial(encoder.encode_frames, clips)
+        cases[f"{name}|files"] = lambda encoder=encoder: list(encoder.encode_many([path] * FILES))  # type: ignore[misc]
+    seconds = {name: min(times) for name, times in interleave(cases, rounds=rounds).items()}
+    return {
+        name: {
+            "network": {str(batch): batch / seconds[f"{name}|{batch}"] for batch in BATCHES},
+            "file to code": FILES / seconds[f"{name}|files"],
+        }
+        for name in found
+    }
 
 
 def plot(result: dict[str, Any], file: Path) -> None:
@@ -130,23 +138,32 @@ def main() -> None:
     cases = {name: stages(name, encoder, index, path) for name, encoder in found.items()}
     # every stage of every backend in turn, so that a busy moment hits all alike
     flat = {f"{name}|{stage}": case for name, table in cases.items() for stage, case in table.items()}
-    seconds = interleave(flat, rounds=args.rounds, warmup=2)
+    cpu: dict[str, list[float]] = {key: [] for key in flat}
+    timed = {key: partial(cpu_timed, case, cpu[key]) for key, case in flat.items()}
+    seconds = interleave(timed, rounds=args.rounds, warmup=2)
     result = {
         "command": "python -m benchmarks.end_to_end",
         "video": {"name": path.name, "bytes": path.stat().st_size},
         "codes": CODES,
+        "load average": os.getloadavg()[0],
         "decoders": {name: encoder.info()["decoder"] for name, encoder in found.items()},
         "seconds": {
-            name: {stage: summary(seconds[f"{name}|{stage}"]) for stage in table}
+            name: {
+                stage: {
+                    **summary(seconds[f"{name}|{stage}"]),
+                    "cpu_p50": float(np.median(cpu[f"{name}|{stage}"][2:])),
+                }
+                for stage in table
+            }
             for name, table in cases.items()
         },
-        "throughput": {name: throughput(one, path, max(2, args.rounds // 15)) for name, one in found.items()},
+        "throughput": throughput(found, path, max(2, args.rounds // 15)),
         "paper [A], its machine": {"file to neighbours": PAPER},
         "did not run": absent,
     }
     for name, table in result["seconds"].items():
         for stage, row in table.items():
-            times = " ".join(f"{1e3 * row[key]:8.2f}" for key in ("p50", "p95", "p99"))
+            times = " ".join(f"{1e3 * row[key]:8.2f}" for key in ("p50", "p95", "p99", "cpu_p50"))
             print(f"{name:28} {stage:20} {times}")
     plot(result, RESULTS / "end_to_end.png")
     write_result("end_to_end", result)

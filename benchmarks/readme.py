@@ -206,7 +206,65 @@ def robustness() -> str:
     )
 
 
+def backends() -> str:
+    result = load("backends")
+    rows = []
+    for name, model in result["models"].items():
+        same = model["agreement"]["pairs"]["torch fp32"]
+        for title, row in model["speed"]["1 threads"].items():
+            bits = f"{100 * same[title]['bits']:.2f} %", f"{100 * same[title]['codes']:.0f} %"
+            rows.append((name, title, f"{1e3 * row['cpu_min']:.0f}", *bits))
+    header = ("model", "backend", "CPU ms, one thread", "bits as PyTorch", "codes as PyTorch")
+    clips = ", ".join(f"{model['agreement']['clips']} for {name}" for name, model in result["models"].items())
+    generated = ", ".join(name for name, model in result["models"].items() if model["weights"] == "generated")
+    return (
+        table(header, rows)
+        + "\n\nCPU time of one video through the network, least of several taken in turn; the machine did other work "
+        "too, so times on the wall are in the result file only. "
+        f"Bits on real clips ({clips}), decoded by PyAV. PyTorch has the weights as they were trained, all files "
+        f"have them rounded to fp16. {generated} has generated weights: its speed is real, its bits mean nothing "
+        f"but that backends agree. ONNX Runtime CUDA and TensorRT have not run: no GPU here. {source('backends')}"
+    )
+
+
+def agreement() -> str:
+    blocks = []
+    for name, model in load("backends")["models"].items():
+        pairs = model["agreement"]["pairs"]
+        rows = [
+            (
+                title,
+                *(
+                    ""
+                    if other == title
+                    else f"{100 * row[other]['bits']:.2f} / {100 * row[other]['codes']:.0f}"
+                    for other in pairs
+                ),
+            )
+            for title, row in pairs.items()
+        ]
+        if model["weights"] == "bundled":
+            blocks.append(table((f"{name}: % of equal bits / codes", *pairs), rows))
+    return "\n\n".join(blocks)
+
+
+def engines() -> str:
+    result = load("engines")
+    rows = [
+        (row["model"], row["precision"], f"{row['megabytes']:.1f}", f"{row['seconds']:.1f}")
+        for row in result["engines"]
+    ]
+    return (
+        table(("model", "precision", "engine MB", "parse and build s"), rows)
+        + f"\n\nTensorRT for RTX {result['engines'][0]['tensorrt']}, compute capability {result['compute_capability']}, "
+        f"batches 1 to 8, built without a GPU, not run. {source('engines')}"
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "backends": backends,
+    "agreement": agreement,
+    "engines": engines,
     "near_duplicates": near_duplicates,
     "search": search,
     "encode": encode,

@@ -54,7 +54,7 @@ def backend_of(path: Path, **options: str) -> str:
     ("seconds", "wanted"),
     [
         ({"onnxruntime": 1.0, "openvino": 0.5}, "openvino"),
-        ({"onnxruntime": 1.0, "openvino": 0.95}, "onnxruntime"),  # not worth other bits
+        ({"onnxruntime": 1.0, "openvino": 0.85}, "onnxruntime"),  # not worth other bits
         ({"onnxruntime": 1.0, "openvino": 2.0}, "onnxruntime"),
         ({"onnxruntime": 1.0}, "onnxruntime"),
         ({"openvino": 1.0}, "onnxruntime"),  # nothing to compare it with
@@ -82,7 +82,7 @@ def test_the_committed_measurements_are_those_of_the_benchmark() -> None:
     table = json.loads(choice.MEASURED.read_text())
     result = json.loads((Path(__file__).parents[1] / "benchmarks/results/backends.json").read_text())
     speeds = [
-        round(rows[title]["min"], 4)
+        round(rows[title]["cpu_min"], 4)
         for model in result["models"].values()
         for rows in model.get("speed", {}).values()
         for title in rows
