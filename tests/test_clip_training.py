@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -219,3 +220,47 @@ def test_other_splits_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,split\na.mp4,train\n")
     with pytest.raises(ValueError, match="has no column label"):
         clip_data.read_set("manifest", tmp_path / "manifest.csv", None)
+
+
+@pytest.mark.slow
+def test_public_weights_and_two_commands_give_the_papers_model(tmp_path: Path) -> None:
+    """Weights of IG65M's layout and UCF101's folders: exactly the commands of train_clip_bert's docstring."""
+    import subprocess
+
+    from training.r2plus1d import R2Plus1D
+
+    torch.manual_seed(0)
+    weights = tmp_path / "r2plus1d_34_clip32_ig65m_from_scratch-449a7af9.pth"
+    torch.save(R2Plus1D(34, classes=359).state_dict(), weights)
+    lists: dict[str, list[str]] = {"train": [], "test": []}
+    for c, label in enumerate(LABELS[:2]):
+        for group in range(1, 5):
+            name = f"{label}/v_{label}_g{group:02d}_c01.avi"
+            write(tmp_path / "UCF-101" / name, moving(label, 10 * c + group))
+            lists["test" if group == 1 else "train"].append(name)
+    splits = tmp_path / "ucfTrainTestlist"
+    splits.mkdir()
+    for part, names in lists.items():
+        (splits / f"{part}list01.txt").write_text("".join(f"{name} 1\n" for name in names))
+    data = ["--dataset", "ucf101", "--videos", str(tmp_path / "UCF-101"), "--splits", str(splits)]
+    commands = (
+        ["training.train_clip_bert", *data, "--weights", str(weights), "--output", str(tmp_path / "run"),
+         "--precision", "bf16", "--save-memory", "--workers", "1",
+         # what makes it small enough for a test
+         "--epochs", "1", "--frames", "8", "--height", "20", "--width", "26", "--crop", "16"],
+        ["training.train_hash", "--model", str(tmp_path / "run" / "model.safetensors"), *data,
+         "--output", str(tmp_path / "hash"), "--steps", "12", "--seeds", "0"],
+    )  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'sdk'}", "OMP_NUM_THREADS": "1"}
+    for command in commands:
+        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=environment, check=True)
+    model, card = load_model(tmp_path / "hash" / "clip-64.safetensors")
+    assert (model.config.backbone, model.config.layout, model.config.bits) == ("r2plus1d_34", "ig65m", 64)
+    assert sum(p.numel() for p in model.backbone.parameters()) == 63_491_975
+    assert model.backbone.stem[1].eps == 1e-3 and card["classes"] == ["green", "red"]
+    # nearly the published weights: one epoch at 1e-5 hardly moves them
+    moved = (
+        model.backbone.layer4[2].conv2[0][0].weight
+        - torch.load(weights, weights_only=True)["layer4.2.conv2.0.0.weight"]
+    )
+    assert 0 < moved.abs().max() < 1e-3

@@ -108,3 +108,17 @@ def test_int8_agrees_and_symmetric_has_no_zero_points() -> None:
         assert points and all(not constants[name].any() for name in points) == symmetric
         figures = to_onnx.compare(quantised, spec, expected, clips)
         assert figures["embedding: smallest cosine"] > 0.98 and figures["bits that agree"] > 0.85
+
+
+def test_bundled_clip_model_finds_the_same_kind(data: Path) -> None:
+    from training.clip_data import read_manifest
+
+    videos = read_manifest(data / "videos" / "real10" / "manifest.csv")
+    kinds = ("car_crash", "cctv_fight", "hugging")
+    rows = np.concatenate([np.flatnonzero(videos.labels == kind)[::7][:3] for kind in kinds])
+    with Encoder("semantic") as encoder:
+        assert encoder.spec.family == "clip"
+        codes = [encoder.encode(videos.root / videos.paths[row]) for row in rows]
+    distances = np.array([[a - b if a is not b else 999 for b in codes] for a in codes])
+    nearest = videos.labels[rows][distances.argmin(1)]
+    assert (nearest == videos.labels[rows]).mean() > 0.7, "chance is a quarter"

