@@ -33,6 +33,7 @@ class FakeEncoder:
     def __init__(self, *, bits: int = 64, name: str = "tiny") -> None:
         self.spec = tiny_spec(bits=bits, name=name)
         self.encoded: list[str] = []
+        self.calibration = None
         self.before: Callable[[str], None] = lambda path: None
 
     def info(self) -> dict[str, Any]:

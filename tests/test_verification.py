@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
+from tests.test_video_region import video
 from vhash_sdk import Library, zoo
 from vhash_sdk.encoder import Encoder
 from vhash_sdk.errors import CodeError
@@ -121,3 +123,62 @@ def test_library_keeps_what_verification_needs(tmp_path: Path) -> None:
         assert list(library.verify()) == []
         library._db.execute("UPDATE trajectory SET steps = x'00' WHERE video = 1")
         assert any("trajectory" in problem.message for problem in library.verify())
+
+
+def moving(seed: int, path: Path, *, bars: int = 0, crf: str = "23") -> Path:
+    """A made-up clip of 3 s as a file."""
+    frames = video(seed, 128, 160, 60)
+    if bars:
+        wide = np.zeros((60, 128, 160 + 2 * bars, 3), np.uint8)
+        wide[:, :, bars:-bars] = frames
+        frames = wide
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=20, options={"crf": crf})
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+        for frame in frames:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        output.mux(stream.encode())
+    return path
+
+
+def test_library_finds_what_lies_between_bars(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for seed in range(4):
+        moving(seed, folder / f"{seed}.mp4")
+    query = moving(2, tmp_path / "query.mp4", bars=64, crf="32")
+    with Library(tmp_path / "lib") as library:
+        library.add([folder])
+        first, *others = library.search(query, k=4)
+        assert first.entry.path.endswith("2.mp4") and first.distance < 40
+        assert first.verified is not None and first.verified < 60
+        assert first.false_match_rate is not None and first.false_match_rate < 1e-4
+        assert all(hit.verified is None or hit.verified > 100 for hit in others)
+        code = next(library.encoder.encode_many([query])).code
+        assert code is not None
+        bare = library.search(code, k=1)[0]  # the whole picture is mostly bars
+        assert bare.verified is None and bare.distance > first.distance
+        library.add([query])  # now the box is in the library, and the plain clip asks
+        back = library.search(folder / "2.mp4", k=2)
+        assert [Path(hit.entry.path).name for hit in back] == ["2.mp4", "query.mp4"]
+        groups = library.duplicates(fmr=1e-3)
+        names = [
+            {Path(e.path).name for e in (g.representative, *(m.entry for m in g.members))} for g in groups
+        ]
+        assert {"2.mp4", "query.mp4"} <= next(found for found in names if "2.mp4" in found)
+
+
+def test_a_second_look_parts_two_events_of_one_scene(tmp_path: Path) -> None:
+    moving(1, tmp_path / "one.mp4")
+    moving(2, tmp_path / "two.mp4")
+    with Library(tmp_path / "lib") as library:
+        library.add([tmp_path])
+        # as if one camera had seen both: the same code, but what happens comes in another order
+        ((steps,),) = library._db.rows("SELECT steps FROM trajectory WHERE video = 2")
+        shuffled = np.random.default_rng(0).permutation(np.frombuffer(steps, np.int8).reshape(T, -1))
+        with library._db.transaction(codes=True):
+            library._db.execute("UPDATE code SET code = (SELECT code FROM code WHERE video = 1)")
+            library._db.execute("UPDATE trajectory SET steps = ? WHERE video = 2", (shuffled.tobytes(),))
+        assert library.duplicates(fmr=1e-3) == []
+        library._db.execute("DELETE FROM trajectory")
+        assert len(library.duplicates(fmr=1e-3)) == 1

@@ -8,7 +8,7 @@ without the members no two videos of the library are near. The same library give
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -114,6 +114,7 @@ def stars(
     *,
     order: NDArray[np.int64],
     apart: dict[bytes, set[bytes]] | None = None,
+    alike: Callable[[int, int], bool] = lambda here, there: True,
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """Groups as (representative, [(member, distance), …]), in places of ``videos``.
 
@@ -123,6 +124,7 @@ def stars(
         pairs: codes that are near each other.
         order: from ``best_first``.
         apart: contents that are no match; none of a group's videos is no match with another one.
+        alike: a second look at a representative and a member, by their places.
     """
     near = _Neighbours(videos, places, pairs)
     free = near.paired.copy()
@@ -133,7 +135,11 @@ def stars(
         free[here] = False
         found, distances = near.of(int(here))
         eligible = free[found]
-        taken = list(zip(found[eligible].tolist(), distances[eligible].tolist(), strict=True))
+        taken = [
+            (place, distance)
+            for place, distance in zip(found[eligible].tolist(), distances[eligible].tolist(), strict=True)
+            if alike(int(here), place)
+        ]
         if apart:
             taken = _without_strangers(videos.digests, int(here), taken, apart)
         if taken:

@@ -25,11 +25,13 @@ from .library_cache import cached_index
 from .library_db import Database, sound_rows, writer_lock
 from .library_model import named, pin_model, pinned_encoder
 from .library_records import AddSummary, Entry, Failure, FoundSpan, Hit
+from .library_search import SecondLook, box_index, nearest
 from .library_serve import ServedIndex, serve
 from .library_verify import Problem, verify
 from .runtime.onnx import usable_cores
 from .scan import Found, scan
 from .spec import ModelSpec
+from .verification import View, views
 from .video import Limits, Source
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ class Library:
         self._encoder, self._made_encoder, self._limits = encoder, False, limits
         self._index: tuple[str, Index] | None = None
         self._segment_index: SegmentIndex | None = None
+        self._box_index: tuple[str, Index] | None = None
         self._db = Database.open(file)
         try:
             self._pin = pin_model(self._db, self.directory, model=model, encoder=encoder)
@@ -214,30 +217,36 @@ class Library:
     ) -> list[Hit]:
         """The k nearest videos (None: all) in order of (distance, id), within ``radius`` bits if it is given.
 
+        The distance is the smallest between whole picture and content box of both videos. What is near
+        is looked at a second time, see ``Hit.verified``; a bare code has nothing for that.
+
         Raises:
             VideoError: the query cannot be read.
             ModelMismatchError: the query is a code of another model.
         """
-        code = video if isinstance(video, VideoCode) else self._encode_one(video)
+        code, seen = self._views_of(video)
         if code.bits != self.spec.bits or not same_model(code.fingerprint, self.spec.fingerprint):
             raise ModelMismatchError(
                 f"a code of model {code.fingerprint[:8]} ({code.bits} bits) cannot be searched in "
                 f"{self.directory}, which belongs to {named(self.spec)}; search with the video itself"
             )
         index = self.index() if self._served is None else self._served.current()
-        matches = index.range_search(code, self.spec.bits if radius is None else radius, limit=k)
+        limit = self.spec.bits if radius is None else radius
+        look = SecondLook(self._db, self.spec, self.calibration)
         return [
-            Hit(int(distance), entry)
-            for video_id, distance in zip(matches.ids, matches.distances, strict=True)
-            for entry in self._entries("WHERE v.id = ?", int(video_id))  # none: removed this very moment
+            Hit(distance, entry, *look.verified(seen, entry.id, distance))
+            for distance, video_id in nearest((index, self._boxes()), seen, radius=limit, k=k)
+            for entry in self._entries("WHERE v.id = ?", video_id)  # none: removed this very moment
         ]
 
-    def _encode_one(self, video: Source) -> VideoCode:
-        (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True)
+    def _views_of(self, video: Source | VideoCode) -> tuple[VideoCode, tuple[View, ...]]:
+        if isinstance(video, VideoCode):
+            return video, (View(video.code, None),)
+        (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True, frames=True, box=True)
         if encoded.error is not None:
             raise encoded.error
         assert encoded.code is not None
-        return encoded.code
+        return encoded.code, views(encoded)
 
     def segmenting(
         self, *, workers: int | None = None, started: Callable[[str], None] | None = None
@@ -321,6 +330,12 @@ class Library:
             self._index = cached_index(self._db, self.directory, self.spec)
         return self._index[1]
 
+    def _boxes(self) -> Index:
+        generation = self._db.generation()
+        if self._box_index is None or self._box_index[0] != generation:
+            self._box_index = generation, box_index(self._db, self.spec)
+        return self._box_index[1]
+
     @property
     def uuid(self) -> str:
         """Drawn when the library was made: tells it from any other, wherever it is moved."""
@@ -343,7 +358,8 @@ class Library:
     ) -> list[Group]:
         """Groups of videos that are copies of each other, by the bytes that the copies hold, most first.
 
-        Every member of a group is within the threshold of its representative. Pairs that were judged
+        Every member of a group is within the threshold of its representative, and a second look at how
+        they change over time is no evidence against it. Pairs that were judged
         no match (``judge``) are never in one group. Only codes that are new since the last time are
         compared with the others.
 

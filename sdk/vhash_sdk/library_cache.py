@@ -42,7 +42,7 @@ def cached_index(database: Database, directory: Path, spec: ModelSpec) -> tuple[
     (count,) = database.rows("SELECT count(*) FROM code WHERE kind = 'full'")[0]
     if (index := load_index(file, count, spec)) is not None:
         return generation, index
-    ids, codes, generation = database.full_codes(spec.bits)
+    ids, codes, generation = database.codes(spec.bits)
     index = Index(spec.bits, model=spec.fingerprint)
     index.add(codes, ids)
     save_index(index, directory, generation)

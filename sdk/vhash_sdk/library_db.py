@@ -233,8 +233,8 @@ class Database:
         ((uuid, generation),) = self.rows("SELECT uuid, generation FROM library")
         return f"{uuid}-{generation}"
 
-    def full_codes(self, bits: int) -> tuple[NDArray[np.int64], NDArray[np.uint8], str]:
-        """(video ids ``int64[n]``, codes ``uint8[n, bytes]``, generation) of the codes of whole videos.
+    def codes(self, bits: int, kind: CodeKind = "full") -> tuple[NDArray[np.int64], NDArray[np.uint8], str]:
+        """(video ids ``int64[n]``, codes ``uint8[n, bytes]``, generation) of the codes of one kind.
 
         Raises:
             StoreError: a code is damaged.
@@ -244,7 +244,7 @@ class Database:
             self._connection.execute("BEGIN")  # one snapshot: codes and generation belong together
             try:
                 rows = self._connection.execute(
-                    "SELECT video, code FROM code WHERE kind = 'full' ORDER BY video"
+                    "SELECT video, code FROM code WHERE kind = ? ORDER BY video", (kind,)
                 ).fetchall()
                 generation = self.generation()
             finally:

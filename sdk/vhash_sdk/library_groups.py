@@ -16,6 +16,7 @@ from .errors import OptionError
 from .judgements import apart
 from .library_db import Database, sound_rows
 from .library_records import Entry
+from .library_search import SecondLook
 from .near_pairs import distinct, near_pairs
 from .spec import ModelSpec
 
@@ -57,7 +58,13 @@ def find_groups(
     order = best_first(videos, keep)
     known, places = distinct(codes)
     pairs = near_pairs(known, spec.bits, radius, directory / "pairs.npz")
-    found = list(stars(videos, places, pairs, order=order, apart=apart(database)))
+    look = SecondLook(database, spec, calibration)
+
+    def alike(a: int, b: int) -> bool:
+        same = videos.digests[a] == videos.digests[b]
+        return same or look.alike(int(videos.ids[a]), int(videos.ids[b]))
+
+    found = list(stars(videos, places, pairs, order=order, apart=apart(database), alike=alike))
     wanted = {place for here, members in found for place in (here, *(place for place, _ in members))}
     at = {entry.id: entry for entry in entries(videos.ids[sorted(wanted)].tolist())}
     rate = cache(lambda bits: None if calibration is None else calibration.false_match_rate(bits))

@@ -37,10 +37,20 @@ class Entry:
 
 @dataclass(frozen=True)
 class Hit:
-    """One answer of a search: Hamming distance in bits, and the entry."""
+    """One answer of a search.
+
+    Attributes:
+        distance: Hamming distance in bits.
+        entry: the video.
+        verified: the verified distance, 0 (surely a copy) to the bits of a code; None where there was
+            no second look: codes far apart, or a query or an entry without trajectory.
+        false_match_rate: how often videos of different scenes get as near as that, by the calibration.
+    """
 
     distance: int
     entry: Entry
+    verified: int | None = None
+    false_match_rate: float | None = None
 
 
 @dataclass(frozen=True)

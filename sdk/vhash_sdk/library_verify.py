@@ -100,7 +100,7 @@ def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:
 
 def _index(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Problem]:
     generation, index = cached_index(database, directory, spec)
-    ids, codes, now = database.full_codes(spec.bits)
+    ids, codes, now = database.codes(spec.bits)
     if generation != now:  # another process has written since: compare again when it is quiet
         return
     if len(index) != len(ids) or not np.array_equal(index.codes(ids), codes):

@@ -1,0 +1,97 @@
+"""Searching a library: by the codes of whole pictures and content boxes, then by a second look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from .calibration import Calibration
+from .codes import as_codes
+from .index import Index
+from .library_db import Database, sound_rows
+from .spec import ModelSpec
+from .verification import Trajectory, View
+
+
+def box_index(database: Database, spec: ModelSpec) -> Index:
+    """The codes of content boxes; ids are those of the videos."""
+    ids, codes, _ = database.codes(spec.bits, "box")
+    index = Index(spec.bits, model=spec.fingerprint)
+    index.add(codes, ids)
+    return index
+
+
+def nearest(
+    indexes: Sequence[Index], views: Sequence[View], *, radius: int, k: int | None
+) -> list[tuple[int, int]]:
+    """The k nearest videos (None: all) as (distance, id), in that order; the nearest views count."""
+    best: dict[int, int] = {}
+    for index in indexes:
+        for view in views:
+            matches = index.range_search(view.code, radius, limit=k)
+            for video, distance in zip(matches.ids.tolist(), matches.distances.tolist(), strict=True):
+                best[video] = min(distance, best.get(video, distance))
+    return sorted((distance, video) for video, distance in best.items())[:k]
+
+
+class SecondLook:
+    """Verifies candidates of one library by what it keeps of them.
+
+    Args:
+        database: of the library.
+        spec: of its model.
+        calibration: one with ``verification``; without it nothing is looked at again.
+    """
+
+    def __init__(self, database: Database, spec: ModelSpec, calibration: Calibration | None) -> None:
+        self._database, self._spec = database, spec
+        self._calibration = calibration
+        self._any = bool(database.rows("SELECT 1 FROM trajectory LIMIT 1"))
+        self.views = lru_cache(maxsize=4096)(self._views)
+
+    def verified(self, views: Sequence[View], video: int, distance: int) -> tuple[int | None, float | None]:
+        """(verified distance, false-match rate) of a candidate; None for what is not known.
+
+        Args:
+            views: of the query.
+            video: id of the candidate.
+            distance: of their codes, in bits.
+        """
+        table = self._calibration
+        if table is None:
+            return None, None
+        look, theirs = table.verification, self.views(video)
+        seen = any(view.trajectory for view in views) and any(view.trajectory for view in theirs)
+        if look is None or distance > look.radius or not seen:
+            return None, table.false_match_rate(distance).estimate
+        bits = look.verifier.verified(views, theirs, self._spec.bits)
+        return bits, look.table.false_match_rate(bits).estimate
+
+    def alike(self, a: int, b: int) -> bool:
+        """Whether what happens in two videos is evidence for a copy rather than against it.
+
+        True as well where there is nothing to look at.
+        """
+        look = None if self._calibration is None else self._calibration.verification
+        if look is None or not self._any:
+            return True
+        first, second = self.views(a), self.views(b)
+        return look.verifier.verified(first, second, self._spec.bits) <= self._spec.bits // 2
+
+    def _views(self, video: int) -> tuple[View, ...]:
+        rows = self._database.rows(
+            "SELECT c.code, t.steps, v.duration FROM code c JOIN video v ON v.id = c.video"
+            " LEFT JOIN trajectory t ON t.video = c.video AND t.kind = c.kind"
+            " WHERE c.video = ? AND c.kind IN ('full', 'box') ORDER BY c.id",
+            (video,),
+        )
+        with sound_rows(self._database.path):
+            return tuple(
+                View(
+                    as_codes(np.frombuffer(code, np.uint8), self._spec.bits)[0],
+                    None if steps is None else Trajectory.from_bytes(steps, self._spec, seconds or np.nan),
+                )
+                for code, steps, seconds in rows
+            )
