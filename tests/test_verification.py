@@ -173,12 +173,16 @@ def test_a_second_look_parts_two_events_of_one_scene(tmp_path: Path) -> None:
     moving(2, tmp_path / "two.mp4")
     with Library(tmp_path / "lib") as library:
         library.add([tmp_path])
-        # as if one camera had seen both: the same code, but what happens comes in another order
-        ((steps,),) = library._db.rows("SELECT steps FROM trajectory WHERE video = 2")
-        shuffled = np.random.default_rng(0).permutation(np.frombuffer(steps, np.int8).reshape(T, -1))
+        # as if one camera had seen both: near codes, but what happens comes in another order
+        ((code,), (steps,)) = (
+            library._db.rows("SELECT code FROM code WHERE video = 1")[0],
+            library._db.rows("SELECT steps FROM trajectory WHERE video = 1")[0],
+        )
+        near = bytes(byte ^ 255 if i < 4 else byte for i, byte in enumerate(code))
+        other = np.random.default_rng(0).permutation(np.frombuffer(steps, np.int8).reshape(T, -1))
         with library._db.transaction(codes=True):
-            library._db.execute("UPDATE code SET code = (SELECT code FROM code WHERE video = 1)")
-            library._db.execute("UPDATE trajectory SET steps = ? WHERE video = 2", (shuffled.tobytes(),))
+            library._db.execute("UPDATE code SET code = ? WHERE video = 2", (near,))
+            library._db.execute("UPDATE trajectory SET steps = ? WHERE video = 2", (other.tobytes(),))
         assert library.duplicates(fmr=1e-3) == []
         library._db.execute("DELETE FROM trajectory")
         assert len(library.duplicates(fmr=1e-3)) == 1
