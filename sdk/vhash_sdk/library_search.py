@@ -9,6 +9,7 @@ import numpy as np
 
 from .calibration import Calibration
 from .codes import as_codes
+from .engines.protocol import OpenIndex
 from .index import Index
 from .library_db import Database, sound_rows
 from .spec import ModelSpec
@@ -24,7 +25,7 @@ def box_index(database: Database, spec: ModelSpec) -> Index:
 
 
 def nearest(
-    indexes: Sequence[Index], views: Sequence[View], *, radius: int, k: int | None
+    indexes: Sequence[OpenIndex], views: Sequence[View], *, radius: int, k: int | None
 ) -> list[tuple[int, int]]:
     """The k nearest videos (None: all) as (distance, id), in that order; the nearest views count."""
     best: dict[int, int] = {}
