@@ -9,7 +9,7 @@ import numpy as np
 
 from .calibration import Calibration
 from .codes import as_codes
-from .engines.protocol import OpenIndex
+from .engines.protocol import CodeIndex
 from .index import Index
 from .library_db import Database, sound_rows
 from .spec import ModelSpec
@@ -25,7 +25,7 @@ def box_index(database: Database, spec: ModelSpec) -> Index:
 
 
 def nearest(
-    indexes: Sequence[OpenIndex], views: Sequence[View], *, radius: int, k: int | None
+    indexes: Sequence[CodeIndex], views: Sequence[View], *, radius: int, k: int | None
 ) -> list[tuple[int, int]]:
     """The k nearest videos (None: all) as (distance, id), in that order; the nearest views count."""
     best: dict[int, int] = {}
