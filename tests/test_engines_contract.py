@@ -344,6 +344,22 @@ def test_the_declared_differences(engine: Engine) -> None:
 MANY = 17_000
 
 
+@pytest.mark.parametrize("engine", ["milvus"], indirect=True)
+def test_approximate_only_when_asked_for(engine: Engine) -> None:
+    from vhash_sdk.engines.milvus import MilvusIndex, MilvusOptions
+
+    fast = MilvusOptions(exact=False, nlist=16, nprobe=16, consistency="strong")
+    codes = codes_of(2000)
+    with MilvusIndex(engine.where("ivf"), bits=64, options=fast) as index:
+        index.add(codes)
+        plain = Index(64)
+        plain.add(codes)
+        found, expected = (one.search(codes[:50], 5).ids for one in (index, plain))
+        assert (found[:, 0] == expected[:, 0]).all()  # every cluster is looked into
+    with pytest.raises(OptionError, match="indexed by BIN_IVF_FLAT"):
+        engine.again("ivf")
+
+
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
     """One kill; ``python -m benchmarks.scale --only kills`` has more."""
     pytest.importorskip("pymilvus", reason="needs pymilvus: pip install 'vhash-sdk[milvus]'")

@@ -105,16 +105,31 @@ class Connection:
         self._error: type[Exception] = pymilvus.MilvusException
         self._closed = False
         secret = token or location.token or os.environ.get("VHASH_MILVUS_TOKEN", "")
-        try:
-            self.client: Any = pymilvus.MilvusClient(uri=location.uri, token=secret, timeout=timeout)
-        except (self._error, RuntimeError) as error:
-            what = "cannot be opened" if location.lite else "cannot be reached"
-            raise UnreachableError(
-                f"{location}: {what} ({_words(error)}); "
-                + ("is another process using it?" if location.lite else "is the server running there?")
-            ) from error
+        self.client: Any = self._connect(pymilvus, secret)
         if location.lite:
             _lite_users[os.path.realpath(location.uri)] += 1
+
+    def _connect(self, pymilvus: ModuleType, secret: str) -> Any:
+        end, pause = time.monotonic() + self._timeout, 0.5
+        while True:
+            left = max(0.1, end - time.monotonic())
+            try:
+                return pymilvus.MilvusClient(uri=self.location.uri, token=secret, timeout=left)
+            except (self._error, RuntimeError) as error:
+                # milvus-lite gives its server half a second to start, which a busy machine may exceed
+                if self.location.lite and time.monotonic() + pause < end:
+                    time.sleep(pause)
+                    pause *= 4
+                    continue
+                what = "cannot be opened" if self.location.lite else "cannot be reached"
+                raise UnreachableError(
+                    f"{self.location}: {what} ({_words(error)}); "
+                    + (
+                        "is another process using it?"
+                        if self.location.lite
+                        else "is the server running there?"
+                    )
+                ) from error
 
     def call(self, method: str, *args: Any, wait: float | None = None, **options: Any) -> Any:
         """Call a method of pymilvus's client, again while the trouble is of the passing kind.
