@@ -6,25 +6,17 @@ python -m benchmarks.readme --check    # exit 1 where the README does not say wh
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from benchmarks.common import RESULTS, ROOT
+from benchmarks import scale_tables
+from benchmarks.common import ROOT, load, table
 
 README = ROOT / "README.md"
+PAGES = (README, ROOT / "docs" / "scale.md")
 _BLOCK = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
-
-
-def load(name: str) -> dict[str, Any]:
-    return json.loads((RESULTS / f"{name}.json").read_text())
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 def source(name: str) -> str:
@@ -271,6 +263,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "resize": resize,
     "retrieval": retrieval,
     "robustness": robustness,
+    "scale": scale_tables.rates,
+    "scale_join": scale_tables.self_join,
+    "scale_kills": scale_tables.killed,
+    "scale_capacity": scale_tables.capacity,
+    "scale_encoding": scale_tables.encoding_cost,
 }
 
 
@@ -279,14 +276,16 @@ def render(text: str) -> str:
 
 
 def main() -> int:
-    text = README.read_text()
-    wanted = render(text)
-    if "--check" in sys.argv:
-        if text != wanted:
-            print("README.md does not say what benchmarks/results say; run: python -m benchmarks.readme")
-        return int(text != wanted)
-    README.write_text(wanted)
-    return 0
+    stale = 0
+    for page in PAGES:
+        text = page.read_text()
+        wanted = render(text)
+        if "--check" not in sys.argv:
+            page.write_text(wanted)
+        elif text != wanted:
+            print(f"{page.name} does not say what benchmarks/results say; run: python -m benchmarks.readme")
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

@@ -209,7 +209,8 @@ def main() -> None:
             section = pairs(options.join, radius=4)
         else:
             section = kills(options.rounds)
-        result[name] = here | {"command": f"python -m benchmarks.scale --only {name}"} | section
+        command = {"command": f"python -m benchmarks.scale --only {name}", "load average": os.getloadavg()}
+        result[name] = here | command | section
         file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -104,7 +104,7 @@ def test_goes_on_where_it_was(tmp_path: Path, model: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["glob", "parquet", "parquet folder", "url of a folder", "url glob"])
-def test_sources(tmp_path: Path, model: str, form: str) -> None:
+def test_sources(tmp_path: Path, model: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = many_files(tmp_path / "in", 3)
     (tmp_path / "in" / "notes.txt").write_text("no video")
     table = pyarrow.table({"path": paths, "more": [1, 2, 3]})
@@ -119,8 +119,9 @@ def test_sources(tmp_path: Path, model: str, form: str) -> None:
     pq.write_table(table, tmp_path / "list.parquet")
     pq.write_table(table[:2], tmp_path / "folder.parquet" / "a.parquet")
     pq.write_table(table[2:], tmp_path / "folder.parquet" / "b.parquet")
-    done = encode_dataset(source, tmp_path / "out", options=EncoderOptions(model, isolate=False))
-    assert (done.rows, done.failed) == (3, 0)
+    monkeypatch.chdir(tmp_path)
+    done = encode_dataset(source, "out", options=EncoderOptions(model, isolate=False))
+    assert (done.rows, done.failed, done.output) == (3, 0, str(tmp_path / "out"))
 
 
 def test_errors_say_what_to_do(tmp_path: Path, model: str) -> None:

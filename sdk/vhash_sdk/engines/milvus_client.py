@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import random
 import re
@@ -209,6 +210,8 @@ def _pymilvus(lite: bool) -> ModuleType:
         raise MissingDependencyError(
             f"{error.name or 'pymilvus'} is not installed; pip install 'vhash-sdk[milvus]'"
         ) from error
+    # it prints a page of traceback for each failed try; our errors say what failed
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     module: ModuleType = pymilvus
     return module
 

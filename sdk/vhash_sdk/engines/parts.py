@@ -60,7 +60,8 @@ class Folder:
         arrow()
         from fsspec.core import url_to_fs
 
-        self.location = os.fspath(location)
+        name = os.fspath(location)
+        self.location = name if "://" in name else os.path.abspath(name)  # actors work elsewhere
         try:
             self._system, self._root = url_to_fs(self.location)
         except (ImportError, ValueError) as error:

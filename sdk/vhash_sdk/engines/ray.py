@@ -190,6 +190,8 @@ def encode_dataset(
 
     options, started = options or EncoderOptions(), time.monotonic()
     spec = zoo.load(options.model).spec
+    if os.path.isfile(options.model):
+        options = replace(options, model=os.path.abspath(options.model))  # actors work elsewhere
     folder = Folder(output)
     plan = Plan(folder, fingerprint=spec.fingerprint, rows=part_rows)
     plan.extend(os.fsencode(path) for path in paths_of(source))
