@@ -49,6 +49,24 @@ def opened(engine: str, bits: int, folder: Path, server: MilvusServer) -> Iterat
         yield index
 
 
+def keep_up(niceness: int) -> None:
+    """Milvus lowers its search threads to nice 10, and other work then starves them: undo that."""
+    parents = {entry.name: _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    mine = {str(os.getpid())}
+    while more := {pid for pid, parent in parents.items() if parent in mine and pid not in mine}:
+        mine |= more
+    for pid in mine:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                os.setpriority(os.PRIO_PROCESS, int(task.name), niceness)
+
+
+def _parent(entry: Path) -> str:
+    with contextlib.suppress(OSError):
+        return (entry / "stat").read_text().rpartition(")")[2].split()[1]
+    return ""
+
+
 ENGINES = ("in memory", "in a directory", "milvus-lite 2.5.1", "Milvus 2.3.5 server")
 
 
@@ -87,9 +105,12 @@ def _rates(engine: str, index: Any, codes: np.ndarray, queries: np.ndarray, runs
     for at in range(0, len(codes), 50_000):
         index.add(codes[at : at + 50_000])
     inserted = clock() - start
+    keep_up(os.getpriority(os.PRIO_PROCESS, 0))
     start = clock()
     index.search(queries[:1], 10)
     first = clock() - start
+    index.search(queries, 10)  # starts whatever threads there are
+    keep_up(os.getpriority(os.PRIO_PROCESS, 0))
     one, hundred = [], []
     for run in range(runs):
         start = clock()
@@ -200,7 +221,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of kills")
     options = parser.parse_args()
     file = RESULTS / "scale.json"
-    result = json.loads(file.read_text()) if file.exists() else {}
     here = {"machine": machine()}
     for name in options.only.split(","):
         if name == "rates":
@@ -210,6 +230,7 @@ def main() -> None:
         else:
             section = kills(options.rounds)
         command = {"command": f"python -m benchmarks.scale --only {name}", "load average": os.getloadavg()}
+        result = json.loads(file.read_text()) if file.exists() else {}
         result[name] = here | command | section
         file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
