@@ -309,6 +309,10 @@ def test_kept_between_runs(engine: Engine) -> None:
     assert index.bits == 64 and len(index) == 18
     np.testing.assert_array_equal(index.codes([0, 18]), codes[[0, 18]])
     assert index.add(codes[:1]).tolist() == [20]  # 19 was given out once
+    if engine.milvus:
+        index.drop()
+        with pytest.raises(StoreError, match="pass bits to create it"):
+            engine.again()
 
 
 def test_the_declared_differences(engine: Engine) -> None:

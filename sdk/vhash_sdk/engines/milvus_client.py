@@ -132,7 +132,7 @@ class Connection:
                     )
                 ) from error
 
-    def call(self, method: str, *args: Any, wait: float | None = None, **options: Any) -> Any:
+    def call(self, method: str, *args: Any, **options: Any) -> Any:
         """Call a method of pymilvus's client, again while the trouble is of the passing kind.
 
         Every call may be repeated: upserts and deletions are of given ids.
@@ -140,18 +140,15 @@ class Connection:
 
         Args:
             method: name of the method; args and options are passed on.
-            wait: seconds to go on trying; None: the connection's timeout.
 
         Raises:
             UnreachableError: no answer in time. What the call should have changed may be changed or not.
             StoreError: Milvus refuses; the message says why.
         """
-        return self.retry(
-            lambda left: getattr(self.client, method)(*args, timeout=left, **options), method, wait
-        )
+        return self.retry(lambda left: getattr(self.client, method)(*args, timeout=left, **options), method)
 
     def retry(self, work: Callable[[float], T], what: str, wait: float | None = None) -> T:
-        """As ``call``; ``work`` gets the seconds that are left."""
+        """As ``call``; ``work`` gets the seconds that are left of ``wait`` (None: of the timeout)."""
         import grpc
 
         end, pause = time.monotonic() + (self._timeout if wait is None else wait), 0.05
