@@ -193,6 +193,10 @@ def _passes(error: Exception) -> bool:
 
 
 def _words(error: Exception) -> str:
+    import grpc
+
+    if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
+        return f"{error.code().name}: {error.details()}"
     text = str(getattr(error, "message", "") or error).strip()
     return text.splitlines()[0][:300] if text else type(error).__name__
 
