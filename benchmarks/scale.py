@@ -247,6 +247,9 @@ def main() -> None:
             section = kills(options.rounds)
         command = {"command": f"python -m benchmarks.scale --only {name}", "load average": os.getloadavg()}
         result = json.loads(file.read_text()) if file.exists() else {}
+        if name == "rates":  # widths that were not asked for keep their rows
+            kept = [row for row in result.get(name, {}).get("rows", []) if row["bits"] not in options.bits]
+            section["rows"] = sorted(kept + section["rows"], key=lambda row: row["bits"])
         result[name] = here | command | section
         file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 

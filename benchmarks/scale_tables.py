@@ -37,7 +37,7 @@ def rates() -> str:
         "a million codes, k = 10", "bits", "inserts/s", "slower by", "one query, ms (median)", "slower by",
         "queries/s, 100 at once", "slower by",
     )  # fmt: skip
-    return f"{table(header, rows)}\n\nAll give the same ids in the same order. {source_of(section)}"
+    return f"{table(header, rows)}\n\nAll give the same ids in the same order. {_busy(section)} {source_of(section)}"
 
 
 def self_join() -> str:
@@ -46,11 +46,11 @@ def self_join() -> str:
     single, ray = join["single"], join["ray"]
     return (
         f"All {single['pairs']:,} pairs within {join['radius']} bits of {join['codes']:.0e} codes of "
-        f"{join['bits']} bits: {single['seconds']:.1f} s in one process with {single['threads']} cores, "
-        f"{ray['seconds']:.1f} s by {ray['workers']} Ray workers of one core each "
-        f"({ray['seconds with the start of Ray']:.0f} s with the start of Ray): "
-        f"{join['wall_per_core_ratio']:.2f} times the time per core, {join['cpu_ratio']:.2f} times the "
-        f"processor time, the same pairs. {source_of(join)}"
+        f"{join['bits']} bits: {single['cpu_seconds']:.1f} processor seconds in one process, "
+        f"{ray['cpu_seconds']:.1f} in {ray['workers']} Ray workers, {join['cpu_ratio']:.2f} times as many; the same "
+        f"pairs. {single['seconds']:.0f} s on the clock with {single['threads']} threads, {ray['seconds']:.0f} s by "
+        f"the workers, {ray['seconds with the start of Ray']:.0f} s with the start of Ray. {_busy(join)} "
+        f"{source_of(join)}"
     ).replace("e+0", "e")
 
 
@@ -111,6 +111,11 @@ def encoding_cost() -> str:
         f"{clip * 1e6 / 3600:,.0f} core hours. `{result['command']}`, {result['machine']['cpu']}, "
         f"{result['machine']['date']}."
     )
+
+
+def _busy(section: dict[str, Any]) -> str:
+    load_average = section["load average"][0]
+    return f"The machine had other work as well (load average {load_average:.0f}): take the ratios."
 
 
 def _scan_nanoseconds(bits: int) -> float:
