@@ -96,40 +96,37 @@ def find(index: SegmentIndex, tracks: Iterable[Track]) -> list[Span]:
     return without_covered(span for track in tracks for _, span in index.find(track))
 
 
-def frame_hashes(path: Path, kind: str, rate: float) -> NDArray[np.uint8]:
-    """Hashes of the frames shown at (i + 0.5) / rate seconds."""
+def frame_hashes(path: Path, rate: float) -> dict[str, NDArray[np.uint8]]:
+    """pHash and PDQ of the frames shown at (i + 0.5) / rate seconds."""
 
     def make() -> dict[str, Any]:
-        bits = pdq if kind == "pdq" else FramePhash().bits
-        codes, due = [], 0.5 / rate
+        phash, due = FramePhash(), 0.5 / rate
+        codes: dict[str, list[NDArray[np.uint8]]] = {"phash": [], "pdq": []}
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
                 if frame.time is not None and frame.time >= due:
-                    codes.append(np.packbits(bits(frame)))
+                    codes["phash"].append(np.packbits(phash.bits(frame)))
+                    codes["pdq"].append(np.packbits(pdq(frame)))
                     due += 1 / rate
-        return {"codes": np.stack(codes)}
+        return {name: np.stack(one) for name, one in codes.items()}
 
-    return kept(FOLDER / "peers" / f"{path.parent.name}-{path.stem}-{kind}-{rate:g}.npz", make)["codes"]
+    return kept(FOLDER / "peers" / f"{path.parent.name}-{path.stem}-{rate:g}.npz", make)
 
 
-def vote(
-    query: NDArray[np.uint8], gallery: NDArray[np.uint8], radius: int, seconds: float
-) -> tuple[float, Span]:
-    """Share of the query's frames that agree on the best offset, and the span it means."""
-    near = hamming(query, gallery) <= radius
-    rows, columns = np.nonzero(near)
+def vote(query: NDArray[np.uint8], gallery: NDArray[np.uint8], radius: int) -> Span:
+    """The span that most of the query's frames agree on, scored by their share."""
+    seconds = len(query) / 4
+    rows, columns = np.nonzero(hamming(query, gallery) <= radius)
     times, found = (rows + 0.5) / 4, (columns + 0.5) / 2
-    best = (0.0, Span(0.0, seconds, 0.0, seconds, 0.0))
+    best = Span(0.0, seconds, 0.0, seconds, 0.0)
     for speed in PEER_SPEEDS:
         bins = np.round((found - speed * times) * 2).astype(int)
         pairs = np.unique(np.stack([bins, rows], axis=1), axis=0)  # a frame votes once for an offset
-        if not len(pairs):
-            continue
         values, counts = np.unique(pairs[:, 0], return_counts=True)
-        share = float(counts.max() / len(query))
-        if share > best[0]:
+        if len(counts) and counts.max() / len(query) > best.score:
             offset = float(values[counts.argmax()]) / 2
-            best = (share, Span(0.0, seconds, offset, offset + speed * seconds, share))
+            score = float(counts.max() / len(query))
+            best = Span(0.0, seconds, offset, offset + speed * seconds, score)
     return best
 
 
@@ -167,14 +164,14 @@ def figures(asked: Sequence[Excerpt], spans: Sequence[Sequence[Span]], least: fl
 def peers(asked: Sequence[Excerpt]) -> dict[str, Any]:
     """The figures of the peers, at the smallest threshold that lets no stranger of this test through."""
     results = {}
+    galleries = {one.fold.name: frame_hashes(one.fold.gallery, 2.0) for one in asked}
+    queries = [frame_hashes(one.path, 4.0) for one in asked]
     for name, (kind, radius) in PEERS.items():
-        spans, start = [], time.process_time()
-        for excerpt in asked:
-            query, gallery = (
-                frame_hashes(excerpt.path, kind, 4.0),
-                frame_hashes(excerpt.fold.gallery, kind, 2.0),
-            )
-            spans.append([vote(query, gallery, radius, len(query) / 4)[1]])
+        start = time.process_time()
+        spans = [
+            [vote(query[kind], galleries[one.fold.name][kind], radius)]
+            for query, one in zip(queries, asked, strict=True)
+        ]
         seconds = (time.process_time() - start) / len(asked)
         worst = max(found[0].score for found, one in zip(spans, asked, strict=True) if not one.present)
         least = max(float(np.nextafter(worst, 2)), 0.05)
