@@ -204,7 +204,7 @@ def main() -> None:
     )
     parser.add_argument("--set", choices=("test", "tune"), default="test")
     parser.add_argument("--count", type=int, default=200, help="excerpts that are there, and that are not")
-    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--peers", type=int, help="of how many of each kind the peers see; all by default")
     parser.add_argument("--table", action="store_true", help="print the stored result")
     args = parser.parse_args()
     if args.table:
@@ -228,8 +228,12 @@ def main() -> None:
     }
     print(json.dumps(result, indent=1))
     if args.set == "test":
-        result["peers"] = {} if args.no_peers else peers(asked)
-        write_result("clip_in_video", {"command": "python benchmarks/clip_in_video.py", **result})
+        few = [one for kind in (True, False) for one in [x for x in asked if x.present is kind][: args.peers]]
+        result["peers"] = peers(few) if few else {}
+        command = "python benchmarks/clip_in_video.py" + (
+            "" if args.peers is None else f" --peers {args.peers}"
+        )
+        write_result("clip_in_video", {"command": command, **result})
 
 
 if __name__ == "__main__":

@@ -184,6 +184,8 @@ def excerpts(found: Sequence[Fold], count: int, cache: Path, *, workers: int = 2
         name = TRANSFORMATIONS[i % len(TRANSFORMATIONS)]
         source = fold.gallery if present else fold.absent
         clip = cut(source, start, end, cache)
+        # where the time stamps of a joined video jump, ffmpeg cuts more than it was asked for
+        end = start + float(probe(clip.path).duration)
         return Excerpt(transformed(name, clip, background, cache), fold, name, start, end, present)
 
     with ThreadPoolExecutor(workers) as pool:

@@ -120,7 +120,12 @@ def test_a_clip_is_found_in_the_library(library: Path, folder: Path) -> None:
         assert abs(found.span.ref_end - 0.8 * duration) < 1
         assert opened.find(SAMPLES / "backrest.mp4")[0].entry.path.endswith("backrest.mp4")
         cached = list(library.glob("segments-*.vhi"))
-        assert len(cached) == 1
+        assert len(cached) == 1 and list(opened.verify()) == []
+        other = Index.load(cached[0], mmap=False)
+        first = next(id for id in range(1000) if id in other)
+        other.upsert(other.codes([first]) ^ 1, [first])
+        other.save(cached[0])
+        assert [problem.kind for problem in opened.verify()] == ["index"]
         cached[0].write_bytes(b"damaged")
     with Library(library) as opened:
         assert opened.find(folder / "clip.mp4") == [found]

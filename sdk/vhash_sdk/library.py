@@ -284,7 +284,7 @@ class Library:
 
         return lacking(self._db)
 
-    def find(self, clip: Source, *, fmr: float = 1e-3, k: int | None = 10) -> list[FoundSpan]:
+    def find(self, clip: Source, *, fmr: float | None = None, k: int | None = 10) -> list[FoundSpan]:
         """Where parts of a clip are in the videos of the library, the best k first (None: all).
 
         Re-encoded, cropped, mirrored, overlaid copies are found, at speeds from 0.8 to 1.25, also
@@ -292,7 +292,8 @@ class Library:
 
         Args:
             clip: what ``Encoder.encode`` takes.
-            fmr: of clips that are not there, this share is found in an hour of video.
+            fmr: of clips that are not there, this share is found in an hour of video (an estimate); None:
+                what ``benchmarks/clip_in_video.py`` measures, a score of 3, about 2e-3.
             k: how many spans.
 
         Raises:

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from .codes import as_codes
-from .errors import CodeError, SourceError, StoreError
-from .library_cache import cached_index
+from .errors import CodeError, SourceError, StoreError, UnknownIdError
+from .library_cache import cache_file, cached_index, load_index
 from .library_db import Database
 from .scan import content_digest, modified_ns
 from .spec import ModelSpec
@@ -59,6 +59,7 @@ def verify(database: Database, directory: Path, spec: ModelSpec, *, content: boo
         yield problem
     if not broken:
         yield from _index(database, directory, spec)
+        yield from _segments(database, directory, spec)
     yield from _files(database, content)
 
 
@@ -108,6 +109,26 @@ def _index(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Pro
             "index",
             str(directory),
             "the cached index is not that of the codes; delete index-*.vhi, it is made again",
+        )
+
+
+def _segments(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Problem]:
+    """The kept index of the segments, if there is one, against their codes."""
+    generation = database.generation()
+    rows = database.rows("SELECT id, code FROM code WHERE kind = 'segment' ORDER BY id")
+    index = load_index(cache_file(directory, generation, "segments"), len(rows), spec)
+    if index is None or generation != database.generation():  # it is made when it is needed
+        return
+    ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+    try:
+        same = index.codes(ids).tobytes() == b"".join(code for _, code in rows)
+    except UnknownIdError:
+        same = False
+    if not same:
+        yield Problem(
+            "index",
+            str(directory),
+            "the cached index is not that of the segments; delete segments-*.vhi, it is made again",
         )
 
 

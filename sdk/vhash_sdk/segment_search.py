@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import Span, align, fit, join, threshold, without_covered
+from .alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_covered
 from .alignment_track import Times, Track
 from .alignment_votes import Match, chunks, vote
 from .codes import as_codes, code_bytes
@@ -92,14 +92,16 @@ class SegmentIndex:
         )  # fmt: skip
 
 
-def find_clip(index: SegmentIndex, encoder: Encoder, clip: Source, *, fmr: float) -> list[tuple[int, Span]]:
+def find_clip(
+    index: SegmentIndex, encoder: Encoder, clip: Source, *, fmr: float | None
+) -> list[tuple[int, Span]]:
     """(video, span) of the parts of a clip, of its whole picture or its content box; the best first.
 
     Raises:
         VideoError: the clip cannot be read.
         OptionError: ``fmr`` is no rate.
     """
-    least = threshold(fmr)
+    least = LEAST_SCORE if fmr is None else threshold(fmr)
     from .isolation import DecodePool as Pool
 
     with Pool(1, encoder.limits) as decoders:

@@ -21,9 +21,9 @@ def find(
     clips: Videos,
     *,
     fmr: Annotated[
-        float,
-        typer.Option(help="Threshold: of clips that are not there, the share found in an hour of video."),
-    ] = 1e-3,
+        float | None,
+        typer.Option(help="Threshold: of clips that are not there, the share found in an hour [about 2e-3]."),
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Places of each clip.")] = 10,
     json: Json = False,
 ) -> None:
