@@ -6,10 +6,8 @@
 
 Excerpts of 5 to 15 s of half-hour videos (``clip_in_video_clips.py``), searched as ``Library.find``
 does: the clip is right where one span has both ends within 1 s; every other span, in any query, is a
-false match. Peers: the hashes of frames at 2 (gallery) and 4 a second (query) within the usual
-distance vote for an offset, at the three speeds that occur; the least share of votes is the one that
-lets no stranger of this very test through. Needs ffmpeg or imageio-ffmpeg and the ``bench`` extra;
-clips and codes are kept in ``.cache``.
+false match. Needs ffmpeg or imageio-ffmpeg and the ``bench`` extra; clips and codes are kept in
+``.cache``.
 """
 
 from __future__ import annotations
@@ -21,11 +19,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from clip_in_video_clips import TRANSFORMATIONS, Excerpt, excerpts, folds, probe
 from common import CACHE, DATA, RESULTS, write_result
-from near_duplicates_tools import FramePhash, hamming, pdq
 from numpy.typing import NDArray
 
 from vhash_sdk import Encoder, Index
@@ -37,8 +33,6 @@ from vhash_sdk.segments import RATE, kept_segments, query_tracks
 
 FOLDER = CACHE / "clip_in_video"
 WITHIN = 1.0  # seconds
-PEERS = {"frame pHash, votes for an offset": ("phash", 10), "PDQ frames, votes for an offset": ("pdq", 31)}
-PEER_SPEEDS = (0.8, 1.0, 1.25)
 
 
 def kept(file: Path, make: Any) -> dict[str, NDArray[Any]]:
@@ -96,40 +90,6 @@ def find(index: SegmentIndex, tracks: Iterable[Track]) -> list[Span]:
     return without_covered(span for track in tracks for _, span in index.find(track))
 
 
-def frame_hashes(path: Path, rate: float) -> dict[str, NDArray[np.uint8]]:
-    """pHash and PDQ of the frames shown at (i + 0.5) / rate seconds."""
-
-    def make() -> dict[str, Any]:
-        phash, due = FramePhash(), 0.5 / rate
-        codes: dict[str, list[NDArray[np.uint8]]] = {"phash": [], "pdq": []}
-        with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
-                if frame.time is not None and frame.time >= due:
-                    codes["phash"].append(np.packbits(phash.bits(frame)))
-                    codes["pdq"].append(np.packbits(pdq(frame)))
-                    due += 1 / rate
-        return {name: np.stack(one) for name, one in codes.items()}
-
-    return kept(FOLDER / "peers" / f"{path.parent.name}-{path.stem}-{rate:g}.npz", make)
-
-
-def vote(query: NDArray[np.uint8], gallery: NDArray[np.uint8], radius: int) -> Span:
-    """The span that most of the query's frames agree on, scored by their share."""
-    seconds = len(query) / 4
-    rows, columns = np.nonzero(hamming(query, gallery) <= radius)
-    times, found = (rows + 0.5) / 4, (columns + 0.5) / 2
-    best = Span(0.0, seconds, 0.0, seconds, 0.0)
-    for speed in PEER_SPEEDS:
-        bins = np.round((found - speed * times) * 2).astype(int)
-        pairs = np.unique(np.stack([bins, rows], axis=1), axis=0)  # a frame votes once for an offset
-        values, counts = np.unique(pairs[:, 0], return_counts=True)
-        if len(counts) and counts.max() / len(query) > best.score:
-            offset = float(values[counts.argmax()]) / 2
-            score = float(counts.max() / len(query))
-            best = Span(0.0, seconds, offset, offset + speed * seconds, score)
-    return best
-
-
 def right(span: Span, excerpt: Excerpt) -> bool:
     """Whether both ends are within a second."""
     return abs(span.ref_start - excerpt.start) <= WITHIN and abs(span.ref_end - excerpt.end) <= WITHIN
@@ -161,25 +121,6 @@ def figures(asked: Sequence[Excerpt], spans: Sequence[Sequence[Span]], least: fl
     }
 
 
-def peers(asked: Sequence[Excerpt]) -> dict[str, Any]:
-    """The figures of the peers, at the smallest threshold that lets no stranger of this test through."""
-    results = {}
-    galleries = {one.fold.name: frame_hashes(one.fold.gallery, 2.0) for one in asked}
-    queries = [frame_hashes(one.path, 4.0) for one in asked]
-    for name, (kind, radius) in PEERS.items():
-        start = time.process_time()
-        spans = [
-            [vote(query[kind], galleries[one.fold.name][kind], radius)]
-            for query, one in zip(queries, asked, strict=True)
-        ]
-        seconds = (time.process_time() - start) / len(asked)
-        worst = max(found[0].score for found, one in zip(spans, asked, strict=True) if not one.present)
-        least = max(float(np.nextafter(worst, 2)), 0.05)
-        results[name] = figures(asked, spans, least) | {"least_share": least, "cpu_seconds_a_query": seconds}
-        print(name, results[name]["recall"], flush=True)
-    return results
-
-
 def run(kind: str, count: int) -> tuple[list[Excerpt], list[list[Span]], Ours, list[float]]:
     """Everything found for every excerpt, with CPU seconds of each search."""
     found = folds(kind, DATA, FOLDER)
@@ -204,7 +145,6 @@ def main() -> None:
     )
     parser.add_argument("--set", choices=("test", "tune"), default="test")
     parser.add_argument("--count", type=int, default=200, help="excerpts that are there, and that are not")
-    parser.add_argument("--peers", type=int, help="of how many of each kind the peers see; all by default")
     parser.add_argument("--table", action="store_true", help="print the stored result")
     args = parser.parse_args()
     if args.table:
@@ -228,12 +168,7 @@ def main() -> None:
     }
     print(json.dumps(result, indent=1))
     if args.set == "test":
-        few = [one for kind in (True, False) for one in [x for x in asked if x.present is kind][: args.peers]]
-        result["peers"] = peers(few) if few else {}
-        command = "python benchmarks/clip_in_video.py" + (
-            "" if args.peers is None else f" --peers {args.peers}"
-        )
-        write_result("clip_in_video", {"command": command, **result})
+        write_result("clip_in_video", {"command": "python benchmarks/clip_in_video.py", **result})
 
 
 if __name__ == "__main__":
