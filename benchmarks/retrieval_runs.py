@@ -28,6 +28,7 @@ from benchmarks.common import CACHE, DATA
 from training import baselines, checkpoint
 from training.data import FeatureSet, load_ucf101_14c, relevance, train_database_queries
 from training.hash_net import HashConfig, HashNetwork
+from training.projection import random_rotation
 from training.reduce import Reduced, reduce
 from training.train_neighbour import NeighbourTraining, train_and_code
 from training.train_uvvh import TrainConfig, encode, train
@@ -159,6 +160,8 @@ def supervised(bits: int, seed: int, sets: Sets) -> tuple[np.ndarray, np.ndarray
     database, queries = sets.pooled
     hidden = 512  # the width of the paper's features
     centre, basis = baselines.principal_components(baselines.unit_length(database.features[:, 0]), hidden)
+    # turned at random: the input's dropout of 0.8 would otherwise mostly drop the few components that count
+    basis = (basis @ random_rotation(hidden, hidden, 0)).astype(np.float32)
     x, asked = (
         torch.from_numpy((baselines.unit_length(s.features[:, 0]) - centre) @ basis)
         for s in (database, queries)
