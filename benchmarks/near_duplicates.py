@@ -21,6 +21,7 @@ import argparse
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from near_duplicates_tools import OURS, PEERS, Tool
 from numpy.typing import NDArray
 
 KINDS = ("different scenes", "all")
-MODELS = ("vhash:default", "codes:default", "vhash:small")
+MODELS = ("vhash:default", "codes:default", "codes:small")
 FAR = 1e9  # distance of a file that a tool could not read
 
 
@@ -182,17 +183,23 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             **figures,
         }
     peers = [name for name, tool in tools.items() if tool["key"] in PEERS]
+    gains = {name: compare(name, draws, tools, peers) for name in tools if name not in peers and peers}
+    if options.keep:
+        kept = json.loads((RESULTS / "near_duplicates.json").read_text())
+        older = {name: row for name, row in kept["tools"].items() if name not in tools}
+        tools |= {
+            name: row | {"date": row.get("date", kept["machine"]["date"])} for name, row in older.items()
+        }
     return {
         "benchmark": "near_duplicates",
+        "command": " ".join(["python benchmarks/near_duplicates.py", *sys.argv[1:]]),
         "originals": len(clips),
         "queries": len(asked),
         "scenes of queries": len({query.original.scene for query in asked}),
         "negatives": {kind: int(pairs[kind].negative.sum()) for kind in KINDS},
         "bootstrap draws": options.draws,
         "tools": tools,
-        "gain over the best peer": {
-            name: compare(name, draws, tools, peers) for name in tools if name not in peers and peers
-        },
+        "gain over the best peer": gains,
     }
 
 
@@ -249,6 +256,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000, help="of the bootstrap")
     parser.add_argument("--fresh", action="store_true", help="encode again what the cache holds")
     parser.add_argument("--encode-only", action="store_true", help="fill the cache of fingerprints and stop")
+    parser.add_argument("--keep", action="store_true", help="keep the stored rows of tools not asked for")
     parser.add_argument("--table", action="store_true", help="print the stored result as Markdown and stop")
     options = parser.parse_args()
     if options.table:
