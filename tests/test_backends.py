@@ -20,6 +20,7 @@ from vhash_sdk.modelfile import read_model  # noqa: E402
 from vhash_sdk.runtime import choice, onnx_graph, probe  # noqa: E402
 from vhash_sdk.runtime import openvino as openvino_runtime  # noqa: E402
 from vhash_sdk.runtime.onnx import OnnxRuntime  # noqa: E402
+from vhash_sdk.video import open_source  # noqa: E402
 
 SAMPLES = sorted((zoo.FOLDER.parent / "samples").glob("*.mp4"))
 FILES = sorted(zoo.FOLDER.glob("*.onnx"))
@@ -152,10 +153,12 @@ def test_openvino_says_which_file_it_cannot_load(tmp_path: Path) -> None:
 def logits() -> dict[tuple[str, str], np.ndarray]:
     """(file, backend) → logits of the sample clips, decoded by PyAV."""
     found = {}
-    with Encoder("default", device="cpu") as encoder:
-        clips = [encoder._decode(path).frames[None, None] for path in SAMPLES[:4]]
     for file in FILES:
         model = read_model(file)
+        clips = []
+        for path in SAMPLES[:4]:
+            with open_source(path) as reader:
+                clips.append(reader.sample(model.spec.sampling, model.spec.resize).frames[None, None])
         for runtime in (OnnxRuntime(model), openvino_runtime.OpenVinoRuntime(model)):
             outputs = [runtime.run(clip) for clip in clips]
             for output in outputs:
