@@ -1,4 +1,4 @@
-"""The frame kernel for GPUs gives the CPU's bytes: on the emulator everywhere, on a GPU where there is one."""
+"""The frame kernel for GPUs gives the CPU's bytes: on the emulator, and on a GPU where there is one."""
 
 from __future__ import annotations
 
