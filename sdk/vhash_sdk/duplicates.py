@@ -183,20 +183,16 @@ class _Neighbours:
 
     def of(self, video: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         """Other videos within the radius, each with its smallest distance, by (distance, place)."""
-        found, distances = [], []
-        for node in self._node_of[video]:
-            span = self._near.span(node)
-            for other, distance in zip(
-                [node, *self._near.values[span]], [0, *self._distance[span]], strict=True
-            ):
-                there = self._videos_of[other]
-                found.append(there)
-                distances.append(np.full(len(there), distance, np.uint16))
-        videos, bits = np.concatenate(found), np.concatenate(distances)
+        spans = [self._near.span(node) for node in self._node_of[video]]
+        nodes = np.concatenate([self._node_of[video], *(self._near.values[span] for span in spans)])
+        distances = np.concatenate(
+            [np.zeros(len(spans), np.uint16), *(self._distance[span] for span in spans)]
+        )
+        rows, videos = self._videos_of.gather(nodes)
+        bits = distances[rows]
         order = np.lexsort((videos, bits))
         videos, bits = videos[order], bits[order]
-        _, first = np.unique(videos, return_index=True)
-        first = np.sort(first)
+        first = np.sort(np.unique(videos, return_index=True)[1])
         first = first[videos[first] != video]
         return videos[first], bits[first]
 
@@ -214,3 +210,11 @@ class _Ragged:
 
     def __getitem__(self, key: int) -> NDArray[np.int64]:
         return self.values[self.span(key)]
+
+    def gather(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The values of many keys, and for each value the place of its key."""
+        starts = self._starts[keys]
+        counts = self._starts[keys + 1] - starts
+        places = np.repeat(np.arange(len(keys)), counts)
+        within = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return places, self.values[starts[places] + within]
