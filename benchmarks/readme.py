@@ -210,6 +210,32 @@ def retrieval() -> str:
     )
 
 
+def dedup() -> str:
+    result = load("dedup")
+    library, report = result["library"], result["report"]
+    rows = [
+        (
+            f"{library['videos']:,} videos, {name}",
+            f"{each['min']:.1f}",
+            f"{each['median']:.1f}",
+            f"{each['processor']:.1f}",
+        )
+        for name, each in library["seconds"].items()
+    ]
+    browser = {name: min(run[name] for run in report["browser"]) for name in report["browser"][0]}
+    where = library["machine"]
+    return (
+        table(("`Library.duplicates`", "min s", "median s", "processor s"), rows)
+        + f"\n\nThe whole call, from SQLite to {library['groups']:,} groups with {library['duplicates']:,} duplicates, "
+        f"{library['bits']} synthetic bits, radius {library['radius']}; without the duplicates "
+        f"{library['near pairs without them']} near pairs are left. "
+        f"A report of {report['groups']:,} groups ({report['videos']:,} film strips) takes {report['bytes'] / 1e6:.0f} MB: "
+        f"Chromium paints it after {browser['first paint']:.1f} s, shows the first picture after "
+        f"{browser['first picture']:.1f} s, and goes to the next pair in {1e3 * browser['one key']:.0f} ms. "
+        f"`{result['command']}`, {where['cpu']}, {where['cores']} cores, {where['date']}."
+    )
+
+
 def robustness() -> str:
     store, hostile, library = load("durability"), load("hostile"), load("library")
     killed, flips, crash = store["kill -9"], store["bit flips"], store["crash of the machine"]
@@ -337,6 +363,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "clip_in_video": clip_in_video,
     "calibration": calibration,
     "search": search,
+    "dedup": dedup,
     "encode": encode,
     "resize": resize,
     "retrieval": retrieval,

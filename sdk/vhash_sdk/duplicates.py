@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 Keep = Literal["longest", "sharpest", "largest"]
 """Which video of a group is its representative.
 
-``longest``: seconds (to the half; then as ``sharpest``). ``sharpest``: pixels of the picture, then bytes a
-second: what a copy was scaled or compressed to, though one that was scaled *up* looks better than it is.
-``largest``: bytes of the file.
+``longest``: seconds (to the half; then as ``sharpest``). ``sharpest``: pixels of the picture (half of them
+where a part of it carries the content: bars, an inset), then bytes a second; it goes by what is known
+without decoding, so a copy that was scaled *up* looks better than it is. ``largest``: bytes of the file.
 """
 
 

@@ -92,5 +92,6 @@ def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8
         facts = np.array([[row[2] or 0, row[3] or 0, row[4]] for row in firsts], np.float64).reshape(-1, 3)
         digests = [bytes(row[1]) for row in firsts]
     seconds, pixels, sizes = facts.T
+    pixels = np.where(np.bincount(owner.reshape(-1), minlength=len(ids)) > 1, 0.5, 1.0) * pixels  # has a box
     reliable = np.array([bool(row[6]) for row in firsts], bool)
     return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1)), codes
