@@ -34,7 +34,7 @@ def main() -> None:
                 variants[name].write(sample, videos / f"{sample.stem} {name}.mp4")
         library = Path(folder) / "holidays.vhash"
         subprocess.run([*VHASH, "add", library, videos], check=True)
-        subprocess.run([*VHASH, "dedup", library, "--radius", "70", "--report", page], check=True)
+        subprocess.run([*VHASH, "dedup", library, "--report", page], check=True)
         shoot(page, picture)
         write_webp(picture, RESULTS / "report.webp")
 

@@ -39,7 +39,7 @@ def entry(number: int, path: str, *, size: int = 1000, seconds: float = 10.0) ->
 
 
 def report(folder: Path, groups: list[Group]) -> Path:
-    about = About(folder, "uuid-1", 64, 12, "longest", "Facts & <figures>.")
+    about = About(folder, "uuid-1", 256, 120, "longest", "Facts & <figures>.")
     write_report(folder / "report.html", groups, about)
     return folder / "report.html"
 
@@ -159,7 +159,7 @@ def many(tmp_path: Path, browser: Any) -> Iterator[Page]:
 
 def test_filters_and_order(many: Page) -> None:
     page = many.page
-    assert many.texts("#count") == ["308"]
+    assert many.texts("#count") == ["308"] and many.texts("#bits-out") == ["120 bits"]
     page.fill("#text", "/v/ 00")
     assert many.texts("#count") == ["8 of 308"]
     page.select_option("#size", "1e6")
@@ -175,7 +175,7 @@ def test_filters_and_order(many: Page) -> None:
     page.fill("#text", "nothing has this name")
     assert page.locator("#none").is_visible()
     page.fill("#text", "")
-    page.locator("#bits").fill("12")
+    page.locator("#bits").fill("120")
     many.keys("Escape", "j", "n")
     page.select_option("#state", "not")
     assert many.texts("#count") == ["1 of 308"]

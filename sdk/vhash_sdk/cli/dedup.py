@@ -119,10 +119,11 @@ class _Facts:
         )
         if self.rate is None:
             return f"{text}; without a calibration its false-match rate is not known."
-        by_chance = self.rate.high * self.pairs
+        chance, most = (rate * self.pairs for rate in (self.rate.estimate, self.rate.high))
+        expected = "fewer than one" if most < 1 else f"about {chance:,.0f}, at most {most:,.0f},"
         return (
-            f"{text}, where the false-match rate is at most {self.rate.high:.2g}: "
-            f"of the {self.pairs:,} pairs here, up to {by_chance:,.0f} may match by chance."
+            f"{text}: a false-match rate of {self.rate.estimate:.2g} (95 %: at most {self.rate.high:.2g}). "
+            f"Of the {self.pairs:,} pairs here {expected} match by chance."
         )
 
     def entry(self) -> dict[str, Any]:

@@ -371,7 +371,8 @@ document.addEventListener("keydown", (event) => {
 
 byId("library").textContent = data.library.path;
 byId("facts").textContent = data.facts;
-byId("bits").max = byId("bits").value = threshold.radius;
+byId("bits").max = threshold.radius; // first: a value is cut to what it allows
+byId("bits").value = threshold.radius;
 for (const id of ["state", "sort", "size"]) byId(id).addEventListener("change", list);
 for (const id of ["text", "bits"]) byId(id).addEventListener("input", list);
 byId("export").addEventListener("click", exported);
