@@ -212,28 +212,29 @@ def retrieval() -> str:
 
 def dedup() -> str:
     result = load("dedup")
-    library, report = result["library"], result["report"]
+    library, report = result["library"], result.get("report")
     rows = [
         (
             f"{library['videos']:,} videos, {name}",
-            f"{each['min']:.1f}",
-            f"{each['median']:.1f}",
-            f"{each['processor']:.1f}",
+            *(f"{each[key]:.1f}" for key in ("min", "median", "processor")),
         )
         for name, each in library["seconds"].items()
     ]
-    browser = {name: min(run[name] for run in report["browser"]) for name in report["browser"][0]}
     where = library["machine"]
-    return (
-        table(("`Library.duplicates`", "min s", "median s", "processor s"), rows)
-        + f"\n\nThe whole call, from SQLite to {library['groups']:,} groups with {library['duplicates']:,} duplicates, "
+    text = (
+        f"The whole call, from SQLite to {library['groups']:,} groups with {library['duplicates']:,} duplicates, "
         f"{library['bits']} synthetic bits, radius {library['radius']}; without the duplicates "
         f"{library['near pairs without them']} near pairs are left. "
-        f"A report of {report['groups']:,} groups ({report['videos']:,} film strips) takes {report['bytes'] / 1e6:.0f} MB: "
-        f"Chromium paints it after {browser['first paint']:.1f} s, shows the first picture after "
-        f"{browser['first picture']:.1f} s, and goes to the next pair in {1e3 * browser['one key']:.0f} ms. "
-        f"`{result['command']}`, {where['cpu']}, {where['cores']} cores, {where['date']}."
     )
+    if report is not None:
+        browser = {name: min(run[name] for run in report["browser"]) for name in report["browser"][0]}
+        text += (
+            f"A report of {report['groups']:,} groups ({report['videos']:,} film strips) takes {report['bytes'] / 1e6:.0f} MB: "
+            f"Chromium paints it after {browser['first paint']:.1f} s, shows the first picture after "
+            f"{browser['first picture']:.1f} s, and goes to the next pair in {1e3 * browser['one key']:.0f} ms. "
+        )
+    text += f"`{result['command']}`, {where['cpu']}, {where['cores']} cores, {where['date']}."
+    return table(("`Library.duplicates`", "min s", "median s", "processor s"), rows) + "\n\n" + text
 
 
 def robustness() -> str:

@@ -99,11 +99,16 @@ function strip(video, label) {
   else image.dataset.waits = video;
   return make("button", { class: "strip", type: "button", "aria-label": label, tabIndex: -1 }, image);
 }
-document.addEventListener("DOMContentLoaded", () => {
+function arrived() {
   for (const image of document.querySelectorAll("img[data-waits]")) {
-    const button = image.closest("button");
-    button.replaceWith(strip(Number(image.dataset.waits), button.getAttribute("aria-label")));
+    const [video, button] = [Number(image.dataset.waits), image.closest("button")];
+    if (picture(video) !== undefined) button.replaceWith(strip(video, button.getAttribute("aria-label")));
   }
+}
+const arriving = setInterval(arrived, 150); // a large page takes seconds to load: show what is there already
+document.addEventListener("DOMContentLoaded", () => {
+  clearInterval(arriving);
+  arrived();
 });
 
 // ---------------------------------------------------------------- one group
@@ -243,6 +248,7 @@ const nearby = new IntersectionObserver((entries) => {
 
 // ---------------------------------------------------------------- the list
 let shown = []; // groups, filtered and sorted
+let listed = []; // their rows
 let current = null;
 const order = {
   held: (a, b) => b.held - a.held,
@@ -263,6 +269,7 @@ function list() {
   byId("bits-out").textContent = `${limit} bits`;
   shown = groups.filter((group) => words.every((word) => group.text.includes(word)) && group.rows.some((row) => wanted(row, limit, size, state)));
   shown.sort((a, b) => order[byId("sort").value](a, b) || a.at - b.at);
+  listed = shown.flatMap((group) => group.rows);
   nearby.disconnect();
   for (const group of shown) {
     if (!group.section) {
@@ -305,11 +312,10 @@ function go(row, scroll = true) {
 }
 
 function step(by) {
-  const here = shown.flatMap((group) => group.rows);
-  if (!here.length) return;
-  const at = here.indexOf(current);
-  const next = at < 0 ? (by > 0 ? 0 : here.length - 1) : Math.min(Math.max(at + by, 0), here.length - 1);
-  go(here[next]);
+  if (!listed.length) return;
+  const at = current ? listed.indexOf(current) : -1;
+  const next = at < 0 ? (by > 0 ? 0 : listed.length - 1) : Math.min(Math.max(at + by, 0), listed.length - 1);
+  go(listed[next]);
 }
 
 function enlarge(row) {
