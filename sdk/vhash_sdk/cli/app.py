@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import bench, compare, dedup, demo, doctor, encode, eval, find, library, models, search
+from . import bench, calibrate, compare, dedup, demo, doctor, encode, eval, find, library, models, search
 
 app = typer.Typer(
     name="vhash",
@@ -39,6 +39,7 @@ for command in (
     dedup.dedup,
     compare.compare,
     eval.eval_,
+    calibrate.calibrate,
     models.models,
     doctor.doctor,
     demo.demo,
