@@ -1,4 +1,4 @@
-"""``vhash calibrate`` on the sample clips: a file that Encoder takes, and documents that follow the schema."""
+"""``vhash calibrate`` on the sample clips: a file that Encoder takes, a document that follows the schema."""
 
 from __future__ import annotations
 
