@@ -79,6 +79,9 @@ def test_search_finds_a_copy_first(lib: Path, folder: Path) -> None:
     assert first["path"] == str(folder / "deep" / "glass.mp4") and first["distance"] == 0 < second["distance"]
     near = run_json("search", lib, SAMPLES / "glass.mp4", "--radius", "0")["queries"][0]["neighbours"]
     assert near == [first]
+    assert first["verified"] < 20 and first["false_match_rate"] < 1e-4 < second["false_match_rate"]
+    lines = run("search", lib, SAMPLES / "glass.mp4", "-k", "2").stdout.splitlines()
+    assert "none seen" in lines[1] and lines[2].split()[3] == f"{second['false_match_rate']:.0e}"
     run("search", lib, SAMPLES / "glass.mp4", "--model", "small", code=3)
 
 

@@ -154,6 +154,8 @@ def test_library_finds_what_lies_between_bars(tmp_path: Path) -> None:
         assert first.verified is not None and first.verified < 60
         assert first.false_match_rate is not None and first.false_match_rate < 1e-4
         assert all(hit.verified is None or hit.verified > 100 for hit in others)
+        again = next(library.encoder.encode_many([query], frames=True, box=True))
+        assert library.search(again, k=4) == [first, *others]
         code = next(library.encoder.encode_many([query])).code
         assert code is not None
         bare = library.search(code, k=1)[0]  # the whole picture is mostly bars

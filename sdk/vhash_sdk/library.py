@@ -213,12 +213,13 @@ class Library:
                 yield from results
 
     def search(
-        self, video: Source | VideoCode, k: int | None = 10, *, radius: int | None = None
+        self, video: Source | VideoCode | Encoded, k: int | None = 10, *, radius: int | None = None
     ) -> list[Hit]:
         """The k nearest videos (None: all) in order of (distance, id), within ``radius`` bits if it is given.
 
         The distance is the smallest between whole picture and content box of both videos. What is near
-        is looked at a second time, see ``Hit.verified``; a bare code has nothing for that.
+        is looked at a second time, see ``Hit.verified``; a bare code has nothing for that, and an
+        ``Encoded`` only if it was made with ``frames=True, box=True``.
 
         Raises:
             VideoError: the query cannot be read.
@@ -239,10 +240,13 @@ class Library:
             for entry in self._entries("WHERE v.id = ?", video_id)  # none: removed this very moment
         ]
 
-    def _views_of(self, video: Source | VideoCode) -> tuple[VideoCode, tuple[View, ...]]:
+    def _views_of(self, video: Source | VideoCode | Encoded) -> tuple[VideoCode, tuple[View, ...]]:
         if isinstance(video, VideoCode):
             return video, (View(video.code, None),)
-        (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True, frames=True, box=True)
+        if isinstance(video, Encoded):
+            encoded = video
+        else:
+            (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True, frames=True, box=True)
         if encoded.error is not None:
             raise encoded.error
         assert encoded.code is not None

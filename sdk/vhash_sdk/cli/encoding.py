@@ -26,6 +26,7 @@ def encode_all(
     out: Output,
     *,
     isolate: bool = True,
+    frames: bool = False,
     box: bool = False,
     show: Callable[[Encoded], None] | None = None,
 ) -> list[Encoded]:
@@ -36,12 +37,13 @@ def encode_all(
         paths: the videos.
         out: where failures and progress go.
         isolate: decode in processes of their own, so that no file can take the command down.
+        frames: also keep the logits of frames.
         box: also code content boxes.
         show: called with each result at once.
     """
     results = []
     with out.progress("encoding", len(paths)) as step:
-        for result in encoder.encode_many(paths, isolate=isolate, box=box):
+        for result in encoder.encode_many(paths, isolate=isolate, frames=frames, box=box):
             if result.error is not None:
                 out.problem(result.error)
             if show is not None:

@@ -22,19 +22,25 @@ from ..spec import ModelSpec
 from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 
 if TYPE_CHECKING:
+    from ..encoded import Encoded
     from ..library_records import Hit
 
 
 class Neighbour(NamedTuple):
-    """A video that was found: its id, its path and its distance in bits."""
+    """A video that was found: its id, its path and its distance in bits.
+
+    ``verified`` and ``false_match_rate`` are those of ``Hit``; a folder or an index has none.
+    """
 
     id: int
     path: str
     distance: int
+    verified: int | None = None
+    false_match_rate: float | None = None
 
 
 class Gallery(Protocol):
-    """Videos that can be searched by code."""
+    """Videos that can be searched by an encoded one, which has a code."""
 
     @property
     def kind(self) -> str:
@@ -50,10 +56,10 @@ class Gallery(Protocol):
 
     def __len__(self) -> int: ...
 
-    def nearest(self, code: VideoCode, k: int) -> list[Neighbour]:
+    def nearest(self, query: Encoded, k: int) -> list[Neighbour]:
         """The ``k`` nearest videos, by (distance, id)."""
 
-    def within(self, code: VideoCode, radius: int, limit: int | None) -> list[Neighbour]:
+    def within(self, query: Encoded, radius: int, limit: int | None) -> list[Neighbour]:
         """The videos at most ``radius`` bits away, by (distance, id)."""
 
 
@@ -70,14 +76,16 @@ class IndexGallery:
     def __len__(self) -> int:
         return len(self.names)
 
-    def nearest(self, code: VideoCode, k: int) -> list[Neighbour]:
+    def nearest(self, query: Encoded, k: int) -> list[Neighbour]:
         """The ``k`` nearest videos, by (distance, id)."""
-        found = self.index.search(code, k)
+        assert query.code is not None
+        found = self.index.search(query.code, k)
         return self._named(found.ids[0], found.distances[0])
 
-    def within(self, code: VideoCode, radius: int, limit: int | None) -> list[Neighbour]:
+    def within(self, query: Encoded, radius: int, limit: int | None) -> list[Neighbour]:
         """The videos at most ``radius`` bits away, by (distance, id)."""
-        return self._named(*self.index.range_search(code, radius, limit=limit)[0])
+        assert query.code is not None
+        return self._named(*self.index.range_search(query.code, radius, limit=limit)[0])
 
     def _named(self, ids: Any, distances: Any) -> list[Neighbour]:
         return [
@@ -100,16 +108,19 @@ class LibraryGallery:
     def __len__(self) -> int:
         return len(self._library)
 
-    def nearest(self, code: VideoCode, k: int) -> list[Neighbour]:
-        """The ``k`` nearest videos, by (distance, id)."""
-        return self._named(self._library.search(code, k))
+    def nearest(self, query: Encoded, k: int) -> list[Neighbour]:
+        """The ``k`` nearest videos, by (distance, id), content boxes included."""
+        return self._named(self._library.search(query, k))
 
-    def within(self, code: VideoCode, radius: int, limit: int | None) -> list[Neighbour]:
-        """The videos at most ``radius`` bits away, by (distance, id)."""
-        return self._named(self._library.search(code, limit, radius=radius))
+    def within(self, query: Encoded, radius: int, limit: int | None) -> list[Neighbour]:
+        """The videos at most ``radius`` bits away, by (distance, id), content boxes included."""
+        return self._named(self._library.search(query, limit, radius=radius))
 
     def _named(self, hits: Iterable[Hit]) -> list[Neighbour]:
-        return [Neighbour(hit.entry.id, hit.entry.path, hit.distance) for hit in hits]
+        return [
+            Neighbour(hit.entry.id, hit.entry.path, hit.distance, hit.verified, hit.false_match_rate)
+            for hit in hits
+        ]
 
 
 def build_gallery(path: str, spec: ModelSpec, videos: Sequence[tuple[str, VideoCode]]) -> IndexGallery:

@@ -47,6 +47,9 @@ def search(
 ) -> None:
     """Find the nearest videos: distance in bits, its share of all bits, path.
 
+    In a library content boxes count too, and before the path stands how often videos of different
+    scenes come as near as that, after a second look at what happens in both (the false-match rate).
+
     Equal distances are ordered by path in a folder, and as they were encoded in an index. A folder is
     encoded anew each time; make a library or an index to search it often.
 
@@ -73,7 +76,8 @@ def search(
 
             gallery = LibraryGallery(where, index)
             with open_encoder(model or gallery.model, precision) as encoder:
-                results = encode_all(encoder, queries, out)
+                # what a library keeps of its videos: content boxes, and frames for a second look
+                results = encode_all(encoder, queries, out, frames=True, box=True)
         elif where.is_dir():
             with open_encoder(model or "default", precision) as encoder:
                 gallery, failed = _folder(where, encoder, out)
@@ -85,7 +89,7 @@ def search(
             with open_encoder(model or gallery.model, precision) as encoder:
                 results = encode_all(encoder, queries, out)
         answers = [
-            (str(result.source), result.code, _neighbours(gallery, result.code, k, radius))
+            (str(result.source), result.code, _neighbours(gallery, result, k, radius))
             for result in results
             if result.code is not None
         ]
@@ -110,10 +114,10 @@ def _folder(where: Path, encoder: Encoder, out: Output) -> tuple[Gallery, list[E
     return build_gallery(os.fspath(where), encoder.spec, good), failed
 
 
-def _neighbours(gallery: Gallery, code: VideoCode, k: int | None, radius: int | None) -> list[Neighbour]:
+def _neighbours(gallery: Gallery, query: Encoded, k: int | None, radius: int | None) -> list[Neighbour]:
     if radius is None:
-        return gallery.nearest(code, k or 10)
-    return gallery.within(code, radius, k)
+        return gallery.nearest(query, k or 10)
+    return gallery.within(query, radius, k)
 
 
 def _show(answers: list[tuple[str, VideoCode, list[Neighbour]]], out: Output) -> None:
@@ -121,7 +125,9 @@ def _show(answers: list[tuple[str, VideoCode, list[Neighbour]]], out: Output) ->
         out.line(f"{printable(path)}  (confidence {code.confidence:.2f})")
         for neighbour in neighbours:
             share = 100 * neighbour.distance / code.bits
-            out.line(f"{neighbour.distance:6d} {share:6.1f} %  {printable(neighbour.path)}")
+            rate = neighbour.false_match_rate
+            chance = "" if rate is None else f"{f'{rate:.0e}' if rate else 'none seen':>9s}  "
+            out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{printable(neighbour.path)}")
         if not neighbours:
             out.line("     nothing")
 
@@ -135,6 +141,8 @@ def _query_entry(path: str, code: VideoCode, neighbours: list[Neighbour]) -> dic
                 "id": neighbour.id,
                 "distance": neighbour.distance,
                 "share": round(neighbour.distance / code.bits, 4),
+                "verified": neighbour.verified,
+                "false_match_rate": neighbour.false_match_rate,
             }
             for neighbour in neighbours
         ],
