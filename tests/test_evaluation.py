@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from tests.test_cli import run, run_json
 from vhash_sdk import evaluation
+from vhash_sdk.alignment import Span
 from vhash_sdk.cli.demo import SAMPLES
-from vhash_sdk.cli.variants import VARIANTS
+from vhash_sdk.cli.pairs import read_pairs
+from vhash_sdk.cli.variants import VARIANTS, transcode
 from vhash_sdk.errors import OptionError
-from vhash_sdk.evaluation import evaluate
+from vhash_sdk.evaluation import evaluate, evaluate_segments
 
 
 def slow(distances: list[int], copies: list[bool]) -> tuple[float, float]:
@@ -83,6 +85,61 @@ def test_a_video_on_both_sides_is_drawn_as_one() -> None:
     assert {tuple(row) for row in weights} <= {(1, 1, 1), (0, 0, 0), (2, 0, 0), (0, 2, 0), (0, 0, 2)}
 
 
+def seconds(span: Span) -> tuple[set[int], set[int]]:
+    """The whole seconds that a span has in each video."""
+    return set(range(int(span.query_start), int(span.query_end))), set(
+        range(int(span.ref_start), int(span.ref_end))
+    )
+
+
+def slow_right(found: list[Span], true: list[Span]) -> int:
+    """How many of the spans found in a pair are right, counting seconds; ``found`` is best first."""
+    left = list(true)
+    for span in found:
+        fits = [
+            min(len(a & b) / len(a | b) for a, b in zip(seconds(span), seconds(truth), strict=True))
+            for truth in left
+        ]
+        if fits and max(fits) >= 0.5:
+            del left[fits.index(max(fits))]
+    return len(true) - len(left)
+
+
+SPANS = st.builds(
+    lambda a, b, length, stretch, score: Span(a, a + length, b, b + length + stretch, score),
+    st.integers(0, 4), st.integers(0, 4), st.integers(1, 5), st.integers(0, 2), st.integers(3, 8),
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.lists(SPANS, max_size=4), st.lists(SPANS, max_size=3)), min_size=1, max_size=6))
+def test_segment_ap_is_that_of_the_slow_way(pairs: Any) -> None:
+    found, true = [list(column) for column in zip(*pairs, strict=True)]
+    names = [f"a{i}" for i in range(len(pairs))], [f"b{i}" for i in range(len(pairs))]
+    if not any(true):
+        with pytest.raises(OptionError, match="no pair has a true span"):
+            evaluate_segments(found, true, *names)
+        return
+    area = recall_before = 0.0
+    for least in sorted({span.score for spans in found for span in spans}, reverse=True):
+        taken = [sorted((s for s in spans if s.score >= least), key=lambda s: -s.score) for spans in found]
+        right = sum(slow_right(*both) for both in zip(taken, true, strict=True))
+        recall = right / sum(map(len, true))
+        area += (recall - recall_before) * right / sum(map(len, taken))
+        recall_before = recall
+    figure = evaluate_segments(found, true, *names)
+    assert figure.value == pytest.approx(area)
+    assert figure.interval is not None and 0 <= figure.interval[0] <= figure.interval[1] <= 1
+
+
+def test_a_true_span_is_found_once_and_in_both_videos() -> None:
+    true = Span(0, 10, 20, 30, float("nan"))
+    again, elsewhere = Span(0, 10, 20, 30, 5.0), Span(0, 10, 26, 36, 9.0)
+    assert evaluate_segments([[again]], [[true]], "a", "b").value == 1.0
+    assert evaluate_segments([[elsewhere, again, again]], [[true]], "a", "b").value == pytest.approx(1 / 3)
+    assert evaluate_segments([[elsewhere]], [[true]], "a", "b").value == 0.0
+
+
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pairs")
@@ -108,8 +165,47 @@ def test_eval_on_videos_with_a_bad_one(pairs: Path) -> None:
     document = run_json("eval", pairs, code=1)
     assert (document["copies"], document["others"], document["left_out"]) == (3, 6, 1)
     average, clean, *_ = document["figures"]
+    assert document["segments"] is None and clean["name"] == "recall at no false match"
     assert average["value"] == clean["value"] == 1.0 and 0 < clean["radius"] < 60
     assert [Path(error["path"]).name for error in document["errors"]] == ["broken.mp4"]
+
+
+def test_segment_ap_of_cuts_of_videos(tmp_path: Path) -> None:
+    rows: list[list[object]] = []
+    for name, length in (("bunny", 5.28), ("meadow", 5.28), ("legs", 3.5)):
+        cut, whole = tmp_path / f"cut {name}.mp4", SAMPLES / f"{name}.mp4"
+        transcode(whole, cut, span=(0.2, 0.9), crf=28, preset="ultrafast")
+        rows.append([cut, whole, 1, 0, 0.7 * length, 0.2 * length, 0.9 * length])
+    rows.append([tmp_path / "cut bunny.mp4", SAMPLES / "chair.mp4", 0, "", "", "", ""])
+    rows.append([SAMPLES / "chair.mp4", SAMPLES / "chair.mp4", 1, "", "", "", ""])  # parts not told: left out
+
+    def segment_ap() -> Any:
+        with open(tmp_path / "pairs.csv", "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("path_a", "path_b", "label", "start_a", "end_a", "start_b", "end_b"))
+            writer.writerows(rows)
+        document = run_json("eval", tmp_path / "pairs.csv")
+        counts = {"pairs": 4, "spans": 3, "found": 3, "left_out": 0, "overlap": 0.5}
+        assert document["segments"] == counts and document["copies"] == 4
+        assert document["figures"][1]["name"] == "segment AP"
+        return document["figures"][1]["value"]
+
+    assert segment_ap() == 1.0
+    rows[1][5:] = [0, 1.0]  # a truth that is elsewhere: one of three is wrong, whichever rank it has
+    assert segment_ap() in (0.6667, 0.5556, 0.3889)
+    assert "segment AP" in run("eval", tmp_path / "pairs.csv").stdout
+
+
+def test_rows_of_a_pair_are_one_with_all_its_spans(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    file.write_text(
+        "path_a,path_b,label,start_a,end_a,start_b,end_b\n"
+        "a,b,1,0,5,10,15\na,b,1,7,9.5,1,2\na,c,1,,,,\nb,c,0,,,,\na,c,1,,,,\n"
+    )
+    first, second, third = read_pairs(file)
+    spans = [(span.query_start, span.query_end, span.ref_start, span.ref_end) for span in first.spans]
+    assert spans == [(0, 5, 10, 15), (7, 9.5, 1, 2)] and first.copy and not third.copy
+    assert second.spans == third.spans == () and second.a == str(tmp_path / "a")
 
 
 def test_files_that_are_no_pairs_say_what_is_wrong(tmp_path: Path) -> None:
@@ -117,6 +213,10 @@ def test_files_that_are_no_pairs_say_what_is_wrong(tmp_path: Path) -> None:
     for content, says in (
         ("path_a,label\nx,1\n", "has no column path_b"),
         ("path_a,path_b,label\na,b,perhaps\n", "line 2: label 'perhaps'; allowed: 1, true"),
+        ("path_a,path_b,label\na,b,1\na,b,0\n", "line 3: label '0', but a row before says else"),
+        ("path_a,path_b,label,start_a,end_a,start_b,end_b\na,b,1,0,5,7,6\n", "line 2: start_a, end_a"),
+        ("path_a,path_b,label,start_a,end_a\na,b,1,0,5\n", "are '0', '5', '', ''; give seconds"),
+        ("path_a,path_b,label,start_a,end_a,start_b,end_b\na,b,0,0,5,7,9\n", "of a pair that is no copy"),
         ("path_a,path_b,label\n", "0 pairs of copies and 0 of others"),
     ):
         file.write_text(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vhash_sdk import VideoCode
+from tests.test_cli import run
+from vhash_sdk import Library, VideoCode
 from vhash_sdk.cli.demo import SAMPLES
+from vhash_sdk.cli.variants import transcode
 from vhash_sdk.duplicates import Group, Member
 from vhash_sdk.judgements import Judgement, read_judgements
 from vhash_sdk.library_records import Entry
@@ -63,6 +66,39 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         report(tmp_path, [group(1, ["/v/a", "/v/b"])])
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a library of a sample and a cut of it, without segments and with."""
+    folder = tmp_path_factory.mktemp("cut")
+    shutil.copy(SAMPLES / "bunny.mp4", folder)
+    transcode(SAMPLES / "bunny.mp4", folder / "cut.mp4", span=(0.2, 0.9), crf=28, preset="ultrafast")
+    for name, options in (("without", ()), ("with", ("--segments",))):
+        run("add", folder / "library", folder / "bunny.mp4", folder / "cut.mp4", *options)
+        run("dedup", folder / "library", "--radius", "60", "--report", folder / f"{name}.html")
+    return folder
+
+
+def members(file: Path) -> Any:
+    data = json.loads(file.read_text("utf-8").split('id="data">')[1].split("</script>")[0])
+    (only,) = data["groups"]
+    return only["members"]
+
+
+def test_the_parts_of_a_member_come_from_kept_segments(cut: Path) -> None:
+    (member,) = members(cut / "without.html")
+    assert member["spans"] == []
+    (member,) = members(cut / "with.html")
+    (span,) = member["spans"]
+    assert span == pytest.approx([0.2 * 5.28, 0.9 * 5.28, 0.0, 0.7 * 5.28], abs=0.3)
+    (cut / "cut.mp4").rename(cut / "moved.mp4")  # nothing is decoded for it
+    try:
+        with Library(cut / "library", create=False) as library:
+            (found,) = library.duplicates(radius=60)
+            assert len(library.common_spans(found.members[0].entry, found.representative)) == 1
+    finally:
+        (cut / "moved.mp4").rename(cut / "cut.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +242,19 @@ def test_pictures_are_there_and_large_on_demand(tmp_path: Path, browser: Any) ->
     page.keys("j", "Enter")
     page.page.wait_for_selector("#large[open]")
     assert page.page.locator("#large img").count() == 2 and page.complaints == []
+    page.context.close()
+
+
+def test_the_time_line_shows_the_parts(cut: Path, browser: Any) -> None:
+    page = Page(browser, cut / "with.html")
+    line = page.page.locator("svg.line")
+    assert line.count() == 1 and line.locator("rect.track").count() == line.locator("rect.span").count() == 2
+    ends = line.locator("rect").evaluate_all("all => all.map(e => e.x.baseVal.value + e.width.baseVal.value)")
+    assert ends == pytest.approx([1000, 700, 900, 700], abs=60)  # thousandths of the longer one
+    assert "of the kept one is" in line.get_attribute("aria-label") and page.complaints == []
+    page.context.close()
+    page = Page(browser, cut / "without.html")
+    assert page.page.locator("svg.line").count() == 0 and page.complaints == []
     page.context.close()
 
 

@@ -35,6 +35,7 @@ from .verification import View, views
 from .video import Limits, Source
 
 if TYPE_CHECKING:
+    from .alignment import Span
     from .duplicates import Group, Keep
     from .index import Index
     from .library_segments import Segmented
@@ -312,6 +313,17 @@ class Library:
             for entry in self._entries("WHERE v.id = ?", video)  # none: removed this very moment
         )
         return list(islice(spans, k))
+
+    def common_spans(self, a: Entry, b: Entry) -> list[Span]:
+        """The parts that two of its videos have in common, the best first; ``a`` is the query.
+
+        From their kept segments: nothing is decoded, and nothing found where one of them has none.
+        """
+        from .alignment import align
+        from .library_segments import stored_track
+
+        query, reference = (stored_track(self._db, entry.id, self.spec.bits) for entry in (a, b))
+        return [] if query is None or reference is None else align(query, reference)
 
     def _segments(self) -> SegmentIndex:
         if self._segment_index is None or self._segment_index.generation != self._db.generation():

@@ -6,16 +6,20 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from .alignment_track import Track
+from .codes import as_codes
 from .encoded import Segments
 from .errors import BackendError, SourceError, VhashError
 from .isolation import DecodePool
-from .library_db import Database
+from .library_db import Database, sound_rows
 from .pipeline import ordered_map
 from .scan import modified_ns
-from .segments import RATE, kept_segments
+from .segments import RATE, content, kept_segments, kept_track
 
 if TYPE_CHECKING:
     from .encoder import Encoder
@@ -47,6 +51,26 @@ def lacking(database: Database) -> int:
     """How many videos have no segments."""
     ((count,),) = database.rows(f"SELECT count(*) {_LACKING}")
     return int(count)
+
+
+def stored_track(database: Database, video: int, bits: int) -> Track | None:
+    """The kept segments of one video, for alignment; None where there are none.
+
+    Raises:
+        StoreError: the database is damaged.
+    """
+    rows = database.rows(
+        "SELECT t0, t1, confidence, code FROM code WHERE video = ? AND kind = 'segment' ORDER BY t0", (video,)
+    )
+    if not rows:
+        return None
+    with sound_rows(database.path):
+        table = np.array([row[:3] for row in rows], np.float64)
+        codes = as_codes(
+            np.frombuffer(b"".join(row[3] for row in rows), np.uint8).reshape(len(rows), -1), bits
+        )
+        track = kept_track(codes, table[:, :2].mean(axis=1), bits, float(table[:, 1].max()))
+        return replace(track, weights=content(table[:, 2].astype(np.float32)))
 
 
 def add_segments(

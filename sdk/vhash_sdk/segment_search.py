@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from .alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_c
 from .alignment_track import Times, Track
 from .alignment_votes import Match, chunks, vote
 from .codes import as_codes, code_bytes
+from .encoded import Segments
 from .library_cache import cache_file, load_index, save_index
 from .library_db import Database, sound_rows
 from .segments import RATE, codes_of, kept_segments, kept_track, query_tracks
@@ -121,10 +122,14 @@ def common_spans(encoder: Encoder, a: Source, b: Source, decoders: DecodePool) -
         VideoError: one of them cannot be read.
     """
     kept = kept_segments(encoder.encode_sequence(b, rate=RATE, decoders=decoders))
+    return spans_in(query_tracks(encoder, a, decoders), kept)
+
+
+def spans_in(queries: Iterable[Track], kept: Segments) -> list[Span]:
+    """The parts of a query, in any of its tracks, that are in a video of these segments, the best first."""
     duration = float(kept.spans[-1, 1])
     reference = kept_track(kept.codes, kept.spans.mean(axis=1), kept.bits, duration)
-    tracks = query_tracks(encoder, a, decoders)
-    return without_covered(span for track in tracks for span in align(track, reference))
+    return without_covered(span for query in queries for span in align(query, reference))
 
 
 def segment_index(database: Database, directory: Path, spec: ModelSpec) -> SegmentIndex:

@@ -164,6 +164,7 @@ def _write_report(file: Path, groups: list[Group], facts: _Facts, keep: str, out
             groups,
             about,
             workers=len(os.sched_getaffinity(0)),
+            spans=library.common_spans if library.has_segments else None,
             progress=lambda path: step(1, path),
         )
 

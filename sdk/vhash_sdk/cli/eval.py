@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import OptionError
 from .encoding import encode_all, failure_entry, model_entry, open_encoder
-from .output import ExitCode, Json, Model, Output, PrecisionOption, number
+from .eval_spans import SpanTrial
+from .output import ExitCode, Json, Model, Output, PrecisionOption, error_entry, number, path_entry
+from .pairs import Pair, read_pairs
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
     from ..encoded import Encoded
     from ..evaluation import Figure
-
-_LABELS = {"1": True, "true": True, "match": True, "0": False, "false": False, "not a match": False}
-
-
-@dataclass(frozen=True)
-class _Pair:
-    a: str
-    b: str
-    copy: bool
 
 
 def eval_(
@@ -34,7 +23,8 @@ def eval_(
         Path,
         typer.Argument(
             metavar="PAIRS.csv",
-            help="Columns path_a, path_b, label (1: copies, 0: not); paths are relative to the file.",
+            help="Columns path_a, path_b, label (1: copies, 0: not); paths are relative to the file. "
+            "Optional: start_a, end_a, start_b, end_b, seconds of a part that is the same; a row for each.",
             show_default=False,
         ),
     ],
@@ -48,6 +38,9 @@ def eval_(
     Each video is encoded once, as `vhash add` does it. Pairs with a video that cannot be read are left
     out and counted. A rate that takes more negative pairs than there are is not claimed.
 
+    Where the file tells which parts are the same, segment AP says how well `vhash compare` finds them:
+    a part is found if it overlaps the true one by half of their union, in both videos.
+
     [bold]Examples[/bold]
 
       vhash eval pairs.csv
@@ -55,61 +48,48 @@ def eval_(
       vhash eval pairs.csv --model small --json
     """
     with Output("eval", json=json) as out:
-        from ..evaluation import evaluate
-
         known = read_pairs(pairs)
         paths = list(dict.fromkeys(path for pair in known for path in (pair.a, pair.b)))
         with open_encoder(model, precision) as encoder:
             results = encode_all(encoder, paths, out, box=True)
-        at = {path: result for path, result in zip(paths, results, strict=True) if result.code is not None}
-        kept = [pair for pair in known if pair.a in at and pair.b in at]
-        distances = [_distance(at[pair.a], at[pair.b]) for pair in kept]
-        copies = [pair.copy for pair in kept]
-        figures = evaluate(distances, copies, [pair.a for pair in kept], [pair.b for pair in kept])
+            read = {
+                path: result for path, result in zip(paths, results, strict=True) if result.code is not None
+            }
+            kept = [pair for pair in known if pair.a in read and pair.b in read]
+            figures = _figures(kept, read)
+            trial = SpanTrial(kept)
+            trial.run(encoder, out)
+        figures[1:1] = trial.figures()
+        copies = sum(pair.copy for pair in kept)
         _show(out, figures, encoder.spec.bits)
         out.note(
-            f"vhash: {sum(copies):,} pairs of copies and {len(kept) - sum(copies):,} of others; "
-            f"{len(known) - len(kept)} pairs left out: {len(paths) - len(at)} of {len(paths)} videos failed"
+            f"vhash: {copies:,} pairs of copies and {len(kept) - copies:,} of others; "
+            f"{len(known) - len(kept)} pairs left out: {len(paths) - len(read)} of {len(paths)} videos failed"
         )
+        trial.note(out)
         out.document(
             model=model_entry(encoder),
-            videos=len(at),
-            copies=sum(copies),
-            others=len(kept) - sum(copies),
+            videos=len(read),
+            copies=copies,
+            others=len(kept) - copies,
             left_out=len(known) - len(kept),
             figures=[_figure_entry(figure) for figure in figures],
-            errors=[failure_entry(result) for result in results if result.error is not None],
+            segments=trial.entry(),
+            errors=[failure_entry(result) for result in results if result.error is not None]
+            + [{**path_entry(path), "error": error_entry(error)} for path, error in trial.failed.items()],
         )
-        out.end(ExitCode.of(len(at), len(paths) - len(at)))
+        out.end(ExitCode.of(len(read), len(paths) - len(read) + len(trial.failed)))
 
 
 eval_.__name__ = "eval"  # the name of the command; the builtin keeps its own
 
 
-def read_pairs(file: Path) -> list[_Pair]:
-    """The pairs of a CSV file; paths are relative to its folder.
+def _figures(pairs: list[Pair], encoded: dict[str, Encoded]) -> list[Figure]:
+    from ..evaluation import evaluate
 
-    Raises:
-        OptionError: a column is missing, or a label is none.
-        OSError: it cannot be read.
-    """
-    pairs = []
-    with open(file, newline="", encoding="utf-8", errors="surrogateescape") as stream:
-        reader = csv.DictReader(stream)
-        missing = {"path_a", "path_b", "label"} - set(reader.fieldnames or ())
-        if missing:
-            raise OptionError(
-                f"{file}: has no column {', '.join(sorted(missing))}; expected path_a, path_b, label"
-            )
-        for row in reader:
-            label = str(row["label"]).strip().lower()
-            if label not in _LABELS:
-                raise OptionError(
-                    f"{file}, line {reader.line_num}: label {row['label']!r}; allowed: {', '.join(_LABELS)}"
-                )
-            a, b = (os.path.join(file.parent, row[name] or "") for name in ("path_a", "path_b"))
-            pairs.append(_Pair(a, b, _LABELS[label]))
-    return pairs
+    distances = [_distance(encoded[pair.a], encoded[pair.b]) for pair in pairs]
+    copies = [pair.copy for pair in pairs]
+    return evaluate(distances, copies, [pair.a for pair in pairs], [pair.b for pair in pairs])
 
 
 def _distance(a: Encoded, b: Encoded) -> int:

@@ -22,12 +22,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ..alignment import Span
 from ..duplicates import Group, Member
 from ..library_records import Entry
 from ..names import path_entry, printable, shell_quoted
 from ..video import Limits
 from .pictures import Strip, film_strips, strip_size, strip_width
 
+Align = Callable[[Entry, Entry], Sequence[Span]]
 _BLOCK = 32  # pictures in one block of the page
 
 
@@ -58,6 +60,7 @@ def write_report(
     *,
     workers: int = 1,
     limits: Limits | None = None,
+    spans: Align | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> None:
     """Write the report: under a temporary name, then renamed.
@@ -68,6 +71,8 @@ def write_report(
         about: where they are from.
         workers: decoding processes.
         limits: what one video may cost.
+        spans: which parts of a member (the first) are which of its representative, e.g.
+            ``Library.common_spans``; drawn as a time line.
         progress: called with the path of each video whose pictures are done.
 
     Raises:
@@ -86,7 +91,7 @@ def write_report(
         "frames": frames,
         "block": _BLOCK,
         "videos": [_video(entry, frames, height) for entry in entries],
-        "groups": list(_groups(groups)),
+        "groups": list(_groups(groups, spans)),
     }
     path = Path(file)
     part = path.with_name(f"{path.name[:200]}.{secrets.token_hex(4)}.part")
@@ -129,22 +134,28 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or value != value else round(value, 3)
 
 
-def _groups(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+def _groups(groups: Sequence[Group], spans: Align | None) -> Iterator[dict[str, Any]]:
     place = 0  # of the representative among the videos; its members follow it
     for group in groups:
-        members = [_member(group, member, place + 1 + i) for i, member in enumerate(group.members)]
+        members = [_member(group, member, place + 1 + i, spans) for i, member in enumerate(group.members)]
         yield {"representative": place, "members": members}
         place += 1 + len(members)
 
 
-def _member(group: Group, member: Member, place: int) -> dict[str, Any]:
+def _member(group: Group, member: Member, place: int, spans: Align | None) -> dict[str, Any]:
     rate = member.false_match_rate
     return {
         "video": place,
         "distance": member.distance,
         "same": member.entry.digest == group.representative.digest,
         "rate": None if rate is None else float(f"{rate.high:.2g}"),
+        "spans": [_span(span) for span in spans(member.entry, group.representative)] if spans else [],
     }
+
+
+def _span(span: Span) -> list[float]:
+    """Start and end in the representative, then in the member, which is the query."""
+    return [round(time, 2) for time in (span.ref_start, span.ref_end, span.query_start, span.query_end)]
 
 
 def _page(title: str, data: dict[str, Any]) -> tuple[bytes, bytes]:
