@@ -16,9 +16,11 @@ from .output import Json, Output, number, path_entry, printable
 from .plan import csv_rows, megabytes, plan_lines
 
 if TYPE_CHECKING:
+    from ..alignment import Span
     from ..calibration import Calibration, Rate
     from ..duplicates import Group, Member
     from ..library import Library
+    from ..library_records import Entry
 
 _SHOWN = 20  # groups, where the rest is in a file
 
@@ -158,13 +160,18 @@ def _write_report(file: Path, groups: list[Group], facts: _Facts, keep: str, out
     library = facts.library
     about = About(library.directory, library.uuid, library.spec.bits, facts.radius, keep, facts.text())
     total = sum(1 + len(group.members) for group in groups)
-    with out.progress("pictures", total) as step:
+    with out.progress("report", total) as step:
+
+        def common_spans(member: Entry, representative: Entry) -> list[Span]:
+            step(0, member.path)  # an hour of video takes seconds
+            return library.common_spans(member, representative)
+
         write_report(
             file,
             groups,
             about,
             workers=len(os.sched_getaffinity(0)),
-            spans=library.common_spans if library.has_segments else None,
+            spans=common_spans if library.has_segments else None,
             progress=lambda path: step(1, path),
         )
 
