@@ -20,7 +20,7 @@ from vhash_sdk import zoo
 
 FOLDER = CACHE / "models"
 CHECKPOINTS = ROOT / "training" / "checkpoints"
-BUNDLED = ("lite0-phash-256", "lite0-phash-64")
+BUNDLED = ("lite0-phash-256", "lite0-phash-64", "i3d-256")
 CLIP = "r2plus1d34-bert-64"
 
 
