@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +73,8 @@ def quantise_nodes(
     model: onnx.ModelProto, clips: Sequence[Clip], nodes: list[str], *, symmetric: bool
 ) -> onnx.ModelProto:
     """The graph with the named nodes in Q/DQ, their ranges measured on ``clips``."""
-    logging.getLogger().setLevel(logging.ERROR)  # it asks for shape inference that onnxslim has done
     activation = QuantType.QInt8 if symmetric else QuantType.QUInt8
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _errors_only():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         quantize_static(
@@ -87,6 +87,18 @@ def quantise_nodes(
             },
         )  # fmt: skip
         return onnx.load(target)
+
+
+@contextmanager
+def _errors_only() -> Iterator[None]:
+    """ONNX Runtime's quantiser asks, in the root logger, for shape inference that onnxslim has done."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def network_nodes(model: onnx.ModelProto) -> list[str]:

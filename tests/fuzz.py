@@ -57,8 +57,8 @@ def _decode(data: bytes, folder: Path) -> None:
     path = folder / "input"
     path.write_bytes(data)
     limits = Limits(wall_time=10.0, pixels=1 << 22)
-    clip = decode(str(path), Sampling("uniform", 25), Resize("exact", 32, 32), limits)
-    assert clip.frames.shape == (25, 32, 32, 3) and np.isfinite(clip.times).all() and clip.info.duration >= 0
+    clip = decode(str(path), Sampling("uniform", 25), Resize("exact", 64, 64), limits, True)
+    assert clip.frames.shape == (25, 64, 64, 3) and np.isfinite(clip.times).all() and clip.info.duration >= 0
 
 
 def _index_seeds(folder: Path) -> list[bytes]:
