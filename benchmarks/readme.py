@@ -379,7 +379,39 @@ def unseen() -> str:
     )
 
 
+def clip_models() -> str:
+    result = load("clip_models")
+    rows = []
+    for name, model in result["models"].items():
+        for row in model["rows"]:
+            engine, batch = f"{row['engine']} {row['precision']}", row["batch"]
+            seconds = (f"{x:.2f}" for x in (row["per_clip"], row["seconds"]["p50"] / batch))
+            share = f"{100 * row['share_of_gemm']:.0f} %"
+            rows.append(
+                (
+                    name.removesuffix("-random"),
+                    f"{model['operations'] / 1e9:.0f}",
+                    engine,
+                    batch,
+                    *seconds,
+                    share,
+                )
+            )
+    code, trained, latency = result["file_to_code"], result["training"], result["hash_network"]
+    return (
+        table(("32 frames of 112 × 112", "GFLOP", "engine", "batch", "s a clip", "median", "of GEMM"), rows)
+        + "\n\nGEMM: what PyTorch's matrix product reached beside it, in float32 or int8, other work on the machine "
+        "included; OpenVINO's int8 is better than that. "
+        f"R(2+1)D-34, file to code, OpenVINO int8: {code['one crop']:.2f} s with one crop, {code['ten crops']:.2f} s with "
+        f"ten (the paper, on a GPU: {code['paper']['one crop']} s, {code['paper']['ten crops']} s). Hash network: "
+        f"{1e6 * latency['1000']:.0f} µs a code in batches of 1,000, {1e6 * latency['2000']:.0f} µs of 2,000. Fine-tuning "
+        f"R(2+1)D-34 + BERT on this CPU: {trained['clips_per_second']:.2f} clips/s, "
+        f"{100 * trained['share_waiting']:.0f} % of the time waiting for data. {source('clip_models')}"
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "clip_models": clip_models,
     "unseen": unseen,
     "backends": backends,
     "agreement": agreement,

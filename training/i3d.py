@@ -48,15 +48,16 @@ class Unit(nn.Module):
     def __init__(self, before: int, after: int, kernel: Triple = (1, 1, 1), stride: Triple = (1, 1, 1)):
         super().__init__()
         self.kernel, self.stride = kernel, stride
-        self.conv = nn.Conv3d(before, after, kernel, stride, bias=False)
+        # with stride 1 the padding is the same on both sides, whatever the size
+        inside = (0, 0, 0) if stride != (1, 1, 1) else tuple(k // 2 for k in kernel)
+        self.conv = nn.Conv3d(before, after, kernel, stride, inside, bias=False)
         self.bn = nn.BatchNorm3d(after, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[n, before, T, H, W]`` → ``[n, after, T', H', W']``."""
-        pads = same_padding(tuple(x.shape[2:]), self.kernel, self.stride)
-        if len(set(pads)) == 1 and self.stride == (1, 1, 1):
-            return self.bn(functional.conv3d(x, self.conv.weight, self.conv.bias, padding=pads[0])).relu()
-        return self.bn(self.conv(functional.pad(x, pads))).relu()
+        if self.stride != (1, 1, 1):
+            x = functional.pad(x, same_padding(tuple(x.shape[2:]), self.kernel, self.stride))
+        return self.bn(self.conv(x)).relu()
 
 
 def max_pool(x: Tensor, kernel: Triple, stride: Triple) -> Tensor:
