@@ -153,7 +153,7 @@ def write_preferences() -> None:
     """
     result = json.loads((RESULTS / "backends.json").read_text())
     rows = []
-    for name in (BUNDLED[0], CLIP):
+    for name in (BUNDLED[0], "i3d-256", CLIP):
         if name not in result["models"]:
             continue
         speed = result["models"][name]["speed"]["1 threads"]
