@@ -135,6 +135,7 @@ def moving(seed: int, path: Path, *, bars: int = 0, crf: str = "23") -> Path:
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=20, options={"crf": crf})
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+        stream.codec_context.thread_count = 1  # libx264's threads make every run another file
         for frame in frames:
             output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         output.mux(stream.encode())
@@ -146,7 +147,7 @@ def test_library_finds_what_lies_between_bars(tmp_path: Path) -> None:
     folder.mkdir()
     for seed in range(4):
         moving(seed, folder / f"{seed}.mp4")
-    query = moving(2, tmp_path / "query.mp4", bars=64, crf="32")
+    query = moving(2, tmp_path / "query.mp4", bars=64, crf="28")
     with Library(tmp_path / "lib") as library:
         library.add([folder])
         first, *others = library.search(query, k=4)
@@ -163,11 +164,11 @@ def test_library_finds_what_lies_between_bars(tmp_path: Path) -> None:
         library.add([query])  # now the box is in the library, and the plain clip asks
         back = library.search(folder / "2.mp4", k=2)
         assert [Path(hit.entry.path).name for hit in back] == ["2.mp4", "query.mp4"]
-        groups = library.duplicates(fmr=1e-3)
+        groups = library.duplicates(radius=20)
         names = [
             {Path(e.path).name for e in (g.representative, *(m.entry for m in g.members))} for g in groups
         ]
-        assert {"2.mp4", "query.mp4"} <= next(found for found in names if "2.mp4" in found)
+        assert names == [{"2.mp4", "query.mp4"}]
 
 
 def test_a_second_look_parts_two_events_of_one_scene(tmp_path: Path) -> None:
