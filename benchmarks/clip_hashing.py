@@ -58,25 +58,32 @@ class Closed:
     test: NDArray[np.bool_]
     k: int
 
-    def score(self, codes: NDArray[Any]) -> float:
-        """mAP@K of packed codes or of float features (centred cosine)."""
-        q, d = codes[self.test], codes[~self.test]
-        distances = (
-            hamming(q, d) if codes.dtype == np.uint8 else cosine_distance(q - d.mean(0), d - d.mean(0))
-        )
-        relevant = self.targets[self.test][:, None] == self.targets[~self.test][None]
-        return round(float(np.nanmean(average_precision(distances, relevant, (self.k,)))), 4)
+    @property
+    def relevant(self) -> NDArray[np.bool_]:
+        """Of the same class, ``[queries, database]``."""
+        return self.targets[self.test][:, None] == self.targets[~self.test][None]
 
-    def hashed(self, features: Floats, bits: int, seed: int) -> dict[str, float]:
-        """mAP@K of the hash network trained on ``features``, and of its own prediction as a code."""
+    def distances(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """``[queries, database]``: Hamming of packed codes, centred cosine of float features."""
+        q, d = codes[self.test], codes[~self.test]
+        return hamming(q, d) if codes.dtype == np.uint8 else cosine_distance(q - d.mean(0), d - d.mean(0))
+
+    def score(self, codes: NDArray[Any]) -> float:
+        """mAP@K of packed codes or of float features."""
+        found = average_precision(self.distances(codes), self.relevant, (self.k,))
+        return round(float(np.nanmean(found)), 4)
+
+    def codes(self, features: Floats, bits: int, seed: int) -> dict[str, NDArray[np.uint8]]:
+        """Packed codes of all videos: the hash network trained on ``features``, and its own prediction."""
         shape = HashConfig(features.shape[1], bits, int(self.targets.max()) + 1)
         # features of all kinds at one scale: the network has no norm before its first layer
         features = features / np.sqrt(np.mean(features[~self.test] ** 2))
         network = train_hash_network(features[~self.test], self.targets[~self.test], shape, seed=seed)
-        return {
-            "hash": self.score(hash_codes(network, features)),
-            "trivial": self.score(trivial_codes(network, features)),
-        }
+        return {"hash": hash_codes(network, features), "trivial": trivial_codes(network, features)}
+
+    def hashed(self, features: Floats, bits: int, seed: int) -> dict[str, float]:
+        """mAP@K of both."""
+        return {name: self.score(codes) for name, codes in self.codes(features, bits, seed).items()}
 
 
 def ucf101() -> Closed:
@@ -103,7 +110,7 @@ def bert_training(output: Path, *, bits: int, seed: int) -> ClipTraining:
     return ClipTraining(
         videos=DATA / clips.FOLDER / "manifest.csv", features=str(STORE), backbone="i3d", output=output,
         sampling="uniform", height=160, width=160, crop=0, filter="area", bits=bits, seed=seed,
-        epochs=25, batch=21, accumulate=1, lr=1e-4,
+        epochs=25, batch=21, accumulate=1, lr=1e-4, resume=True,  # a run that is complete is only read
     )  # fmt: skip
 
 
