@@ -2,6 +2,7 @@
 
     python benchmarks/near_duplicates.py                      # everything; about half an hour on 2 cores
     python benchmarks/near_duplicates.py --tools vhash:default,phash
+    python benchmarks/near_duplicates.py --keep --tools code:semantic,learned:itq-64,learned:neighbour-64
     python benchmarks/near_duplicates.py --table              # print the stored result as Markdown
 
 128 originals, 48 of them × 15 transformations (``near_duplicates_clips.py``), pairs made by
@@ -131,6 +132,10 @@ def compare(
 def load(key: str) -> Tool | None:
     try:
         family, _, model = key.partition(":")
+        if family == "learned":  # needs the training code, which the others do without
+            from near_duplicates_learned import Learned
+
+            return Learned(model)
         if family in OURS:
             return OURS[family](model)
         return PEERS[key]()

@@ -128,6 +128,21 @@ class Codes(Vhash):
         return self.encoder.spec.bits // 8 * len(self.views(fingerprint))
 
 
+class PlainCode(Packed):
+    """Our SDK without content box and verification: ``Encoder.encode(path).code``, for any model."""
+
+    def __init__(self, model: str):
+        from vhash_sdk import Encoder
+
+        self.encoder = Encoder(model, threads=1)
+        spec = self.encoder.spec
+        self.name = f"vhash {spec.name}, plain code"
+        self.version = f"code-{spec.fingerprint[:8]}"
+
+    def encode(self, path: Path) -> NDArray[np.uint8]:
+        return np.asarray(self.encoder.encode(path).code)
+
+
 def decode(path: Path) -> list[av.VideoFrame]:
     with av.open(str(path), metadata_errors="ignore") as container:
         container.streams.video[0].thread_type = "NONE"
@@ -265,7 +280,7 @@ class Tmk:
         return int(fingerprint.nbytes)
 
 
-OURS: dict[str, type] = {"vhash": Vhash, "codes": Codes}
+OURS: dict[str, type] = {"vhash": Vhash, "codes": Codes, "code": PlainCode}
 PEERS: dict[str, type] = {
     "videohash2": VideoHash2, "phash": FramePhash, "pdq": PdqMajority, "vpdq": Vpdq, "tmk": Tmk,
 }  # fmt: skip

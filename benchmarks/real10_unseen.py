@@ -105,6 +105,19 @@ def neighbour(x: NDArray[np.float32], bits: int) -> Fit:
     return fit
 
 
+def neighbour_copies(x: NDArray[np.float32], bits: int) -> Fit:
+    """The recipe with altered copies; only copies of videos that may be learned from."""
+    names = np.array([row["path"] for row in clips.manifest(DATA)])
+    every = train_semantic.with_copies(DATA)
+
+    def fit(rows: Rows, seed: int) -> Code:
+        mine = every.only(set(names[rows]))
+        model, _ = train(train_semantic.recipe(bits, seed), mine.features, twins=mine.video)
+        return lambda asked: codes(model, x[asked][:, None])
+
+    return fit
+
+
 def methods() -> dict[str, tuple[Callable[[], Fit], int]]:
     """Name → (how to fit it, bits)."""
     x = mean_features()
@@ -112,6 +125,7 @@ def methods() -> dict[str, tuple[Callable[[], Fit], int]]:
     for bits in (64, 256):
         out[f"lite0-lsh-{bits}"] = (partial(affine, x, "lsh", bits), bits)
         out[f"lite0-neighbour-{bits}"] = (partial(neighbour, x, bits), bits)
+        out[f"lite0-neighbour-copies-{bits}"] = (partial(neighbour_copies, x, bits), bits)
     for kind in ("pca-sign", "itq"):  # 168 videos to learn from, at the least, give no 256 components
         out[f"lite0-{kind}-64"] = (partial(affine, x, kind, 64), 64)
     return out
