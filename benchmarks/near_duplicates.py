@@ -100,18 +100,34 @@ def measure(
             name: {"value": float(point[i]), "interval": interval(draws[kind][:, i])}
             for i, name in enumerate(FIGURES)
         }
-        limit = ranking.threshold(1e-3)
-        figures[kind]["threshold_1e-3"] = limit
-        hit = matrix[np.arange(len(matrix)), pairs[kind].truth] <= limit
-        each = {}
+        figures[kind]["threshold_1e-3"] = ranking.threshold(1e-3)
+        figures[kind] |= by_transformation(ranking, matrix, pairs[kind], asked, weights)
+    return figures, draws
+
+
+def by_transformation(
+    ranking: Ranking, matrix: NDArray[np.float64], pairs: Pairs, asked: list[Query],
+    weights: NDArray[np.float64],
+) -> dict[str, Any]:  # fmt: skip
+    """Recall of each transformation at the thresholds of all queries, and micro-AP of its own queries."""
+    own = matrix[np.arange(len(matrix)), pairs.truth]
+    out: dict[str, Any] = {}
+    for label, rate in (("recall_0", 0.0), ("recall_1e-3", 1e-3)):
+        hit, each = own <= ranking.threshold(rate), {}
         for name in TRANSFORMATIONS:
             rows = np.array([query.transformation == name for query in asked])
             w = weights[:, rows]
             total = w.sum(1)
             samples = (w @ hit[rows])[total > 0] / total[total > 0]
             each[name] = {"value": float(hit[rows].mean()), "interval": interval(samples)}
-        figures[kind]["recall_1e-3 by transformation"] = each
-    return figures, draws
+        out[f"{label} by transformation"] = each
+    out["micro_ap by transformation"] = {}
+    for name in TRANSFORMATIONS:
+        rows = np.array([query.transformation == name for query in asked])
+        few = Ranking(matrix[rows], pairs.restrict(rows))
+        value = float(few.figures(np.ones(int(rows.sum())))[FIGURES.index("micro_ap")])
+        out["micro_ap by transformation"][name] = {"value": value}
+    return out
 
 
 def compare(

@@ -65,7 +65,12 @@ def _interval(figure: dict[str, Any]) -> str:
 def near_duplicates() -> str:
     result = load("near_duplicates")
     rows = []
-    for name, tool in result["tools"].items():
+    shown = {
+        name: tool
+        for name, tool in result["tools"].items()
+        if not tool["key"].startswith(("learned:", "code:"))
+    }  # codes that were learned from a few clips are in training/REPORT.md
+    for name, tool in shown.items():
         different, every = tool["different scenes"], tool["all"]
         figures = (
             different["recall_0"],
@@ -90,7 +95,7 @@ def near_duplicates() -> str:
             ("recall_0", "recall at no false match"), ("recall_1e-3", "recall at 1e-3"), ("micro_ap", "micro-AP")
         )
     )  # fmt: skip
-    older = ", ".join(name for name, tool in result["tools"].items() if "date" in tool)
+    older = ", ".join(name for name, tool in shown.items() if "date" in tool)
     weak = ", ".join(f"{name} {one['value']:.2f}" for name, one in by.items() if one["value"] < 0.9)
     return (
         table(header, rows)
@@ -189,7 +194,10 @@ def retrieval() -> str:
     found = {(row["method"], row["bits"]): row for row in result["table"]}
     lengths = sorted({bits for _, bits in found if bits})
     names = dict.fromkeys(method for method, bits in found if bits)
-    order = ("lsh", "pca-sign", "itq", "uvh", "uvvh-2", "neighbour-uvvh", "supervised hash network")
+    order = (
+        "lsh", "pca-sign", "itq", "bl1", "bl2", "bl3", "nopro", "q", "uvh", "uvvh-1", "uvvh-2",
+        "neighbour-uvvh", "supervised hash network",
+    )  # fmt: skip
     rows = []
     for name in [n for n in order if n in names]:
         cells = [found.get((name, bits)) for bits in lengths]

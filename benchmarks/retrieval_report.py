@@ -59,6 +59,13 @@ At the paper's width:
 
 The table: `python -m
 benchmarks.retrieval_runs`, then `python -m benchmarks.retrieval_report`."""
+COPIES_SHOWN = ("learned:", "code:", "codes:default", "phash")
+COPIES = (
+    "The same codes asked for altered copies: 720 of 128 originals, different scenes, as in the README's "
+    "table of near-duplicates. All but the bundled models and frame pHash code the default model's embedding, and "
+    "learned from the same clips, none of which is an original here; *copies* also from altered ones. "
+    "`python benchmarks/near_duplicates.py --tools codes:default,phash,code:semantic,learned:itq-64,…`"
+)
 REAL10 = (
     "EfficientNet-Lite0 features (192 × 192, 25 frames) of all ten classes: database = train split, which "
     "is also what is learned from, without labels; queries = test split. `--protocol real10`."
@@ -208,6 +215,7 @@ def markdown(
     lines += ["## Cost", "", REPRODUCE, "", f"CPU seconds of one run: {seconds}.", ""]
     lines += ["## The same on real10", "", REAL10, "", markdown_table(small), ""] if small else []
     lines += unseen()
+    lines += copies()
     images = sorted(PLOTS.glob("*.png"))
     return "\n".join([*lines, "", *(f"![{i.stem}](report/{i.name})" for i in images), ""])
 
@@ -226,6 +234,32 @@ def unseen() -> list[str]:
         lines.append(f"| {name} | {model['bits'] or 'floats'} | {' | '.join(figures)} |")
     chance = " and ".join(f"{model[database]['chance']:.3f}" for database in DATABASES)
     return [*lines, "", f"Chance: {chance}.", ""]
+
+
+def copies() -> list[str]:
+    """The tables of `near_duplicates` that compare learned codes with the bundled models and a peer."""
+    path = RESULTS / "near_duplicates.json"
+    tools = json.loads(path.read_text())["tools"] if path.exists() else {}
+    shown = {n: t for n, t in tools.items() if t["key"].startswith(COPIES_SHOWN)}
+    if not any(t["key"].startswith("learned:") for t in shown.values()):
+        return []
+    lines = ["## Altered copies", "", COPIES, ""]
+    lines += [
+        "| code | bytes | recall, no false match | recall at 1e-3 | micro-AP |",
+        "|---|---|---|---|---|",
+    ]
+    for name, tool in shown.items():
+        figures = (tool["different scenes"][f] for f in ("recall_0", "recall_1e-3", "micro_ap"))
+        cells = [f"{f['value']:.2f} ({f['interval'][0]:.2f} – {f['interval'][1]:.2f})" for f in figures]
+        lines.append(f"| {name} | {tool['bytes']:.0f} | {' | '.join(cells)} |")
+    lines += ["", "Each transformation: recall at no false match / at 1e-3 / micro-AP.", ""]
+    parts = [f"{figure} by transformation" for figure in ("recall_0", "recall_1e-3", "micro_ap")]
+    whole = {n: t["different scenes"] for n, t in shown.items() if parts[-1] in t["different scenes"]}
+    lines += [f"| transformation | {' | '.join(whole)} |", "|---" * (len(whole) + 1) + "|"]
+    for kind in next(iter(whole.values()))[parts[0]]:
+        cells = [" / ".join(f"{tool[part][kind]['value']:.2f}" for part in parts) for tool in whole.values()]
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 if __name__ == "__main__":
