@@ -63,7 +63,8 @@ COPIES_SHOWN = ("learned:", "code:", "codes:default", "phash")
 COPIES = (
     "The same codes asked for altered copies: 720 of 128 originals, different scenes, as in the README's "
     "table of near-duplicates. All but the bundled models and frame pHash code the default model's "
-    "embedding, and learned from the same clips, none of which is an original here; *copies* also from altered ones. "
+    "embedding, and learned from the same clips, none of which is an original here; *copies* also from "
+    "altered ones. "
     "`python benchmarks/near_duplicates.py --tools codes:default,phash,code:semantic,learned:itq-64,…`"
 )
 REAL10 = (
