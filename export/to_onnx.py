@@ -68,9 +68,13 @@ def spec_frames(spec: ModelSpec) -> tuple[int, ...]:
 
 
 def to_float_graph(model: nn.Module, spec: ModelSpec, outputs: Sequence[str]) -> onnx.ModelProto:
-    """Trace the model into one float32 graph with a dynamic batch, batch norm folded."""
+    """Trace into one float32 graph; batch (of clip models: crops too) dynamic, batch norm folded."""
     # an example batch of 1 would silently freeze the batch dimension
-    example = torch.zeros(2, spec.crops, *spec_frames(spec), dtype=torch.uint8)
+    sides = {0: torch.export.Dim("batch", min=1)}
+    crops = spec.crops
+    if spec.family.startswith("clip"):
+        crops, sides[1] = max(crops, 2), torch.export.Dim("crops", min=1)
+    example = torch.zeros(2, crops, *spec_frames(spec), dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(
         logging.ERROR
     )  # it lists the torchvision operators we do not use
@@ -79,7 +83,7 @@ def to_float_graph(model: nn.Module, spec: ModelSpec, outputs: Sequence[str]) ->
         torch.onnx.export(
             copy.deepcopy(model).eval(), (example,), file, dynamo=True, opset_version=OPSET,
             input_names=["frames"], output_names=list(outputs),
-            dynamic_shapes={"frames": {0: torch.export.Dim("batch", min=1)}},
+            dynamic_shapes={"frames": sides},
             external_data=False, verbose=False,
         )  # fmt: skip
         graph = onnxslim.slim(onnx.load(file))

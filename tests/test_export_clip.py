@@ -16,6 +16,8 @@ sys.path.insert(0, str(ROOT))
 from export import clip, families, to_onnx  # noqa: E402
 from training.clip_model import ClipConfig, ClipModel, load_model, save_model  # noqa: E402
 from vhash_sdk import Encoder  # noqa: E402
+from vhash_sdk.modelfile import read_model  # noqa: E402
+from vhash_sdk.runtime.tensorrt_build import prepare  # noqa: E402
 
 
 def tiny(*, crops: int = 1, bits: int = 20, pooling: str = "bert", head: str = "network") -> ClipModel:
@@ -85,6 +87,12 @@ def test_export_of_ten_crops_encodes_as_pytorch(tmp_path: Path, monkeypatch: pyt
     # weights are rounded to fp16
     np.testing.assert_allclose(logits, expected[1], atol=2e-2)
     np.testing.assert_allclose(embedding, expected[2], atol=2e-2)
+    # crops are as dynamic as the batch: one graph serves both of the paper's figures
+    three = runner.run(["embedding"], {"frames": frames[:1, :3].numpy()})[0]
+    with torch.inference_mode():
+        np.testing.assert_allclose(three, model(frames[:1, :3])[2], atol=2e-2)
+    engine_graph = onnx.load_model_from_string(prepare(read_model(file), "fp32"))
+    assert engine_graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value == crops
     with Encoder(file) as encoder:
         assert (encoder.spec.family, encoder.spec.crops, encoder.spec.sampling.kind) == (
             "clip-bert",

@@ -106,6 +106,8 @@ def prepare(model: ModelFile, precision: EnginePrecision) -> bytes:
         onnx_graph.check_zero_points(proto.graph, str(model.path))
         onnx_graph.float_biases(proto.graph)
     onnx_graph.cast_frames_first(proto.graph, str(model.path))
+    # clip models leave the number of crops open; an engine has one profile, and the specification one number
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = model.spec.crops
     return bytes(proto.SerializeToString())
 
 
