@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +234,35 @@ def test_codes_of_another_model_are_refused() -> None:
         index.add([VideoCode(np.uint8([1, 2]), 16, A), np.uint8([1, 2])])
     assert len(index) == 1
     assert index.search(VideoCode.from_text("vh1:aaaaaaaa:16:0102")).distances.tolist() == [[0]]
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_change_that_fails_leaves_the_model_open(durable: bool, tmp_path: Path) -> None:
+    index = Index.open(tmp_path / "store", bits=16) if durable else Index(16)
+    index.add(np.uint8([[0, 0]]), [7])
+    with pytest.raises(OptionError, match="already in the index"):
+        index.add(VideoCode(np.uint8([1, 2]), 16, A), [7])
+    with pytest.raises(OptionError, match="twice"):
+        index.upsert([VideoCode(np.uint8([1, 2]), 16, A)] * 2, [8, 8])
+    assert index.model is None and len(index) == 1
+    index.add(VideoCode(np.uint8([1, 2]), 16, B))
+    assert index.model == B
+
+
+def added_to(index: Index, start: threading.Barrier, model: str) -> int:
+    start.wait()
+    try:
+        return len(index.add([VideoCode(np.uint8([1, 2]), 16, model)] * 500))
+    except ModelMismatchError:
+        return 0
+
+
+def test_of_two_models_added_at_once_one_stays() -> None:
+    for _ in range(20):
+        index, start = Index(16), threading.Barrier(2)
+        with ThreadPoolExecutor(2) as pool:
+            added = pool.map(partial(added_to, index, start), (A, B))
+            assert sorted(added) == [0, 500] and len(index) == 500
 
 
 def test_inputs_of_every_shape() -> None:

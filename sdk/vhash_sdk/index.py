@@ -6,8 +6,10 @@ adds or removes; a search sees the index as it was when it began.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from .codes import VideoCode, as_codes, code_bytes, same_model
-from .errors import CodeError, ModelMismatchError, OptionError
+from .errors import CodeError, ModelMismatchError, OptionError, VhashError
 from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches, reason
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Index:
         code_bytes(bits)
         self._engine = _core.HammingIndex(int(bits), _fingerprint(model))
         self._threads = _count("threads", threads, 1) if threads is not None else _core.available_threads()
+        self._changing = Lock()  # one change at a time decides which model's codes these are
 
     @property
     def bits(self) -> int:
@@ -84,10 +87,11 @@ class Index:
             CodeError: the codes are not of this index's width.
             ModelMismatchError: a ``VideoCode`` of another model.
         """
-        array, model = self._codes(codes)
-        wanted = None if ids is None else _ids(ids, len(array))
-        self._adopt(model)  # first, so that a store never holds codes of a model it does not know
-        first = self._engine.add(array, wanted)
+        with self._changing:
+            array, model = self._codes(codes)
+            wanted = None if ids is None else _ids(ids, len(array))
+            with self._adopted(model):
+                first = self._engine.add(array, wanted)
         return wanted if wanted is not None else np.arange(first, first + len(array), dtype=np.int64)
 
     def upsert(self, codes: Codes, ids: ArrayLike) -> None:
@@ -96,10 +100,11 @@ class Index:
         Raises:
             OptionError: an id comes twice.
         """
-        array, model = self._codes(codes)
-        wanted = _ids(ids, len(array))
-        self._adopt(model)
-        self._engine.upsert(array, wanted)
+        with self._changing:
+            array, model = self._codes(codes)
+            wanted = _ids(ids, len(array))
+            with self._adopted(model):
+                self._engine.upsert(array, wanted)
 
     def remove(self, ids: ArrayLike) -> int:
         """Remove those of the ids that exist and return how many there were."""
@@ -295,9 +300,20 @@ class Index:
     def _codes(self, codes: Codes) -> tuple[NDArray[np.uint8], str | None]:
         return _checked_codes(codes, self.bits, self.model)
 
-    def _adopt(self, model: str | None) -> None:
-        if model and len(model) > len(self._engine.model):
-            self._engine.model = model
+    @contextlib.contextmanager
+    def _adopted(self, model: str | None) -> Iterator[None]:
+        """Take over the model that codes name, unless adding them fails."""
+        before = self._engine.model
+        adopting = model is not None and len(model) > len(before)
+        if adopting:  # before the codes, so that a store never holds codes of a model it does not know
+            self._engine.model = model or ""
+        try:
+            yield
+        except Exception:
+            if adopting:
+                with contextlib.suppress(VhashError):  # the disk fails: the first error says so
+                    self._engine.model = before
+            raise
 
 
 def simd_level() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -82,6 +83,7 @@ class StoredIndex(Index):
         self._store = _core.Store(os.fspath(directory), bits or 0, _fingerprint(model), mode == "rw", seal)
         self._engine = self._store.index
         self._threads = threads or _core.available_threads()
+        self._changing = Lock()
         self._directory = os.fspath(directory)
         self._mode: Mode = mode
 
