@@ -11,6 +11,7 @@ import io
 import os
 import re
 import stat
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -78,11 +79,13 @@ class Media:
     Attributes:
         name: how errors call it.
         demuxer: FFmpeg's name of the only demuxer that may read it.
+        size: (width, height) by its first bytes, for a GIF; FFmpeg tells the others' before it decodes.
     """
 
     name: str
     demuxer: str
     _source: str | bytes | BinaryIO
+    size: tuple[int, int] | None = None
 
     def open(self, options: dict[str, str]) -> InputContainer:
         """A new container that reads from the start. Raises errors of ``av``."""
@@ -145,7 +148,9 @@ def open_media(source: FileSource) -> Media:
         )
     if not size:
         raise SourceError(f"{name} is empty (0 bytes)")
-    return Media(name, _recognise(head, name), opened)
+    demuxer = _recognise(head, name)
+    screen = struct.unpack("<HH", head[6:10]) if demuxer == "gif" and len(head) >= 10 else None
+    return Media(name, demuxer, opened, screen)
 
 
 def describe(source: object) -> str:

@@ -92,7 +92,8 @@ class Track:
             raise UnsupportedVideoError(
                 f"{self.name}: FFmpeg has no decoder for its video stream; convert it, e.g. to H.264"
             )
-        check_pixels(chosen.width or 0, chosen.height or 0, self._limits, self.name)
+        width, height = self._media.size or (chosen.width or 0, chosen.height or 0)
+        check_pixels(width, height, self._limits, self.name)
         for stream in container.streams:
             if stream.index != chosen.index:
                 stream.discard = Discard.all
