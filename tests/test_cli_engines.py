@@ -57,4 +57,5 @@ def test_a_library_served_from_milvus(tmp_path: Path) -> None:
     VALIDATOR.validate(document)
     nearest = document["queries"][0]["neighbours"][0]
     assert (nearest["distance"], nearest["path"]) == (0, clips[1])
+    assert CliRunner().invoke(app, ["verify", library, "--index", place]).exit_code == 0
     assert CliRunner().invoke(app, ["search", str(SAMPLES), clips[0], "--index", place]).exit_code == 2

@@ -136,6 +136,24 @@ def test_what_was_changed_behind_its_back_is_repaired(tmp_path: Path, where: str
     index.close()
 
 
+def test_verify_compares_the_index_elsewhere(tmp_path: Path, where: str) -> None:
+    videos(tmp_path / "v", 25)
+    index: Any = open_index(where, bits=64)
+    with Library(tmp_path / "l", encoder=FakeEncoder(), index=index) as library:  # type: ignore[arg-type]
+        library.add([tmp_path / "v"])
+        assert list(library.verify()) == []
+        index.upsert(np.zeros((1, 8), np.uint8), [3])  # as many codes as before
+        (problem,) = library.verify()
+        assert problem.kind == "index" and problem.path == repr(index) and ": 1;" in problem.message
+        assert library.serve() == 25 and contents(index) == truth(library)
+        index.upsert(np.zeros((1, 8), np.uint8), [900])
+        index.remove([11])
+        assert ": 2;" in next(iter(library.verify())).message
+    with Library(tmp_path / "l", encoder=FakeEncoder(), index=index) as library:  # type: ignore[arg-type]
+        assert list(library.verify()) == [] and contents(index) == truth(library)
+    index.close()
+
+
 def test_an_index_of_something_else_is_refused(tmp_path: Path, where: str) -> None:
     videos(tmp_path / "v", 2)
     index: Any = open_index(where, bits=64)

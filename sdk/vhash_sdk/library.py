@@ -439,12 +439,16 @@ class Library:
         return list(dict.fromkeys(removed))
 
     def verify(self, *, content: bool = False) -> Iterator[Problem]:
-        """Check the database, every code, the index and every file; yields what is wrong.
+        """Check the database, every code, the index (one elsewhere too) and every file; yields what is wrong.
 
         Args:
             content: also digest every file, which reads up to 16 MiB of each.
+
+        Raises:
+            StoreError: the index elsewhere holds codes of something else.
+            UnreachableError: its server gives no answer.
         """
-        return verify(self._db, self.directory, self.spec, content=content)
+        return verify(self._db, self.directory, self.spec, content=content, served=self._served)
 
     def failures(self) -> Iterator[Failure]:
         """Files that could not be added, by path."""

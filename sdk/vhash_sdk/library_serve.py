@@ -66,13 +66,17 @@ def serve(database: Database, index: str | ServedIndex, spec: ModelSpec) -> Serv
 
 
 class Served:
-    """The codes of whole videos of one library, in one index."""
+    """The codes of whole videos of one library, in one index.
+
+    Attributes:
+        where: the index, for people.
+    """
 
     def __init__(self, database: Database, index: ServedIndex, spec: ModelSpec, *, owned: bool) -> None:
         self._db = database
         self._index = index
         self._spec = spec
-        self._where = repr(index)
+        self.where = repr(index)
         self._owned = owned
         self._generation = ""  # that the index is known to have
 
@@ -98,22 +102,25 @@ class Served:
         stamp: dict[str, Any] = json.loads(text) if text else {}
         if stamp.get("uuid", uuid) != uuid or (not stamp and len(self._index)):
             raise StoreError(
-                f"{self._where}: holds codes that are not of this library; give it a collection of its own"
+                f"{self.where}: holds codes that are not of this library; give it a collection of its own"
             )
         # the generation first: what is written meanwhile makes it stale, and the next look goes on
         generation, last = self._db.generation(), int(stamp.get("last", 0))
         if stamp.get("generation") != generation:
             if not stamp:
-                self._index.set_note(_STAMP, json.dumps({"uuid": uuid, "generation": "", "last": 0}))
+                self._stamp(uuid, "", 0)
             while rows := self._new_rows(last):
                 ids, codes, last = rows
                 self._index.upsert(codes, ids)
             (count,) = self._db.rows("SELECT count(*) FROM code WHERE kind = 'full'")[0]
             if len(self._index) != count:  # something was removed, by us or behind our back
                 changed = self.repair()
-                logger.info("%s: %d codes differed from the library's", self._where, changed)
-            self._index.set_note(_STAMP, json.dumps({"uuid": uuid, "generation": generation, "last": last}))
+                logger.info("%s: %d codes differed from the library's", self.where, changed)
+            self._stamp(uuid, generation, last)
         self._generation = generation
+
+    def _stamp(self, uuid: str, generation: str, last: int) -> None:
+        self._index.set_note(_STAMP, json.dumps({"uuid": uuid, "generation": generation, "last": last}))
 
     def _new_rows(self, last: int) -> tuple[NDArray[np.int64], NDArray[np.uint8], int] | None:
         """(videos, codes, number of the last row) of the next rows; a changed code is a new row."""
@@ -141,6 +148,22 @@ class Served:
             self._index.upsert(codes, ids)
             changed += len(ids)
         return changed
+
+    def check(self) -> int:
+        """How many codes differ from the library's, once the index is up to date; reads all of both.
+
+        Where any do, the stamp says no more how far the index goes, so that the next look writes all
+        codes again.
+        """
+        self.current()
+        wrong = sum(len(strange) + len(ids) for strange, ids, _ in self.differences())
+        if self._generation != self._db.generation():  # another process has written since
+            return 0
+        if wrong:
+            ((uuid,),) = self._db.rows("SELECT uuid FROM library")
+            self._stamp(uuid, "", 0)
+            self._generation = ""
+        return wrong
 
     def differences(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]]:
         """Batches of (ids that the index should not have, ids and codes that it should have and has not)."""

@@ -14,6 +14,7 @@ from .codes import as_codes
 from .errors import CodeError, SourceError, StoreError, UnknownIdError
 from .library_cache import cache_file, cached_index, load_index
 from .library_db import Database
+from .library_serve import Served
 from .scan import content_digest, modified_ns
 from .spec import ModelSpec
 from .verification import part_widths
@@ -35,7 +36,9 @@ class Problem:
     message: str
 
 
-def verify(database: Database, directory: Path, spec: ModelSpec, *, content: bool) -> Iterator[Problem]:
+def verify(
+    database: Database, directory: Path, spec: ModelSpec, *, content: bool, served: Served | None
+) -> Iterator[Problem]:
     """Yield what is wrong with a library; see ``Library.verify``."""
     try:
         damage = [text for (text,) in database.rows("PRAGMA integrity_check") if text != "ok"]
@@ -60,6 +63,7 @@ def verify(database: Database, directory: Path, spec: ModelSpec, *, content: boo
     if not broken:
         yield from _index(database, directory, spec)
         yield from _segments(database, directory, spec)
+        yield from _served(served)
     yield from _files(database, content)
 
 
@@ -129,6 +133,15 @@ def _segments(database: Database, directory: Path, spec: ModelSpec) -> Iterator[
             "index",
             str(directory),
             "the cached index is not that of the segments; delete segments-*.vhi, it is made again",
+        )
+
+
+def _served(served: Served | None) -> Iterator[Problem]:
+    if served is not None and (wrong := served.check()):
+        yield Problem(
+            "index",
+            served.where,
+            f"{wrong} codes are not the library's; the next search there writes all again",
         )
 
 

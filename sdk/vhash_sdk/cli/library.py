@@ -262,6 +262,7 @@ def verify(
     content: Annotated[
         bool, typer.Option("--content", help="Also read every file (up to 16 MiB) for silent changes.")
     ] = False,
+    index: ServedBy = None,
     json: Json = False,
 ) -> None:
     """Check the database, every code, the index and every file of a library.
@@ -271,8 +272,10 @@ def verify(
       vhash verify library
 
       vhash verify library --content
+
+      vhash verify library --index milvus://localhost:19530/videos
     """
-    with Output("verify", json=json) as out, _open(lib) as library:
+    with Output("verify", json=json) as out, _open(lib, index) as library:
         problems = []
         for problem in library.verify(content=content):
             problems.append(problem)
@@ -310,10 +313,10 @@ def _roots(paths: list[str] | tuple[str, ...]) -> Iterator[str]:
             yield path
 
 
-def _open(lib: Path) -> Library:
+def _open(lib: Path, index: str | None = None) -> Library:
     from ..library import Library
 
-    return Library(lib, create=False)
+    return Library(lib, create=False, index=index)
 
 
 def _reason(path: str, message: str) -> str:
