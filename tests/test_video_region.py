@@ -96,6 +96,15 @@ def test_bars_are_found(colour: tuple[int, int, int]) -> None:
         assert close(find_region(frames.swapaxes(1, 2)), (0, 1 / 6, 1, 5 / 6))
 
 
+@pytest.mark.parametrize("edges", [(30, 130), (31, 131), (33, 128), (48, 96)])
+def test_edges_of_flat_pictures_are_exact(edges: tuple[int, int]) -> None:
+    """Where nothing but the edge changes from pixel to pixel, all places near it have the same evidence."""
+    first, last = edges
+    frames = np.zeros((24, 96, 160, 3), np.uint8)
+    frames[:, :, first:last] = (60 + 4 * np.arange(24))[:, None, None, None]
+    assert find_region(frames) == Region(first / 160, 0.0, last / 160, 1.0)
+
+
 def test_insets_are_found_wherever_they_are() -> None:
     for seed, (x, y) in enumerate([(20, 16), (90, 60), (50, 40)]):
         frames = video(seed + 10, 192, 256)

@@ -53,13 +53,10 @@ def find_region(frames: NDArray[np.uint8]) -> Region | None:
     Args:
         frames: ``uint8[T, H, W, 3]``, whole frames in order of time.
 
-    Edges are found to within a few pixels.
-
     >>> letterbox = np.zeros((25, 192, 192, 3), np.uint8)
     >>> letterbox[:, 48:144] = 60 + 4 * np.arange(25)[:, None, None, None]
-    >>> region = find_region(letterbox)
-    >>> f"{region.top:.1f} to {region.bottom:.1f}"
-    '0.2 to 0.7'
+    >>> find_region(letterbox)
+    Region(left=0.0, top=0.25, right=1.0, bottom=0.75)
     """
     height, width = frames.shape[1:3]
     if min(height, width) < 48:
@@ -122,11 +119,11 @@ class Side:
         return np.where(count >= 6, total / np.maximum(count, 1), 0).astype(np.float32)
 
     def sharpest(self, line: int, start: int, stop: int) -> int:
-        """The boundary itself, of the three that ``along`` takes together."""
+        """The boundary itself, of the five that its step reaches: by ``steps``, and by ``along``."""
         if line in (0, self.last):
             return line
-        near = self.frames[:, start:stop, line - 2 : line + 2]
-        return line - 1 + int(np.abs(np.diff(near, axis=2)).mean((0, 1, 3)).argmax())
+        near = self.frames[:, start:stop, line - 3 : line + 3]
+        return line - 2 + int(np.abs(np.diff(near, axis=2)).mean((0, 1, 3)).argmax())
 
 
 def pairs(lines: Lines, shortest: int) -> tuple[Lines, Lines]:
