@@ -62,6 +62,17 @@ def test_a_rate_the_pairs_cannot_support_says_what_would() -> None:
             found.threshold(wrong)
 
 
+def test_the_usual_rate_leaves_one_pair_of_a_library_as_far_as_the_pairs_tell() -> None:
+    found = table({30: 1_000_000})
+    assert [found.rate_for(videos) for videos in (0, 1, 2, 100)] == [1e-4] * 4
+    assert found.rate_for(500) == pytest.approx(2 / (500 * 499))
+    assert found.rate_for(100_000) == found.smallest_rate == 3e-6
+    assert found.threshold(found.rate_for(100_000)) == 29
+    with pytest.raises(OptionError, match="100 pairs support"):  # never a larger one instead
+        few = table({30: 100})
+        few.threshold(few.rate_for(5))
+
+
 def test_interval_holds_the_estimate_and_knows_its_ignorance() -> None:
     found, _, _ = random_table()
     for distance in range(65):

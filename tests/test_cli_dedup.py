@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_cli import run, run_json
-from vhash_sdk import Library
+from vhash_sdk import Library, zoo
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
 from vhash_sdk.judgements import FILE_KIND
@@ -58,6 +58,16 @@ def test_groups_in_text_csv_and_json(lib: Path, folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run("dedup", lib, "--radius", "40", "--csv").stdout)))
     assert [row["action"] for row in rows] == ["keep", "duplicate", "duplicate"]
     assert run_json("dedup", lib, "--radius", "0")["groups"][0]["members"] == [same]
+
+
+def test_the_default_threshold_is_that_of_the_library(lib: Path) -> None:
+    table = zoo.load().calibration
+    assert table is not None
+    document = run_json("dedup", lib)
+    assert document["threshold"]["radius"] == table.threshold(1e-4) and document["threshold"]["pairs"] == 6
+    assert "fewer than one match by chance." in run("dedup", lib).stderr
+    smaller = run_json("dedup", lib, "--fmr", "2e-5")["threshold"]
+    assert smaller["radius"] == table.threshold(2e-5) < table.threshold(1e-4)
 
 
 def test_a_plan_does_nothing_until_it_is_edited(lib: Path, folder: Path, tmp_path: Path) -> None:

@@ -187,5 +187,14 @@ def test_a_second_look_parts_two_events_of_one_scene(tmp_path: Path) -> None:
             library._db.execute("UPDATE code SET code = ? WHERE video = 2", (near,))
             library._db.execute("UPDATE trajectory SET steps = ? WHERE video = 2", (other.tobytes(),))
         assert library.duplicates(fmr=1e-3) == []
+        table = library.calibration
+        assert table is not None and table.verification is not None
+        seen, codes = library.false_match_rate(69), table.false_match_rate(69)
+        assert seen is not None and seen.high < codes.high / 10
+        assert library.false_match_rate(table.verification.radius + 1) == table.false_match_rate(
+            table.verification.radius + 1
+        )
+        library._db.execute("DELETE FROM trajectory WHERE video = 1")
+        assert library.false_match_rate(69) == codes  # not every pair gets a second look
         library._db.execute("DELETE FROM trajectory")
         assert len(library.duplicates(fmr=1e-3)) == 1

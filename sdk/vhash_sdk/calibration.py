@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from .errors import ModelError, ModelMismatchError, OptionError
 from .verification import Verifier
 
+USUAL_RATE = 1e-4
+"""The false-match rate where no other is asked for, and no library is so large that it would not do."""
 _SUPPORT = 3.0  # no false match among n pairs: at 95 %, the rate is below 3 / n (the rule of three)
 _DRAWS = 400
 _SCHEMA = 1
@@ -47,6 +49,11 @@ class Verification:
     radius: int
     verifier: Verifier
     table: Calibration
+
+    @property
+    def even(self) -> int:
+        """The verified distance up to which what happens in two videos speaks for a copy, not against it."""
+        return self.table.bits // 2
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,18 @@ class Calibration:
     def smallest_rate(self) -> float:
         """The smallest false-match rate that so many pairs can support: 3 / pairs."""
         return _SUPPORT / self.pairs
+
+    def rate_for(self, videos: int) -> float:
+        """The false-match rate at which one pair among so many videos matches falsely, by expectation.
+
+        At most 1e-4; no smaller than the pairs support either, so that more match in a large library.
+
+        >>> table = Calibration("0" * 64, 1, 2, (0, 300_000), (0.0, 1.0), (1e-5, 1.0))
+        >>> [f"{table.rate_for(videos):.1e}" for videos in (10, 201, 100_000)]
+        ['1.0e-04', '5.0e-05', '1.0e-05']
+        """
+        pairs = max(1, videos * (videos - 1) // 2)
+        return min(USUAL_RATE, max(1 / pairs, self.smallest_rate))
 
     def threshold(self, fmr: float) -> int:
         """The largest distance (inclusive) at which the false-match rate is at most ``fmr``.

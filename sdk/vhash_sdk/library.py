@@ -36,6 +36,7 @@ from .video import Limits, Source
 
 if TYPE_CHECKING:
     from .alignment import Span
+    from .calibration import Rate
     from .duplicates import Group, Keep
     from .index import Index
     from .library_segments import Segmented
@@ -368,7 +369,7 @@ class Library:
     def duplicates(
         self,
         *,
-        fmr: float = 1e-4,
+        fmr: float | None = None,
         radius: int | None = None,
         keep: Keep = "longest",
         calibration: Calibration | None = None,
@@ -382,6 +383,7 @@ class Library:
 
         Args:
             fmr: the threshold as a false-match rate: of so many pairs of different scenes, how many match.
+                None: the rate that fits so many videos, see ``Calibration.rate_for``.
             radius: the threshold in bits, instead.
             keep: which video of a group represents it.
             calibration: from ``vhash calibrate``; None: that of the model.
@@ -397,11 +399,21 @@ class Library:
             self._db,
             self.directory,
             self.spec,
-            radius=threshold(self.spec, calibration, fmr) if radius is None else radius,
+            radius=threshold(self.spec, calibration, fmr=fmr, videos=len(self)) if radius is None else radius,
             keep=keep,
             entries=self._entries_of,
             calibration=calibration,
         )
+
+    def false_match_rate(self, radius: int, *, calibration: Calibration | None = None) -> Rate | None:
+        """How often videos of different scenes are taken for copies by ``duplicates(radius=…)``.
+
+        None where the model is not calibrated.
+        """
+        from .library_groups import false_match_rate
+
+        calibration = calibration or self.calibration
+        return None if calibration is None else false_match_rate(self._db, calibration, radius)
 
     def judge(self, judgements: Iterable[Judgement]) -> int:
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""

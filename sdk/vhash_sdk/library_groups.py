@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import Calibration
+from .calibration import Calibration, Rate
 from .codes import as_codes, code_bytes
 from .duplicates import Group, Keep, Member, Videos, best_first, stars
 from .errors import OptionError
@@ -27,8 +27,10 @@ _ROWS = (
 )
 
 
-def threshold(spec: ModelSpec, calibration: Calibration | None, fmr: float) -> int:
+def threshold(spec: ModelSpec, calibration: Calibration | None, *, fmr: float | None, videos: int) -> int:
     """The largest distance at which videos of different scenes match at a rate of at most ``fmr``.
+
+    None stands for the rate that fits so many videos, see ``Calibration.rate_for``.
 
     Raises:
         OptionError: there is no calibration, or its pairs cannot support so small a rate.
@@ -40,7 +42,23 @@ def threshold(spec: ModelSpec, calibration: Calibration | None, fmr: float) -> i
             "bits, or a calibration made by `vhash calibrate`"
         )
     calibration.check_model(spec.fingerprint)
-    return calibration.threshold(fmr)
+    return calibration.threshold(calibration.rate_for(videos) if fmr is None else fmr)
+
+
+def false_match_rate(database: Database, calibration: Calibration, radius: int) -> Rate:
+    """How often videos of different scenes are taken for copies at a threshold, after the second look.
+
+    Raises:
+        OptionError: ``radius`` is not between 0 and the bits of a code.
+    """
+    rate, look = calibration.false_match_rate(radius), calibration.verification
+    if look is None or radius > look.radius:
+        return rate
+    without = "SELECT 1 FROM video v WHERE v.id NOT IN (SELECT video FROM trajectory) LIMIT 1"
+    if database.rows(without):  # some pairs get no second look
+        return rate
+    # both have to match, so neither alone is rarer
+    return Rate(*map(min, zip(rate, look.table.false_match_rate(look.even), strict=True)))
 
 
 def find_groups(

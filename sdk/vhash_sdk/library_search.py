@@ -79,7 +79,7 @@ class SecondLook:
         if look is None or not self._any:
             return True
         first, second = self.views(a), self.views(b)
-        return look.verifier.verified(first, second, self._spec.bits) <= self._spec.bits // 2
+        return look.verifier.verified(first, second, self._spec.bits) <= look.even
 
     def _views(self, video: int) -> tuple[View, ...]:
         rows = self._database.rows(

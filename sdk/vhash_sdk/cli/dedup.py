@@ -29,8 +29,12 @@ def dedup(
     lib: Lib,
     *,
     fmr: Annotated[
-        float, typer.Option(help="Threshold: the share of pairs of different scenes that may match.")
-    ] = 1e-4,
+        float | None,
+        typer.Option(
+            help="Threshold: the share of pairs of different scenes that may match; by default 1e-4, and "
+            "less in a library where more than one pair would."
+        ),
+    ] = None,
     radius: Annotated[int | None, typer.Option(min=0, help="Threshold in bits, instead.")] = None,
     keep: Annotated[Keep, typer.Option(help="Which video of a group is the one to keep.")] = "longest",
     calibration: Annotated[
@@ -72,7 +76,9 @@ def dedup(
         said = [judgement for file in not_a_match or () for judgement in read_judgements(file)]
         with Library(lib, create=False) as library:
             table = library.calibration if calibration is None else Calibration.load(calibration)
-            within = threshold(library.spec, table, fmr) if radius is None else radius
+            within = radius
+            if within is None:
+                within = threshold(library.spec, table, fmr=fmr, videos=len(library))
             if said:
                 out.note(f"vhash: {len(said)} judgements read; {library.judge(said)} pairs are no match")
             with out.progress(f"comparing {len(library):,} videos", None):
@@ -108,7 +114,7 @@ class _Facts:
         self, library: Library, groups: list[Group], radius: int, calibration: Calibration | None
     ) -> None:
         self.library, self.groups, self.radius = library, groups, radius
-        self.rate = None if calibration is None else calibration.false_match_rate(radius)
+        self.rate = library.false_match_rate(radius, calibration=calibration)
         self.pairs = len(library) * (len(library) - 1) // 2
 
     def text(self) -> str:
@@ -122,10 +128,12 @@ class _Facts:
         if self.rate is None:
             return f"{text}; without a calibration its false-match rate is not known."
         chance, most = (rate * self.pairs for rate in (self.rate.estimate, self.rate.high))
-        expected = "fewer than one" if most < 1 else f"about {chance:,.0f}, at most {most:,.0f},"
+        expected, advice = f"about {chance:,.0f}, at most {most:,.0f},", "; a smaller --radius leaves fewer"
+        if most < 1:
+            expected, advice = "fewer than one", ""
         return (
             f"{text}: a false-match rate of {self.rate.estimate:.2g} (95 %: at most {self.rate.high:.2g}). "
-            f"Of the {self.pairs:,} pairs here {expected} match by chance."
+            f"Of the {self.pairs:,} pairs here {expected} match by chance{advice}."
         )
 
     def entry(self) -> dict[str, Any]:
