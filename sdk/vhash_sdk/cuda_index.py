@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import Codes, checked_codes, checked_count, checked_range, eligible_ids
 from .errors import BackendError, MissingDependencyError, OptionError
-from .index import Codes, Index, _among, _checked_codes, _count
+from .index import Index
 from .matches import Matches, RangeMatches
 
 if TYPE_CHECKING:
@@ -110,8 +111,8 @@ class CudaIndex:
             among: eligible ids, or a boolean mask with a place for each id from 0; None: all.
             method: how to scan (see csrc/cuda/hamming_kernels.cuh); all give the same. For measurements.
         """
-        array, _ = _checked_codes(codes, self.bits, self.model)
-        engine, wanted = self._eligible(among), _count("k", k, 0)
+        array, _ = checked_codes(codes, self.bits, self.model)
+        engine, wanted = self._eligible(among), checked_count("k", k, 0)
         return Matches(*engine.search(array, None, wanted, method=_method(method)))
 
     def range_search(
@@ -124,9 +125,8 @@ class CudaIndex:
         method: Method = "auto",
     ) -> RangeMatches:
         """Find all codes within ``radius`` bits (inclusive) of each query; see ``Index.range_search``."""
-        array, _ = _checked_codes(codes, self.bits, self.model)
-        most = None if limit is None else _count("limit", limit, 0)
-        within = min(_count("radius", radius, 0), self.bits)
+        array, _ = checked_codes(codes, self.bits, self.model)
+        within, most = checked_range(radius, limit, self.bits)
         engine = self._eligible(among)
         return RangeMatches(*engine.range_search(array, None, within, most, method=_method(method)))
 
@@ -140,11 +140,11 @@ class CudaIndex:
             raise OptionError(
                 f"codes {codes.dtype}{list(codes.shape)} on the device: expected uint8 [n, {expected[0]}]"
             )
-        found = self._engine.search(codes.pointer, codes.shape[0], _count("k", k, 0), stream=stream)
+        found = self._engine.search(codes.pointer, codes.shape[0], checked_count("k", k, 0), stream=stream)
         return Matches(*found)
 
     def _eligible(self, among: ArrayLike | None) -> Any:
-        wanted = _among(among)
+        wanted = eligible_ids(among)
         if wanted is None:
             return self._engine
         wanted = np.unique(wanted)

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .codes import VideoCode, as_codes, code_bytes, same_model
-from .errors import CodeError, ModelMismatchError, OptionError, VhashError
+from .arguments import Codes as Codes  # what every index takes; public from here
+from .arguments import checked_codes, checked_count, checked_ids, checked_model, checked_range, eligible_ids
+from .codes import code_bytes, same_model
+from .errors import ModelMismatchError, VhashError
 from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches, reason
 
 if TYPE_CHECKING:
     from .cuda_index import CudaIndex
     from .store import StoredIndex
-
-Codes = VideoCode | Sequence[VideoCode] | ArrayLike
-"""What the index takes as codes: one or many VideoCode, or ``uint8[bytes]`` or ``uint8[n, bytes]``."""
 
 
 class Index:
@@ -47,8 +46,10 @@ class Index:
 
     def __init__(self, bits: int, *, model: str | None = None, threads: int | None = None) -> None:
         code_bytes(bits)
-        self._engine = _core.HammingIndex(int(bits), _fingerprint(model))
-        self._threads = _count("threads", threads, 1) if threads is not None else _core.available_threads()
+        self._engine = _core.HammingIndex(int(bits), checked_model(model))
+        self._threads = (
+            checked_count("threads", threads, 1) if threads is not None else _core.available_threads()
+        )
         self._changing = Lock()  # one change at a time decides which model's codes these are
 
     @property
@@ -89,7 +90,7 @@ class Index:
         """
         with self._changing:
             array, model = self._codes(codes)
-            wanted = None if ids is None else _ids(ids, len(array))
+            wanted = None if ids is None else checked_ids(ids, len(array))
             with self._adopted(model):
                 first = self._engine.add(array, wanted)
         return wanted if wanted is not None else np.arange(first, first + len(array), dtype=np.int64)
@@ -102,13 +103,13 @@ class Index:
         """
         with self._changing:
             array, model = self._codes(codes)
-            wanted = _ids(ids, len(array))
+            wanted = checked_ids(ids, len(array))
             with self._adopted(model):
                 self._engine.upsert(array, wanted)
 
     def remove(self, ids: ArrayLike) -> int:
         """Remove those of the ids that exist and return how many there were."""
-        return self._engine.remove(_ids(ids, None))
+        return self._engine.remove(checked_ids(ids, None))
 
     def codes(self, ids: ArrayLike) -> NDArray[np.uint8]:
         """Codes of ids, ``uint8[n, bytes]`` in their order.
@@ -116,7 +117,7 @@ class Index:
         Raises:
             UnknownIdError: an id is not in the index (a ``LookupError``).
         """
-        return self._engine.codes(_ids(ids, None))
+        return self._engine.codes(checked_ids(ids, None))
 
     def search(self, codes: Codes, k: int = 10, *, among: ArrayLike | None = None) -> Matches:
         """Find the k nearest codes of each query, by (distance, id).
@@ -129,8 +130,8 @@ class Index:
             among: eligible ids, or a boolean mask with a place for each id from 0; None: all.
         """
         array, _ = self._codes(codes)
-        only = _among(among)
-        return Matches(*self._engine.search(array, _count("k", k, 0), self._threads, only))
+        only = eligible_ids(among)
+        return Matches(*self._engine.search(array, checked_count("k", k, 0), self._threads, only))
 
     def range_search(
         self, codes: Codes, radius: int, *, limit: int | None = None, among: ArrayLike | None = None
@@ -141,17 +142,20 @@ class Index:
         are returned for each query. ``among`` is as for ``search``.
         """
         array, _ = self._codes(codes)
-        most = None if limit is None else _count("limit", limit, 0)
-        within = min(_count("radius", radius, 0), self.bits)
-        return RangeMatches(*self._engine.range_search(array, within, most, self._threads, _among(among)))
+        within, most = checked_range(radius, limit, self.bits)
+        return RangeMatches(
+            *self._engine.range_search(array, within, most, self._threads, eligible_ids(among))
+        )
 
     def explain(
         self, codes: Codes, k: int = 10, *, radius: int | None = None, among: ArrayLike | None = None
     ) -> Explanation:
         """Run a search and tell which path answered it and why; by ``radius`` instead of k if given."""
         array, _ = self._codes(codes)
-        within = None if radius is None else min(_count("radius", radius, 0), self.bits)
-        facts = self._engine.explain(array, _count("k", k, 0), within, self._threads, _among(among))
+        within = None if radius is None else min(checked_count("radius", radius, 0), self.bits)
+        facts = self._engine.explain(
+            array, checked_count("k", k, 0), within, self._threads, eligible_ids(among)
+        )
         has_multi_index = facts.pop("multi_index")
         return Explanation(reason=reason(facts, has_multi_index), **facts)
 
@@ -177,8 +181,8 @@ class Index:
         >>> Index(64).pair_shares(4)
         [PairShare(choice=0, part=0, parts=1)]
         """
-        within = min(_count("radius", radius, 0), self.bits)
-        parts = 1 if rows is None else -(-max(len(self), 1) // _count("rows", rows, 1))
+        within = min(checked_count("radius", radius, 0), self.bits)
+        parts = 1 if rows is None else -(-max(len(self), 1) // checked_count("rows", rows, 1))
         choices = self._engine.pairs(None, within, 1).choices
         return [PairShare(choice, part, parts) for choice in range(choices) for part in range(parts)]
 
@@ -210,7 +214,7 @@ class Index:
             raise ModelMismatchError(
                 f"{other!r} and {self!r} hold codes of different models; encode both with one"
             )
-        within, wanted = min(_count("radius", radius, 0), self.bits), _count("batch", batch, 1)
+        within, wanted = min(checked_count("radius", radius, 0), self.bits), checked_count("batch", batch, 1)
         return self._pairs(within, other, wanted, share or ())
 
     def _pairs(
@@ -298,7 +302,7 @@ class Index:
         return StoredIndex(directory, bits=bits, model=model, mode=mode, threads=threads)
 
     def _codes(self, codes: Codes) -> tuple[NDArray[np.uint8], str | None]:
-        return _checked_codes(codes, self.bits, self.model)
+        return checked_codes(codes, self.bits, self.model)
 
     @contextlib.contextmanager
     def _adopted(self, model: str | None) -> Iterator[None]:
@@ -333,67 +337,3 @@ def set_simd_level(level: str) -> None:
         OptionError: the CPU does not have it.
     """
     _core.set_simd_level(level)
-
-
-def _checked_codes(codes: Codes, bits: int, model: str | None) -> tuple[NDArray[np.uint8], str | None]:
-    """Codes as a checked array, and the model that they name."""
-    if isinstance(codes, VideoCode):
-        codes = [codes]
-    if not isinstance(codes, Sequence) or not any(isinstance(code, VideoCode) for code in codes):
-        return as_codes(codes, bits), None
-    for code in codes:
-        if not isinstance(code, VideoCode):
-            raise CodeError(
-                f"codes hold a {type(code).__name__} among VideoCodes; pass only VideoCodes, or an array"
-            )
-        if code.bits != bits or not same_model(model, code.fingerprint):
-            raise ModelMismatchError(
-                f"a code of model {code.fingerprint[:8]} ({code.bits} bits) does not belong to an index "
-                f"of model {(model or 'unknown')[:8]} ({bits} bits); encode the video with that one"
-            )
-        model = max(model or "", code.fingerprint, key=len)
-    return np.stack([code.code for code in codes]), model  # type: ignore[union-attr]
-
-
-def _fingerprint(model: str | None) -> str:
-    if model is None:
-        return ""
-    if not isinstance(model, str) or not 8 <= len(model) <= 64 or set(model) - set("0123456789abcdef"):
-        raise OptionError(
-            f"model={model!r}: a fingerprint is 8 to 64 lower-case hex digits; see ModelSpec.fingerprint"
-        )
-    return model
-
-
-def _count(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise OptionError(f"{name}={value!r}: expected an integer of at least {least}")
-    return min(int(value), 2**31 - 1)
-
-
-def _among(among: ArrayLike | None) -> NDArray[np.int64] | None:
-    if among is None:
-        return None
-    array = np.asarray(among)
-    return (
-        np.flatnonzero(array).astype(np.int64)
-        if array.dtype == bool and array.ndim == 1
-        else _ids(array, None)
-    )
-
-
-def _ids(ids: ArrayLike, n: int | None) -> NDArray[np.int64]:
-    array = np.atleast_1d(np.asarray(ids))
-    if array.size == 0:
-        array = array.astype(np.int64).reshape(-1)
-    if (
-        array.dtype.kind not in "iu"
-        or array.ndim != 1
-        or (array.dtype == np.uint64 and array.max(initial=0) >= 2**63)
-    ):
-        raise OptionError(
-            f"ids of dtype {array.dtype} and shape {list(array.shape)}: expected integers [n] that fit int64"
-        )
-    if n is not None and len(array) != n:
-        raise OptionError(f"{len(array)} ids for {n} codes: pass one id for each code")
-    return np.ascontiguousarray(array, dtype=np.int64)

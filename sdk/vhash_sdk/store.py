@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from threading import Lock
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from . import _core
+from .arguments import checked_count, checked_model
 from .codes import code_bytes
 from .errors import OptionError
-from .index import Index, _count, _fingerprint
+from .index import Index
 
 if TYPE_CHECKING:
     from .engines.protocol import OpenIndex
@@ -78,9 +78,9 @@ class StoredIndex(Index):
         if bits is not None:
             code_bytes(bits)
         if threads is not None:
-            _count("threads", threads, 1)
-        seal = 0 if seal_rows is None else _count("seal_rows", seal_rows, 1)
-        self._store = _core.Store(os.fspath(directory), bits or 0, _fingerprint(model), mode == "rw", seal)
+            checked_count("threads", threads, 1)
+        seal = 0 if seal_rows is None else checked_count("seal_rows", seal_rows, 1)
+        self._store = _core.Store(os.fspath(directory), bits or 0, checked_model(model), mode == "rw", seal)
         self._engine = self._store.index
         self._threads = threads or _core.available_threads()
         self._changing = Lock()
@@ -129,9 +129,7 @@ class StoredIndex(Index):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

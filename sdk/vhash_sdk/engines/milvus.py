@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import (
+    Codes,
+    checked_codes,
+    checked_count,
+    checked_ids,
+    checked_model,
+    checked_range,
+    eligible_ids,
+)
 from ..codes import code_bytes
 from ..errors import OptionError, UnknownIdError
-from ..index import Codes, _among, _checked_codes, _count, _fingerprint, _ids
 from ..matches import Matches, RangeMatches
 from .milvus_client import Connection, Location
 from .milvus_collection import Collection, MilvusOptions
@@ -66,7 +73,7 @@ class MilvusIndex:
         # writes, and how many of them reads are sure to see; the first stands for those of earlier clients
         self._writes, self._seen = 1, 0
         try:
-            notes = self._collection.open(bits, _fingerprint(model))
+            notes = self._collection.open(bits, checked_model(model))
         except BaseException:
             self._connection.close()
             raise
@@ -104,12 +111,12 @@ class MilvusIndex:
         Raises:
             OptionError: an id exists already or comes twice (a ``ValueError``).
         """
-        array, model = _checked_codes(codes, self._bits, self.model)
+        array, model = checked_codes(codes, self._bits, self.model)
         with self._lock:
             if ids is None:
                 wanted = np.arange(self._next, self._next + len(array), dtype=np.int64)
             else:
-                wanted = _checked_ids(ids, len(array))
+                wanted = _storable_ids(ids, len(array))
                 if taken := self._existing(wanted[wanted < self._next]):
                     raise OptionError(
                         f"id {min(taken)} is already in {self.location}; upsert replaces its code"
@@ -135,8 +142,8 @@ class MilvusIndex:
             OptionError: an id comes twice, or metadata are not one mapping for each code.
             StoreError, UnreachableError: of many codes some may be stored; the same call again is safe.
         """
-        array, model = _checked_codes(codes, self._bits, self.model)
-        wanted = _checked_ids(ids, len(array))
+        array, model = checked_codes(codes, self._bits, self.model)
+        wanted = _storable_ids(ids, len(array))
         with self._lock:
             self._write(array, wanted, model, metadata)
 
@@ -184,7 +191,7 @@ class MilvusIndex:
     def remove(self, ids: ArrayLike) -> int:
         """Remove those of the ids that exist and return how many there were."""
         with self._lock:
-            found = sorted(self._existing(np.unique(_ids(ids, None))))
+            found = sorted(self._existing(np.unique(checked_ids(ids, None))))
             for start in range(0, len(found), _IN_ROWS):
                 self._writes += 1
                 self._call("delete", self._name, ids=found[start : start + _IN_ROWS])
@@ -192,14 +199,14 @@ class MilvusIndex:
 
     def codes(self, ids: ArrayLike) -> NDArray[np.uint8]:
         """Codes of ids, ``uint8[n, bytes]`` in their order. Raises UnknownIdError."""
-        wanted = _ids(ids, None)
+        wanted = checked_ids(ids, None)
         rows = self._rows(wanted, ["code"])
         raw = b"".join(rows[id]["code"][0] for id in wanted.tolist())
         return np.frombuffer(raw, np.uint8).reshape(len(wanted), code_bytes(self._bits)).copy()
 
     def metadata(self, ids: ArrayLike) -> list[dict[str, Any]]:
         """Metadata of ids, in their order. Raises UnknownIdError."""
-        wanted = _ids(ids, None)
+        wanted = checked_ids(ids, None)
         rows = self._rows(wanted, ["*"])
         return [{k: v for k, v in rows[id].items() if k not in ("id", "code")} for id in wanted.tolist()]
 
@@ -214,13 +221,13 @@ class MilvusIndex:
             among: eligible ids, or a boolean mask with a place for each id from 0; None: all.
             where: eligible by metadata, in Milvus's language: ``'year > 1999 and owner == "ann"'``.
         """
-        array, _ = _checked_codes(codes, self._bits, self.model)
-        wanted = _count("k", k, 0)
+        array, _ = checked_codes(codes, self._bits, self.model)
+        wanted = checked_count("k", k, 0)
         if wanted > MOST:
             wanted, asked = len(self), wanted
             if wanted > MOST:
                 raise OptionError(f"k={asked}: Milvus gives {MOST:,} at most; range_search has no limit")
-        return self._searcher.nearest(array, wanted, self._among(among), where)
+        return self._searcher.nearest(array, wanted, self._filters(among), where)
 
     def range_search(
         self,
@@ -236,10 +243,9 @@ class MilvusIndex:
         With ``limit`` at most that many of the nearest are returned for each query; ``among`` and
         ``where`` are as for ``search``.
         """
-        array, _ = _checked_codes(codes, self._bits, self.model)
-        most = None if limit is None else _count("limit", limit, 0)
-        within = min(_count("radius", radius, 0), self._bits)
-        return self._searcher.within(array, within, most, self._among(among), where)
+        array, _ = checked_codes(codes, self._bits, self.model)
+        within, most = checked_range(radius, limit, self._bits)
+        return self._searcher.within(array, within, most, self._filters(among), where)
 
     def rows(self, *, batch: int = MOST) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """Everything, as batches of (ids, codes) by ascending id.
@@ -276,8 +282,8 @@ class MilvusIndex:
             self._reserved = self._next
         self._connection.close()
 
-    def _among(self, among: ArrayLike | None) -> list[str] | None:
-        ids = _among(among)
+    def _filters(self, among: ArrayLike | None) -> list[str] | None:
+        ids = eligible_ids(among)
         if ids is None:
             return None
         ids = np.unique(ids)
@@ -314,17 +320,15 @@ class MilvusIndex:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
         return f"MilvusIndex({str(self.location)!r}, bits={self._bits}, {self.options.kind})"
 
 
-def _checked_ids(ids: ArrayLike, n: int) -> NDArray[np.int64]:
-    array = _ids(ids, n)
+def _storable_ids(ids: ArrayLike, n: int) -> NDArray[np.int64]:
+    array = checked_ids(ids, n)
     unique, counts = np.unique(array, return_counts=True)
     if len(unique) != len(array):
         raise OptionError(f"id {unique[counts > 1][0]} comes twice; pass each id once")

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from ..arguments import checked_count
 from ..codes import code_bytes, same_model
 from ..errors import ModelMismatchError, OptionError, StoreError
-from ..index import _count
 from .milvus_client import Connection
 
 Consistency = Literal["read-your-writes", "strong", "bounded", "eventual"]
@@ -42,7 +42,7 @@ class MilvusOptions:
 
     def __post_init__(self) -> None:
         for name in ("nlist", "nprobe", "shards", "replicas"):
-            _count(name, getattr(self, name), 1)
+            checked_count(name, getattr(self, name), 1)
         if self.consistency not in _LEVELS:
             raise OptionError(f"consistency={self.consistency!r}: choose one of {', '.join(_LEVELS)}")
         if not self.timeout > 0:

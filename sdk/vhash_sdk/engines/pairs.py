@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..arguments import checked_count
 from ..errors import OptionError, StoreError
-from ..index import Index, _count
+from ..index import Index
 from ..matches import PairShare
 from .bulk import import_codes
 from .cluster import Cluster, map_rows
@@ -108,12 +109,12 @@ def find_pairs(
         BackendError: Ray cannot be started or reached.
     """
     started = time.monotonic()
-    radius = _count("radius", radius, 0)
+    radius = checked_count("radius", radius, 0)
     place = _as_index(os.fspath(codes), Path(output) / "_codes")
     folder = Folder(output)
     with_threads = max(1, int(cluster.cpus_per_actor)) if cluster is not None else 0
     index = _opened(place, with_threads)
-    shares = index.pair_shares(radius, rows=_count("rows", rows, 1))
+    shares = index.pair_shares(radius, rows=checked_count("rows", rows, 1))
     _check_job(folder, {"radius": str(radius), "codes": str(len(index)), "shares": str(len(shares))})
     done = set(folder.names())
     todo = [share for share in shares if _name(share) not in done]
