@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, run_state_machine_as_test
 
+from tests.against import Against
 from tests.milvus_server import MilvusServer, missing
 from vhash_sdk import VideoCode, open_index
-from vhash_sdk.codes import hamming_distance
 from vhash_sdk.engines.protocol import CodeIndex, OpenIndex
 from vhash_sdk.errors import CodeError, ModelMismatchError, OptionError, StoreError, UnknownIdError
 from vhash_sdk.index import Index
@@ -172,58 +171,23 @@ def test_empty(engine: Engine) -> None:
     assert index.codes([]).shape == (0, 8)
 
 
-class Against(RuleBasedStateMachine):
+class AgainstEngine(Against):
     """Any sequence of changes leaves the index equal to a dictionary."""
-
-    index: Any
 
     def __init__(self) -> None:
         super().__init__()
         self.index.remove(np.arange(-60, 400))
-        self.model: dict[int, bytes] = {}
-
-    @rule(ids=st.lists(st.integers(-50, 300), unique=True, max_size=30), seed=st.integers(0, 99))
-    def add(self, ids: list[int], seed: int) -> None:
-        codes = np.random.default_rng(seed).integers(0, 4, (len(ids), 3), dtype=np.uint8)
-        if self.model.keys() & set(ids):
-            with pytest.raises(OptionError, match="already in"):
-                self.index.add(codes, ids)
-        else:
-            self.index.add(codes, ids)
-            self._put(codes, ids)
-
-    @rule(ids=st.lists(st.integers(-50, 300), unique=True, max_size=30), seed=st.integers(0, 99))
-    def upsert(self, ids: list[int], seed: int) -> None:
-        codes = np.random.default_rng(seed).integers(0, 4, (len(ids), 3), dtype=np.uint8)
-        self.index.upsert(codes, ids)
-        self._put(codes, ids)
-
-    @rule(ids=st.lists(st.integers(-50, 300), max_size=60))
-    def remove(self, ids: list[int]) -> None:
-        assert self.index.remove(ids) == len(self.model.keys() & set(ids))
-        for id in ids:
-            self.model.pop(id, None)
-
-    def _put(self, codes: np.ndarray, ids: list[int]) -> None:
-        self.model.update(zip(ids, (code.tobytes() for code in codes), strict=True))
 
     @invariant()
     def same(self) -> None:
-        assert len(self.index) == len(self.model)
-        ids = sorted(self.model)
-        assert self.index.codes(ids).tobytes() == b"".join(self.model[id] for id in ids)
-        query = np.uint8([[1, 2, 3]])
-        found = self.index.search(query, 7)
-        stored = np.frombuffer(b"".join(self.model[id] for id in ids), np.uint8).reshape(-1, 3)
-        expected = sorted(zip(hamming_distance(stored, query).tolist(), ids, strict=True))[:7]
-        assert list(zip(found.distances[0].tolist(), found.ids[0].tolist(), strict=True)) == expected
+        self.assert_same()
 
 
 def test_any_sequence_of_changes_is_read_back_at_once(engine: Engine) -> None:
     # a read after a write waits 0.2 s in a server: fewer examples there
     examples, steps = {"milvus": (2, 4), "milvus-lite": (6, 8)}.get(engine.kind, (20, 15))
 
-    class Machine(Against):
+    class Machine(AgainstEngine):
         index = engine.make(24)
 
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]

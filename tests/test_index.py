@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant
 
+from tests.against import AgainstFresh
 from vhash_sdk import VideoCode
-from vhash_sdk.codes import hamming_distance
 from vhash_sdk.errors import CodeError, IndexFormatError, ModelMismatchError, OptionError, UnknownIdError
 from vhash_sdk.index import Index
 
@@ -32,72 +31,21 @@ def filled(
     return index, codes
 
 
-class Against(RuleBasedStateMachine):
+class AgainstMemory(AgainstFresh):
     """Any sequence of changes leaves the index equal to a dictionary."""
 
     def __init__(self) -> None:
         super().__init__()
         self.index = Index(24, threads=2)
-        self.model: dict[int, bytes] = {}
-        self.next = 0
-
-    @rule(n=st.integers(0, 80), seed=st.integers(0, 99))
-    def add(self, n: int, seed: int) -> None:
-        codes = np.random.default_rng(seed).integers(0, 4, (n, 3), dtype=np.uint8)
-        for id, code in zip(self.index.add(codes).tolist(), codes, strict=True):
-            assert id == self.next
-            self.model[id] = code.tobytes()
-            self.next += 1
-
-    @rule(ids=st.lists(st.integers(-50, 300), unique=True, max_size=30), seed=st.integers(0, 99))
-    def add_ids(self, ids: list[int], seed: int) -> None:
-        codes = np.random.default_rng(seed).integers(0, 4, (len(ids), 3), dtype=np.uint8)
-        if self.model.keys() & set(ids):
-            with pytest.raises(ValueError, match="already in the index"):
-                self.index.add(codes, ids)
-        else:
-            self.index.add(codes, ids)
-            self._put(codes, ids)
-
-    @rule(ids=st.lists(st.integers(-50, 300), unique=True, max_size=30), seed=st.integers(0, 99))
-    def upsert(self, ids: list[int], seed: int) -> None:
-        codes = np.random.default_rng(seed).integers(0, 4, (len(ids), 3), dtype=np.uint8)
-        self.index.upsert(codes, ids)
-        self._put(codes, ids)
-
-    @rule(ids=st.lists(st.integers(-50, 300), max_size=60))
-    def remove(self, ids: list[int]) -> None:
-        assert self.index.remove(ids) == len(self.model.keys() & set(ids))
-        for id in ids:
-            self.model.pop(id, None)
-
-    @rule()
-    def remove_most(self) -> None:
-        ids = list(self.model)[: len(self.model) * 9 // 10]
-        assert self.index.remove(ids) == len(ids)
-        for id in ids:
-            del self.model[id]
-
-    def _put(self, codes: np.ndarray, ids: list[int]) -> None:
-        self.model.update(zip(ids, (code.tobytes() for code in codes), strict=True))
-        self.next = max([self.next, *(id + 1 for id in ids)])
 
     @invariant()
     def same(self) -> None:
-        assert len(self.index) == len(self.model)
-        ids = sorted(self.model)
-        assert self.index.codes(ids).tobytes() == b"".join(self.model[id] for id in ids)
-        assert 10**9 not in self.index and all(
-            (id in self.index) == (id in self.model) for id in range(-3, 3)
-        )
-        query = np.uint8([[1, 2, 3]])
-        found = self.index.search(query, 7)
-        stored = np.frombuffer(b"".join(self.model[id] for id in ids), np.uint8).reshape(-1, 3)
-        expected = sorted(zip(hamming_distance(stored, query).tolist(), ids, strict=True))[:7]
-        assert list(zip(found.distances[0].tolist(), found.ids[0].tolist(), strict=True)) == expected
+        self.assert_same()
+        assert 10**9 not in self.index
+        assert all((id in self.index) == (id in self.model) for id in range(-3, 3))
 
 
-TestAgainst = Against.TestCase
+TestAgainst = AgainstMemory.TestCase
 TestAgainst.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
