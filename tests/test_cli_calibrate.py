@@ -22,5 +22,9 @@ def test_calibrates_on_own_videos(tmp_path: Path) -> None:
 
 
 def test_needs_two_videos(tmp_path: Path) -> None:
-    run("calibrate", SAMPLES / "bunny.mp4", "--output", tmp_path / "x.json", code=3)
+    document = json.loads(
+        run("calibrate", SAMPLES / "bunny.mp4", "--output", tmp_path / "x.json", "--json", code=3).stdout
+    )
+    VALIDATOR.validate(document)
+    assert "1 of 1 videos" in document["error"]["message"]
     assert not (tmp_path / "x.json").exists()

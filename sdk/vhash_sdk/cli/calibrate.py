@@ -12,7 +12,7 @@ import typer
 from .encode import finish
 from .encoding import encode_all, failure_entry, model_entry, open_encoder
 from .inputs import Videos, expand
-from .output import ExitCode, Json, Model, Output, PrecisionOption, path_entry, printable
+from .output import Json, Model, Output, PrecisionOption, path_entry, printable
 
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 
@@ -42,6 +42,7 @@ def calibrate(
     """
     from ..calibration import calibrate as measure
     from ..codes import hamming_distance
+    from ..errors import OptionError
     from ..verification import views
 
     with Output("calibrate", json=json) as out, open_encoder(model, precision) as encoder:
@@ -49,8 +50,9 @@ def calibrate(
         good = [result for result in results if result.code is not None and not result.code.unreliable]
         names = [str(result.source) for result in good]
         if len(good) < 2:
-            out.note("vhash: a calibration takes two videos at least that have something in them")
-            raise typer.Exit(ExitCode.NOTHING_DONE)
+            raise OptionError(
+                f"{len(good)} of {len(results)} videos have a code that says something: it takes two at least"
+            )
         seen = [np.stack([view.code for view in views(result)]) for result in good]
         nearest = np.zeros((len(seen), len(seen)), np.int64)
         for i, own in enumerate(seen):
