@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -191,6 +192,8 @@ def test_a_second_look_parts_two_events_of_one_scene(tmp_path: Path) -> None:
         assert table is not None and table.verification is not None
         seen, codes = library.false_match_rate(69), table.false_match_rate(69)
         assert seen is not None and seen.high < codes.high / 10
+        own = replace(table, verification=None)  # from `vhash calibrate`, which measures codes only
+        assert library.duplicates(fmr=1e-3, calibration=own) == []
         assert library.false_match_rate(table.verification.radius + 1) == table.false_match_rate(
             table.verification.radius + 1
         )

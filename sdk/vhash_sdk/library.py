@@ -385,7 +385,7 @@ class Library:
                 None: the rate that fits so many videos, see ``Calibration.rate_for``.
             radius: the threshold in bits, instead.
             keep: which video of a group represents it.
-            calibration: from ``vhash calibrate``; None: that of the model.
+            calibration: from ``vhash calibrate``; None: that of the model, whose second look counts anyway.
 
         Raises:
             OptionError: the model is not calibrated, or not for so small a rate; or more pairs are that
@@ -393,7 +393,8 @@ class Library:
         """
         from .library_groups import find_groups, threshold
 
-        calibration = calibration or self.calibration
+        own = self.calibration
+        calibration = calibration or own
         return find_groups(
             self._db,
             self.directory,
@@ -402,6 +403,7 @@ class Library:
             keep=keep,
             entries=self._entries_of,
             calibration=calibration,
+            look=SecondLook(self._db, self.spec, own),
         )
 
     def false_match_rate(self, radius: int, *, calibration: Calibration | None = None) -> Rate | None:

@@ -70,13 +70,22 @@ def find_groups(
     keep: Keep,
     entries: Callable[[list[int]], list[Entry]],
     calibration: Calibration | None,
+    look: SecondLook,
 ) -> list[Group]:
-    """Groups of the videos within ``radius`` bits of their representative; see ``Library.duplicates``."""
+    """Groups of the videos within ``radius`` bits of their representative; see ``Library.duplicates``.
+
+    Args:
+        database, directory, spec: of the library.
+        radius: in bits.
+        keep: which video represents a group.
+        entries: the entries of ids.
+        calibration: for the rates of the members.
+        look: at candidates.
+    """
     videos, codes = _read(database, spec)
     order = best_first(videos, keep)
     known, places = distinct(codes)
     pairs = near_pairs(known, spec.bits, radius, directory / "pairs.npz")
-    look = SecondLook(database, spec, calibration)
 
     def alike(a: int, b: int) -> bool:
         same = videos.digests[a] == videos.digests[b]
