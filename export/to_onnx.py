@@ -64,7 +64,7 @@ HALF_FROM = 1024  # smaller constants (biases, DCT rows) stay in float32: they c
 
 def spec_frames(spec: ModelSpec) -> tuple[int, ...]:
     """Shape of the frames of one video, ``(T, H, W, 3)``."""
-    return (spec.sampling.frames, *spec.resize.output, 3)
+    return spec.input_shape[1:]
 
 
 def to_float_graph(model: nn.Module, spec: ModelSpec, outputs: Sequence[str]) -> onnx.ModelProto:

@@ -90,7 +90,7 @@ class Resident:
 
     def _gathered(self, clips: list[Clip]) -> DeviceArray:
         """Their frames as one batch ``uint8[n, 1, T, H, W, 3]`` on the device."""
-        shape = (len(clips), 1, self._spec.sampling.frames, *self._spec.resize.output, 3)
+        shape = (len(clips), *self._spec.input_shape)
         call("cudaSetDevice", self._device)
         first: Any = clips[0].frames
         if len(clips) == 1 and isinstance(first, DeviceArray):

@@ -164,6 +164,11 @@ class ModelSpec:
                 f"model spec: parts {[p.bits for p in self.parts]} do not cover bits 0 to {self.bits}"
             )
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """``(crops, T, H, W, 3)``: what the network takes of one video."""
+        return (self.crops, self.sampling.frames, *self.resize.output, 3)
+
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces, ASCII. The fingerprint is its SHA-256."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)

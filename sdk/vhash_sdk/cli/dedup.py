@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -164,6 +163,7 @@ def _write_plan(file: Path, groups: list[Group], facts: _Facts, keep: str) -> No
 
 def _write_report(file: Path, groups: list[Group], facts: _Facts, keep: str, out: Output) -> None:
     from ..report import About, write_report
+    from ..runtime.onnx import usable_cores
 
     library = facts.library
     about = About(library.directory, library.uuid, library.spec.bits, facts.radius, keep, facts.text())
@@ -178,7 +178,7 @@ def _write_report(file: Path, groups: list[Group], facts: _Facts, keep: str, out
             file,
             groups,
             about,
-            workers=len(os.sched_getaffinity(0)),
+            workers=usable_cores(),
             spans=common_spans if library.has_segments else None,
             progress=lambda path: step(1, path),
         )

@@ -161,11 +161,10 @@ def run_frames(runtime: Runtime, spec: ModelSpec, frames: Any) -> Output:
             f"frames are in GPU memory, but the encoder runs on {runtime.device}; copy them to the host, or "
             "make the encoder with device='cuda:0'"
         )
-    shape = (spec.crops, spec.sampling.frames, *spec.resize.output, 3)
-    if taken.dtype != np.uint8 or taken.shape[1:] != shape or not taken.shape[0]:
+    if taken.dtype != np.uint8 or taken.shape[1:] != spec.input_shape or not taken.shape[0]:
         raise OptionError(
             f"frames {taken.dtype}{list(taken.shape)}: {spec.name} takes uint8 [batch ≥ 1, "
-            f"{', '.join(map(str, shape))}]; encode() samples and scales by itself"
+            f"{', '.join(map(str, spec.input_shape))}]; encode() samples and scales by itself"
         )
     return runtime.run(taken)
 

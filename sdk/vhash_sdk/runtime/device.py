@@ -6,14 +6,16 @@ CPU do not: ``isinstance(runtime, DeviceRuntime)`` tells them apart.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..spec import ModelSpec
 from . import Output, Runtime
-from .cuda import DeviceArray, DeviceBuffer
+from .cuda import DeviceArray, DeviceBuffer, PinnedArray
+from .dlpack import from_device, on_device
 
 
 class DeviceOutput(NamedTuple):
@@ -90,6 +92,34 @@ def split(frames: NDArray[np.uint8] | DeviceArray, most: int) -> list[NDArray[np
         )
         for start in starts
     ]
+
+
+def run_in_parts(
+    frames: NDArray[np.uint8] | DeviceArray,
+    run_part: Callable[[NDArray[np.uint8] | DeviceArray], list[NDArray[Any]]],
+    *,
+    most: int,
+    stream: int,
+) -> Output:
+    """Run a batch of any size in parts of at most ``most``.
+
+    Frames that are on the GPU already (DLPack, CUDA array interface) are used where they are.
+    """
+    taken = from_device(frames, stream) if on_device(frames) else frames
+    parts = [run_part(part) for part in split(taken, most)]
+    return Output(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+class Room:
+    """Memory on both sides for batches up to the size of ``out``."""
+
+    def __init__(self, spec: ModelSpec, out: DeviceOutput) -> None:
+        self.batch, self.out = out.codes.shape[0], out
+        frames = (self.batch, *spec.input_shape)
+        self._pinned = [PinnedArray(frames, np.uint8)]
+        self._pinned += [PinnedArray(array.shape, array.dtype) for array in arrays_of(out)]
+        self.host_frames, *self.host_out = (pinned.array for pinned in self._pinned)
+        self.frames: DeviceArray = DeviceBuffer(self.host_frames.nbytes).array(frames, np.uint8)
 
 
 def allocate_output(spec: ModelSpec, batch: int, *, frame_logits: bool) -> DeviceOutput:

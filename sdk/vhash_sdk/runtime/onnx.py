@@ -66,7 +66,7 @@ def make_session(ort: Any, model: ModelFile, options: Any, providers: list[Any])
 def check_signature(session: Any, model: ModelFile) -> list[str]:
     """Names of the outputs, in the order of ``Output``; ModelError where the graph is not vhash's."""
     spec = model.spec
-    shape = (spec.sampling.frames, *spec.resize.output, 3)
+    shape = spec.input_shape[1:]
     inputs = {i.name: (i.type, tuple(i.shape[2:])) for i in session.get_inputs()}
     outputs = {o.name for o in session.get_outputs()}
     if inputs != {"frames": ("tensor(uint8)", shape)} or not outputs.issuperset(OUTPUTS):

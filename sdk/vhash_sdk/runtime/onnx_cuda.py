@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from ..errors import BackendError, ModelError
 from ..modelfile import ModelFile
 from . import Output
-from .cuda import DeviceArray, DeviceBuffer, Event, PinnedArray, Stream, device_index, download, upload
-from .device import DeviceOutput, allocate_output, arrays_of, split
-from .dlpack import from_device, on_device
+from .cuda import DeviceArray, Event, Stream, device_index, download, upload
+from .device import DeviceOutput, Room, allocate_output, arrays_of, run_in_parts
 from .onnx import check_signature, import_onnxruntime, make_session
 
 logger = logging.getLogger("vhash_sdk")
@@ -64,7 +63,7 @@ class OnnxCudaRuntime:
         self._outputs = check_signature(self._session, model)
         self._lock = threading.Lock()
         self._graphs: dict[tuple[int, ...], int] = {}  # what is bound → number of its CUDA graph
-        self._host: dict[int, _Host] = {}
+        self._rooms: dict[int, Room] = {}  # by size of batch
 
     def _start(self, model: ModelFile) -> Any:
         """A session whose every node is on the GPU, with CUDA graphs where the graph allows them."""
@@ -97,29 +96,24 @@ class OnnxCudaRuntime:
         return self._stream.handle
 
     def run(self, frames: NDArray[np.uint8] | DeviceArray) -> Output:
-        """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe; batches of any size.
-
-        Frames that are on the GPU already (DLPack, CUDA array interface) are used where they are.
-        """
-        taken = from_device(frames, self._stream.handle) if on_device(frames) else frames
-        parts = [self._run_part(part) for part in split(taken, MAX_BATCH)]
-        return Output(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB, on either side. Thread-safe."""
+        return run_in_parts(frames, self._run_part, most=MAX_BATCH, stream=self.stream)
 
     def _run_part(self, frames: NDArray[np.uint8] | DeviceArray) -> list[NDArray[Any]]:
         with self._lock:
             self._check_open()
             device_index(self.device)  # each thread has a current device of its own
-            host, stream = self._room(frames.shape[0]), self._stream.handle
+            room, stream = self._room(frames.shape[0]), self._stream.handle
             if isinstance(frames, np.ndarray):
-                host.host_frames[:] = frames
-                upload(host.frames, host.host_frames, stream)
-                self._enqueue(host.frames.pointer, frames.shape[0], host.out)
+                room.host_frames[:] = frames
+                upload(room.frames, room.host_frames, stream)
+                self._enqueue(room.frames.pointer, frames.shape[0], room.out)
             else:
-                self._enqueue(frames.pointer, frames.shape[0], host.out)
-            for target, source in zip(host.host_out, arrays_of(host.out), strict=True):
+                self._enqueue(frames.pointer, frames.shape[0], room.out)
+            for target, source in zip(room.host_out, arrays_of(room.out), strict=True):
                 download(target, source, stream)
             self._stream.synchronize()
-            return [array.copy() for array in host.host_out]
+            return [array.copy() for array in room.host_out]
 
     def allocate(self, batch: int) -> DeviceOutput:
         """Device memory for what ``run_device`` gives for up to ``batch`` videos."""
@@ -144,8 +138,8 @@ class OnnxCudaRuntime:
 
     def _enqueue(self, frames: int, batch: int, out: DeviceOutput) -> None:
         """Put one run on our stream, without waiting for it."""
-        spec, binding, index = self._spec, self._session.io_binding(), self._index
-        shape = [batch, spec.crops, spec.sampling.frames, *spec.resize.output, 3]
+        binding, index = self._session.io_binding(), self._index
+        shape = [batch, *self._spec.input_shape]
         binding.bind_input("frames", "cuda", index, np.uint8, shape, frames)
         for name, array in zip(self._outputs, arrays_of(out), strict=True):
             binding.bind_output(name, "cuda", index, array.dtype.type, list(array.shape), array.pointer)
@@ -165,14 +159,12 @@ class OnnxCudaRuntime:
             self._graphs[key] = len(self._graphs) + 1
         return self._graphs.get(key, -1)
 
-    def _room(self, batch: int) -> _Host:
-        if batch not in self._host:
-            if len(self._host) >= 4:  # addresses may be used again: let graphs of the rest alone
-                self._host.pop(next(iter(self._host)))
-            spec = self._spec
-            frames = (batch, spec.crops, spec.sampling.frames, *spec.resize.output, 3)
-            self._host[batch] = _Host(frames, self.allocate(batch))
-        return self._host[batch]
+    def _room(self, batch: int) -> Room:
+        if batch not in self._rooms:
+            if len(self._rooms) >= 4:  # addresses may be used again: let graphs of the rest alone
+                self._rooms.pop(next(iter(self._rooms)))
+            self._rooms[batch] = Room(self._spec, self.allocate(batch))
+        return self._rooms[batch]
 
     def _check_open(self) -> None:
         if self._session is None:
@@ -182,7 +174,7 @@ class OnnxCudaRuntime:
         """Free session and memory; again does nothing."""
         with self._lock:
             self._session = None
-            self._host.clear()
+            self._rooms.clear()
 
 
 def check_provider(ort: Any, index: int) -> int:
@@ -216,14 +208,3 @@ def check_active(session: Any, index: int) -> None:
             f"device 'cuda:{index}': ONNX Runtime's CUDA provider did not start; check the driver with "
             "`vhash doctor`, install the extra `gpu` (not beside `cpu`), or use device='cpu'"
         )
-
-
-class _Host:
-    """Memory of ``run`` for one batch size, on both sides."""
-
-    def __init__(self, frames: tuple[int, ...], out: DeviceOutput):
-        self.out = out
-        self._pinned = [PinnedArray(frames, np.uint8)]
-        self._pinned += [PinnedArray(array.shape, array.dtype) for array in arrays_of(out)]
-        self.host_frames, *self.host_out = (pinned.array for pinned in self._pinned)
-        self.frames: DeviceArray = DeviceBuffer(self.host_frames.nbytes).array(frames, np.uint8)

@@ -55,8 +55,7 @@ class OpenVinoRuntime:
         self._lock = threading.Lock()
 
     def _check_signature(self, model: ModelFile) -> list[str]:
-        spec = model.spec
-        shape = [spec.sampling.frames, *spec.resize.output, 3]
+        shape = list(model.spec.input_shape[1:])
         inputs = self._compiled.inputs
         names = {name for output in self._compiled.outputs for name in output.get_names()}
         good = [port.get_any_name() for port in inputs] == ["frames"] and names.issuperset(OUTPUTS)

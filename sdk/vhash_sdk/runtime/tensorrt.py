@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from ..errors import BackendError, ModelError
 from . import FRAME_LOGITS, OUTPUTS, Output
-from .cuda import DeviceArray, DeviceBuffer, Event, Graph, PinnedArray, Stream, device_index, download, upload
-from .device import DeviceOutput, arrays_of, split
-from .dlpack import from_device, on_device
+from .cuda import DeviceArray, DeviceBuffer, Event, Graph, Stream, device_index, download, upload
+from .device import DeviceOutput, Room, arrays_of, run_in_parts
 from .engine_files import EngineFile, check_runs_here, read_timings, write_private
 from .trt_library import make_logger
 
@@ -62,7 +61,7 @@ class TensorRTRuntime:
         self._stream, self._done = Stream(), Event()
         self._done.record(self._stream.handle)
         self._graphs: OrderedDict[tuple[int, ...], Graph] = OrderedDict()
-        self._buffers: _Buffers | None = None
+        self._room: Room | None = None
 
     @property
     def max_batch(self) -> int:
@@ -73,8 +72,7 @@ class TensorRTRuntime:
         engine, trt = self._engine, self._trt
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
-        spec = self._spec
-        shape = (spec.crops, spec.sampling.frames, *spec.resize.output, 3)
+        shape = self._spec.input_shape
         if (
             inputs != ["frames"]
             or not set(OUTPUTS) <= set(names)
@@ -119,13 +117,8 @@ class TensorRTRuntime:
         return self._stream.handle
 
     def run(self, frames: NDArray[np.uint8] | DeviceArray) -> Output:
-        """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe; batches of any size.
-
-        Frames that are on the GPU already (DLPack, CUDA array interface) are used where they are.
-        """
-        taken = from_device(frames, self._stream.handle) if on_device(frames) else frames
-        parts = [self._run_part(part) for part in split(taken, self.max_batch)]
-        return Output(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB, on either side. Thread-safe."""
+        return run_in_parts(frames, self._run_part, most=self.max_batch, stream=self.stream)
 
     def _run_part(self, frames: NDArray[np.uint8] | DeviceArray) -> list[NDArray[Any]]:
         if isinstance(frames, DeviceArray):
@@ -135,21 +128,20 @@ class TensorRTRuntime:
         with self._lock:
             self._check_open()
             device_index(self.device)  # each thread has a current device of its own
-            buffers = self._room(batch)
-            stream = self._stream.handle
-            buffers.host_frames[:wanted] = frames
+            room, stream = self._room_for(batch), self._stream.handle
+            room.host_frames[:wanted] = frames
 
             def work() -> None:
-                upload(buffers.frames.first(batch), buffers.host_frames[:batch], stream)
-                self._enqueue(buffers.frames.pointer, batch, stream, buffers.out)
-                for host, device in zip(buffers.host_out, arrays_of(buffers.out), strict=True):
+                upload(room.frames.first(batch), room.host_frames[:batch], stream)
+                self._enqueue(room.frames.pointer, batch, stream, room.out)
+                for host, device in zip(room.host_out, arrays_of(room.out), strict=True):
                     download(host[:batch], device.first(batch), stream)
 
             self._done.make_wait(stream)
             self._launch((batch,), stream, work)
             self._done.record(stream)
             self._stream.synchronize()
-            return [host[:wanted].copy() for host in buffers.host_out]
+            return [host[:wanted].copy() for host in room.host_out]
 
     def _run_in_place(self, frames: DeviceArray) -> list[NDArray[Any]]:
         """Of frames in device memory, which fill the profile's smallest batch at least."""
@@ -203,27 +195,20 @@ class TensorRTRuntime:
         return ask is None or bool(ask(stream))
 
     def _enqueue(self, frames: int, batch: int, stream: int, out: DeviceOutput) -> None:
-        context, spec = self._context, self._spec
-        done = context.set_input_shape(
-            "frames", (batch, spec.crops, spec.sampling.frames, *spec.resize.output, 3)
-        )
+        context = self._context
+        done = context.set_input_shape("frames", (batch, *self._spec.input_shape))
         done = done and context.set_tensor_address("frames", frames)
         for name, array in zip(self._names, arrays_of(out), strict=True):
             done = done and context.set_tensor_address(name, array.pointer)
         if not (done and context.execute_async_v3(stream)):
             raise BackendError(f"TensorRT failed on a batch of {batch}: {self._errors()}")
 
-    def _room(self, batch: int) -> _Buffers:
-        if self._buffers is None or self._buffers.batch < batch:
+    def _room_for(self, batch: int) -> Room:
+        if self._room is None or self._room.batch < batch:
             self._graphs.clear()  # they hold the old addresses
-            self._buffers = None
-            self._buffers = _Buffers(self._spec_frames, batch, self.allocate(batch))
-        return self._buffers
-
-    @property
-    def _spec_frames(self) -> tuple[int, ...]:
-        spec = self._spec
-        return (spec.crops, spec.sampling.frames, *spec.resize.output, 3)
+            self._room = None  # freed before the larger one is allocated
+            self._room = Room(self._spec, self.allocate(batch))
+        return self._room
 
     def _array(self, name: str, batch: int) -> DeviceArray:
         shape = (batch, *tuple(self._engine.get_tensor_shape(name))[1:])
@@ -247,15 +232,4 @@ class TensorRTRuntime:
             if self.flavour == "rtx":
                 write_private(self._kernels_path, bytes(self._kernels.serialize()))
             self._graphs.clear()
-            self._buffers = self._context = self._engine = None
-
-
-class _Buffers:
-    """Memory of ``run`` for batches up to a size, on both sides."""
-
-    def __init__(self, frames: tuple[int, ...], batch: int, out: DeviceOutput):
-        self.batch, self.out = batch, out
-        self._pinned = [PinnedArray((batch, *frames), np.uint8)]
-        self._pinned += [PinnedArray(array.shape, array.dtype) for array in arrays_of(out)]
-        self.host_frames, *self.host_out = (pinned.array for pinned in self._pinned)
-        self.frames = DeviceBuffer(self.host_frames.nbytes).array((batch, *frames), np.uint8)
+            self._room = self._context = self._engine = None
