@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import bench, calibrate, compare, dedup, demo, doctor, encode, eval, find, library, models, search
+from . import add, bench, calibrate, compare, dedup, demo, doctor, encode, eval, find, library, models, search
 
 app = typer.Typer(
     name="vhash",
@@ -32,7 +32,7 @@ for command in (
     encode.encode,
     search.search,
     find.find,
-    library.add,
+    add.add,
     library.list_,
     library.remove,
     library.verify,

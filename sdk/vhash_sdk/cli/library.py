@@ -1,8 +1,7 @@
-"""``vhash add``, ``list``, ``remove``, ``verify``: a library of videos on disk."""
+"""``vhash list``, ``remove``, ``verify``: a library of videos on disk; what is said about it."""
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -12,180 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .inputs import ServedBy, listed
-from .output import ExitCode, Json, Output, error_entry, number, path_entry, printable, safe
+from .output import ExitCode, Json, Output, number, path_entry, printable, safe
 
 if TYPE_CHECKING:
     from ..library import Library
-    from ..library_add import Added
     from ..library_records import Entry
-    from ..video import Limits
-
-_EXAMPLES = 3
 
 Lib = Annotated[Path, typer.Argument(metavar="LIB", help="The library's directory.", show_default=False)]
-Paths = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="PATH…",
-        help="Files, folders (with all below them), quoted globs such as '/disk/**/*.mp4', or - for a "
-        "list on standard input: one path a line, or separated by NUL (find -print0).",
-        show_default=False,
-    ),
-]
-
-
-def add(
-    lib: Lib,
-    paths: Paths,
-    *,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(help="Leave out names (*.part, thumbs) or paths (/disk/old/*) that match; repeatable."),
-    ] = None,
-    follow_symlinks: Annotated[
-        bool, typer.Option("--follow-symlinks", help="Enter symbolic links inside folders.")
-    ] = False,
-    retry: Annotated[
-        bool, typer.Option("--retry", help="Try again what failed before and has not changed.")
-    ] = False,
-    segments: Annotated[
-        bool,
-        typer.Option("--segments", help="Also keep a code of each half second, for `vhash find`; stays on."),
-    ] = False,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Of a new library; an old one has its own for ever.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Decoding processes; one a core by default.")
-    ] = None,
-    max_pixels: Annotated[
-        float | None, typer.Option(min=0.1, help="Megapixels of a frame (Limits.pixels) [134].")
-    ] = None,
-    max_seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds to decode one file (Limits.wall_time) [300].")
-    ] = None,
-    max_memory: Annotated[
-        float | None, typer.Option(min=0.1, help="GiB to decode one file (Limits.memory) [4].")
-    ] = None,
-    max_duration: Annotated[
-        float | None, typer.Option(min=0.1, help="Hours that a video may last (Limits.duration) [24].")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write every file that is not in, and why, as CSV.")
-    ] = None,
-    index: ServedBy = None,
-    json: Json = False,
-) -> None:
-    """Add videos to a library; what is in and has not changed is not read again.
-
-    Every file is tried in a process of its own that is stopped at its limits, so no file can stop the
-    others. Stop at any time: what has been reported is kept, and the same command goes on from there.
-
-    [bold]Examples[/bold]
-
-      vhash add library /videos
-
-      vhash add library /videos --exclude '*.part' --report problems.csv
-
-      vhash add library /videos --segments
-
-      find /disk -size +1M -print0 | vhash add library -
-
-      vhash add library /videos --index milvus://localhost:19530/videos
-    """
-    with Output("add", json=json) as out:
-        from ..library import Library, not_own
-
-        limits = _limits(
-            pixels=None if max_pixels is None else int(max_pixels * 1e6),
-            wall_time=max_seconds,
-            memory=None if max_memory is None else int(max_memory * 2**30),
-            duration=None if max_duration is None else max_duration * 3600,
-        )
-        roots = list(_roots(paths))
-        not_own(lib, roots)
-        if report is not None:
-            _write_report(report, [])  # a place that cannot be written is better known before than after
-        with Library(lib, model=model, index=index, limits=limits) as library:
-            run = _Run(out)
-            out.note(
-                f"vhash: looking through {', '.join(map(printable, roots[:3]))}{' …' * (len(roots) > 3)}"
-            )
-            found = list(library.scan(roots, exclude=exclude or (), follow_symlinks=follow_symlinks))
-            try:
-                with out.progress("adding", len(found)) as step:
-                    for result in library.adding(
-                        found, roots, retry=retry, workers=workers, started=lambda path: step(0, path)
-                    ):
-                        run.take(result)
-                        step(int(result.status != "vanished"), result.path)
-            except KeyboardInterrupt:
-                out.note(f"vhash: stopped; {run.text()}; the same command goes on from here")
-                raise
-            finally:
-                if report is not None:
-                    _write_report(report, run.problems)
-            run.show()
-            if index is not None:
-                out.note(f"vhash: {library.serve()} codes served from {index}")
-            kept = None
-            if segments or library.has_segments:
-                from .segmenting import keep_segments
-
-                kept = keep_segments(library, out, workers=workers)
-            out.document(
-                library={**path_entry(library.directory), "videos": len(library)},
-                model=model_entry(library),
-                counts=dict(sorted(run.counts.items())),
-                segments=kept,
-                problems=[_problem_entry(result) for result in run.problems],
-                moved=[
-                    {**path_entry(result.path), "previous": path_entry(result.previous or "")}
-                    for result in run.moved
-                ],
-            )
-            bad = run.counts["failed"] + run.counts["vanished"] + len(kept["failed"] if kept else ())
-            out.end(ExitCode.of(run.counts.total() - bad - run.counts["skipped"], bad))
-
-
-class _Run:
-    """What an ``add`` has done so far, and how it is told."""
-
-    def __init__(self, out: Output) -> None:
-        self._out = out
-        self.counts: Counter[str] = Counter()
-        self.problems: list[Added] = []
-        self.moved: list[Added] = []
-
-    def take(self, result: Added) -> None:
-        """Count one result, and keep it where it is worth telling."""
-        self.counts[result.status] += 1
-        if result.status in ("failed", "skipped", "vanished"):
-            self.problems.append(result)
-        elif result.status == "moved":
-            self.moved.append(result)
-
-    def text(self) -> str:
-        """The counts in words."""
-        return ", ".join(f"{count} {status}" for status, count in self.counts.items()) or "nothing done yet"
-
-    def show(self) -> None:
-        """The counts, then the problems grouped by kind with a few examples of each."""
-        self._out.line(self.text())
-        groups: dict[str, list[Added]] = {}
-        for problem in self.problems:
-            kind = "vanished" if problem.error is None else type(problem.error).__name__
-            groups.setdefault(kind, []).append(problem)
-        for kind, members in sorted(groups.items(), key=lambda group: -len(group[1])):
-            self._out.line(f"\n{kind}: {len(members)}")
-            for problem in members[:_EXAMPLES]:
-                said = (
-                    "in the library, but not on the disk any more" if problem.error is None else problem.error
-                )
-                self._out.line(f"  {printable(problem.path)}")
-                self._out.line(f"    {_reason(problem.path, str(said))}")
-            if len(members) > _EXAMPLES:
-                self._out.line(f"  … and {len(members) - _EXAMPLES} more; --report FILE.csv lists all")
 
 
 def list_(
@@ -210,7 +42,7 @@ def list_(
                     {**path_entry(failure.path), "error": {"type": failure.kind, "message": failure.message}}
                 )
                 out.line(
-                    f"{failure.kind:22} {printable(failure.path)}: {_reason(failure.path, failure.message)}"
+                    f"{failure.kind:22} {printable(failure.path)}: {reason(failure.path, failure.message)}"
                 )
             out.document(library=path_entry(library.directory), failures=failures)
             return
@@ -248,7 +80,7 @@ def remove(
     if not paths and not missing:
         raise typer.BadParameter("give a PATH, or --missing for all entries whose file is gone")
     with Output("remove", json=json) as out, _open(lib) as library:
-        removed = library.remove(list(_roots(paths or ())), missing=missing)
+        removed = library.remove(list(roots_of(paths or ())), missing=missing)
         for path in removed:
             out.line(printable(path))
         out.note(f"vhash: {len(removed)} removed, {len(library)} left")
@@ -291,21 +123,8 @@ def verify(
         out.end(ExitCode.SOME_FAILED if problems else ExitCode.DONE)
 
 
-def _limits(
-    *, pixels: int | None, wall_time: float | None, memory: int | None, duration: float | None
-) -> Limits:
-    from ..video import Limits
-
-    usual = Limits()
-    return Limits(
-        pixels=usual.pixels if pixels is None else pixels,
-        wall_time=usual.wall_time if wall_time is None else wall_time,
-        memory=usual.memory if memory is None else memory,
-        duration=usual.duration if duration is None else duration,
-    )
-
-
-def _roots(paths: list[str] | tuple[str, ...]) -> Iterator[str]:
+def roots_of(paths: list[str] | tuple[str, ...]) -> Iterator[str]:
+    """The paths of a command line, ``-`` being a list on standard input."""
     for path in paths:
         if path == "-":
             yield from listed(sys.stdin.buffer)
@@ -319,30 +138,15 @@ def _open(lib: Path, index: str | None = None) -> Library:
     return Library(lib, create=False, index=index)
 
 
-def _reason(path: str, message: str) -> str:
+def reason(path: str, message: str) -> str:
     """A message without the path that it starts with."""
     return safe(message.removeprefix(path).lstrip(": ")).replace("\n", " ")
-
-
-def _write_report(file: Path, problems: list[Added]) -> None:
-    with open(file, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("status", "kind", "path", "message"))
-        for problem in problems:
-            kind = "" if problem.error is None else type(problem.error).__name__
-            message = "" if problem.error is None else _reason(problem.path, str(problem.error))
-            writer.writerow((problem.status, kind, printable(problem.path), message))
 
 
 def model_entry(library: Library) -> dict[str, Any]:
     """The model of a library, for JSON."""
     spec = library.spec
     return {"name": spec.name, "version": spec.version, "fingerprint": spec.fingerprint, "bits": spec.bits}
-
-
-def _problem_entry(result: Added) -> dict[str, Any]:
-    error = {} if result.error is None else {"error": error_entry(result.error)}
-    return {**path_entry(result.path), "status": result.status, "known": result.known, **error}
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
