@@ -11,17 +11,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from .calibration import Calibration
 from .codes import VideoCode, same_model
 from .encoded import Encoded
 from .encoder import Encoder
 from .errors import ModelMismatchError, OptionError, StoreError
 from .judgements import Judgement, record
-from .library_add import Added, Adding, exists, paths_under
+from .library_add import Added, Adding
 from .library_cache import cached_index
-from .library_db import Database, sound_rows, writer_lock
+from .library_db import Database, writer_lock
+from .library_entries import entries, failures, remove
 from .library_model import named, pin_model, pinned_encoder
 from .library_records import AddSummary, Entry, Failure, FoundSpan, Hit
 from .library_search import SecondLook, box_index, nearest
@@ -40,12 +39,6 @@ if TYPE_CHECKING:
     from .index import Index
     from .library_segments import Segmented
     from .segment_search import SegmentIndex
-
-_ENTRY = (
-    "SELECT v.id, v.path, v.size, v.mtime_ns, v.duration, v.width, v.height, v.rate, v.codec, v.added,"
-    " v.digest, v.unreliable, c.confidence, c.code"
-    " FROM video v JOIN code c ON c.video = v.id AND c.kind = 'full'"
-)
 
 
 class Library:
@@ -437,19 +430,8 @@ class Library:
             paths: files and folders.
             missing: only entries whose file is gone; of the whole library if no path is given.
         """
-        roots = [os.fsencode(os.path.abspath(path)) for path in paths]
-        removed = []
-        with writer_lock(self.directory / "lock"), self._db.transaction(codes=True):
-            for root in roots or ([b"/"] if missing else []):
-                for path in list(paths_under(self._db, root)):
-                    if not missing or not exists(path):
-                        self._db.execute("DELETE FROM video WHERE path = ?", (path,))
-                        removed.append(os.fsdecode(path))
-                for path in list(paths_under(self._db, root, "failure")):
-                    if not missing or not exists(path):
-                        self._db.execute("DELETE FROM failure WHERE path = ?", (path,))
-                        removed.append(os.fsdecode(path))
-        return list(dict.fromkeys(removed))
+        with writer_lock(self.directory / "lock"):
+            return remove(self._db, paths, missing=missing)
 
     def verify(self, *, content: bool = False) -> Iterator[Problem]:
         """Check the database, every code, the index (one elsewhere too) and every file; yields what is wrong.
@@ -465,14 +447,7 @@ class Library:
 
     def failures(self) -> Iterator[Failure]:
         """Files that could not be added, by path."""
-        last = b""
-        while rows := self._db.rows(
-            "SELECT path, kind, message, seen FROM failure WHERE path > ? ORDER BY path LIMIT 1000", (last,)
-        ):
-            with sound_rows(self._db.path):
-                failures = [Failure(os.fsdecode(path), *rest) for path, *rest in rows]
-            yield from failures
-            last = rows[-1][0]
+        return failures(self._db)
 
     def get(self, path: str | os.PathLike[str]) -> Entry | None:
         """The entry at a path, or None."""
@@ -490,21 +465,7 @@ class Library:
         return self._entries("WHERE v.id IN (SELECT value FROM json_each(?))", json.dumps(ids))
 
     def _entries(self, where: str, value: Any) -> list[Entry]:
-        with sound_rows(self._db.path):
-            return [self._entry(*row) for row in self._db.rows(f"{_ENTRY} {where}", (value,))]
-
-    def _entry(self, video: int, path: bytes, size: int, mtime_ns: int, *rest: Any) -> Entry:
-        duration, width, height, rate, codec, added, digest, unreliable, confidence, blob = rest
-        code = VideoCode(
-            np.frombuffer(blob, np.uint8),
-            self.spec.bits,
-            self.spec.fingerprint,
-            confidence=float("nan") if confidence is None else float(confidence),
-            duration=float("nan") if duration is None else float(duration),
-            unreliable=unreliable,
-        )
-        place = os.fsdecode(path)
-        return Entry(video, place, size, mtime_ns / 1e9, added, width, height, rate, codec, code, digest)
+        return entries(self._db, self.spec, where, value)
 
     def __len__(self) -> int:
         return int(self._db.rows("SELECT count(*) FROM video")[0][0])
