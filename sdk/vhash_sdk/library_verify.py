@@ -141,7 +141,7 @@ def _served(served: Served | None) -> Iterator[Problem]:
         yield Problem(
             "index",
             served.where,
-            f"{wrong} codes are not the library's; the next search there writes all again",
+            f"codes that differ from the library's: {wrong}; the next search there writes all of them again",
         )
 
 
