@@ -180,7 +180,7 @@ def test_index_and_names_must_belong_together(tmp_path: Path) -> None:
     assert "missing" in run("search", one, query, code=3).stderr
     two.write_bytes(two.read_bytes()[:-1])
     assert run_json("search", two, query, code=3)["error"]["type"] == "IndexFormatError"
-    assert "no such folder or index" in run("search", tmp_path / "three.vhi", query, code=3).stderr
+    assert "no such library, folder or index" in run("search", tmp_path / "three.vhi", query, code=3).stderr
 
 
 def test_an_index_that_cannot_be_written(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from tests.test_cli import VALIDATOR, run
@@ -19,6 +20,15 @@ def test_calibrates_on_own_videos(tmp_path: Path) -> None:
     with Encoder(calibration=target) as encoder:
         assert encoder.calibration is not None and encoder.calibration.pairs == 15
         assert encoder.threshold(fmr=0.2) > 60
+
+
+def test_files_of_one_content_count_once(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copy(SAMPLES / "bunny.mp4", tmp_path / f"{name}.mp4")
+    target = tmp_path / "x.json"
+    run("calibrate", tmp_path, "--output", target, code=3)
+    document = json.loads(run("calibrate", tmp_path, SAMPLES, "--output", target, "--json").stdout)
+    assert document["pairs"] == 15 and document["errors"] == []
 
 
 def test_needs_two_videos(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_eval_on_videos_with_a_bad_one(pairs: Path) -> None:
     text = run("eval", pairs, code=1)
     assert "micro-AP" in text.stdout and "1.000" in text.stdout and "takes 3,000 pairs" in text.stdout
-    assert "1 pairs left out: 1 of 7 videos failed" in text.stderr and "broken.mp4" in text.stderr
+    assert "1 pair left out: 1 of 7 videos failed" in text.stderr and "broken.mp4" in text.stderr
     document = run_json("eval", pairs, code=1)
     assert (document["copies"], document["others"], document["left_out"]) == (3, 6, 1)
     average, clean, *_ = document["figures"]

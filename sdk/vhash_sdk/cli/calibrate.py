@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -13,6 +13,9 @@ from .encode import finish
 from .encoding import encode_all, failure_entry, model_entry, open_encoder
 from .inputs import Videos, expand
 from .output import Json, Model, Output, PrecisionOption, path_entry, printable
+
+if TYPE_CHECKING:
+    from ..encoded import Encoded
 
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 
@@ -33,7 +36,8 @@ def calibrate(
 ) -> None:
     """Measure how often different videos come near each other, and write it down as a calibration.
 
-    Give videos that are no copies of each other. The smallest codes of whole picture and content box
+    Give videos that are no copies of each other; of files that are the same byte for byte one counts. The
+    smallest codes of whole picture and content box
     count. ``Encoder`` and ``dedup`` take the file.
 
     [bold]Examples[/bold]
@@ -43,15 +47,21 @@ def calibrate(
     from ..calibration import calibrate as measure
     from ..codes import hamming_distance
     from ..errors import OptionError
+    from ..scan import content_digest
     from ..verification import views
 
     with Output("calibrate", json=json) as out, open_encoder(model, precision) as encoder:
         results = encode_all(encoder, expand(videos), out, box=True)
-        good = [result for result in results if result.code is not None and not result.code.unreliable]
+        contents: dict[bytes, Encoded] = {}
+        for result in results:
+            if result.code is not None and not result.code.unreliable:
+                contents.setdefault(content_digest(str(result.source)), result)
+        good = list(contents.values())
         names = [str(result.source) for result in good]
         if len(good) < 2:
             raise OptionError(
-                f"{len(good)} of {len(results)} videos have a code that says something: it takes two at least"
+                f"{len(good)} of {len(results)} videos have a code that says something and are no copies of "
+                "others: it takes two at least"
             )
         seen = [np.stack([view.code for view in views(result)]) for result in good]
         nearest = np.zeros((len(seen), len(seen)), np.int64)
@@ -81,4 +91,5 @@ def calibrate(
             thresholds=rows,
             errors=[failure_entry(result) for result in results if result.error is not None],
         )
-        finish(out, done=len(good), failed=len(results) - len(good))
+        failed = sum(result.error is not None for result in results)
+        finish(out, done=len(results) - failed, failed=failed)

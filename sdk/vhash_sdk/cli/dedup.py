@@ -11,7 +11,7 @@ import typer
 
 from ..duplicates import Keep
 from .library import Lib, model_entry
-from .output import Json, Output, number, path_entry, printable
+from .output import Json, Output, counted, number, path_entry, printable
 from .plan import csv_rows, megabytes, plan_lines
 
 if TYPE_CHECKING:
@@ -121,8 +121,9 @@ class _Facts:
         duplicates = sum(len(group.members) for group in self.groups)
         held = megabytes(sum(group.bytes for group in self.groups))
         text = (
-            f"{len(self.library):,} videos: {len(self.groups):,} groups, {duplicates:,} duplicates that hold "
-            f"{held}. Threshold: {self.radius} of {self.library.spec.bits} bits"
+            f"{counted(len(self.library), 'video')}: {counted(len(self.groups), 'group')} with "
+            f"{counted(duplicates, 'duplicate')} of {held}. "
+            f"Threshold: {self.radius} of {self.library.spec.bits} bits"
         )
         if self.rate is None:
             return f"{text}; without a calibration its false-match rate is not known."
@@ -144,7 +145,7 @@ def _show(out: Output, groups: list[Group], *, full: bool) -> None:
     shown = groups if full else groups[:_SHOWN]
     for number_, group in enumerate(shown, 1):
         count = len(group.members)
-        out.line(f"{number_}. {count} duplicate{'s' * (count > 1)}, {megabytes(group.bytes)}")
+        out.line(f"{number_}. {counted(count, 'duplicate')}, {megabytes(group.bytes)}")
         out.line(f"    keep  {printable(group.representative.path)}")
         for member in group.members:
             out.line(f"  {member.distance:4} bits  {printable(member.entry.path)}")

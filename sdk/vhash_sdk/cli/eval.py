@@ -9,7 +9,7 @@ import typer
 
 from .encoding import encode_all, failure_entry, model_entry, open_encoder
 from .eval_spans import SpanTrial
-from .output import ExitCode, Json, Model, Output, PrecisionOption, error_entry, number, path_entry
+from .output import ExitCode, Json, Model, Output, PrecisionOption, counted, error_entry, number, path_entry
 from .pairs import Pair, read_pairs
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ def eval_(
         copies = sum(pair.copy for pair in kept)
         _show(out, figures, encoder.spec.bits)
         out.note(
-            f"vhash: {copies:,} pairs of copies and {len(kept) - copies:,} of others; "
-            f"{len(known) - len(kept)} pairs left out: {len(paths) - len(read)} of {len(paths)} videos failed"
+            f"vhash: {counted(copies, 'pair')} of copies and {len(kept) - copies:,} of others; "
+            f"{counted(len(known) - len(kept), 'pair')} left out: "
+            f"{len(paths) - len(read)} of {len(paths)} videos failed"
         )
         trial.note(out)
         out.document(

@@ -174,7 +174,7 @@ def load_index(file: Path) -> IndexGallery:
     """
     if not file.is_file():
         raise SourceError(
-            f"{file}: no such folder or index file; make one with `vhash encode … --index FILE`"
+            f"{file}: no such library, folder or index file; make a library with `vhash add {file} PATH`"
         )
     index, names = Index.load(file), _names_file(file)
     again = f"make both again with `vhash encode … --index {file}`"

@@ -102,7 +102,7 @@ def _list(entries: list[dict[str, Any]], out: Output) -> None:
             entry["fingerprint"][:8],
             f"{sampling['frames']} {sampling['kind']}, {entry['width']}×{entry['height']}",
             _files(entry),
-            Text(safe(str(entry["licence"] or ""))),
+            Text(safe(str(entry["licence"] or "").partition(". ")[0])),  # the card has the rest
         )
     out.table(table)
 

@@ -104,7 +104,7 @@ class Output(contextlib.AbstractContextManager["Output"]):
 
     def problem(self, error: Exception) -> None:
         """Report an input that failed."""
-        self.note(f"vhash: {error}")
+        self.note(f"vhash: {error_text(error)}")
 
     def table(self, table: Table) -> None:
         """Print a table; one that goes to a file or a pipe is never cut to a terminal's width."""
@@ -207,4 +207,24 @@ def number(value: float, digits: int = 4) -> float | None:
 
 def error_entry(error: BaseException) -> dict[str, str]:
     """An error for JSON."""
-    return {"type": type(error).__name__, "message": safe(str(error))}
+    return {"type": type(error).__name__, "message": safe(error_text(error))}
+
+
+def error_text(error: BaseException) -> str:
+    """What an error says; the system's own begin with the file, as ours do.
+
+    >>> error_text(FileNotFoundError(2, "No such file or directory", "pairs.csv"))
+    'pairs.csv: No such file or directory'
+    """
+    if isinstance(error, OSError) and not isinstance(error, VhashError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number of things.
+
+    >>> counted(1, "video"), counted(1200, "video"), counted(0, "copy", "copies")
+    ('1 video', '1,200 videos', '0 copies')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

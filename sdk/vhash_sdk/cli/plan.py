@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..names import printable, shell_quoted
+from .output import counted
 
 if TYPE_CHECKING:
     from ..duplicates import Group
@@ -40,7 +41,7 @@ def plan_lines(groups: list[Group], facts: str, keep: str) -> Iterator[str]:
     yield "# and take the # away from those whose file is to go."
     for number, group in enumerate(groups, 1):
         yield "#"
-        yield f"# group {number}: {len(group.members)} duplicates, {megabytes(group.bytes)}"
+        yield f"# group {number}: {counted(len(group.members), 'duplicate')}, {megabytes(group.bytes)}"
         yield f"# keep {shell_quoted(group.representative.path)}"
         for member in group.members:
             yield f"# rm -- {shell_quoted(member.entry.path)}  # {member.distance} bits"
