@@ -92,8 +92,8 @@ bool PairJoin::next_choice() {
 uint64_t PairJoin::key(const uint64_t* code, unsigned width) const {
     uint64_t key = 0;
     for (const unsigned block : choice_) {
-        const uint64_t value = bit_range(code, cuts_[block], std::min(cuts_[block + 1], cuts_[block] + kMaxKey));
-        key = key << (cuts_[block + 1] - cuts_[block]) ^ value;
+        const unsigned taken = std::min(cuts_[block + 1] - cuts_[block], kMaxKey);
+        key = key << taken ^ bit_range(code, cuts_[block], cuts_[block] + taken);
     }
     return key & ((uint64_t{1} << width) - 1);
 }
