@@ -39,7 +39,9 @@ def round_trip() -> None:
 
     graph = cuda.Graph(stream.handle, work)
     other = cuda.Stream()
-    other.wait_for(stream.handle)
+    done = cuda.Event()
+    done.record(stream.handle)
+    done.make_wait(other.handle)
     pinned.array[:] = -source
     assert np.array_equal(again, source)  # recorded, not run
     graph.launch(other.handle)

@@ -164,10 +164,6 @@ class Stream:
         """Wait until everything on the stream is done; errors of what ran there are raised here."""
         call("cudaStreamSynchronize", self._stream)
 
-    def wait_for(self, other: int) -> None:
-        """Make what comes next on this stream wait for all that is on the stream ``other`` by now."""
-        order_after(self.handle, other)
-
     def __del__(self) -> None:
         if stream := getattr(self, "_stream", None):
             self._stream = None
@@ -193,14 +189,6 @@ class Event:
         if event := getattr(self, "_event", None):
             self._event = None
             self._destroy(event)  # CUDA keeps it until all waits are over
-
-
-def order_after(later: int, earlier: int) -> None:
-    """Make the stream ``later`` wait for all that is on ``earlier`` by now; the CPU does not wait."""
-    if later != earlier:
-        mark = Event()
-        mark.record(earlier)
-        mark.make_wait(later)
 
 
 def upload(target: DeviceArray, source: NDArray[Any], stream: int) -> None:
