@@ -37,8 +37,7 @@ def calibrate(
     """Measure how often different videos come near each other, and write it down as a calibration.
 
     Give videos that are no copies of each other; of files that are the same byte for byte one counts. The
-    smallest codes of whole picture and content box
-    count. ``Encoder`` and ``dedup`` take the file.
+    smallest distance of whole pictures and content boxes counts. ``Encoder`` and ``dedup`` take the file.
 
     [bold]Examples[/bold]
 
