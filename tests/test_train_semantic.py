@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from training import features, train_semantic  # noqa: E402
-from training.features import HARD  # noqa: E402
+from training import features, train_semantic
+from training.features import HARD
 
 
 def test_no_clip_of_test_split_or_benchmark(data: Path) -> None:
