@@ -4,14 +4,15 @@
     python -m benchmarks.clip_models               # the table
     python -m benchmarks.clip_models --training    # training throughput, about 3 minutes
 
-Every case is run in turn in one process, all cores. The share is of the rate that a large matrix
-product reaches on this machine in the same minute, in float32 or int8. Writes
+Every case is run in turn in one process, all cores. The share is of the rate that a large matrix product
+of the same precision reached, PyTorch's or OpenVINO's, the best of those measured after every run. Writes
 ``results/clip_models.json``.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import subprocess
 import sys
@@ -40,7 +41,10 @@ MODELS = {
     "i3d-random": ClipConfig("i3d-random", backbone="i3d", pooling="mean", head="affine"),
 }
 TEN = FOLDER / "r2plus1d-34-random-ten-crops.int8.onnx"
+SIDE = 2048  # of the matrices whose product is the machine's rate
 PAPER = {"one crop": 0.544, "ten crops": 3.475}  # seconds from file to code, El Abyad et al., one GPU
+
+Run = Callable[[np.ndarray], object]
 
 
 def prepare() -> None:
@@ -97,99 +101,138 @@ def example(config: ClipConfig, batch: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
 
-def matrix_rates(rounds: int = 5) -> dict[str, float]:
-    """Operations a second of a 2048³ product in float32 and in int8 (what oneDNN reaches)."""
-    a = torch.randn(2048, 2048)
-    small = torch.randint(-100, 100, (2048, 2048), dtype=torch.int8)
-    cases: dict[str, Callable[[], object]] = {
-        "fp32": lambda: a @ a,
-        "int8": lambda: torch._int_mm(small, small),
-    }
-    found = interleave(cases, rounds=rounds)
-    return {name: 2 * 2048**3 / min(seconds) for name, seconds in found.items()}
+def matrix_products() -> dict[str, list[Callable[[], object]]]:
+    """Products of two matrices of 2048 × 2048, in float32 and, by PyTorch and by OpenVINO, in int8."""
+    import openvino as ov
+
+    a = torch.randn(SIDE, SIDE)
+    small = torch.randint(-100, 100, (SIDE, SIDE), dtype=torch.int8)
+    core, hint = ov.Core(), {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = core.compile_model(core.read_model(_int8_product(small.numpy())), "CPU", hint)
+    bytes_ = small.numpy().view(np.uint8)
+    return {"fp32": [lambda: a @ a], "int8": [lambda: torch._int_mm(small, small), lambda: compiled(bytes_)]}
 
 
-def runners(name: str) -> dict[tuple[str, str], Callable[[np.ndarray], object]]:
-    """(engine, precision) → what runs frames ``[batch, 1, T, H, W, 3]``."""
+def _int8_product(weight: np.ndarray) -> bytes:
+    """A graph of one int8 product, uint8 in and out, as int8 networks have them."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    constants = {"scale": np.float32(0.01), "zero": np.uint8(128), "weight": weight,
+                 "weight_scale": np.float32(0.01), "weight_zero": np.int8(0)}  # fmt: skip
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "scale", "zero"], ["float_x"]),
+        helper.make_node("DequantizeLinear", ["weight", "weight_scale", "weight_zero"], ["float_weight"]),
+        helper.make_node("MatMul", ["float_x", "float_weight"], ["product"]),
+        helper.make_node("QuantizeLinear", ["product", "scale", "zero"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.UINT8, list(weight.shape)) for name in "xy"]
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "product", ends[:1], ends[1:], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    return bytes(model.SerializeToString())
+
+
+def matrix_rate(products: list[Callable[[], object]], *, repeats: int = 3) -> float:
+    """Operations a second that the machine reaches now: the best of all products and repeats."""
+    found = interleave({str(i): product for i, product in enumerate(products)}, rounds=repeats, warmup=1)
+    return 2 * SIDE**3 / min(min(seconds) for seconds in found.values())
+
+
+def engines(name: str) -> dict[tuple[str, str], Run]:
+    """(engine, precision) → what runs frames ``[batch, 1, T, H, W, 3]`` through the exported files."""
     import onnxruntime as ort
     import openvino as ov
 
+    out: dict[tuple[str, str], Run] = {}
+    for precision, suffix in (("fp32", ".onnx"), ("int8", ".int8.onnx")):
+        file = FOLDER / f"{name}{suffix}"
+        session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+        out["onnxruntime", precision] = lambda frames, s=session: s.run(None, {"frames": frames})  # type: ignore[misc]
+    hint = {"INFERENCE_PRECISION_HINT": "f32"}  # of what is not int8
+    compiled = ov.Core().compile_model(FOLDER / f"{name}.int8.onnx", "CPU", hint)
+    out["openvino", "int8"] = lambda frames: compiled(frames)
+    return out
+
+
+def speed(name: str, rounds: int) -> dict[str, Any]:
+    """Seconds of one run by engine, precision and batch, each beside the rate of a matrix product."""
+    config = MODELS[name]
     model, _ = load_model(FOLDER / f"{name}.safetensors", weights=WEIGHTS.parent)
-    out: dict[tuple[str, str], Callable[[np.ndarray], object]] = {}
 
     @torch.inference_mode()
     def by_torch(frames: np.ndarray) -> object:
         return model(torch.from_numpy(frames))
 
-    out["torch", "fp32"] = by_torch
-    for precision, suffix in (("fp32", ".onnx"), ("int8", ".int8.onnx")):
-        file = FOLDER / f"{name}{suffix}"
-        session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
-        out["onnxruntime", precision] = lambda frames, s=session: s.run(None, {"frames": frames})  # type: ignore[misc]
-    compiled = ov.Core().compile_model(
-        FOLDER / f"{name}.int8.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-    )
-    out["openvino", "int8"] = lambda frames: compiled(frames)
-    return out
+    flops, products, rows = operations(model), matrix_products(), []
+    runs = {("torch", "fp32"): by_torch, **engines(name)}
+    for batch in (1, 8):
+        frames = example(config, batch).numpy()
+        seconds: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
+        rates: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
+        # in turn, so that drift hits all alike; batches of 8 are long, and the engines are warm by then
+        for round_ in range(-1 if batch == 1 else 0, rounds if batch == 1 else 2):
+            for key, run in runs.items():
+                start = time.perf_counter()
+                run(frames)
+                took = time.perf_counter() - start
+                if round_ >= 0:
+                    seconds[key].append(took)
+                    rates[key].append(matrix_rate(products[key[1]]))
+        for (engine, precision), found in seconds.items():
+            rows.append({
+                "engine": engine, "precision": precision, "batch": batch, "seconds": summary(found),
+                "per_clip": min(found) / batch,
+                "gemm_operations_per_second": max(rates[engine, precision]),
+            })  # fmt: skip
+            print(name, engine, precision, batch, f"{min(found) / batch:.3f} s a clip", flush=True)
+    return {"operations": flops, "rows": add_shares(rows, flops)}
 
 
-def speed(rounds: int) -> dict[str, Any]:
-    """Seconds of one run, by model, engine, precision and batch; file to code; the hash network."""
+def add_shares(rows: list[dict[str, Any]], flops: int) -> list[dict[str, Any]]:
+    """The rows with their share of the machine's rate: the best seen beside any row of the precision."""
+    for row in rows:
+        beside = [r["gemm_operations_per_second"] for r in rows if r["precision"] == row["precision"]]
+        row["share_of_gemm"] = flops / row["per_clip"] / max(beside)
+    return rows
+
+
+def file_to_code(rounds: int) -> dict[str, Any]:
+    """Seconds from a video file to its code, R(2+1)D-34 int8 on OpenVINO, one crop and ten."""
     from vhash_sdk import Encoder
 
-    result: dict[str, Any] = {"models": {}}
-    for name, config in MODELS.items():
-        model, _ = load_model(FOLDER / f"{name}.safetensors", weights=WEIGHTS.parent)
-        flops, rows, rates = operations(model), [], matrix_rates()
-        cases = {}
-        for (engine, precision), run in runners(name).items():
-            for batch in (1, 8):
-                if batch == 8 and engine != "openvino":
-                    continue  # long, and no faster a clip
-                frames = example(config, batch).numpy()
-                cases[engine, precision, batch] = lambda r=run, f=frames: r(f)
-        found = interleave(cases, rounds=rounds)  # type: ignore[arg-type]
-        # before and after: other work on the machine may have slowed one of them
-        rates = {precision: max(rate, matrix_rates()[precision]) for precision, rate in rates.items()}
-        for (engine, precision, batch), seconds in found.items():  # type: ignore[misc]
-            best = min(seconds)
-            share = batch * flops / best / rates[precision]
-            rows.append({
-                "engine": engine, "precision": precision, "batch": batch, "seconds": summary(seconds),
-                "per_clip": best / batch, "share_of_gemm": share,
-            })  # fmt: skip
-            print(
-                name,
-                engine,
-                precision,
-                batch,
-                f"{best / batch:.3f} s a clip, {100 * share:.0f} % of GEMM",
-                flush=True,
-            )
-        result["models"][name] = {"operations": flops, "gemm_operations_per_second": rates, "rows": rows}
-    with Encoder(FOLDER / "r2plus1d-34-random.int8.onnx", backend="openvino", precision="int8") as encoder:
-        files = interleave({"one crop": lambda: encoder.encode(FILE)}, rounds=rounds)
-        frames = example(MODELS["r2plus1d-34-random"], 10).numpy()
-        # ten crops of one clip are ten times the network; decoding is done once
-        ten = interleave({"ten": lambda: encoder._latency.run(frames)}, rounds=2)["ten"]
-        one = interleave({"one": lambda: encoder._latency.run(frames[:1])}, rounds=rounds)["one"]
-    whole = min(files["one crop"])
-    result["file_to_code"] = {"one crop": whole, "ten crops": whole - min(one) + min(ten), "paper": PAPER}
-    result["hash_network"] = hash_latency(rounds)
-    return result
+    options = {"backend": "openvino", "precision": "int8"}
+    with (
+        Encoder(FOLDER / "r2plus1d-34-random.int8.onnx", **options) as one,
+        Encoder(TEN, **options) as ten,
+    ):
+        found = interleave(
+            {"one crop": lambda: one.encode(FILE), "ten crops": lambda: ten.encode(FILE)}, rounds=rounds
+        )
+    seconds = {name: summary(each) for name, each in found.items()}
+    print(seconds, flush=True)
+    return {"seconds": seconds, "paper": PAPER}
 
 
-def hash_latency(rounds: int) -> dict[str, float]:
-    """Seconds a code of the 512 → 64 bits hash network, float32, in batches."""
+def hash_latency(rounds: int) -> dict[str, dict[str, float]]:
+    """Seconds a code of the 512 → 64 bits hash network in batches, float32 and bfloat16."""
     network = HashNetwork(HashConfig(512, 64, 101)).eval()
+    half = copy.deepcopy(network).bfloat16()
 
     @torch.inference_mode()
-    def run(x: torch.Tensor) -> torch.Tensor:
+    def run(network: HashNetwork, x: torch.Tensor) -> torch.Tensor:
         return network.logits(x)
 
-    batches = {str(n): torch.randn(n, 512) for n in (1, 1000, 2000)}
-    found = interleave({n: lambda x=x: run(x) for n, x in batches.items()}, rounds=rounds)  # type: ignore[misc]
-    return {n: min(seconds) / int(n) for n, seconds in found.items()}
+    cases = {}
+    for n in (1, 1000, 2000):
+        x = torch.randn(n, 512)
+        cases["fp32", n] = lambda x=x: run(network, x)
+        y = x.bfloat16()
+        cases["bf16", n] = lambda y=y: run(half, y)
+    found = interleave(cases, rounds=rounds, repeat=3)  # type: ignore[arg-type]
+    out: dict[str, dict[str, float]] = {"fp32": {}, "bf16": {}}
+    for (precision, n), seconds in found.items():  # type: ignore[misc]
+        out[precision][str(n)] = min(seconds) / n
+    return out
 
 
 def training() -> dict[str, Any]:
@@ -228,6 +271,7 @@ def main() -> None:
     )
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--training", action="store_true")
+    parser.add_argument("--only", choices=(*MODELS, "rest"), help="one model; rest: what is below the table")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     if options.prepare:
@@ -235,9 +279,16 @@ def main() -> None:
         return
     path = RESULTS / f"{NAME}.json"
     result = json.loads(path.read_text()) if path.exists() else {}
-    result.pop("machine", None)
-    result |= {"training": training()} if options.training else speed(options.rounds)
-    result["command"] = "python -m benchmarks.clip_models"
+    result["command"] = f"python -m benchmarks.{NAME}"
+    result.pop("machine", None)  # it is written anew
+    if options.training:
+        result["training"] = training()
+    else:
+        for name in [name for name in MODELS if options.only in (None, name)]:
+            result.setdefault("models", {})[name] = speed(name, options.rounds)
+        if options.only in (None, "rest"):
+            result["file_to_code"] = file_to_code(options.rounds)
+            result["hash_network"] = hash_latency(options.rounds)
     print(write_result(NAME, result))
 
 
