@@ -93,3 +93,36 @@ def test_the_report_copes_with_what_is_there(tmp_path: Path, monkeypatch: pytest
 
 def test_the_committed_report_is_of_the_committed_results() -> None:
     assert clip_report.FILE.read_text() == markdown(), "run: python -m benchmarks.clip_report"
+
+
+def test_curves_of_perfect_codes_and_of_one_code_for_all() -> None:
+    pytest.importorskip("torch")
+    import numpy as np
+
+    from benchmarks.clip_curves import RADII, figures
+    from benchmarks.clip_hashing import Closed
+
+    targets = np.repeat(np.arange(4), 5)
+    test = np.arange(20) % 5 == 0
+    closed = Closed(np.eye(4, dtype=np.float32)[targets], targets, test, 3)
+    perfect = figures(closed, np.uint8([[1], [6], [24], [96]])[targets])
+    assert perfect["mAP@3"] == 1.0 and perfect["precision at recall"]["0.9"] == 1.0
+    assert perfect["within radius"]["0"] == [1.0, 1.0] and perfect["within radius"][str(RADII[-1])] == [
+        0.25,
+        1.0,
+    ]
+    same = figures(closed, np.zeros((20, 1), np.uint8))
+    assert same["precision at recall"]["0.5"] == pytest.approx(0.25)
+    assert "within radius" not in figures(closed, closed.features)
+
+
+def test_every_nth_video_of_each_class_and_split() -> None:
+    pytest.importorskip("torch")
+    import numpy as np
+
+    from benchmarks.ten_crops import chosen
+    from training.clip_data import VideoSet
+
+    labels, split = np.array(["a", "b"] * 12), np.array((["train"] * 2 + ["test"] * 2) * 6)
+    rows = chosen(VideoSet("s", Path(), [str(i) for i in range(24)], labels, labels, split), 4)
+    assert rows.tolist() == [0, 1, 2, 3, 16, 17, 18, 19]
