@@ -12,7 +12,7 @@ import typer
 from .encode import finish
 from .encoding import encode_all, failure_entry, model_entry, open_encoder
 from .inputs import Videos, expand
-from .output import Json, Model, Output, PrecisionOption, path_entry, printable
+from .output import Json, Model, Output, PrecisionOption, counted, path_entry, printable
 
 if TYPE_CHECKING:
     from ..encoded import Encoded
@@ -74,7 +74,10 @@ def calibrate(
             nearest, groups, fingerprint=spec.fingerprint, bits=spec.bits, made=f"{len(good)} videos"
         )
         table.save(output)
-        out.line(f"{table.pairs:,} pairs of {table.scenes} scenes; smallest rate {table.smallest_rate:.2g}")
+        support = (
+            f"smallest rate {table.smallest_rate:.2g}" if table.smallest_rate < 1 else "too few for any rate"
+        )
+        out.line(f"{counted(table.pairs, 'pair')} of {table.scenes} scenes; {support}")
         rows = []
         for rate in (rate for rate in _RATES if rate >= table.smallest_rate):
             low, _, high = table.false_match_rate(limit := table.threshold(rate))
