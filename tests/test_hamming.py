@@ -299,7 +299,8 @@ def test_pairs(bits: int, radius: int, batch: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bits", "radius", "keyed"), [(64, 0, True), (64, 4, True), (256, 9, True), (64, 14, False)]
+    ("bits", "radius", "keyed"),
+    [(64, 0, True), (256, 1, True), (64, 4, True), (256, 9, True), (64, 14, False)],
 )
 @pytest.mark.parametrize("rows", [None, 5000, 300])
 def test_shares_of_pairs_are_the_pairs(bits: int, radius: int, keyed: bool, rows: int | None) -> None:
