@@ -418,6 +418,9 @@ def clip_models() -> str:
                 )
             )
     code, trained, latency = result["file_to_code"], result["training"], result["hash_network"]
+    padding = ", ".join(
+        f"{row['engine']} {row['times as fast padded']['p50']:.2f}" for row in load("clip_padding")["rows"]
+    )
     files = {name: row["p50"] for name, row in code["seconds"].items()}
     return (
         table(("32 frames of 112 × 112", "GFLOP", "engine", "batch", "s a clip", "median", "of GEMM"), rows)
@@ -427,6 +430,7 @@ def clip_models() -> str:
         f"with ten (the paper, on a GPU: {code['paper']['one crop']} s, {code['paper']['ten crops']} s). Hash network in batches "
         f"of 1,000 and 2,000: {1e6 * latency['fp32']['1000']:.0f} and {1e6 * latency['fp32']['2000']:.0f} µs a code, in bfloat16 "
         f"{1e6 * latency['bf16']['1000']:.0f} and {1e6 * latency['bf16']['2000']:.0f} µs (the paper, on a GPU: 2 to 3 µs). "
+        f"Mid planes padded with zeros to multiples of 16, times as fast as without: {padding} (`python -m benchmarks.clip_padding`). "
         f"Fine-tuning R(2+1)D-34 + BERT on this CPU: {trained['clips_per_second']:.2f} clips/s, "
         f"{100 * trained['share_waiting']:.0f} % of the time waiting for data. {source('clip_models')}"
     )

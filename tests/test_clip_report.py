@@ -79,15 +79,31 @@ def test_the_report_copes_with_what_is_there(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(clip_report, "RESULTS", tmp_path)
     (tmp_path / "clip_hashing.json").write_text(json.dumps(result({"uncoded": 0.4})))
     assert "| 0.400 |" in markdown()
-    assert "unseen" not in markdown() and "Precision" not in markdown() and "UCF101, 14" not in markdown()
+    assert (
+        "left out" not in markdown()
+        and "Ten crops" not in markdown()
+        and "Precision" not in markdown()
+        and "UCF101, 14" not in markdown()
+    )
     interval = {"mAP": {"mean": 0.9, "interval": [0.8, 0.95]}}
     models = {"i3d lsh-64": {"bits": 64, "left out": interval, "whole": interval}, "lite0": {}}
     (tmp_path / "real10_unseen.json").write_text(json.dumps({"models": models}))
+    (tmp_path / "clip_unseen.json").write_text(json.dumps({"models": {"BERT": models["i3d lsh-64"]}}))
+    gain = {
+        "figure": "mAP",
+        "ten crops against": "centre crop",
+        "difference": 0.01,
+        "interval": [-0.01, 0.03],
+    }
+    crops = {"paired": [gain], "videos": 145, "of": 541, "queries": 50, "command": "c"}
+    (tmp_path / "ten_crops.json").write_text(json.dumps(crops))
     curve = {"precision at recall": {"0.1": 0.75, "0.5": 0.5}}
     (tmp_path / "clip_curves.json").write_text(
         json.dumps({"command": "c", "sets": {"real10": {"ITQ": curve}}})
     )
     text = markdown()
+    assert "| BERT | 64 | 0.900 (0.800 – 0.950) |" in text and "lite0" not in text
+    assert "| mAP, against the centre crop | +0.010 | -0.010 to +0.030 |" in text
     assert "| i3d lsh-64 | 64 | 0.900 (0.800 – 0.950) |" in text and "| ITQ | 0.750 | 0.500 |" in text
 
 

@@ -83,20 +83,27 @@ class Unseen:
         return paired_difference(self.ap[d, :, i], other.ap[d, :, i], groups=self.groups)
 
 
-def unseen_classes(data: Labelled, fit: Fit, *, seeds: Sequence[int] = (0, 1, 2)) -> Unseen:
+def unseen_classes(
+    data: Labelled,
+    fit: Fit,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> Unseen:
     """Measure a method by leaving out every pair of classes.
 
     Args:
         data: labels, groups and split.
         fit: called once for each pair and seed, with the train-split rows of the other classes.
         seeds: handed to ``fit``; figures are means over them.
+        pairs: of classes, where not all of them are to be left out in turn.
     """
     queries = np.flatnonzero(data.test)
     place = {row: i for i, row in enumerate(queries.tolist())}
     total, times = np.zeros((2, len(queries), len(KS))), np.zeros(len(queries))
     chance = np.zeros((2, len(queries)))
     everything = np.flatnonzero(~data.test)
-    for pair in data.pairs():
+    for pair in data.pairs() if pairs is None else pairs:
         left_out = np.isin(data.labels, pair)
         asked = np.flatnonzero(left_out & data.test)
         mine = [place[row] for row in asked.tolist()]
