@@ -181,6 +181,22 @@ def ten_crops_section() -> list[str]:
     return ["## Ten crops", "", table(("gain of ten crops", "mAP", "95 % interval"), rows), "", about, ""]
 
 
+def zero_points_section() -> list[str]:
+    """Both kinds of int8 beside PyTorch, where `zero_points` has run."""
+    path = RESULTS / "export_i3d-256.json"
+    result = json.loads(path.read_text()).get("int8 by zero points") if path.exists() else None
+    if result is None:
+        return []
+    rows = [
+        (name, f"{100 * row['bits that agree']:.2f} %", f"{row['embedding: smallest cosine']:.4f}")
+        for name, row in result.items()
+        if isinstance(row, dict)
+    ]
+    header = ("i3d-256 in int8, beside PyTorch's float32", "bits that agree", "smallest cosine of embeddings")
+    about = f"{result['clips']} real clips, ONNX Runtime. `{result['command']}`."
+    return ["## Zero points", "", table(header, rows), "", about, ""]
+
+
 def curves_section() -> list[str]:
     """Precision at some recalls, and the plots, where `clip_curves` has run."""
     path = RESULTS / "clip_curves.json"
@@ -214,7 +230,7 @@ def markdown() -> str:
     five = unseen_table("clip_unseen", "five disjoint pairs left out")
     if unseen or five:
         lines += ["## Classes that were not seen", "", unseen, "", *([five, "", FIVE, ""] if five else [])]
-    lines += [*ten_crops_section(), *curves_section()]
+    lines += [*ten_crops_section(), *zero_points_section(), *curves_section()]
     lines += [f"`{result['command']}`, {where['cpu']}, {where['cores']} cores, {where['date']}.", ""]
     return "\n".join(lines)
 

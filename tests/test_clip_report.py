@@ -97,12 +97,16 @@ def test_the_report_copes_with_what_is_there(tmp_path: Path, monkeypatch: pytest
     }
     crops = {"paired": [gain], "videos": 145, "of": 541, "queries": 50, "command": "c"}
     (tmp_path / "ten_crops.json").write_text(json.dumps(crops))
+    kind = {"bits that agree": 0.97, "embedding: smallest cosine": 0.99}
+    export = {"int8 by zero points": {"clips": 40, "command": "c", "zero point 0": kind}}
+    (tmp_path / "export_i3d-256.json").write_text(json.dumps(export))
     curve = {"precision at recall": {"0.1": 0.75, "0.5": 0.5}}
     (tmp_path / "clip_curves.json").write_text(
         json.dumps({"command": "c", "sets": {"real10": {"ITQ": curve}}})
     )
     text = markdown()
     assert "| BERT | 64 | 0.900 (0.800 – 0.950) |" in text and "lite0" not in text
+    assert "| zero point 0 | 97.00 % | 0.9900 |" in text
     assert "| mAP, against the centre crop | +0.010 | -0.010 to +0.030 |" in text
     assert "| i3d lsh-64 | 64 | 0.900 (0.800 – 0.950) |" in text and "| ITQ | 0.750 | 0.500 |" in text
 
