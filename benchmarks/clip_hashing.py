@@ -32,6 +32,7 @@ from benchmarks.real10_unseen import affine, real10, record, uncoded
 from training import baselines, clips
 from training.clip_data import VideoSet, read_manifest
 from training.data import load_ucf101_14c
+from training.fit_clip import RIDGE, class_axes
 from training.hash_net import HashConfig
 from training.metrics import average_precision, cosine_distance, hamming
 from training.projection import random_rotation
@@ -129,12 +130,26 @@ def joint_codes(videos: VideoSet, tokens: torch.Tensor, bits: int, seed: int) ->
 
 
 def rotated(x: Floats, dimensions: int, bits: int) -> Fit:
-    """Unit length, PCA, random orthogonal rotation to ``bits`` bits: what the bundled clip model does."""
+    """Unit length, PCA, random orthogonal rotation to ``bits`` bits: labels are not looked at."""
     unit = baselines.unit_length(x)
 
     def fit(rows: Rows, seed: int) -> Code:
         centre, basis = baselines.principal_components(unit[rows], dimensions)
         projection = basis @ random_rotation(dimensions, bits, seed).astype(np.float32)
+        return lambda asked: baselines.pack((unit[asked] - centre) @ projection)
+
+    return fit
+
+
+def discriminant(
+    x: Floats, labels: NDArray[np.str_], dimensions: int, bits: int, *, ridge: float = RIDGE
+) -> Fit:
+    """What the bundled clip model does: variation within classes shrunk, then as `rotated`."""
+    unit = baselines.unit_length(x)
+
+    def fit(rows: Rows, seed: int) -> Code:
+        centre, axes = class_axes(unit[rows], labels[rows], dimensions=dimensions, ridge=ridge)
+        projection = (axes @ random_rotation(dimensions, bits, seed)).astype(np.float32)
         return lambda asked: baselines.pack((unit[asked] - centre) @ projection)
 
     return fit
@@ -221,6 +236,12 @@ def unseen_jobs() -> Iterator[tuple[str, Callable[[], Fit], int, int]]:
     yield "i3d, centred cosine", lambda: uncoded(x), 0, 1
     for bits in (64, 256):
         yield f"i3d lsh-{bits}", lambda b=bits: affine(x, "lsh", b), bits, 3  # type: ignore[misc]
+        yield (
+            f"i3d class-discriminant-{bits}",
+            lambda b=bits: discriminant(x, videos.labels, min(b, 128), b),
+            bits,
+            3,
+        )  # type: ignore[misc]
         yield f"i3d pca-rotation-{bits}", lambda b=bits: rotated(x, min(b, 128), b), bits, 3  # type: ignore[misc]
     for bits in (64, 128):
         yield f"i3d itq-{bits}", lambda b=bits: affine(x, "itq", b), bits, 1  # type: ignore[misc]

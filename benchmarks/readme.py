@@ -374,8 +374,8 @@ def unseen() -> str:
     return (
         clip_report.unseen_table("real10_unseen", "real10, classes that nothing was fitted on")
         + "\n\nAll 45 pairs of classes left out in turn; 95 % intervals by a bootstrap over groups; chance "
-        f"{chance}. `i3d-256` is the recipe pca-rotation-256, picked among a dozen by these figures, which "
-        f"flatters it a little. {source('real10_unseen')}"
+        f"{chance}. `i3d-256` is class-discriminant-256, chosen inside the train split; its input size was picked "
+        f"by these figures. {source('real10_unseen')}"
     )
 
 
