@@ -41,8 +41,9 @@ def test_bundled_files_keep_the_contract(file: Path) -> None:
     assert file.name.removesuffix(".onnx").removesuffix(".int8") == spec.name
     assert not any(node.op_type in ("BitShift", "BatchNormalization") for node in model.graph.node)
     runner = session(file)
+    crops = spec.crops if spec.family == "fused" else "crops"  # a clip model averages over any number
     assert [(i.name, i.type, i.shape[1:]) for i in runner.get_inputs()] == [
-        ("frames", "tensor(uint8)", [spec.crops, spec.sampling.frames, *spec.resize.output, 3])
+        ("frames", "tensor(uint8)", [crops, spec.sampling.frames, *spec.resize.output, 3])
     ]
     outputs = [
         ("code", "tensor(uint8)", [spec.bits // 8]),
