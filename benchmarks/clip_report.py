@@ -230,7 +230,10 @@ def near_duplicates_section() -> list[str]:
             cells.append(f"{row[figure]['value']:.3f}{paired}")
         rows.append((row["to"], row["negatives"], f"{row['weight']:g}", *cells))
     header = ("distance", "negatives", "weight of I3D's", "recall at 0", "recall at 1e-3", "micro-AP")
-    about = f"{result['queries']} altered copies; 95 % intervals of the paired change, over scenes. `{result['command']}`."
+    about = (
+        f"{result['queries']} altered copies; 95 % intervals of the paired change, over scenes. "
+        f"`{result['command']}`."
+    )
     return ["## For near-duplicates", "", NEAR, "", table(header, rows), "", about, ""]
 
 
