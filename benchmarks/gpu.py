@@ -2,7 +2,7 @@
 
     python -m benchmarks.gpu [--parts build,tests,...] [--minutes 9] [--out DIR] [--again] [--dry-run]
 
-Parts, in this order: build, tests, sanitizer, hamming, frames, networks, nvdec, training. The result
+Parts, in this order: build, tests, sanitizer, hamming, frames, networks, nvdec, training, models. The result
 file DIR/gpu.json (benchmarks/results by default) is written after every case, so a time-out loses
 nothing, and a case that it holds is not run again: call it until it prints ``complete``. Cases found in
 benchmarks/results/gpu.json count too, so a fresh machine goes on where the last one stopped.
@@ -13,7 +13,14 @@ compute-sanitizer, cupy, faiss-gpu, cuVS, onnxruntime-gpu, TensorRT, PyNvVideoCo
 outside must be carried, as wheels for the same Python (``pip download --no-deps``, then ``pip install
 --no-index --target DIR`` and PYTHONPATH): ``av`` (35 MB; decoding, NVDEC and the samples), and where the
 machine lacks them ``cuda-bindings`` (device memory), ``hypothesis`` and ``PyNvVideoCodec`` (27 MB).
-A machine that gives back one folder gets it by ``--out``. First line to try:
+The part ``models`` trains on real data: clips, I3D's weights and features, unpacked to .cache/gpu. Where
+a call takes little, `benchmarks.gpu_carry` cuts all of this into pieces:
+
+    python -m benchmarks.gpu_carry pack ../shared/data/videos/real10 ../shared/data/weights \\
+        ../shared/data/features/ucf101_14c_vgg16 .whl      # here; send one piece with each call
+    python -m benchmarks.gpu_carry unpack .cache/gpu       # there, with the last one
+
+A machine that gives back one folder gets it by ``--out``. First line to try there:
 
     python -m benchmarks.gpu --minutes 9 --out "$OUT"
 
@@ -40,13 +47,14 @@ from xml.etree import ElementTree
 
 from benchmarks.common import RESULTS, ROOT, machine
 
-PARTS = ("build", "tests", "sanitizer", "hamming", "frames", "networks", "nvdec", "training")
+PARTS = ("build", "tests", "sanitizer", "hamming", "frames", "networks", "nvdec", "training", "models")
 MEASURED = {
     "hamming": "gpu_hamming",
     "frames": "gpu_frames",
     "networks": "gpu_networks",
     "nvdec": "gpu_nvdec",
     "training": "gpu_networks",
+    "models": "gpu_models",
 }
 Case = tuple[str, Callable[[], dict[str, Any]]]
 

@@ -29,8 +29,9 @@ def test_dry_run_goes_through_every_part_and_goes_on_where_it_stopped(tmp_path: 
     book = json.loads((tmp_path / "gpu.json").read_text())
     assert book["dry_run"] and set(book["parts"]) == {
         "build", "tests", "sanitizer", "hamming", "frames", "networks", "nvdec", "training",
+        "models",
     }  # fmt: skip
-    for part in ("build", "tests", "sanitizer", "frames", "networks", "training"):
+    for part in ("build", "tests", "sanitizer", "frames", "networks", "training", "models"):
         for name, case in book["parts"][part].items():
             assert "error" not in case and case.get("passed", True), (part, name, case)
     for name, case in book["parts"]["hamming"].items():

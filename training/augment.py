@@ -89,10 +89,10 @@ def overlay(frames: Tensor, other: Tensor, g: torch.Generator) -> Tensor:
         int(torch.randint(0, 2, (), generator=g)) * (h - bh),
         int(torch.randint(0, 2, (), generator=g)) * (w - bw),
     )
-    out[:, :, top : top + bh, left : left + bw] = 255 * torch.rand(3, generator=g)[None, :, None, None]
+    out[:, :, top : top + bh, left : left + bw] = 255 * torch.rand(3, generator=g).to(out)[:, None, None]
     band = round(h * _between(g, 0.08, 0.2))
     out[:, :, h - band :] *= _between(g, 0.1, 0.7)
-    strokes = torch.rand(w // 4, generator=g).repeat_interleave(4) < 0.5
+    strokes = (torch.rand(w // 4, generator=g).repeat_interleave(4) < 0.5).to(out.device)
     rows = slice(h - round(band * 0.7), h - round(band * 0.3))
     columns = slice(w // 5, w - w // 5)
     out[:, :, rows, columns] = torch.where(strokes[:w][columns], 255.0, out[:, :, rows, columns])
