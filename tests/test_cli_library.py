@@ -136,6 +136,7 @@ def test_ctrl_c_leaves_a_clean_state_and_says_how_to_go_on(tmp_path: Path) -> No
         deadline, seen = time.monotonic() + 60, b""
         while not (b"06-endless" in seen and b"/s" in seen) and time.monotonic() < deadline:
             seen += os.read(main, 4096)
+        assert b"06-endless" in seen, "the bar does not name the file that all others wait for"
         program.send_signal(signal.SIGINT)
         try:
             while chunk := os.read(main, 4096):

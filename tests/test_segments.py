@@ -165,8 +165,9 @@ def test_segments_follow_their_video(folder: Path, tmp_path: Path) -> None:
 def test_leaving_early_keeps_what_is_done(tmp_path: Path) -> None:
     with Library(tmp_path / "lib") as library:
         library.add([SAMPLES / "glass.mp4", SAMPLES / "chair.mp4"])
-        run = library.segmenting(workers=1)
-        assert next(run).segments > 3  # type: ignore[call-overload]
+        waited: list[str] = []
+        run = library.segmenting(workers=1, awaiting=lambda path: waited.append(Path(path).name))
+        assert next(run).segments > 3 and waited == ["glass.mp4"]  # type: ignore[call-overload]
         run.close()  # type: ignore[attr-defined]
         assert library.lacking_segments == 1
         assert [made.error for made in library.segmenting()] == [None]

@@ -181,7 +181,7 @@ class Library:
         *,
         retry: bool = False,
         workers: int | None = None,
-        started: Callable[[str], None] | None = None,
+        awaiting: Callable[[str], None] | None = None,
     ) -> Iterator[Added]:
         """Like ``add``, file by file: each result is durable before it is handed out.
 
@@ -192,7 +192,7 @@ class Library:
             roots: entries at and under these paths that are not on disk any more are reported.
             retry: try again what failed before and has not changed.
             workers: decoding processes; None: one a core.
-            started: called with each path that goes to the decoder.
+            awaiting: called with the path whose result is waited for: the oldest in the decoder.
 
         Raises:
             StoreError: another process writes, or the disk is full or fails.
@@ -202,7 +202,7 @@ class Library:
             return self.encoder.encode_many(paths, workers=workers, isolate=True, frames=True, box=True)
 
         with writer_lock(self.directory / "lock"):
-            run = Adding(self._db, encode, retry=retry, started=started)
+            run = Adding(self._db, encode, retry=retry, awaiting=awaiting)
             with contextlib.closing(run.run(found, roots)) as results:  # type: ignore[type-var]
                 yield from results
 
@@ -247,7 +247,7 @@ class Library:
         return encoded.code, views(encoded)
 
     def segmenting(
-        self, *, workers: int | None = None, started: Callable[[str], None] | None = None
+        self, *, workers: int | None = None, awaiting: Callable[[str], None] | None = None
     ) -> Iterator[Segmented]:
         """Encode the segments of all videos that lack them; each is durable before it is handed out.
 
@@ -255,7 +255,7 @@ class Library:
 
         Args:
             workers: decoding processes; None: one a core.
-            started: called with each path that goes to the decoder.
+            awaiting: called with the path whose result is waited for: the oldest in the decoder.
 
         Raises:
             StoreError: another process writes, or the disk is full or fails.
@@ -264,7 +264,7 @@ class Library:
 
         count = usable_cores() if workers is None else workers
         with writer_lock(self.directory / "lock"):
-            run = add_segments(self._db, self.encoder, workers=count, started=started)
+            run = add_segments(self._db, self.encoder, workers=count, awaiting=awaiting)
             with contextlib.closing(run) as results:  # type: ignore[type-var]
                 yield from results
 

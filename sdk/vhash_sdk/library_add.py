@@ -61,7 +61,7 @@ class Adding:
         database: open, its writer lock held.
         encode: paths to codes or errors, in order.
         retry: try files again that failed before, though they have not changed.
-        started: called with each path that goes to the decoder.
+        awaiting: called with the path whose result is waited for: the oldest in the decoder.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class Adding:
         encode: Callable[[Iterable[str]], Iterator[Encoded]],
         *,
         retry: bool = False,
-        started: Callable[[str], None] | None = None,
+        awaiting: Callable[[str], None] | None = None,
     ) -> None:
         self._db = database
         self._encode = encode
         self._retry = retry
-        self._started = started or (lambda path: None)
+        self._awaiting = awaiting or (lambda path: None)
         self._done: list[Added] = []  # written, not yet committed
         self._writing = self._codes_changed = False
         self._committed = time.monotonic()
@@ -107,7 +107,8 @@ class Adding:
             for item in chain([first], feed):
                 if isinstance(item, _Job):
                     waiting.append(item)
-                    self._started(item.found.path)
+                    if len(waiting) == 1:
+                        self._awaiting(item.found.path)
                     yield item.found.path
                 elif item is not None:
                     self._done.append(item)
@@ -118,6 +119,8 @@ class Adding:
             for encoded in results:
                 self._done.append(self._settle(waiting.popleft(), encoded))
                 yield from self._commit_when_due()
+                if waiting:
+                    self._awaiting(waiting[0].found.path)
 
     def _triage(self, found: Found) -> _Job | Added | None:
         """Settle a file without decoding it, or say that it must be."""

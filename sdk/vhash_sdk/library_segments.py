@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -78,7 +79,7 @@ def add_segments(
     encoder: Encoder,
     *,
     workers: int,
-    started: Callable[[str], None] | None = None,
+    awaiting: Callable[[str], None] | None = None,
 ) -> Iterator[Segmented]:
     """Encode and store the segments of all videos that lack them; the caller holds the writer's lock.
 
@@ -90,8 +91,6 @@ def add_segments(
 
     def work(row: Any) -> tuple[Any, Segments | VhashError]:
         path = os.fsdecode(row[1])
-        if started is not None:
-            started(path)
         try:
             _check_unchanged(path, row)
             return row, kept_segments(encoder.encode_sequence(path, rate=RATE, decoders=decoders))
@@ -100,15 +99,26 @@ def add_segments(
         except VhashError as error:
             return row, error
 
+    waiting: deque[str] = deque()
+
+    def rows() -> Iterator[Any]:
+        for row in _rows(database):
+            waiting.append(os.fsdecode(row[1]))
+            if awaiting is not None and len(waiting) == 1:
+                awaiting(waiting[0])
+            yield row
+
     with DecodePool(workers, encoder.limits) as decoders, ThreadPoolExecutor(workers) as pool:
-        found = ordered_map(pool, work, _rows(database), window=4 * workers)
+        found = ordered_map(pool, work, rows(), window=4 * workers)
         with contextlib.closing(found):
             for row, segments in found:
-                path = os.fsdecode(row[1])
+                path = waiting.popleft()
                 if isinstance(segments, VhashError):
                     yield Segmented(path, error=segments)
                 else:
                     yield _store(database, row, segments)
+                if awaiting is not None and waiting:
+                    awaiting(waiting[0])
 
 
 def _rows(database: Database) -> Iterator[Any]:

@@ -111,7 +111,7 @@ def add(
             try:
                 with out.progress("adding", len(found)) as step:
                     for result in library.adding(
-                        found, roots, retry=retry, workers=workers, started=lambda path: step(0, path)
+                        found, roots, retry=retry, workers=workers, awaiting=lambda path: step(0, path)
                     ):
                         run.take(result)
                         step(int(result.status != "vanished"), result.path)

@@ -156,10 +156,12 @@ class Output(contextlib.AbstractContextManager["Output"]):
             task = bar.add_task(what, total=total, rate="", current="")
             self._screen = console
 
+            room = max(20, min(60, console.width - 45))  # the end of a path, where its name is
+
             def step(done: int = 1, current: str = "") -> None:
                 speed = bar.tasks[0].speed
                 rate = "" if speed is None else f"{speed:.1f}/s"
-                bar.update(task, advance=done, rate=rate, current=escape(printable(current))[-60:])
+                bar.update(task, advance=done, rate=rate, current=escape(printable(current)[-room:]))
 
             try:
                 yield step

@@ -14,7 +14,7 @@ def keep_segments(library: Library, out: Output, *, workers: int | None) -> dict
     """Encode the segments of all videos that lack them; what became of it, for JSON."""
     videos, failed = 0, []
     with out.progress("segments", library.lacking_segments) as step:
-        for made in library.segmenting(workers=workers, started=lambda path: step(0, path)):
+        for made in library.segmenting(workers=workers, awaiting=lambda path: step(0, path)):
             if made.error is None:
                 videos += 1
             else:
