@@ -19,7 +19,7 @@ import vhash_sdk
 from vhash_sdk import Encoder, VideoCode, cli, zoo
 from vhash_sdk.cli.app import app
 from vhash_sdk.cli.demo import SAMPLES
-from vhash_sdk.cli.variants import VARIANTS
+from vhash_sdk.cli.variants import VARIANTS, Variant
 
 SCHEMA = json.loads(Path(cli.__file__).with_name("schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -207,6 +207,30 @@ def test_compare(clips: Path) -> None:
     assert run_json("compare", chair, other, code=3)["error"]["type"] == "ModelMismatchError"
     assert "broken.mp4" in run("compare", chair, clips / "broken.mp4", code=3).stderr
     assert "not a code" in run("compare", chair, "vh1:zz", code=3).stderr
+    foreign = run_json("compare", other, other)  # of a model that is not at hand: no table says what it means
+    assert (
+        foreign["distance"] == 0 and foreign["threshold"] is foreign["same"] is None and not foreign["parts"]
+    )
+
+
+def test_compare_sees_what_is_inside_bars_and_looks_again(tmp_path: Path) -> None:
+    bunny, barred = SAMPLES / "bunny.mp4", tmp_path / "barred.mp4"
+    Variant("bars", (("pad", "iw:ih+400:0:200"),)).write(bunny, barred)
+    document = run_json("compare", bunny, barred)
+    assert document["views"] == {"a": "whole picture", "b": "content box"} and document["a"]["box"] is None
+    assert document["b"]["box"]["top"] == pytest.approx(200 / 670, abs=0.01)
+    assert document["distance"] <= 32 < document["whole"] and document["same"]
+    assert document["verified"] <= document["threshold"]
+    text = run("compare", bunny, barred).stdout
+    assert "b's content box" in text and "second look" in text and "span 1" in text
+
+
+def test_compare_with_a_model_of_whole_clips_looks_for_no_parts(tmp_path: Path) -> None:
+    bunny, glass = SAMPLES / "bunny.mp4", SAMPLES / "glass.mp4"
+    document = run_json("compare", "--model", "semantic", bunny, glass)
+    assert document["spans"] is None and document["threshold"] is None and document["distance"] > 0
+    result = run("compare", "--model", "semantic", bunny, glass, "--strip", tmp_path / "x.png", code=3)
+    assert "codes whole clips" in result.stderr
 
 
 def test_models(tmp_path: Path) -> None:

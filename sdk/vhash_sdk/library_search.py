@@ -63,12 +63,10 @@ class SecondLook:
         table = self._calibration
         if table is None:
             return None, None
-        look, theirs = table.verification, self.views(video)
-        seen = any(view.trajectory for view in views) and any(view.trajectory for view in theirs)
-        if look is None or distance > look.radius or not seen:
+        bits = table.second_look(views, self.views(video), distance)
+        if bits is None or table.verification is None:
             return None, table.false_match_rate(distance).estimate
-        bits = look.verifier.verified(views, theirs, self._spec.bits)
-        return bits, look.table.false_match_rate(bits).estimate
+        return bits, table.verification.table.false_match_rate(bits).estimate
 
     def alike(self, a: int, b: int) -> bool:
         """Whether what happens in two videos is evidence for a copy rather than against it.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .encoder import Encoder
     from .index import Index
     from .isolation import DecodePool
-    from .video import Source
+    from .video import Region, Source
 
 COMMON = 20
 """Windows of a clip that are in more videos than this count less: intros, test cards, black frames."""
@@ -115,14 +115,24 @@ def find_clip(
     return [(video, span) for video, span in best if span.score >= least]
 
 
-def common_spans(encoder: Encoder, a: Source, b: Source, decoders: DecodePool) -> list[Span]:
+def common_spans(
+    encoder: Encoder, a: Source, b: Source, decoders: DecodePool, *, box: Region | None = None
+) -> list[Span]:
     """The parts that two videos have in common, the best first; ``a`` is the query.
+
+    Args:
+        encoder: of a model that looks at single frames.
+        a, b: videos; that of ``a`` is also taken by its content box.
+        decoders: processes to decode in.
+        box: the content box of ``b``, if it is to be taken by that too.
 
     Raises:
         VideoError: one of them cannot be read.
     """
-    kept = kept_segments(encoder.encode_sequence(b, rate=RATE, decoders=decoders))
-    return spans_in(query_tracks(encoder, a, decoders), kept)
+    tracks = list(query_tracks(encoder, a, decoders))
+    regions = (None,) if box is None else (None, box)
+    seen = (encoder.encode_sequence(b, rate=RATE, region=region, decoders=decoders) for region in regions)
+    return without_covered(span for sequence in seen for span in spans_in(tracks, kept_segments(sequence)))
 
 
 def spans_in(queries: Iterable[Track], kept: Segments) -> list[Span]:

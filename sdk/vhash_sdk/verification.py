@@ -110,6 +110,12 @@ def views(encoded: Encoded) -> tuple[View, ...]:
     )
 
 
+def nearest_views(a: Many[View], b: Many[View]) -> tuple[int, int, int]:
+    """Distance in bits of the nearest pair of views, and the place of each in its video's views."""
+    pairs = ((int(hamming_distance(x.code, y.code)), i, j) for i, x in enumerate(a) for j, y in enumerate(b))
+    return min(pairs)
+
+
 @dataclass(frozen=True)
 class Verifier:
     """Turns code distance and correlations into a verified distance.

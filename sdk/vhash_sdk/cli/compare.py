@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,18 +21,26 @@ if TYPE_CHECKING:
     from ..codes import VideoCode
     from ..encoder import Encoder
     from ..spec import ModelSpec
-    from ..video import VideoInfo
+    from ..verification import View
+    from ..video import Region, VideoInfo
+
+_VIEWS = ("whole picture", "content box")
 
 Side = typer.Argument(help="A video, or a code as text (vh1:…).")
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """One side of the comparison; a code given as text has no path and no picture."""
+    """One side of the comparison; a code given as text has no path and no picture.
+
+    ``code`` is of the whole picture; ``views`` has that of its content box too, which is at ``box``.
+    """
 
     path: str | None
     code: VideoCode
-    info: VideoInfo | None
+    views: tuple[View, ...]
+    info: VideoInfo | None = None
+    box: Region | None = None
 
 
 def compare(
@@ -51,8 +59,9 @@ def compare(
 ) -> None:
     """Compare two videos: distance and what it means, and which part of one is which part of the other.
 
-    Copies of one video are a few bits apart; unrelated videos differ in about half of all bits. The
-    distance is that of the whole videos: a part of a video is far from it, but is found as a span.
+    Copies of one video are a few bits apart; unrelated videos differ in about half of all bits. A video
+    inside bars or another picture is also taken by itself, as its content box; the nearest views count.
+    The distance is that of whole videos: a part of a video is far from it, but is found as a span.
 
     [bold]Examples[/bold]
 
@@ -65,46 +74,60 @@ def compare(
     with Output("compare", json=json) as out:
         if strip is not None:
             check_strip(strip)
+        from ..verification import nearest_views
+
         with open_encoder(model, precision) as encoder:
             first, second = (_subject(side, encoder) for side in (a, b))
-            distance = first.code - second.code
-            parts = _parts(first.code, second.code, encoder.spec)
-            meaning = _meaning(encoder, distance, fmr)
-            _show(out, first, second, distance, parts)
-            _show_meaning(out, distance, meaning)
+            whole = first.code - second.code  # of one model, or this raises
+            distance, i, j = nearest_views(first.views, second.views)
+            parts = _parts((first, i), (second, j), encoder.spec)
+            meaning = _meaning(encoder, first, second, distance, fmr)
+            _show(out, first, second, distance, parts, (i, j))
+            _show_meaning(out, meaning)
             spans = _align(out, first, second, encoder, strip)
             out.document(
                 model=model_entry(encoder),
                 a=_subject_entry(first),
                 b=_subject_entry(second),
                 distance=distance,
+                whole=whole,
                 bits=first.code.bits,
                 share=round(distance / first.code.bits, 4),
+                views={"a": _VIEWS[i], "b": _VIEWS[j]},
                 parts=parts,
                 **meaning,
                 spans=None if spans is None else [span_entry(span) for span in spans],
             )
 
 
-def _meaning(encoder: Encoder, distance: int, fmr: float) -> dict[str, Any]:
-    """Threshold in bits at a false-match rate, and the rate at this distance; null without calibration."""
-    table = encoder.calibration
-    if table is None:
-        return {"threshold": None, "fmr": None, "false_match_rate": None}
-    rate = table.false_match_rate(distance)
+def _meaning(encoder: Encoder, a: _Subject, b: _Subject, distance: int, fmr: float) -> dict[str, Any]:
+    """Verified distance, threshold in bits at a false-match rate, the rate here; null without calibration."""
+    from ..codes import same_model
+
+    table, bits = encoder.calibration, distance
+    if table is None or not same_model(a.code.fingerprint, table.fingerprint):
+        return dict.fromkeys(("verified", "threshold", "fmr", "same", "false_match_rate"))
+    verified = table.second_look(a.views, b.views, distance)
+    if verified is not None and table.verification is not None:
+        table, bits = table.verification.table, verified
+    rate, threshold = table.false_match_rate(bits), table.threshold(fmr)
     return {
-        "threshold": table.threshold(fmr),
+        "verified": verified,
+        "threshold": threshold,
         "fmr": fmr,
+        "same": bits <= threshold,
         "false_match_rate": {"low": rate.low, "estimate": rate.estimate, "high": rate.high},
     }
 
 
-def _show_meaning(out: Output, distance: int, meaning: dict[str, Any]) -> None:
+def _show_meaning(out: Output, meaning: dict[str, Any]) -> None:
     if meaning["threshold"] is None:
         out.line("No calibrated threshold: this model does not say from which distance on two videos differ.")
         return
-    rate = meaning["false_match_rate"]
-    verdict = "the same video" if distance <= meaning["threshold"] else "not the same video as a whole"
+    rate, verified = meaning["false_match_rate"], meaning["verified"]
+    if verified is not None:
+        out.line(f"second look {verified} bits, by what happens in both")
+    verdict = "the same video" if meaning["same"] else "not the same video as a whole"
     out.line(
         f"threshold   {meaning['threshold']} bits at a false-match rate of {meaning['fmr']:g}: {verdict}"
     )
@@ -115,16 +138,21 @@ def _show_meaning(out: Output, distance: int, meaning: dict[str, Any]) -> None:
 
 
 def _align(out: Output, a: _Subject, b: _Subject, encoder: Encoder, strip: Path | None) -> list[Span] | None:
-    """The parts that the videos have in common, told and drawn; None where one side is a code."""
+    """The parts that the videos have in common, told and drawn; None where they cannot be looked for."""
     if a.path is None or b.path is None or a.info is None or b.info is None:
         if strip is not None:
             raise OptionError(f"--strip {strip}: frames are of two videos, and one side is a code")
+        return None
+    if a.views[0].trajectory is None:
+        if strip is not None:
+            raise OptionError(f"--strip {strip}: {encoder.spec.name} codes whole clips, so it finds no parts")
+        out.line(f"parts are not looked for: {encoder.spec.name} codes whole clips only")
         return None
     from ..isolation import DecodePool
     from ..segment_search import common_spans
 
     with DecodePool(2, encoder.limits) as decoders:
-        spans = common_spans(encoder, a.path, b.path, decoders)
+        spans = common_spans(encoder, a.path, b.path, decoders, box=b.box)
         for i, span in enumerate(spans, start=1):
             mine = span_text(span.query_start, span.query_end)
             theirs = span_text(span.ref_start, span.ref_end)
@@ -145,22 +173,26 @@ def _align(out: Output, a: _Subject, b: _Subject, encoder: Encoder, strip: Path 
 
 def _subject(text: str, encoder: Encoder) -> _Subject:
     from ..codes import VideoCode
+    from ..verification import View, views
 
     if text.startswith("vh1:") and not os.path.lexists(text):
-        return _Subject(None, VideoCode.from_text(text), None)
-    (result,) = encoder.encode_many([text], isolate=True)
+        code = VideoCode.from_text(text)
+        return _Subject(None, code, (View(code.code, None),))
+    (result,) = encoder.encode_many([text], isolate=True, frames=True, box=True)
     if result.code is None:
         raise result.error or AssertionError("neither code nor error")
-    return _Subject(text, result.code, result.info)
+    box = None if result.box is None else result.box.region
+    return _Subject(text, result.code, views(result), result.info, box)
 
 
-def _parts(a: VideoCode, b: VideoCode, spec: ModelSpec) -> list[dict[str, Any]]:
+def _parts(a: tuple[_Subject, int], b: tuple[_Subject, int], spec: ModelSpec) -> list[dict[str, Any]]:
     """Distance of each named bit range; none where the codes are of a model that is not at hand."""
     from ..codes import same_model, unpack_bits
 
-    if not same_model(a.fingerprint, spec.fingerprint):
+    if not same_model(a[0].code.fingerprint, spec.fingerprint):
         return []
-    differs = (unpack_bits(a.code, a.bits) != unpack_bits(b.code, b.bits))[0]
+    (one, i), (other, j) = a, b
+    differs = (unpack_bits(one.views[i].code, spec.bits) != unpack_bits(other.views[j].code, spec.bits))[0]
     parts = []
     for part in spec.parts:
         start, stop = part.bits
@@ -170,9 +202,19 @@ def _parts(a: VideoCode, b: VideoCode, spec: ModelSpec) -> list[dict[str, Any]]:
     return parts
 
 
-def _show(out: Output, a: _Subject, b: _Subject, distance: int, parts: list[dict[str, Any]]) -> None:
+def _show(
+    out: Output,
+    a: _Subject,
+    b: _Subject,
+    distance: int,
+    parts: list[dict[str, Any]],
+    views: tuple[int, int],
+) -> None:
     bits = a.code.bits
     out.line(f"distance    {distance} of {bits} bits ({100 * distance / bits:.1f} %)")
+    if any(views):
+        sides = [f"{label}'s {_VIEWS[view]}" for label, view in zip("ab", views, strict=True)]
+        out.line(f"  of {' and '.join(sides)}; {a.code - b.code} bits as whole pictures")
     for part in parts:
         out.line(
             f"  {part['name']:<10}{part['distance']} of {part['bits']} bits ({100 * part['share']:.1f} %)"
@@ -186,6 +228,9 @@ def _describe(subject: _Subject) -> str:
         return subject.code.text
     info, code = subject.info, subject.code
     picture = f"{info.width}×{info.height} {info.codec}, {info.duration:.2f} s"
+    if subject.box is not None:
+        left, top, right, bottom = subject.box.pixels(info.width, info.height)
+        picture += f", content box {right - left}×{bottom - top} at {left}, {top}"
     return f"{printable(subject.path)}  ({picture}, confidence {code.confidence:.2f})"
 
 
@@ -198,4 +243,5 @@ def _subject_entry(subject: _Subject) -> dict[str, Any]:
         "width": info.width,
         "height": info.height,
         "codec": info.codec,
+        "box": None if subject.box is None else asdict(subject.box),
     }
