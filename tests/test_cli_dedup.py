@@ -58,6 +58,7 @@ def test_groups_in_text_csv_and_json(lib: Path, folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run("dedup", lib, "--radius", "40", "--csv").stdout)))
     assert [row["action"] for row in rows] == ["keep", "duplicate", "duplicate"]
     assert run_json("dedup", lib, "--radius", "0")["groups"][0]["members"] == [same]
+    assert "radius=300: expected 0 to 256 bits" in run("dedup", lib, "--radius", "300", code=3).stderr
 
 
 def test_the_default_threshold_is_that_of_the_library(lib: Path) -> None:

@@ -381,11 +381,13 @@ class Library:
             calibration: from ``vhash calibrate``; None: that of the model, whose second look counts anyway.
 
         Raises:
-            OptionError: the model is not calibrated, or not for so small a rate; or more pairs are that
-                near than anyone could look through.
+            OptionError: the model is not calibrated, or not for so small a rate; more pairs are that
+                near than anyone could look through; ``radius`` is not between 0 and all bits.
         """
         from .library_groups import find_groups, threshold
 
+        if radius is not None and not 0 <= radius <= self.spec.bits:
+            raise OptionError(f"radius={radius}: expected 0 to {self.spec.bits} bits")
         own = self.calibration
         calibration = calibration or own
         return find_groups(
