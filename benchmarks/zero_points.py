@@ -38,7 +38,7 @@ def main() -> None:
     fit = to_onnx.read_clips(clips["fit"], DATA, spec, CALIBRATION)
     models = {
         "free zero points (bundled)": onnx.load(ROOT / "sdk" / "vhash_sdk" / "models" / f"{MODEL}.int8.onnx"),
-        "zero point 0": to_onnx.store_half(source.quantise(graph, fit, True)),
+        "zero point 0": to_onnx.store_half(source.quantise(graph, fit, symmetric=True)),
     }
     found: dict[str, Any] = {"command": f"python -m benchmarks.zero_points --clips {options.clips}"}
     found["clips"] = len(checks)

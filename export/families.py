@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import onnx
 from safetensors import safe_open
@@ -18,6 +18,15 @@ from vhash_sdk.spec import ModelSpec, Part, Resize, Sampling
 OUTPUTS = ("code", "logits", "embedding")
 
 
+class Quantiser(Protocol):
+    """Makes the int8 graph of a family's float graph."""
+
+    def __call__(
+        self, model: onnx.ModelProto, clips: Sequence[Clip], *, symmetric: bool = False
+    ) -> onnx.ModelProto:
+        """Ranges from real ``clips``; ``symmetric``: all zero points 0."""
+
+
 @dataclass(frozen=True)
 class Exportable:
     """What the exporter needs to know of a model.
@@ -27,7 +36,7 @@ class Exportable:
         spec: what decides its codes.
         card: what the checkpoint says of its making; ``clips`` names the ones to calibrate and check on.
         outputs: names of the graph's outputs.
-        quantise: (float graph, real clips, zero points all 0) → int8 graph.
+        quantise: makes the int8 graph.
         scales: of the frame logits; None where the model has none.
     """
 
@@ -35,7 +44,7 @@ class Exportable:
     spec: ModelSpec
     card: dict[str, Any]
     outputs: tuple[str, ...]
-    quantise: Callable[[onnx.ModelProto, Sequence[Clip], bool], onnx.ModelProto]
+    quantise: Quantiser
     scales: list[float] | None = None
 
 
@@ -66,12 +75,9 @@ def _fused(checkpoint: Path) -> Exportable:
 
     model, card = load_checkpoint(checkpoint)
 
-    def int8(graph: onnx.ModelProto, clips: Sequence[Clip], symmetric: bool) -> onnx.ModelProto:
-        return quantise(graph, clips, symmetric=symmetric)
-
     # what gives each frame logit unit deviation; 4 digits, for only confidences depend on it
     scales = [float(f"{s:.4g}") for s in [1.0] * model.config.cnn_bits + model.phash_scale.tolist()]
-    return Exportable(model, fused_specification(model), card, (*OUTPUTS, "frame_logits"), int8, scales)
+    return Exportable(model, fused_specification(model), card, (*OUTPUTS, "frame_logits"), quantise, scales)
 
 
 def fused_specification(model: Any) -> ModelSpec:
@@ -100,10 +106,7 @@ def _semantic(checkpoint: Path) -> Exportable:
 
     model, card = load_model(checkpoint)
 
-    def int8(graph: onnx.ModelProto, clips: Sequence[Clip], symmetric: bool) -> onnx.ModelProto:
-        return quantise(graph, clips, symmetric=symmetric)
-
-    return Exportable(model, semantic_specification(model), card, OUTPUTS, int8)
+    return Exportable(model, semantic_specification(model), card, OUTPUTS, quantise)
 
 
 def semantic_specification(model: Any) -> ModelSpec:
@@ -132,7 +135,4 @@ def _clip(checkpoint: Path, weights: Path | None) -> Exportable:
 
     model, card = load_model(checkpoint, weights=weights)
 
-    def int8(graph: onnx.ModelProto, clips: Sequence[Clip], symmetric: bool) -> onnx.ModelProto:
-        return clip.quantise(graph, clips, symmetric=symmetric)
-
-    return Exportable(clip.prepared(model), clip.specification(model), card, OUTPUTS, int8)
+    return Exportable(clip.prepared(model), clip.specification(model), card, OUTPUTS, clip.quantise)

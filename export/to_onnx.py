@@ -281,7 +281,7 @@ def make(
             yield precision, stamp(float_graph, spec, card, precision, source.scales)
         elif precision == "int8":
             fit = read_clips(clips["fit"], options.data, spec, options.clips)
-            quantised = store_half(source.quantise(graph, fit, options.symmetric))
+            quantised = store_half(source.quantise(graph, fit, symmetric=options.symmetric))
             yield precision, stamp(quantised, spec, card, precision, source.scales)
         else:
             metadata = {entry.key: entry.value for entry in canonical.metadata_props}
