@@ -76,8 +76,9 @@ def grid() -> Iterator[tuple[str, int, int]]:
             for bits in (64, 16, 32, 128):
                 for method in methods:
                     yield method, bits, seed
-    for method in FULL:
-        yield method, 64, 0
+    for seed in SEEDS:
+        for method in FULL:
+            yield method, 64, seed
 
 
 def belongs(method: str, bits: int, protocol: str) -> bool:
@@ -230,6 +231,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after this time")
     parser.add_argument("--only", nargs="*", help="methods to do (default: the whole grid)")
     parser.add_argument("--bits", nargs="*", type=int, help="lengths to do (default: all)")
+    parser.add_argument("--seeds", nargs="*", type=int, help="seeds to do (default: all)")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16", help="of UVVH's training")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -240,7 +242,7 @@ def main() -> None:
         out = RUNS / arguments.protocol / f"{method}_{bits}_{seed}.npz"
         if out.exists() or (arguments.only and method not in arguments.only):
             continue
-        if arguments.bits and bits not in arguments.bits:
+        if bits not in (arguments.bits or (bits,)) or seed not in (arguments.seeds or (seed,)):
             continue
         if time.monotonic() - start > 60 * arguments.minutes:
             break
