@@ -3,6 +3,7 @@
 # the example programs with each and runs them at every SIMD level; then, for address and undefined,
 # the Python tests of the engine with a module built the same way.
 #   csrc/sanitize.sh [address,undefined | thread]        both by default
+#   PARTS="store module" csrc/sanitize.sh …              of programs, store, module, kernels; all by default
 set -euo pipefail
 cd "$(dirname "$0")/.."
 WORK=$(mktemp -d)
@@ -60,8 +61,10 @@ kernels() {
 }
 
 for kind in ${*:-address,undefined thread}; do
-    programs "$kind"
-    store "$kind"
-    if [ "$kind" != thread ]; then module "$kind" && kernels "$kind"; fi
+    for part in ${PARTS:-programs store module kernels}; do
+        case $kind,$part in thread,module|thread,kernels) continue ;; esac
+        echo "== $part, $kind"
+        $part "$kind"
+    done
 done
 echo "clean"
