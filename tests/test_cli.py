@@ -207,6 +207,7 @@ def test_compare(clips: Path) -> None:
     assert run_json("compare", chair, other, code=3)["error"]["type"] == "ModelMismatchError"
     assert "broken.mp4" in run("compare", chair, clips / "broken.mp4", code=3).stderr
     assert "not a code" in run("compare", chair, "vh1:zz", code=3).stderr
+    assert "these codes are not of lite0-phash-256" in run("compare", other, other).stdout
     foreign = run_json("compare", other, other)  # of a model that is not at hand: no table says what it means
     assert (
         foreign["distance"] == 0 and foreign["threshold"] is foreign["same"] is None and not foreign["parts"]
@@ -223,6 +224,7 @@ def test_compare_sees_what_is_inside_bars_and_looks_again(tmp_path: Path) -> Non
     assert document["verified"] <= document["threshold"]
     text = run("compare", bunny, barred).stdout
     assert "b's content box" in text and "second look" in text and "span 1" in text
+    assert f"{document['threshold']} bits of the second look" in text
 
 
 def test_compare_with_a_model_of_whole_clips_looks_for_no_parts(tmp_path: Path) -> None:

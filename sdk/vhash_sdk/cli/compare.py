@@ -61,6 +61,7 @@ def compare(
 
     Copies of one video are a few bits apart; unrelated videos differ in about half of all bits. A video
     inside bars or another picture is also taken by itself, as its content box; the nearest views count.
+    Near videos get a second look at what happens in both, which then decides, by a threshold of its own.
     The distance is that of whole videos: a part of a video is far from it, but is found as a span.
 
     [bold]Examples[/bold]
@@ -83,7 +84,7 @@ def compare(
             parts = _parts((first, i), (second, j), encoder.spec)
             meaning = _meaning(encoder, first, second, distance, fmr)
             _show(out, first, second, distance, parts, (i, j))
-            _show_meaning(out, meaning)
+            _show_meaning(out, meaning, first.code, encoder.spec)
             spans = _align(out, first, second, encoder, strip)
             out.document(
                 model=model_entry(encoder),
@@ -120,16 +121,22 @@ def _meaning(encoder: Encoder, a: _Subject, b: _Subject, distance: int, fmr: flo
     }
 
 
-def _show_meaning(out: Output, meaning: dict[str, Any]) -> None:
+def _show_meaning(out: Output, meaning: dict[str, Any], code: VideoCode, spec: ModelSpec) -> None:
+    from ..codes import same_model
+
     if meaning["threshold"] is None:
-        out.line("No calibrated threshold: this model does not say from which distance on two videos differ.")
+        why = f"{spec.name} does not say from which distance on two videos differ"
+        if not same_model(code.fingerprint, spec.fingerprint):
+            why = f"these codes are not of {spec.name}; --model names another"
+        out.line(f"No calibrated threshold: {why}.")
         return
-    rate, verified = meaning["false_match_rate"], meaning["verified"]
+    rate, verified, scale = meaning["false_match_rate"], meaning["verified"], "bits"
     if verified is not None:
         out.line(f"second look {verified} bits, by what happens in both")
+        scale = "bits of the second look"  # not of the distance, which --radius elsewhere is
     verdict = "the same video" if meaning["same"] else "not the same video as a whole"
     out.line(
-        f"threshold   {meaning['threshold']} bits at a false-match rate of {meaning['fmr']:g}: {verdict}"
+        f"threshold   {meaning['threshold']} {scale} at a false-match rate of {meaning['fmr']:g}: {verdict}"
     )
     out.line(
         f"chance      videos of different scenes are as near as this at a rate of {rate['estimate']:.2g} "
