@@ -4,7 +4,7 @@
     python -m benchmarks.gpu_carry unpack .cache/gpu                    # there, when all pieces have come
 
 Each piece is a folder of its own, so that one can be sent with each call. Unpacking says which pieces are
-missing, and checks their SHA-256 before anything is written.
+missing, damaged or of another packing, by their SHA-256, before anything is written.
 """
 
 from __future__ import annotations
@@ -42,13 +42,18 @@ def pack(sources: list[Path], pieces: Path = PIECES, *, mib: float = 24.0) -> li
                 archive.add(source, source.resolve().name)
         size, step = file.tell(), int(mib * 2**20)
         file.seek(0)
+        archive_digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
         total = -(-size // step)
         for number in range(1, total + 1):
             data = file.read(step)
             folder = pieces / str(number)
             folder.mkdir(parents=True)
             (folder / "piece").write_bytes(data)
-            about = {"number": number, "of": total, "sha256": hashlib.sha256(data).hexdigest()}
+            about = {
+                "number": number, "of": total, "archive": archive_digest,
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }  # fmt: skip
             (folder / "about.json").write_text(json.dumps(about) + "\n")
             made.append(folder)
     return made
@@ -58,18 +63,20 @@ def unpack(target: Path, pieces: Path = PIECES) -> None:
     """Put the pieces together and extract them below ``target``.
 
     Raises:
-        ValueError: pieces are missing or damaged; the message says which.
+        ValueError: pieces are missing or damaged, the message says which; or they are of two packings.
     """
     found = {}
     for about in sorted(pieces.glob("*/about.json")):
         row = json.loads(about.read_text())
         found[row["number"]] = (row, about.with_name("piece"))
+    if len({row["archive"] for row, _ in found.values()}) > 1:
+        raise ValueError(f"{pieces}: pieces of different packings; remove it there and send all pieces again")
     total = max((row["of"] for row, _ in found.values()), default=0)
     bad = [n for n in range(1, total + 1) if n not in found]
     bad += [
         n
         for n, (row, piece) in found.items()
-        if hashlib.sha256(piece.read_bytes()).hexdigest() != row["sha256"]
+        if not piece.exists() or hashlib.sha256(piece.read_bytes()).hexdigest() != row["sha256"]
     ]
     if bad or not found:
         numbers = ", ".join(map(str, sorted(bad))) or "all"
