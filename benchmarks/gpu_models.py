@@ -1,8 +1,11 @@
 """Models that a CPU cannot train in reasonable time (see gpu.py): UVVH at the paper's width, distillation.
 
-    python -m benchmarks.gpu --parts models        # on the GPU machine, the data unpacked to .cache/gpu
-    python -m benchmarks.gpu_models                # afterwards: the codes join those of retrieval_runs
+    python -m benchmarks.gpu --parts models --minutes 4.5   # GPU machine, data unpacked to .cache/gpu
+    python -m benchmarks.gpu_models                         # afterwards: codes join those of retrieval_runs
 
+No case starts after ``--minutes``: a part of the distillation takes over four, and counts for nothing if a
+call of ten minutes cuts it off. Its state is in .cache/gpu/distilled: the next part has to run on
+the same machine.
 Data as `gpu_carry` brings it: ``ucf101_14c_vgg16`` (features), ``real10`` (clips) and ``weights`` (I3D).
 """
 
@@ -131,7 +134,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.parse_args()
-    cases = json.loads((RESULTS / "gpu.json").read_text("utf-8"))["parts"].get("models", {})
+    book = json.loads((RESULTS / "gpu.json").read_text("utf-8"))
+    cases = book["parts"].get("models", {})
+    gpu = book["device"].get("name", "GPU").removeprefix("NVIDIA ").split()[0]  # H100, H200 …
     for name, case in cases.items():
         if "codes" in case:
             method, _, seed = name.rpartition(", seed ")
@@ -139,9 +144,9 @@ def main() -> None:
                 part: np.frombuffer(base64.b64decode(text), np.uint8).reshape(-1, 8)
                 for part, text in case["codes"].items()
             }
-            file = CACHE / "retrieval" / "test" / f"{method}, H100_64_{seed}.npz"
+            file = CACHE / "retrieval" / "test" / f"{method}, {gpu}_64_{seed}.npz"
             file.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(file, **codes, curve="[]", cpu_seconds=case["seconds"])
+            np.savez(file, **codes, curve="[]", cpu_seconds=np.nan)  # a GPU's seconds are no CPU's
             print(file)
 
 

@@ -197,7 +197,8 @@ def read_runs(
         method, bits, seed = file.stem.rsplit("_", 2)
         with np.load(file) as run:
             distances[method, int(bits)].append(hamming(run["queries"], run["database"]))
-            seconds[method, int(bits)].append(float(run["cpu_seconds"]))
+            if np.isfinite(run["cpu_seconds"]):  # else trained on a GPU
+                seconds[method, int(bits)].append(float(run["cpu_seconds"]))
             if seed == "0":
                 curves[method, int(bits)] = json.loads(str(run["curve"]))
     return distances, curves, seconds
