@@ -10,9 +10,9 @@
 
 Nothing is learned by gradient. Labels only say along which directions videos of one class differ: there
 the feature is shrunk. Among classes that it never saw this is the best of the codes that were tried
-(``benchmarks/clip_hashing.py``: without the labels, the supervised hash network, ITQ, LSH). Ridge and
-dimensions were chosen inside the train split (``benchmarks/clip_choice.py``). The backbone's weights are
-DeepMind's, unchanged, so the checkpoint only names them.
+(``benchmarks/clip_hashing.py``: without the labels, the supervised hash network, ITQ, LSH). The ridge
+was chosen inside the train split, where more axes did no harm (``benchmarks/clip_choice.py``, up to 112).
+The backbone's weights are DeepMind's, unchanged, so the checkpoint only names them.
 """
 
 from __future__ import annotations
