@@ -11,8 +11,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import av
 import jsonschema
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 import vhash_sdk
@@ -20,6 +23,8 @@ from vhash_sdk import Encoder, VideoCode, cli, zoo
 from vhash_sdk.cli.app import app
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS, Variant
+from vhash_sdk.spec import Resize, Sampling
+from vhash_sdk.video import open_source
 
 SCHEMA = json.loads(Path(cli.__file__).with_name("schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -40,6 +45,16 @@ def run_json(*arguments: object, code: int = 0) -> dict[str, Any]:
     VALIDATOR.validate(document)
     assert document["command"] == arguments[0]
     return document
+
+
+def write_still(path: Path, picture: NDArray[np.uint8], *, crf: int) -> None:
+    """Two seconds of one picture."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": str(crf)})
+        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], "yuv420p"
+        for _ in range(50):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +240,23 @@ def test_compare_sees_what_is_inside_bars_and_looks_again(tmp_path: Path) -> Non
     text = run("compare", bunny, barred).stdout
     assert "b's content box" in text and "second look" in text and "span 1" in text
     assert f"{document['threshold']} bits of the second look" in text
+
+
+def test_a_still_picture_gets_no_second_look(tmp_path: Path) -> None:
+    with open_source(SAMPLES / "bunny.mp4") as reader:
+        picture = reader.sample(Sampling("uniform", 1), Resize("exact", 270, 480, filter="area")).frames[0]
+    good, poor = tmp_path / "good.mp4", tmp_path / "poor.mp4"
+    write_still(good, picture, crf=20)
+    write_still(poor, picture[20:240, 30:450], crf=36)
+    document = run_json("compare", good, poor)
+    assert document["verified"] is None and document["distance"] <= document["threshold"]
+    assert document["same"] is None and document["spans"] is not None
+    text = run("compare", good, poor).stdout
+    assert "nothing moves" in text and "nothing is concluded" in text and "second look" not in text
+    lib = tmp_path / "lib"
+    run("add", lib, good, poor, SAMPLES / "glass.mp4", SAMPLES / "chair.mp4")
+    (hit, *_) = run_json("search", lib, good)["queries"][0]["neighbours"]
+    assert hit["distance"] == 0 and hit["verified"] is None
 
 
 def test_compare_with_a_model_of_whole_clips_looks_for_no_parts(tmp_path: Path) -> None:

@@ -212,8 +212,8 @@ class Library:
         """The k nearest videos (None: all) in order of (distance, id), within ``radius`` bits if it is given.
 
         The distance is the smallest between whole picture and content box of both videos. What is near
-        is looked at a second time, see ``Hit.verified``; a bare code has nothing for that, and an
-        ``Encoded`` only if it was made with ``frames=True, box=True``.
+        is looked at a second time, see ``Hit.verified``; a bare code has nothing for that, an ``Encoded``
+        only if it was made with ``frames=True, box=True``, and in an unreliable video nothing happens.
 
         Raises:
             VideoError: the query cannot be read.
@@ -229,7 +229,7 @@ class Library:
         limit = self.spec.bits if radius is None else radius
         look = SecondLook(self._db, self.spec, self.calibration)
         return [
-            Hit(distance, entry, *look.verified(seen, entry.id, distance))
+            Hit(distance, entry, *look.verified(seen if _told_apart(code, entry) else (), entry.id, distance))
             for distance, video_id in nearest((index, self._boxes()), seen, radius=limit, k=k)
             for entry in self._entries("WHERE v.id = ?", video_id)  # none: removed this very moment
         ]
@@ -491,6 +491,11 @@ class Library:
 
     def __repr__(self) -> str:
         return f"Library({str(self.directory)!r}, {len(self)} videos, {named(self.spec)})"
+
+
+def _told_apart(code: VideoCode, entry: Entry) -> bool:
+    """Whether both videos have enough in them for a second look: else it would compare noise."""
+    return not (code.unreliable or entry.code.unreliable)
 
 
 def _make_directory(directory: Path) -> None:

@@ -34,6 +34,7 @@ class _Subject:
     """One side of the comparison; a code given as text has no path and no picture.
 
     ``code`` is of the whole picture; ``views`` has that of its content box too, which is at ``box``.
+    ``framewise``: the model looks at single frames, so that parts can be found.
     """
 
     path: str | None
@@ -41,6 +42,7 @@ class _Subject:
     views: tuple[View, ...]
     info: VideoInfo | None = None
     box: Region | None = None
+    framewise: bool = False
 
 
 def compare(
@@ -61,7 +63,8 @@ def compare(
 
     Copies of one video are a few bits apart; unrelated videos differ in about half of all bits. A video
     inside bars or another picture is also taken by itself, as its content box; the nearest views count.
-    Near videos get a second look at what happens in both, which then decides, by a threshold of its own.
+    Near videos in which something moves get a second look at what happens in both, which then decides, by
+    a threshold of its own; `vhash dedup`, which compares many, also asks for near codes.
     The distance is that of whole videos: a part of a video is far from it, but is found as a span.
 
     [bold]Examples[/bold]
@@ -108,15 +111,18 @@ def _meaning(encoder: Encoder, a: _Subject, b: _Subject, distance: int, fmr: flo
     table, bits = encoder.calibration, distance
     if table is None or not same_model(a.code.fingerprint, table.fingerprint):
         return dict.fromkeys(("verified", "threshold", "fmr", "same", "false_match_rate"))
-    verified = table.second_look(a.views, b.views, distance)
-    if verified is not None and table.verification is not None:
-        table, bits = table.verification.table, verified
-    rate, threshold = table.false_match_rate(bits), table.threshold(fmr)
+    empty = a.code.unreliable or b.code.unreliable  # what moves then is the noise of the video's encoder
+    verified = None if empty else table.second_look(a.views, b.views, distance)
+    look, most = table.verification, table.bits
+    if verified is not None and look is not None:
+        # clips of one scene are no part of the rate: what happens must not speak against a copy, as in dedup
+        table, bits, most = look.table, verified, look.even
+    rate, threshold = table.false_match_rate(bits), min(table.threshold(fmr), most)
     return {
         "verified": verified,
         "threshold": threshold,
         "fmr": fmr,
-        "same": bits <= threshold,
+        "same": None if empty else bits <= threshold,
         "false_match_rate": {"low": rate.low, "estimate": rate.estimate, "high": rate.high},
     }
 
@@ -134,7 +140,11 @@ def _show_meaning(out: Output, meaning: dict[str, Any], code: VideoCode, spec: M
     if verified is not None:
         out.line(f"second look {verified} bits, by what happens in both")
         scale = "bits of the second look"  # not of the distance, which --radius elsewhere is
-    verdict = "the same video" if meaning["same"] else "not the same video as a whole"
+    verdict = {
+        True: "the same video",
+        False: "not the same video as a whole",
+        None: "nothing is concluded, there is too little in them to be told apart",
+    }[meaning["same"]]
     out.line(
         f"threshold   {meaning['threshold']} {scale} at a false-match rate of {meaning['fmr']:g}: {verdict}"
     )
@@ -150,7 +160,7 @@ def _align(out: Output, a: _Subject, b: _Subject, encoder: Encoder, strip: Path 
         if strip is not None:
             raise OptionError(f"--strip {strip}: frames are of two videos, and one side is a code")
         return None
-    if a.views[0].trajectory is None:
+    if not a.framewise:
         if strip is not None:
             raise OptionError(f"--strip {strip}: {encoder.spec.name} codes whole clips, so it finds no parts")
         out.line(f"parts are not looked for: {encoder.spec.name} codes whole clips only")
@@ -189,7 +199,8 @@ def _subject(text: str, encoder: Encoder) -> _Subject:
     if result.code is None:
         raise result.error or AssertionError("neither code nor error")
     box = None if result.box is None else result.box.region
-    return _Subject(text, result.code, views(result), result.info, box)
+    framewise = result.sequence is not None
+    return _Subject(text, result.code, views(result), result.info, box, framewise)
 
 
 def _parts(a: tuple[_Subject, int], b: tuple[_Subject, int], spec: ModelSpec) -> list[dict[str, Any]]:
@@ -238,6 +249,8 @@ def _describe(subject: _Subject) -> str:
     if subject.box is not None:
         left, top, right, bottom = subject.box.pixels(info.width, info.height)
         picture += f", content box {right - left}×{bottom - top} at {left}, {top}"
+    if code.unreliable:
+        picture += f", {code.unreliable}"
     return f"{printable(subject.path)}  ({picture}, confidence {code.confidence:.2f})"
 
 
