@@ -1,4 +1,4 @@
-"""Distillation of a clip network goes on where it stopped, and learns; data travels in pieces."""
+"""Distillation of a clip network learns, and goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import gpu_carry  # noqa: E402
 from training import distil_clip  # noqa: E402
 from training.clip_data import VideoSet  # noqa: E402
 from training.distil_clip import Distillation, altered, distil, plain  # noqa: E402
@@ -69,31 +68,3 @@ def test_views_are_of_the_asked_size_and_decided_by_the_seed(
     one, two, other = (altered(clips[:3], 4, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert one.shape == (3, 4, 24, 24, 3) and torch.equal(one, two) and not torch.equal(one, other)
     assert float(one.min()) >= 0 and float(one.max()) <= 255
-
-
-def test_pieces_come_together_and_what_is_missing_is_named(tmp_path: Path) -> None:
-    source = tmp_path / "data"
-    (source / "deep").mkdir(parents=True)
-    content = np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes()
-    (source / "deep" / "a").write_bytes(content)
-    pieces = gpu_carry.pack([source], tmp_path / "pieces", mib=2000 / 2**20)
-    assert len(pieces) > 3 and all((piece / "piece").stat().st_size <= 2000 for piece in pieces)
-    gpu_carry.unpack(tmp_path / "out", tmp_path / "pieces")
-    assert (tmp_path / "out" / "data" / "deep" / "a").read_bytes() == content
-    (pieces[0] / "piece").unlink()
-    (pieces[1] / "piece").write_bytes(b"cut off")
-    (pieces[2] / "about.json").unlink()
-    with pytest.raises(ValueError, match="1, 2, 3 of"):
-        gpu_carry.unpack(tmp_path / "other", tmp_path / "pieces")
-    assert not (tmp_path / "other").exists()
-    (source / "deep" / "a").write_bytes(content[::-1])
-    again = gpu_carry.pack([source], tmp_path / "again", mib=2000 / 2**20)
-    gpu_carry.pack([source / "deep" / "a"], tmp_path / "fewer", mib=2000 / 2**20)
-    (tmp_path / "fewer" / "1").replace(again[0].with_name("old"))
-    with pytest.raises(ValueError, match="different packings"):
-        gpu_carry.unpack(tmp_path / "other", tmp_path / "again")
-    assert not (tmp_path / "other").exists()
-    with pytest.raises(ValueError, match="all of"):
-        gpu_carry.unpack(tmp_path / "other", tmp_path / "nothing")
-    with pytest.raises(FileNotFoundError, match="not there"):
-        gpu_carry.pack([tmp_path / "no"], tmp_path / "pieces")

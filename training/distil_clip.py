@@ -75,7 +75,7 @@ class Student(nn.Module):
         self.backbone, self.project = backbone, nn.Linear(backbone.width, width)  # type: ignore[arg-type]
 
     def features(self, clips: Tensor) -> Tensor:
-        """The mean token ``[n, backbone.width]``: what is to be used."""
+        """The mean token ``[n, backbone.width]``, before the linear layer."""
         return mean_token(self.backbone, clips)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -143,6 +143,8 @@ def distil(
         student.train()
         generator = torch.Generator().manual_seed(1000 * config.seed + epoch)
         for i, rows in enumerate(torch.randperm(len(fit), generator=generator).split(config.batch)):
+            if len(rows) < 2:  # batch norm needs two
+                continue
             done = (epoch * -(-len(fit) // config.batch) + i) / steps
             for group in optimiser.param_groups:
                 group["lr"] = config.lr * min(10 * done + 0.01, 0.5 + 0.5 * np.cos(np.pi * done))
