@@ -294,7 +294,7 @@ def markdown() -> str:
         *zero_points_section(),
         *curves_section(),
     ]
-    lines += [f"`{result['command']}`, {where['cpu']}, {where['cores']} cores, {where['date']}.", ""]
+    lines += [f"`{result['command']}`, {made_on(where)}.", ""]
     return "\n".join(lines)
 
 

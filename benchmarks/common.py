@@ -26,6 +26,15 @@ CACHE = ROOT / ".cache"
 """Clips and features that a benchmark made; ignored by git, safe to delete."""
 
 
+def made_on(where: dict[str, Any]) -> str:
+    """What `machine` found, in words: CPU, cores, date.
+
+    >>> made_on({"cpu": "Xeon", "cores": 1, "date": "2026-11-22"})
+    'Xeon, 1 core, 2026-11-22'
+    """
+    return f"{where['cpu']}, {where['cores']} core{'s' * (where['cores'] != 1)}, {where['date']}"
+
+
 def machine() -> dict[str, Any]:
     """CPU, cores, system, versions: a figure without them means nothing."""
     cpu = platform.processor()

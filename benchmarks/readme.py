@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import clip_report, scale_tables
-from benchmarks.common import ROOT, load, table
+from benchmarks.common import ROOT, load, made_on, table
 
 README = ROOT / "README.md"
 PAGES = (README, ROOT / "docs" / "scale.md")
@@ -23,7 +23,7 @@ def source(name: str) -> str:
     result = load(name)
     where = result["machine"]
     command = result.get("command", f"python benchmarks/{name}.py")
-    return f"`{command}`, {where['cpu']}, {where['cores']} cores, {where['date']}."
+    return f"`{command}`, {made_on(where)}."
 
 
 def encode() -> str:
@@ -241,7 +241,7 @@ def dedup() -> str:
             f"Chromium paints it after {browser['first paint']:.1f} s, shows the first picture after "
             f"{browser['first picture']:.1f} s, and goes to the next pair in {1e3 * browser['one key']:.0f} ms (medians of three, on a machine with thirty jobs). "
         )
-    text += f"`{result['command']}`, {where['cpu']}, {where['cores']} cores, {where['date']}."
+    text += f"`{result['command']}`, {made_on(where)}."
     return table(("`Library.duplicates`", "min s", "median s", "processor s"), rows) + "\n\n" + text
 
 

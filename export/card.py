@@ -78,7 +78,8 @@ def pick_export(result: dict[str, Any], name: str) -> dict[str, Any]:
 
 def pick_near(result: dict[str, Any], name: str) -> dict[str, Any]:
     """Recall and micro-AP, overall and by transformation."""
-    tool = result["tools"].get(f"vhash {name}")
+    tools = result["tools"]
+    tool = tools.get(f"vhash {name}") or tools.get(f"vhash {name}, plain code")
     if tool is None:
         return {}
     found = {}
