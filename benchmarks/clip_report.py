@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, ROOT, load, table
+from benchmarks.common import RESULTS, ROOT, load, made_on, table
 
 FILE = ROOT / "training" / "REPORT_CLIP.md"
 LENGTHS = (16, 32, 64, 128, 256, 512)
