@@ -134,7 +134,7 @@ def test_ctrl_c_leaves_a_clean_state_and_says_how_to_go_on(tmp_path: Path) -> No
     with subprocess.Popen(command, env=environment(), stderr=other, stdout=other, stdin=other) as program:
         os.close(other)
         deadline, seen = time.monotonic() + 60, b""
-        while not (b"06-endless" in seen and b"/s" in seen) and time.monotonic() < deadline:
+        while b"06-endless" not in seen and time.monotonic() < deadline:
             seen += os.read(main, 4096)
         assert b"06-endless" in seen, "the bar does not name the file that all others wait for"
         program.send_signal(signal.SIGINT)
@@ -145,7 +145,7 @@ def test_ctrl_c_leaves_a_clean_state_and_says_how_to_go_on(tmp_path: Path) -> No
             pass
         assert program.wait(20) == 130
     os.close(main)
-    assert b"goes on from here" in seen and b"Traceback" not in seen and b"/s" in seen
+    assert b"goes on from here" in seen and b"Traceback" not in seen and b"/13" in seen
     (videos / "06-endless.mkv").unlink()
     with Library(tmp_path / "lib", create=False) as library:
         kept = len(library)
