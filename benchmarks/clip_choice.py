@@ -44,10 +44,7 @@ def main() -> None:
     parser.parse_args()
     whole, tokens = real10_tokens()
     rows = np.flatnonzero(whole.split == "train")
-    videos = VideoSet(
-        whole.name, whole.root, [whole.paths[i] for i in rows], whole.labels[rows], whole.groups[rows],
-        whole.split[rows],
-    )  # fmt: skip
+    videos = whole.only(rows)
     x = tokens.float().mean(1).numpy()[rows]
     data = Labelled(videos.labels, videos.groups, held_out(videos))
     recipes: dict[str, partial[Fit]] = {

@@ -155,14 +155,14 @@ def discriminant(
     return fit
 
 
-def supervised(x: Floats, labels: NDArray[np.str_], bits: int) -> Fit:
+def supervised(x: Floats, labels: NDArray[np.str_], bits: int, *, precision: str = "fp32") -> Fit:
     """The hash network, trained on eight classes."""
 
     def fit(rows: Rows, seed: int) -> Code:
         classes, targets = np.unique(labels[rows], return_inverse=True)
         shape = HashConfig(x.shape[1], bits, len(classes))
         scaled = x / np.sqrt(np.mean(x[rows] ** 2))
-        network = train_hash_network(scaled[rows], targets, shape, seed=seed)
+        network = train_hash_network(scaled[rows], targets, shape, seed=seed, precision=precision)
         return lambda asked: hash_codes(network, scaled[asked])
 
     return fit

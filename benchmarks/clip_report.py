@@ -186,16 +186,8 @@ def choice_section() -> list[str]:
         f"{result['bits']} bits over I3D's mean token, {result['queries']} of the train split's "
         f"{result['videos']} videos as queries. `{result['command']}`."
     )
-    return [
-        "## The bundled model's projection",
-        "",
-        CHOSEN,
-        "",
-        table(("recipe", *figures), rows),
-        "",
-        about,
-        "",
-    ]
+    tables = table(("recipe", *figures), rows)
+    return ["## The bundled model's projection", "", CHOSEN, "", tables, "", about, ""]
 
 
 def ten_crops_section() -> list[str]:

@@ -15,17 +15,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from benchmarks.clip_hashing import Floats, bert_training, real10_tokens, rotated
+from benchmarks.clip_hashing import Floats, bert_training, real10_tokens, rotated, supervised
 from benchmarks.common import CACHE, RESULTS, write_result
 from benchmarks.real10_unseen import affine, uncoded
 from training.clip_data import VideoSet
-from training.hash_net import HashConfig
 from training.train_clip_bert import train
-from training.train_hash import hash_codes, train_hash_network
 from training.unseen import Code, Fit, Labelled, Rows, unseen_classes
 
 NAME = "clip_unseen"
@@ -41,23 +37,11 @@ def disjoint_pairs(classes: list[str]) -> list[tuple[str, str]]:
     return list(zip(classes[::2], classes[1::2], strict=True))
 
 
-def hashed(features: Floats, labels: NDArray[np.str_], rows: Rows, seed: int) -> Code:
-    """The hash network's codes, trained on ``rows``, in bf16 mixed precision."""
-    classes, targets = np.unique(labels[rows], return_inverse=True)
-    scaled = features / np.sqrt(np.mean(features[rows] ** 2))
-    shape = HashConfig(features.shape[1], BITS, len(classes))
-    network = train_hash_network(scaled[rows], targets, shape, seed=seed, precision="bf16")
-    return lambda asked: hash_codes(network, scaled[asked])
-
-
 def attended(videos: VideoSet, tokens: torch.Tensor, *, coded: bool) -> Fit:
     """BERT trained on ``rows``: its feature, or the codes of a hash network trained on that."""
 
     def fit(rows: Rows, seed: int) -> Code:
-        part = VideoSet(
-            videos.name, videos.root, [videos.paths[i] for i in rows], videos.labels[rows],
-            videos.groups[rows], videos.split[rows],
-        )  # fmt: skip
+        part = videos.only(rows)
         left_out = sorted(set(videos.classes) - set(part.classes))
         config = bert_training(
             CACHE / "real10" / f"bert-{seed}-without-{'-'.join(left_out)}", bits=0, seed=seed
@@ -66,7 +50,7 @@ def attended(videos: VideoSet, tokens: torch.Tensor, *, coded: bool) -> Fit:
         with torch.inference_mode():
             features = model.pooling(tokens.float()).numpy()
         if coded:
-            return hashed(features, videos.labels, rows, seed)
+            return supervised(features, videos.labels, BITS, precision="bf16")(rows, seed)
         return uncoded(features)(rows, seed)
 
     return fit
@@ -81,7 +65,7 @@ def methods() -> tuple[VideoSet, dict[str, tuple[Callable[[], Fit], int]]]:
         "I3D mean, PCA and rotation": (lambda: rotated(x, BITS, BITS), BITS),
         "I3D mean, ITQ": (lambda: affine(x, "itq", BITS), BITS),
         "I3D mean, LSH": (lambda: affine(x, "lsh", BITS), BITS),
-        "I3D mean, hash network": (lambda: lambda rows, seed: hashed(x, videos.labels, rows, seed), BITS),
+        "I3D mean, hash network": (lambda: supervised(x, videos.labels, BITS, precision="bf16"), BITS),
         "BERT, uncoded": (lambda: attended(videos, tokens, coded=False), 0),
         "BERT, then hash network": (lambda: attended(videos, tokens, coded=True), BITS),
     }

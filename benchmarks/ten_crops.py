@@ -81,8 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     whole = read_manifest(DATA / clips.FOLDER / "manifest.csv")
     rows = chosen(whole, options.every)
-    part = [whole.paths[i] for i in rows]
-    videos = VideoSet(whole.name, whole.root, part, whole.labels[rows], whole.groups[rows], whole.split[rows])
+    videos = whole.only(rows)
     labelled = Labelled(videos.labels, videos.groups, videos.split == "test")
     stores = {"whole frame": STORE}
     for name, crops in CROPS.items():

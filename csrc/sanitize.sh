@@ -43,7 +43,7 @@ store() {
 
 module() {
     local python=${PYTHON:-python3}
-    VHASH_SANITIZE=$1 "$python" setup.py -q build_ext --build-temp "$WORK/temp" --build-lib "$WORK/module"
+    VHASH_CUDA=0 VHASH_SANITIZE=$1 "$python" setup.py -q build_ext --build-temp "$WORK/temp" --build-lib "$WORK/module"
     mkdir -p "$WORK/sdk" && cp -r sdk/vhash_sdk "$WORK/sdk/" && rm -f "$WORK"/sdk/vhash_sdk/_core*.so
     cp "$WORK"/module/vhash_sdk/_core*.so "$WORK/sdk/vhash_sdk/"
     # libstdc++ beside libasan: otherwise the first C++ exception is missed by the interceptor

@@ -55,6 +55,16 @@ class VideoSet:
         """Names of the classes, sorted; targets are places in this list."""
         return sorted(set(self.labels.tolist()))
 
+    def only(self, rows: NDArray[np.integer]) -> VideoSet:
+        """The set of these rows.
+
+        >>> names = np.array(["a", "b"])
+        >>> VideoSet("set", Path(), ["a.mp4", "b.mp4"], names, names, names).only(np.array([1])).paths
+        ['b.mp4']
+        """
+        paths = [self.paths[row] for row in rows]
+        return VideoSet(self.name, self.root, paths, self.labels[rows], self.groups[rows], self.split[rows])
+
     def targets(self) -> NDArray[np.int64]:
         """Class numbers ``[n]``."""
         return np.searchsorted(self.classes, self.labels)

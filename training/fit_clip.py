@@ -4,7 +4,7 @@
         --height 160 --width 160 --crop 0 --filter area --engine openvino --precision bf16 --threads 1 \\
         --videos ../shared/data/videos/real10/manifest.csv \\
         --weights ../shared/data/weights/i3d_rgb_kinetics400_fp16.npz
-    python -m training.fit_clip
+    OMP_NUM_THREADS=1 python -m training.fit_clip       # the committed file, byte for byte
     python export/to_onnx.py training/checkpoints/i3d-256.safetensors --output sdk/vhash_sdk/models \\
         --precision int8
 
@@ -89,8 +89,9 @@ def class_axes(
         dimensions, ridge: as in `discriminant_axes`.
     """
     clean = unit.astype(np.float64)
-    means = np.stack([clean[labels == label].mean(axis=0) for label in labels])
-    within = within_covariance({"videos of one class": clean - means})
+    classes, place = np.unique(labels, return_inverse=True)
+    means = np.stack([clean[place == i].mean(axis=0) for i in range(len(classes))])
+    within = within_covariance({"videos of one class": clean - means[place]})
     return discriminant_axes(clean, within, dimensions=dimensions, ridge=ridge)
 
 

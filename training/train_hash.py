@@ -66,15 +66,13 @@ def main(config: HashTraining) -> None:
     """Extract, train, measure, save."""
     data = read_set(config.dataset, config.videos, Path(config.splits) if config.splits else None,
                     split=config.split)  # fmt: skip
-    used = np.isin(data.split, ("train", "test"))
+    data = data.only(np.flatnonzero(np.isin(data.split, ("train", "test"))))
     extraction = Extraction(
         store=config.output / "features", model=str(config.model), weights=config.weights,
         crops=config.crops, engine=config.engine,
     )  # fmt: skip
     network, clip = network_of(extraction)
-    names = [path for path, use in zip(data.paths, used, strict=True) if use]
-    extract_clips(extraction, data.root, names, network, clip)
-    data = VideoSet(data.name, data.root, names, data.labels[used], data.groups[used], data.split[used])
+    extract_clips(extraction, data.root, data.paths, network, clip)
     features = stored_tokens(extraction.store, data)[:, 0].float().numpy()
     train, test, y = data.split == "train", data.split == "test", data.targets()
     relevant = data.labels[test][:, None] == data.labels[train][None]

@@ -213,7 +213,7 @@ class Library:
 
         The distance is the smallest between whole picture and content box of both videos. What is near
         is looked at a second time, see ``Hit.verified``; a bare code has nothing for that, an ``Encoded``
-        only if it was made with ``frames=True, box=True``, and in an unreliable video nothing happens.
+        only if it was made with ``frames=True, box=True``, an unreliable video (``VideoCode``) too little.
 
         Raises:
             VideoError: the query cannot be read.
