@@ -20,6 +20,11 @@
 
 namespace vhash {
 
+constexpr uint64_t kMaxRows = 0xfffffff0u;
+
+// Whether a text can be a model's fingerprint: at most 64 printable ASCII characters, or none.
+bool is_model(const std::string& text);
+
 // An id that is not in the index.
 struct UnknownId : std::out_of_range {
     using std::out_of_range::out_of_range;

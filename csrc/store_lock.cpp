@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <mutex>
@@ -53,6 +54,11 @@ File take_lock(const std::string& directory) {
         throw StoreError("store '" + directory + "' is being written by " + (known ? "process " + std::string(pid) : "another process") +
                          "; close it there, or open this one with mode=\"r\" to search", EWOULDBLOCK);
     }
+    // Nothing but a number is ever written here: what holds more may be another's file, under this name too.
+    char before[32] = {};
+    const size_t size = file.read(0, before, sizeof before);
+    if (size == sizeof before || !std::all_of(before, before + size, [](char c) { return c == 0 || (c >= '0' && c <= '9'); }))
+        throw StoreError("'" + file.path() + "' is not the lock of a store: it holds something else than the number of a process; move it elsewhere");
     const std::string pid = std::to_string(::getpid());
     file.truncate(0);
     file.write(0, pid.data(), pid.size());

@@ -1,6 +1,7 @@
 // The plain-C interface: converts, and lets no exception out.
 #include "vhash.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <string>
@@ -52,6 +53,8 @@ vhash_status guarded(const Body& body) noexcept {
         return failed(VHASH_STORE, e.what());
     } catch (const vhash::ModelMismatch& e) {
         return failed(VHASH_MODEL, e.what());
+    } catch (const std::length_error&) {
+        return failed(VHASH_INVALID, "more codes or ids than memory can hold; pass the number that the arrays have");
     } catch (const std::bad_alloc&) {
         return failed(VHASH_MEMORY, "out of memory");
     } catch (const std::exception& e) {
@@ -68,6 +71,7 @@ void require(const void* pointer, const char* name) {
 std::vector<uint64_t> packed(const vhash_index* index, const uint8_t* queries, size_t n) {
     require(index, "index");
     if (n) require(queries, "queries");
+    if (n > SIZE_MAX / 8 / index->engine->words()) throw std::length_error("queries");  // the product would wrap
     std::vector<uint64_t> rows(n * index->engine->words());
     vhash::pack_rows(queries, n, index->engine->bits(), rows.data());
     return rows;
@@ -88,7 +92,10 @@ extern "C" {
 const char* vhash_error(void) { return last_error.c_str(); }
 
 vhash_status vhash_set_simd_level(const char* name) {
-    return guarded([&] { vhash::set_simd_level(name); });
+    return guarded([&] {
+        require(name, "name");
+        vhash::set_simd_level(name);
+    });
 }
 
 const char* vhash_simd_level(void) {
@@ -125,7 +132,7 @@ vhash_status vhash_index_model(const vhash_index* index, char model[65]) {
 }
 
 void vhash_index_set_threads(vhash_index* index, unsigned threads) {
-    if (index) index->threads = threads;
+    if (index) index->threads = std::min(threads, vhash::kMaxThreads);
 }
 
 vhash_status vhash_index_add(vhash_index* index, const uint8_t* codes, size_t n, const int64_t* ids, int64_t* first_id) {
@@ -208,6 +215,7 @@ vhash_status vhash_pairs_next(vhash_pairs* pairs, size_t wanted, const vhash_pai
         require(pairs, "pairs");
         require(batch, "batch");
         require(n, "n");
+        if (!wanted) throw std::invalid_argument("wanted=0: 0 pairs mean the end; ask for at least 1");
         pairs->found.clear();
         pairs->batch.clear();
         pairs->join.next(wanted, pairs->found);
