@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "files.hpp"
+#include "fork.hpp"
 #include "hamming.hpp"
 #include "topk.hpp"
 
@@ -187,6 +188,9 @@ class Index {
     int64_t next_id_ = 0;
     mutable IdMap id_map_;
     mutable bool mapped_ = false;  // id_map_ is in use
+    ForkMutex<std::mutex> writer_at_fork_{writer_, ForkOrder::writer};
+    ForkMutex<std::shared_mutex> map_at_fork_{map_, ForkOrder::map};
+    ForkMutex<std::mutex> current_at_fork_{current_, ForkOrder::current};
 };
 
 // How a search was answered; costs are predictions in nanoseconds per query.

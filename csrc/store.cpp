@@ -135,7 +135,12 @@ void Store::close() {
 
 Store::Maintenance::Maintenance(Store& store) : store_(store), before_(maintaining) {
     if (maintaining == &store) throw StoreError("store '" + store.directory_ + "' is being compacted or refreshed by this very thread; wait until that has returned");
-    lock_ = std::unique_lock<std::mutex>(store.maintenance_);
+    if (::getpid() != store.owner_) {
+        lock_ = std::unique_lock<std::mutex>(store.maintenance_, std::try_to_lock);
+        if (!lock_) throw StoreError("store '" + store.directory_ + "' was being read by another thread when this process was forked; open it again here");
+    } else {
+        lock_ = std::unique_lock<std::mutex>(store.maintenance_);
+    }
     maintaining = &store;
 }
 

@@ -158,6 +158,7 @@ class Store : private Journal {
     std::atomic<bool> stop_{false};          // close() has begun
     std::atomic<bool> close_again_{false};  // it was called from inside this thread's own maintenance
     File lock_;
+    ForkMutex<std::mutex> mutex_at_fork_{mutex_, ForkOrder::store};
 };
 
 }  // namespace vhash

@@ -1,7 +1,6 @@
 #include "store_lock.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,8 @@
 #include <chrono>
 #include <mutex>
 #include <set>
+
+#include "fork.hpp"
 
 namespace vhash {
 namespace {
@@ -24,19 +25,20 @@ struct flock whole_file(short type) {
 
 // The lock is one of the open file description: it goes with the process, however that ends. A child of
 // fork() shares it and must not keep it for its parent, so it closes what is listed here.
-struct Locks {
+struct Locks final : ForkLock {
     std::mutex mutex;
     std::set<int> held;
+
+    Locks() : ForkLock(ForkOrder::lock_files) { adopt(); }
+    void hold() override { mutex.lock(); }
+    void let_go(bool child) override {
+        if (child)
+            for (const int fd : held) ::close(fd);
+        mutex.unlock();
+    }
 };
 Locks& locks() {
-    static Locks* const instance = [] {
-        ::pthread_atfork([] { locks().mutex.lock(); }, [] { locks().mutex.unlock(); },
-                         [] {
-                             for (const int fd : locks().held) ::close(fd);
-                             locks().mutex.unlock();
-                         });
-        return new Locks;  // never freed: a child may be forked while the process ends
-    }();
+    static Locks* const instance = new Locks;  // never freed: a child may be forked while the process ends
     return *instance;
 }
 

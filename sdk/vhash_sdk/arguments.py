@@ -78,7 +78,9 @@ def checked_path(name: str, path: Any) -> bytes:
     except (TypeError, UnicodeEncodeError) as error:
         raise OptionError(f"{name}={path!r}: expected a path, as text, bytes or a Path ({error})") from None
     if not found or b"\0" in found:
-        raise OptionError(f"{name}={path!r}: a path is not empty and holds no NUL; give that of a file or folder")
+        raise OptionError(
+            f"{name}={path!r}: a path is not empty and holds no NUL; give that of a file or folder"
+        )
     return found
 
 

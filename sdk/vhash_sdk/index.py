@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,6 +28,7 @@ from .arguments import (
 )
 from .codes import code_bytes, same_model
 from .errors import ModelMismatchError, VhashError
+from .forking import ForkedLock
 from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches, reason
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Index:
         code_bytes(bits)
         self._engine = _core.HammingIndex(int(bits), checked_model(model))
         self._threads = checked_threads(threads)
-        self._changing = Lock()  # one change at a time decides which model's codes these are
+        self._changing = ForkedLock()  # one change at a time decides which model's codes these are
 
     @property
     def bits(self) -> int:

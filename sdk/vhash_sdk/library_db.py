@@ -294,7 +294,9 @@ def writer_lock(path: Path) -> Iterator[None]:
         # Only the line below is ever written here: another file may have been put under this name.
         start = os.pread(file, 8, 0) if stat.S_ISREG(os.fstat(file).st_mode) else b"?"
         if start.strip(b"\0") and start != b"process ":
-            raise StoreError(f"{path}: is not the lock of a library, it holds something else; move it elsewhere")
+            raise StoreError(
+                f"{path}: is not the lock of a library, it holds something else; move it elsewhere"
+            )
         with contextlib.suppress(OSError):  # only the message of a second writer is lost on a full disk
             os.ftruncate(file, 0)
             started = time.strftime("%Y-%m-%d %H:%M:%S")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Literal, Self
 
 from . import _core
 from .arguments import checked_count, checked_model, checked_path, checked_threads
 from .codes import code_bytes
 from .errors import OptionError
+from .forking import ForkedLock
 from .index import Index
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class StoredIndex(Index):
         seal = 0 if seal_rows is None else checked_count("seal_rows", seal_rows, 1)
         self._store = _core.Store(place, bits or 0, checked_model(model), mode == "rw", seal)
         self._engine = self._store.index
-        self._changing = Lock()
+        self._changing = ForkedLock()
         self._directory = os.fsdecode(place)
         self._mode: Mode = mode
 
