@@ -68,10 +68,15 @@ void require(const void* pointer, const char* name) {
     if (!pointer) throw std::invalid_argument(std::string(name) + " is null; pass a valid pointer");
 }
 
+// No array is so long: what follows multiplies by sizes and reads that many.
+void require_room(size_t n, size_t each) {
+    if (n > static_cast<size_t>(PTRDIFF_MAX) / each) throw std::length_error("array");
+}
+
 std::vector<uint64_t> packed(const vhash_index* index, const uint8_t* queries, size_t n) {
     require(index, "index");
     if (n) require(queries, "queries");
-    if (n > SIZE_MAX / 8 / index->engine->words()) throw std::length_error("queries");  // the product would wrap
+    require_room(n, 8 * index->engine->words());
     std::vector<uint64_t> rows(n * index->engine->words());
     vhash::pack_rows(queries, n, index->engine->bits(), rows.data());
     return rows;
@@ -120,7 +125,11 @@ unsigned vhash_index_bits(const vhash_index* index) { return index ? index->engi
 
 size_t vhash_index_size(const vhash_index* index) { return index ? index->engine->size() : 0; }
 
-int vhash_index_contains(const vhash_index* index, int64_t id) { return index && index->engine->contains(id); }
+int vhash_index_contains(const vhash_index* index, int64_t id) {
+    bool found = false;
+    guarded([&] { found = index && index->engine->contains(id); });
+    return found;
+}
 
 vhash_status vhash_index_model(const vhash_index* index, char model[65]) {
     return guarded([&] {
@@ -139,6 +148,7 @@ vhash_status vhash_index_add(vhash_index* index, const uint8_t* codes, size_t n,
     return guarded([&] {
         require(index, "index");
         if (n) require(codes, "codes");
+        require_room(n, 8 * index->engine->words());
         const int64_t first = index->engine->add(codes, n, ids);
         if (first_id) *first_id = first;
     });
@@ -148,6 +158,7 @@ vhash_status vhash_index_upsert(vhash_index* index, const uint8_t* codes, size_t
     return guarded([&] {
         require(index, "index");
         if (n) require(codes, "codes"), require(ids, "ids");
+        require_room(n, 8 * index->engine->words());
         index->engine->upsert(codes, n, ids);
     });
 }
@@ -156,6 +167,7 @@ vhash_status vhash_index_remove(vhash_index* index, const int64_t* ids, size_t n
     return guarded([&] {
         require(index, "index");
         if (n) require(ids, "ids");
+        require_room(n, sizeof *ids);
         const size_t count = index->engine->remove(ids, n);
         if (removed) *removed = count;
     });
@@ -165,6 +177,7 @@ vhash_status vhash_index_codes(const vhash_index* index, const int64_t* ids, siz
     return guarded([&] {
         require(index, "index");
         if (n) require(ids, "ids"), require(codes, "codes");
+        require_room(n, 8 * index->engine->words());
         index->engine->codes(ids, n, codes);
     });
 }
@@ -187,6 +200,7 @@ vhash_status vhash_index_search_among(const vhash_index* index, const uint8_t* q
         const auto packed_queries = packed(index, queries, n);
         require(found, "found");
         if (eligible) require(among, "among");
+        require_room(eligible, sizeof *among);
         if (n && k) require(ids, "ids"), require(distances, "distances");
         std::vector<uint32_t> rows(eligible);  // IdMap::kNone lies beyond the last row
         const vhash::SnapshotPtr now = index->engine->find_rows(among, eligible, rows.data());

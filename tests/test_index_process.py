@@ -310,3 +310,33 @@ def test_any_number_of_threads_is_bounded_in_the_engine() -> None:
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
     """
     assert int(python(code)[0]) < 1000  # MiB
+
+
+def test_the_c_interface_checks_its_arguments() -> None:
+    code = """
+    import ctypes
+    from vhash_sdk import _core
+    c = ctypes.CDLL(_core.__file__)
+    c.vhash_error.restype = ctypes.c_char_p
+    index, found, size = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_size_t
+    data = np.zeros(64, np.uint8).ctypes.data_as(ctypes.c_void_p)
+    assert c.vhash_set_simd_level(None) == 1 and b"null" in c.vhash_error()
+    for model in (b"x" * 65, b"\\xff", b"two words"):
+        assert c.vhash_index_create(64, model, ctypes.byref(index)) == 1
+    assert c.vhash_index_create(64, None, ctypes.byref(index)) == 0
+    for n in (2**60, 2**61, 2**63, 2**64 - 1):
+        assert c.vhash_index_add(index, data, size(n), None, None) == 1, n
+        assert c.vhash_index_upsert(index, data, size(n), data) == 1
+        assert c.vhash_index_remove(index, data, size(n), None) == 1
+        assert c.vhash_index_codes(index, data, size(n), data) == 1
+        assert c.vhash_index_search(index, data, size(n), size(1), data, data, ctypes.byref(found)) == 1
+        assert c.vhash_index_range(index, data, size(n), 1, size(0), data) == 1
+        assert b"hold" in c.vhash_error()
+    assert c.vhash_index_open(b"", 64, None, 1, ctypes.byref(index)) == 1 and b"empty" in c.vhash_error()
+    assert c.vhash_index_load(b"/", 1, ctypes.byref(index)) == 3 and b"directory" in c.vhash_error()
+    pairs, batch = ctypes.c_void_p(), ctypes.c_void_p()
+    assert c.vhash_index_pairs(index, None, 2**32 - 1, ctypes.byref(pairs)) == 0
+    assert c.vhash_pairs_next(pairs, size(0), ctypes.byref(batch), ctypes.byref(found)) == 1
+    print("done")
+    """
+    assert python(code) == ["done"]
