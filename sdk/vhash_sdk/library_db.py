@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -271,7 +272,8 @@ def writer_lock(path: Path) -> Iterator[None]:
         StoreError: another process writes; the message says which.
     """
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        # never through a link, which may name a file of somebody else; not waiting for a pipe's other end
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
         raise StoreError(
             f"{path}: cannot be opened for writing ({error.strerror}); check its permissions"
@@ -289,6 +291,12 @@ def writer_lock(path: Path) -> Iterator[None]:
             raise StoreError(
                 f"{path}: this file system has no locks ({error.strerror}); keep the library on another one"
             ) from error
+        # Only the line below is ever written here: another file may have been put under this name.
+        start = os.pread(file, 8, 0) if stat.S_ISREG(os.fstat(file).st_mode) else b"?"
+        if start.strip(b"\0") and start != b"process ":
+            raise StoreError(
+                f"{path}: is not the lock of a library, it holds something else; move it elsewhere"
+            )
         with contextlib.suppress(OSError):  # only the message of a second writer is lost on a full disk
             os.ftruncate(file, 0)
             started = time.strftime("%Y-%m-%d %H:%M:%S")
