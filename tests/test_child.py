@@ -132,3 +132,19 @@ def test_a_child_has_the_very_package_of_its_caller(tmp_path: Path) -> None:
     told[told.index("-c") + 2] = json.dumps([str(tmp_path), *child_path(["numpy"])])
     found = subprocess.run(told, env=child_environment(), capture_output=True, text=True, cwd=tmp_path)
     assert found.stdout.strip() == str(Path(str(vhash_sdk.__file__)).resolve()), found.stderr
+
+
+def test_rays_actors_run_nothing_of_the_current_directory(videos: Path) -> None:
+    pytest.importorskip("ray")
+    ran = plant(videos)
+    work = """
+from vhash_sdk.engines.cluster import Cluster, map_rows
+from vhash_sdk.engines.ray import VideoEncoder
+(row,) = map_rows(Cluster(actors=1), VideoEncoder, (), [{"path": PATH}])
+print(row["error"], row["bits"])
+"""
+    program = f"import sys\nsys.path[:] = {[entry for entry in sys.path if entry]!r}\n"
+    program += work.replace("PATH", repr(str(videos / "a.mp4")))
+    done = subprocess.run([sys.executable, "-P", "-c", program], cwd=videos, capture_output=True, text=True)
+    assert not ran.exists(), ran.read_text()
+    assert done.stdout.endswith("None 256\n"), done.stderr
