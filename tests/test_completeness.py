@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 import vhash_sdk
+from tests.test_cli import run, run_json
 from vhash_sdk.isolation import DecodePool
+from vhash_sdk.library import Library
+from vhash_sdk.library_db import Database
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import Limits, PyavDecoder
 
@@ -178,3 +181,35 @@ def test_a_worker_says_it_as_well(tmp_path: Path) -> None:
         assert (clip.info.damaged or "").startswith("cut off: ")
         clip = pool.decode(tmp_path / "a.mp4", Sampling("uniform", 5), Resize("exact", 24, 32))
         assert clip.info.damaged is None
+
+
+def test_a_library_says_what_is_damaged_and_never_keeps_it(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    whole = write(videos / "whole.mp4", "h264", options={"movflags": "faststart"}, grain=True)
+    (videos / "a-cut.mp4").write_bytes(whole[: int(0.8 * len(whole))])
+    (videos / "b-cut.mp4").write_bytes(whole[: int(0.8 * len(whole))])
+    cuts = [str(videos / "a-cut.mp4"), str(videos / "b-cut.mp4")]
+    added = run_json("add", tmp_path / "library", videos)
+    assert sorted(entry["path"] for entry in added["damaged"]) == cuts
+    assert all(entry["message"].startswith("cut off: ") for entry in added["damaged"])
+    listed = {entry["path"]: entry["damaged"] for entry in run_json("list", tmp_path / "library")["videos"]}
+    assert listed[str(videos / "whole.mp4")] is None and all(listed[cut] for cut in cuts)
+    assert "[cut off: " in run("list", tmp_path / "library").stdout
+    for keep in ("longest", "sharpest", "largest"):
+        (group,) = run_json("dedup", tmp_path / "library", "--keep", keep, "--radius", 60)["groups"]
+        assert group["representative"] == str(videos / "whole.mp4") and "damaged" not in group
+        assert all(member["damaged"].startswith("cut off: ") for member in group["members"])
+    assert "[cut off: " in run("dedup", tmp_path / "library", "--radius", 60).stdout
+    run("dedup", tmp_path / "library", "--radius", 60, "--report", tmp_path / "page.html")
+    assert "cut off: " in (tmp_path / "page.html").read_text()
+    with Library(tmp_path / "library", create=False) as library:
+        assert sorted(p.path for p in library.verify() if p.kind == "damaged") == cuts
+        assert len(list(library)) == 3
+    database = Database.open(tmp_path / "library" / "library.db")  # as an older version has left it
+    with database.transaction():
+        database.execute("UPDATE video SET damaged = NULL")
+    database.close()
+    with Library(tmp_path / "library", create=False) as library:
+        assert list(library.verify()) == []
+        assert sorted(p.path for p in library.verify(content=True) if p.kind == "damaged") == cuts
