@@ -28,6 +28,7 @@ Keep = Literal["longest", "sharpest", "largest"]
 ``longest``: seconds (to the half; then as ``sharpest``). ``sharpest``: pixels of the picture (half of them
 where a part of it carries the content: bars, an inset), then bytes a second; it goes by what is known
 without decoding, so a copy that was scaled *up* looks better than it is. ``largest``: bytes of the file.
+By every measure a file that is known to be damaged comes after all that are not.
 """
 
 
@@ -78,6 +79,7 @@ class Videos:
         reliable: ``bool[n]``; one that is not is only grouped with files that are the same byte for byte.
         seconds, pixels, sizes: ``float64[n]``; 0 where not known.
         owner: ``int64[rows]``, for each code row the place of its video.
+        damaged: ``bool[n]``; None: none is.
     """
 
     ids: NDArray[np.int64]
@@ -87,6 +89,7 @@ class Videos:
     pixels: NDArray[np.float64]
     sizes: NDArray[np.float64]
     owner: NDArray[np.int64]
+    damaged: NDArray[np.bool_] | None = None
 
 
 def best_first(videos: Videos, keep: Keep) -> NDArray[np.int64]:
@@ -104,7 +107,8 @@ def best_first(videos: Videos, keep: Keep) -> NDArray[np.int64]:
     }
     if keep not in measures:
         raise OptionError(f"keep={keep!r}; allowed: {', '.join(map(repr, get_args(Keep)))}")
-    return np.lexsort([videos.ids, *(-measure for measure in reversed(measures[keep]))])
+    damaged = np.zeros(len(videos.ids), bool) if videos.damaged is None else videos.damaged
+    return np.lexsort([videos.ids, *(-measure for measure in reversed(measures[keep])), damaged])
 
 
 def stars(

@@ -61,7 +61,7 @@ class DecodePool:
         config = json.dumps({"limits": asdict(limits), "target": target}).encode()
         self._wall_time = limits.wall_time
         self._limits = limits
-        self._workers = [DecodeProcess(config) for _ in range(workers)]
+        self._workers = [DecodeProcess(config, target.partition(".")[0]) for _ in range(workers)]
         # last in, first out: with little to do, few workers start
         self._idle: queue.LifoQueue[DecodeProcess] = queue.LifoQueue()
         for worker in self._workers:
@@ -211,6 +211,7 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
         rate=None if info["rate"] is None else float(info["rate"]),
         codec=str(info["codec"])[:64],
         rotation=int(info["rotation"]),
+        damaged=None if info["damaged"] is None else str(info["damaged"])[:200],
     )
     if answer.get("region") is None:
         return Clip(_read_frames(frames, shape), times, exact)

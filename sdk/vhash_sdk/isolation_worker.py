@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -47,14 +48,13 @@ def frames_at(
         return reader.frames_at(np.array(request["times"], np.float64), resize, region=region)
 
 
-def main(control: int, frames: int, life: int) -> None:
+def main() -> None:
     """Serve requests until the caller goes away.
 
-    Args:
-        control: socket for requests and answers.
-        frames: memory file that frames are written to.
-        life: read end of a pipe that the caller never writes to; it closes when the caller dies.
+    Its arguments are descriptors: a socket for requests and answers, a memory file that frames are
+    written to, the read end of a pipe that the caller never writes to and that closes when it dies.
     """
+    control, frames, life = map(int, sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_caller(life)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

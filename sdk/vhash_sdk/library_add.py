@@ -38,6 +38,7 @@ class Added:
         error: why, for ``failed`` and ``skipped``.
         previous: another path of this content.
         known: the failure is from an earlier run and the file has not changed: it was not tried again.
+        damaged: what of a file that is in now is missing; None: nothing is known.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Added:
     error: VhashError | None = None
     previous: str | None = None
     known: bool = False
+    damaged: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,9 @@ class Adding:
                 self._write("DELETE FROM failure WHERE path = ?", path)
             return Added(found.path, "moved", previous=os.fsdecode(gone[0][1]))
         twin, previous = twins[0]
-        self._put(_Job(found, digest, row), Content.at(self._db, twin))
-        return Added(found.path, "copied", previous=os.fsdecode(previous))
+        content = Content.at(self._db, twin)
+        self._put(_Job(found, digest, row), content)
+        return Added(found.path, "copied", previous=os.fsdecode(previous), damaged=content.damaged)
 
     def _settle(self, job: _Job, encoded: Encoded) -> Added:
         """Write down what the encoder made of a file."""
@@ -189,8 +192,9 @@ class Adding:
         if changed or encoded.code is None:
             error = SourceError(f"{found.path}: changed while it was read; add it again when it is complete")
             return self._fail(found, error, job.row)
-        self._put(job, Content.of(encoded))
-        return Added(found.path, "added" if job.row is None else "changed")
+        content = Content.of(encoded)
+        self._put(job, content)
+        return Added(found.path, "added" if job.row is None else "changed", damaged=content.damaged)
 
     def _put(self, job: _Job, content: Content) -> None:
         found, path = job.found, os.fsencode(job.found.path)

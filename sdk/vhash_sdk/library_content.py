@@ -10,7 +10,7 @@ from .encoded import Encoded
 from .library_db import Database
 from .verification import views
 
-METADATA = ("duration", "width", "height", "rate", "codec", "unreliable")
+METADATA = ("duration", "width", "height", "rate", "codec", "unreliable", "damaged")
 """Columns of ``video`` that come from the content."""
 
 
@@ -28,6 +28,12 @@ class Content:
     codes: tuple[tuple[Any, ...], ...]
     trajectories: tuple[tuple[Any, ...], ...]
 
+    @property
+    def damaged(self) -> str | None:
+        """What of the file is missing; None: nothing is known."""
+        said: str | None = self.metadata[METADATA.index("damaged")]
+        return said
+
     @classmethod
     def of(cls, encoded: Encoded) -> Content:
         """What the encoder made of a file; it has a code."""
@@ -37,7 +43,7 @@ class Content:
         codes = {"full": code} if box is None else {"full": code, "box": box.code}
         seen = zip(codes, views(encoded), strict=True)
         return cls(
-            (code.duration, *picture, code.unreliable),
+            (code.duration, *picture, code.unreliable, None if info is None else info.damaged),
             tuple((kind, 0.0, None, one.confidence, one.code.tobytes()) for kind, one in codes.items()),
             tuple((kind, view.trajectory.to_bytes()) for kind, view in seen if view.trajectory is not None),
         )

@@ -94,8 +94,11 @@ CREATE TABLE trajectory (       -- how frames change, for a second look at near 
   PRIMARY KEY (video, kind)
 ) WITHOUT ROWID;
 """
+_FORMAT_4 = """
+ALTER TABLE video ADD COLUMN damaged TEXT;  -- what of the file is missing; NULL: nothing known
+"""
 # MIGRATIONS[n] takes format n to format n + 1; never edit one that has been released
-MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
+MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
 
 
 @dataclass(frozen=True)

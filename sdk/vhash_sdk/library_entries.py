@@ -16,7 +16,7 @@ from .spec import ModelSpec
 
 _ENTRY = (
     "SELECT v.id, v.path, v.size, v.mtime_ns, v.duration, v.width, v.height, v.rate, v.codec, v.added,"
-    " v.digest, v.unreliable, c.confidence, c.code"
+    " v.digest, v.unreliable, v.damaged, c.confidence, c.code"
     " FROM video v JOIN code c ON c.video = v.id AND c.kind = 'full'"
 )
 _TABLES: tuple[Literal["video", "failure"], ...] = ("video", "failure")
@@ -33,7 +33,7 @@ def entries(database: Database, spec: ModelSpec, where: str, value: Any) -> list
 
 
 def _entry(spec: ModelSpec, video: int, path: bytes, size: int, mtime_ns: int, *rest: Any) -> Entry:
-    duration, width, height, rate, codec, added, digest, unreliable, confidence, blob = rest
+    duration, width, height, rate, codec, added, digest, unreliable, damaged, confidence, blob = rest
     code = VideoCode(
         np.frombuffer(blob, np.uint8),
         spec.bits,
@@ -43,7 +43,7 @@ def _entry(spec: ModelSpec, video: int, path: bytes, size: int, mtime_ns: int, *
         unreliable=unreliable,
     )
     place = os.fsdecode(path)
-    return Entry(video, place, size, mtime_ns / 1e9, added, width, height, rate, codec, code, digest)
+    return Entry(video, place, size, mtime_ns / 1e9, added, width, height, rate, codec, code, digest, damaged)
 
 
 def failures(database: Database) -> Iterator[Failure]:

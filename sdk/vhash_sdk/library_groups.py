@@ -21,7 +21,8 @@ from .near_pairs import distinct, near_pairs
 from .spec import ModelSpec
 
 _ROWS = (
-    "SELECT v.id, v.digest, v.duration, v.width * v.height, v.size, c.code, v.unreliable IS NULL"
+    "SELECT v.id, v.digest, v.duration, v.width * v.height, v.size, c.code, v.unreliable IS NULL,"
+    " v.damaged IS NOT NULL"
     " FROM video v"
     " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id"
 )
@@ -121,4 +122,5 @@ def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8
     seconds, pixels, sizes = facts.T
     pixels = np.where(np.bincount(owner.reshape(-1), minlength=len(ids)) > 1, 0.5, 1.0) * pixels  # has a box
     reliable = np.array([bool(row[6]) for row in firsts], bool)
-    return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1)), codes
+    damaged = np.array([bool(row[7]) for row in firsts], bool)
+    return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1), damaged), codes

@@ -11,13 +11,15 @@ from typing import Literal
 import numpy as np
 
 from .codes import as_codes
-from .errors import CodeError, SourceError, StoreError, UnknownIdError
+from .errors import CodeError, SourceError, StoreError, UnknownIdError, VideoError
 from .library_cache import cache_file, cached_index, load_index
 from .library_db import Database
 from .library_serve import Served
 from .scan import content_digest, modified_ns
 from .spec import ModelSpec
 from .verification import part_widths
+from .video.completeness import cut_off
+from .video.sources import open_media
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,13 @@ class Problem:
 
     Attributes:
         kind: ``database`` (damaged), ``code`` (damaged or missing), ``index`` (not that of the codes),
-            ``vanished`` (no such file any more), ``changed`` (the file is not what was encoded).
+            ``vanished`` (no such file any more), ``changed`` (the file is not what was encoded),
+            ``damaged`` (a part of the file is missing, and was when it was added).
         path: of the video, or of the library's file.
         message: what is wrong, and what to do.
     """
 
-    kind: Literal["database", "code", "index", "vanished", "changed"]
+    kind: Literal["database", "code", "index", "vanished", "changed", "damaged"]
     path: str
     message: str
 
@@ -148,17 +151,28 @@ def _served(served: Served | None) -> Iterator[Problem]:
 def _files(database: Database, content: bool) -> Iterator[Problem]:
     last = 0
     while rows := database.rows(
-        "SELECT id, path, size, mtime_ns, digest FROM video WHERE id > ? ORDER BY id LIMIT 1000", (last,)
+        "SELECT id, path, size, mtime_ns, digest, damaged FROM video WHERE id > ? ORDER BY id LIMIT 1000",
+        (last,),
     ):
-        for _, raw, size, mtime_ns, digest in rows:
+        for _, raw, size, mtime_ns, digest, damaged in rows:
             path = os.fsdecode(raw)
             try:
                 status = os.stat(path)
                 same = (status.st_size, modified_ns(status)) == (size, mtime_ns)
                 if (content or not same) and content_digest(path) != digest:
                     yield Problem("changed", path, "the file is not what was encoded; add it again")
+                elif said := damaged or (_cut_off(path) if content else None):
+                    yield Problem("damaged", path, f"{said}; get a whole copy, then add it again")
             except FileNotFoundError:
                 yield Problem("vanished", path, "no such file any more; add its new place, or remove it")
             except (OSError, ValueError, SourceError) as error:
                 yield Problem("vanished", path, f"cannot be read ({error}); add its new place, or remove it")
         last = rows[-1][0]
+
+
+def _cut_off(path: str) -> str | None:
+    """Also for what an older version has added, which did not look."""
+    try:
+        return cut_off(open_media(path))
+    except VideoError:  # it was one when it was added, and has not changed
+        return None

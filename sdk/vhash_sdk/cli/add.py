@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .inputs import ServedBy
-from .library import Lib, model_entry, reason, roots_of
-from .output import ExitCode, Json, Output, error_entry, path_entry, printable
+from .library import Lib, damage, model_entry, reason, roots_of
+from .output import ExitCode, Json, Output, error_entry, path_entry, printable, safe
 
 if TYPE_CHECKING:
     from ..library_add import Added
@@ -139,6 +139,10 @@ def add(
                     {**path_entry(result.path), "previous": path_entry(result.previous or "")}
                     for result in run.moved
                 ],
+                damaged=[
+                    {**path_entry(result.path), "message": safe(result.damaged or "")}
+                    for result in run.damaged
+                ],
             )
             bad = run.counts["failed"] + run.counts["vanished"] + len(kept["failed"] if kept else ())
             out.end(ExitCode.of(run.counts.total() - bad - run.counts["skipped"], bad))
@@ -152,12 +156,15 @@ class _Run:
         self.counts: Counter[str] = Counter()
         self.problems: list[Added] = []
         self.moved: list[Added] = []
+        self.damaged: list[Added] = []
 
     def take(self, result: Added) -> None:
         """Count one result, and keep it where it is worth telling."""
         self.counts[result.status] += 1
         if result.status in ("failed", "skipped", "vanished"):
             self.problems.append(result)
+        if result.damaged:
+            self.damaged.append(result)
         elif result.status == "moved":
             self.moved.append(result)
 
@@ -172,6 +179,12 @@ class _Run:
         for problem in self.problems:
             kind = "vanished" if problem.error is None else type(problem.error).__name__
             groups.setdefault(kind, []).append(problem)
+        if self.damaged:
+            self._out.line(f"\ndamaged, added all the same, never the one to keep: {len(self.damaged)}")
+            for file in self.damaged[:_EXAMPLES]:
+                self._out.line(f"  {printable(file.path)}{damage(file.damaged)}")
+            if len(self.damaged) > _EXAMPLES:
+                self._out.line(f"  … and {len(self.damaged) - _EXAMPLES} more; `vhash list` says which")
         for kind, members in sorted(groups.items(), key=lambda group: -len(group[1])):
             self._out.line(f"\n{kind}: {len(members)}")
             for problem in members[:_EXAMPLES]:

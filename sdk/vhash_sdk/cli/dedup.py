@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..duplicates import Keep
-from .library import Lib, model_entry
-from .output import Json, Output, counted, number, path_entry, printable
+from .library import Lib, damage, model_entry
+from .output import Json, Output, counted, number, path_entry, printable, safe
 from .plan import csv_rows, megabytes, plan_lines
 
 if TYPE_CHECKING:
@@ -146,9 +146,11 @@ def _show(out: Output, groups: list[Group], *, full: bool) -> None:
     for number_, group in enumerate(shown, 1):
         count = len(group.members)
         out.line(f"{number_}. {counted(count, 'duplicate')}, {megabytes(group.bytes)}")
-        out.line(f"    keep  {printable(group.representative.path)}")
+        out.line(f"    keep  {printable(group.representative.path)}{damage(group.representative.damaged)}")
         for member in group.members:
-            out.line(f"  {member.distance:4} bits  {printable(member.entry.path)}")
+            out.line(
+                f"  {member.distance:4} bits  {printable(member.entry.path)}{damage(member.entry.damaged)}"
+            )
     if len(shown) < len(groups):
         out.line(f"… and {len(groups) - len(shown):,} groups more")
 
@@ -197,6 +199,8 @@ def _group_entry(group: Group) -> dict[str, Any]:
     entry: dict[str, Any] = {"representative": place["path"]}
     if "path_base64" in place:
         entry["representative_base64"] = place["path_base64"]
+    if group.representative.damaged:
+        entry["damaged"] = safe(group.representative.damaged)
     return {**entry, "bytes": group.bytes, "members": [_member_entry(member) for member in group.members]}
 
 
@@ -206,6 +210,7 @@ def _member_entry(member: Member) -> dict[str, Any]:
         "distance": member.distance,
         "bytes": member.entry.size,
         "false_match_rate": _rate_entry(member.false_match_rate),
+        **({"damaged": safe(member.entry.damaged)} if member.entry.damaged else {}),
     }
 
 

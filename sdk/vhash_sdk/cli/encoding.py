@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .output import Output, Precision, error_entry, number, path_entry
+from .output import Output, Precision, error_entry, number, path_entry, printable, safe
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
@@ -46,6 +47,8 @@ def encode_all(
         for result in encoder.encode_many(paths, isolate=isolate, frames=frames, box=box):
             if result.error is not None:
                 out.problem(result.error)
+            if result.info is not None and result.info.damaged:
+                out.note(f"vhash: {printable(os.fsdecode(result.source))}: {safe(result.info.damaged)}")
             if show is not None:
                 show(result)
             results.append(result)

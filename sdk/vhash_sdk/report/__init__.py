@@ -126,6 +126,7 @@ def _video(entry: Entry, frames: int, height: int) -> dict[str, Any]:
         "height": entry.height,
         "rate": _rounded(entry.rate),
         "codec": entry.codec,
+        "damaged": entry.damaged,
         "size": [frames * strip_width(entry, height), height],
     }
 

@@ -147,6 +147,7 @@ function meta(video, reference) {
     compared(bytes(v.bytes), null, null),
     ...(v.codec ? [make("span", {}, v.codec)] : []),
     ...(v.rate ? [make("span", {}, `${Number(v.rate.toFixed(2))} fps`)] : []),
+    ...(v.damaged ? [make("strong", {}, v.damaged)] : []),
   ];
   return make("div", { class: "meta" }, ...parts.flatMap((part, i) => (i ? [" · ", part] : [part])));
 }

@@ -51,6 +51,7 @@ class VideoInfo:
         rate: average frames per second, or None.
         codec: FFmpeg's name of the codec, e.g. ``h264``.
         rotation: degrees clockwise by which the stored picture is turned to be shown: 0, 90, 180 or 270.
+        damaged: what of the file is missing, by what its container promises; None: nothing is known.
     """
 
     width: int
@@ -60,6 +61,7 @@ class VideoInfo:
     rate: float | None
     codec: str
     rotation: int = 0
+    damaged: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import DecodeError, MemoryLimitError, OptionError
 from ..spec import Resize, Sampling
+from .completeness import blanks, damage
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
 from .picture import colour_of, render
@@ -72,6 +73,7 @@ class PyavReader:
             frame, start = first_frame(track)
             check_pixels(frame.width, frame.height, limits, track.name)
             self._timeline = self._checked(measure(track, start))
+            self._damage = damage(track, self._timeline.end)
             self._pixels, self._colour = frame.format.name, colour_of(frame)
             self._size = (frame.width, frame.height)
         except BaseException:
@@ -92,6 +94,7 @@ class PyavReader:
             rate=float(rate) if rate else None,
             codec=stream.codec.canonical_name,
             rotation=self._colour["rotation"],
+            damaged=self._damage or blanks(self._track),
         )
 
     def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:

@@ -12,6 +12,8 @@ import os
 import re
 import stat
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -106,6 +108,22 @@ class Media:
         options = {**options, "protocol_whitelist": "file"}
         container: InputContainer = av.open(file, format=self.demuxer, options=options, **lenient)
         return container
+
+    @contextmanager
+    def reading(self) -> Iterator[BinaryIO]:
+        """Its bytes; a file object of the user comes back to where it was. Raises OSError."""
+        if isinstance(self._source, bytes):
+            yield io.BytesIO(self._source)
+            return
+        if isinstance(self._source, str):
+            with open(self._source.removeprefix("file:"), "rb") as file:
+                yield file
+            return
+        place = self._source.tell()
+        try:
+            yield self._source
+        finally:
+            self._source.seek(place)
 
 
 class _Borrowed:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 DEFAULT_RATE = Fraction(25)
+_START = 32  # bytes of a packet that are looked at
+_NEVER_BLANK = frozenset(
+    ("h264", "hevc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "prores")
+)
+"""Codecs whose packets begin with something else than so many zeros."""
 # not MemoryError: going on after it would give a code of the few frames that still fitted
 DECODER_ERRORS = (ValueError, OSError, RuntimeError, NotImplementedError, LookupError)
 """What FFmpeg's errors are, beside being ``av.FFmpegError`` (which needs an import of av)."""
@@ -31,9 +36,12 @@ class Track:
 
     Attributes:
         name: of the source, for messages.
+        media: where it comes from.
         tick: seconds per unit of pts and dts.
         bits: what the packets say about themselves.
         deadline: checked at each packet; set it anew for each call of the user.
+        last: the packet that was read last.
+        blank: packets read that hold zeros, which no encoder writes: that part of the file is missing.
 
     Raises:
         DecodeError: the container is damaged beyond reading.
@@ -43,9 +51,11 @@ class Track:
 
     def __init__(self, media: Media, limits: Limits, threads: int) -> None:
         self.name = media.name
-        self._media, self._limits, self._threads = media, limits, threads
+        self.media, self._limits, self._threads = media, limits, threads
         self.deadline = Deadline(limits, media.name)
         self._container: InputContainer | None = None
+        self.last: Packet[VideoStream] | None = None
+        self.blank = 0
         self.reopen()
 
     def reopen(self) -> None:
@@ -55,11 +65,11 @@ class Track:
         pixels = self._limits.pixels
         options = {} if pixels is None else {"max_pixels": str(2 * pixels + (1 << 20))}
         try:
-            self._container = self._media.open(options)
+            self._container = self.media.open(options)
         except Exception as error:
             self._raise_if_unreadable(error)
             raise DecodeError(
-                f"{self.name} looks like {self._media.demuxer} but cannot be read ({reason(error)}); "
+                f"{self.name} looks like {self.media.demuxer} but cannot be read ({reason(error)}); "
                 "the file is damaged or cut off"
             ) from error
         try:
@@ -71,6 +81,7 @@ class Track:
         self.context.options = options
         self.context.thread_count = self._threads
         self.context.thread_type = "AUTO" if self._threads > 1 else "NONE"
+        self._coded = self.stream.codec.canonical_name in _NEVER_BLANK
         self.tick = fraction(self.stream.time_base) or Fraction(1, 1_000_000)
         self.bits: Bitstream = bitstream(
             self.stream.codec.canonical_name, self.context.extradata, self.context.field_order
@@ -92,7 +103,7 @@ class Track:
             raise UnsupportedVideoError(
                 f"{self.name}: FFmpeg has no decoder for its video stream; convert it, e.g. to H.264"
             )
-        width, height = self._media.size or (chosen.width or 0, chosen.height or 0)
+        width, height = self.media.size or (chosen.width or 0, chosen.height or 0)
         check_pixels(width, height, self._limits, self.name)
         for stream in container.streams:
             if stream.index != chosen.index:
@@ -119,7 +130,7 @@ class Track:
 
     def indexed_key(self, time: int) -> int | None:
         """Time of the last indexed key frame at or before ``time``; None without an index."""
-        if self._media.demuxer not in INDEXED:
+        if self.media.demuxer not in INDEXED:
             return None
         entries = self.stream.index_entries
         found = entries.search_timestamp(time) if len(entries) > 1 else -1
@@ -134,6 +145,10 @@ class Track:
         try:
             for packet in self._packets:
                 if packet.size:
+                    self.last = packet
+                    self.blank += (
+                        self._coded and packet.size >= _START and not any(memoryview(packet)[:_START])
+                    )
                     return packet
         except Exception as error:
             self._raise_if_unreadable(error)
@@ -153,7 +168,7 @@ class Track:
         """
         from av.error import FFmpegError
 
-        if self._container is None or self._media.demuxer not in EXACT_SEEKS:
+        if self._container is None or self.media.demuxer not in EXACT_SEEKS:
             return False
         try:
             self._container.seek(time, stream=self.stream)
