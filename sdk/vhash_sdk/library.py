@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +34,7 @@ from .video import Limits, Source
 if TYPE_CHECKING:
     from .alignment import Span
     from .calibration import Rate
-    from .duplicates import Group, Keep
+    from .duplicates import Groups, Keep
     from .index import Index
     from .library_segments import Segmented
     from .segment_search import SegmentIndex
@@ -365,7 +364,8 @@ class Library:
         radius: int | None = None,
         keep: Keep = "longest",
         calibration: Calibration | None = None,
-    ) -> list[Group]:
+        ask_disk: bool = True,
+    ) -> Groups:
         """Groups of videos that are copies of each other, by the bytes that the copies hold, most first.
 
         Every member of a group is within the threshold of its representative, and a second look at how
@@ -373,12 +373,18 @@ class Library:
         no match (``judge``) are never in one group. Only codes that are new since the last time are
         compared with the others.
 
+        A file that is gone, has changed since it was added, or cannot be reached is in no group, and a file
+        with several names (links, bind mounts) is in one under one of them: the result, a list, says so in
+        ``left_out`` and ``same_files``.
+
         Args:
             fmr: the threshold as a false-match rate: of so many pairs of different scenes, how many match.
                 None: the rate that fits so many videos, see ``Calibration.rate_for``.
             radius: the threshold in bits, instead.
             keep: which video of a group represents it.
             calibration: from ``vhash calibrate``; None: that of the model, whose second look counts anyway.
+            ask_disk: look at the files. False: go by what the library remembers, e.g. where their disk is
+                not mounted; remove nothing by that.
 
         Raises:
             OptionError: the model is not calibrated, or not for so small a rate; more pairs are that
@@ -396,9 +402,9 @@ class Library:
             self.spec,
             radius=threshold(self.spec, calibration, fmr=fmr, videos=len(self)) if radius is None else radius,
             keep=keep,
-            entries=self._entries_of,
             calibration=calibration,
             look=SecondLook(self._db, self.spec, own),
+            ask_disk=ask_disk,
         )
 
     def false_match_rate(self, radius: int, *, calibration: Calibration | None = None) -> Rate | None:
@@ -462,9 +468,6 @@ class Library:
         while entries := self._entries("WHERE v.id > ? ORDER BY v.id LIMIT 1000", last):
             yield from entries
             last = entries[-1].id
-
-    def _entries_of(self, ids: list[int]) -> list[Entry]:
-        return self._entries("WHERE v.id IN (SELECT value FROM json_each(?))", json.dumps(ids))
 
     def _entries(self, where: str, value: Any) -> list[Entry]:
         return entries(self._db, self.spec, where, value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
 from functools import cache
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from .calibration import Calibration, Rate
 from .codes import as_codes, code_bytes
-from .duplicates import Group, Keep, Member, Videos, best_first, stars
+from .duplicates import Group, Groups, Keep, Member, Videos, best_first, stars
 from .errors import OptionError
 from .judgements import apart
 from .library_db import Database, sound_rows
-from .library_records import Entry
+from .library_entries import entries
 from .library_search import SecondLook
 from .near_pairs import distinct, near_pairs
+from .on_disk import Files
 from .spec import ModelSpec
 
 _ROWS = (
@@ -26,6 +28,7 @@ _ROWS = (
     " FROM video v"
     " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id"
 )
+_FILES = "SELECT id, path, size, mtime_ns FROM video WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
 
 
 def threshold(spec: ModelSpec, calibration: Calibration | None, *, fmr: float | None, videos: int) -> int:
@@ -69,19 +72,19 @@ def find_groups(
     *,
     radius: int,
     keep: Keep,
-    entries: Callable[[list[int]], list[Entry]],
     calibration: Calibration | None,
     look: SecondLook,
-) -> list[Group]:
+    ask_disk: bool = True,
+) -> Groups:
     """Groups of the videos within ``radius`` bits of their representative; see ``Library.duplicates``.
 
     Args:
         database, directory, spec: of the library.
         radius: in bits.
         keep: which video represents a group.
-        entries: the entries of ids.
         calibration: for the rates of the members.
         look: at candidates.
+        ask_disk: only files that are as they were when they were added, each under one of its names.
     """
     videos, codes = _read(database, spec)
     order = best_first(videos, keep)
@@ -92,18 +95,47 @@ def find_groups(
         same = videos.digests[a] == videos.digests[b]
         return same or look.alike(int(videos.ids[a]), int(videos.ids[b]))
 
-    found = list(stars(videos, places, pairs, order=order, apart=apart(database), alike=alike))
-    wanted = {place for here, members in found for place in (here, *(place for place, _ in members))}
-    at = {entry.id: entry for entry in entries(videos.ids[sorted(wanted)].tolist())}
+    files = Files()
+
+    def usable(near: NDArray[np.int64]) -> list[int]:
+        return files.look_at(_files(database, videos, near))
+
+    found = list(
+        stars(
+            videos,
+            places,
+            pairs,
+            order=order,
+            apart=apart(database),
+            alike=alike,
+            usable=usable if ask_disk else None,
+        )
+    )
+    ids = [int(videos.ids[place]) for here, members in found for place in (here, *(p for p, _ in members))]
+    where = "WHERE v.id IN (SELECT value FROM json_each(?))"
+    at = {entry.id: entry for entry in entries(database, spec, where, json.dumps(ids))}
     rate = cache(lambda bits: None if calibration is None else calibration.false_match_rate(bits))
     groups = []
     for here, members in found:
         representative = at.get(int(videos.ids[here]))
-        there = [(at.get(int(videos.ids[place])), distance) for place, distance in members]
-        kept = tuple(Member(entry, bits, rate(bits)) for entry, bits in there if entry is not None)
+        there = [(place, at.get(int(videos.ids[place])), distance) for place, distance in members]
+        kept = tuple(
+            Member(entry, bits, rate(bits), *files.removal(place))
+            for place, entry, bits in there
+            if entry is not None
+        )
         if representative is not None and kept:  # else removed by another process this very moment
             groups.append(Group(representative, kept))
-    return sorted(groups, key=lambda group: (-group.bytes, group.representative.id))
+    groups.sort(key=lambda group: (-group.bytes, group.representative.id))
+    return Groups(groups, left_out=files.left_out, same_files=files.same())
+
+
+def _files(database: Database, videos: Videos, places: NDArray[np.int64]) -> list[tuple[int, str, int, int]]:
+    """(place, path, size, time of the last change) of videos, as the library remembers them."""
+    place_of = {int(videos.ids[place]): int(place) for place in places}
+    with sound_rows(database.path):
+        rows = database.rows(_FILES, (json.dumps(list(place_of)),))
+        return [(place_of[video], os.fsdecode(path), size, mtime_ns) for video, path, size, mtime_ns in rows]
 
 
 def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8]]:

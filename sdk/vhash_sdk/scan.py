@@ -68,7 +68,8 @@ def scan(
             if seen is not None:
                 if found.path in seen:
                     continue
-                seen.add(found.path)
+                if not found.skipped:  # a link that is skipped in a folder may be given itself
+                    seen.add(found.path)
             yield found
 
 

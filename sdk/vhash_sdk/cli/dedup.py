@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,11 +18,12 @@ from .plan import csv_rows, megabytes, plan_lines
 if TYPE_CHECKING:
     from ..alignment import Span
     from ..calibration import Calibration, Rate
-    from ..duplicates import Group, Member
+    from ..duplicates import Group, Groups, Member
     from ..library import Library
     from ..library_records import Entry
 
 _SHOWN = 20  # groups, where the rest is in a file
+_LEFT_OUT = 5  # named in text
 
 
 def dedup(
@@ -92,6 +94,7 @@ def dedup(
                 _write_plan(plan, groups, facts, keep)
             if report is not None:
                 _write_report(report, groups, facts, keep, out)
+            _tell_left_out(out, groups)
             out.note(f"vhash: {facts.text()}")
             for file, what in ((report, "to look through"), (plan, "nothing is removed until you do it")):
                 if file is not None:
@@ -103,6 +106,14 @@ def dedup(
                 keep=keep,
                 bytes=sum(group.bytes for group in groups),
                 groups=[_group_entry(group) for group in groups],
+                same_files=[
+                    {**path_entry(same.path), "names": [path_entry(name) for name in same.names]}
+                    for same in groups.same_files
+                ],
+                left_out=[
+                    {**path_entry(left.path), "reason": left.reason, "message": left.message}
+                    for left in groups.left_out
+                ],
             )
 
 
@@ -110,7 +121,7 @@ class _Facts:
     """What the threshold means in this library."""
 
     def __init__(
-        self, library: Library, groups: list[Group], radius: int, calibration: Calibration | None
+        self, library: Library, groups: Groups, radius: int, calibration: Calibration | None
     ) -> None:
         self.library, self.groups, self.radius = library, groups, radius
         self.rate = library.false_match_rate(radius, calibration=calibration)
@@ -125,37 +136,71 @@ class _Facts:
             f"{counted(duplicates, 'duplicate')} of {held}. "
             f"Threshold: {self.radius} of {self.library.spec.bits} bits"
         )
+        disk = self._disk()
         if self.rate is None:
-            return f"{text}; without a calibration its false-match rate is not known."
+            return f"{text}; without a calibration its false-match rate is not known.{disk}"
         chance, most = (rate * self.pairs for rate in (self.rate.estimate, self.rate.high))
         expected, advice = f"about {chance:,.0f}, at most {most:,.0f},", "; a smaller --radius leaves fewer"
         if most < 1:
             expected, advice = "fewer than one", ""
         return (
             f"{text}: a false-match rate of {self.rate.estimate:.2g} (95 %: at most {self.rate.high:.2g}). "
-            f"Of the {self.pairs:,} pairs here {expected} match by chance{advice}."
+            f"Of the {self.pairs:,} pairs here {expected} match by chance{advice}.{disk}"
         )
+
+    def _disk(self) -> str:
+        """What the disk says that the library does not know."""
+        said = ""
+        if names := sum(len(same.names) for same in self.groups.same_files):
+            said += (
+                f" {counted(names, 'name')} more of the same files {'is' if names == 1 else 'are'} no copy."
+            )
+        if left := Counter(left.reason for left in self.groups.left_out):
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
+            said += f" Left out are {counted(left.total(), 'near video')}: {reasons}."
+        return said
 
     def entry(self) -> dict[str, Any]:
         """For JSON."""
         return {"radius": self.radius, "false_match_rate": _rate_entry(self.rate), "pairs": self.pairs}
 
 
-def _show(out: Output, groups: list[Group], *, full: bool) -> None:
+def _show(out: Output, groups: Groups, *, full: bool) -> None:
+    names = {same.path: same.names for same in groups.same_files}
+
+    def same(path: str) -> None:
+        for name in names.pop(path, ()):
+            out.line(f"             the same file: {printable(name)}")
+
     shown = groups if full else groups[:_SHOWN]
     for number_, group in enumerate(shown, 1):
         count = len(group.members)
         out.line(f"{number_}. {counted(count, 'duplicate')}, {megabytes(group.bytes)}")
         out.line(f"    keep  {printable(group.representative.path)}{damage(group.representative.damaged)}")
+        same(group.representative.path)
         for member in group.members:
             out.line(
                 f"  {member.distance:4} bits  {printable(member.entry.path)}{damage(member.entry.damaged)}"
             )
+            if member.not_offered:
+                out.line(f"             not to be removed: {member.not_offered}")
+            same(member.entry.path)
     if len(shown) < len(groups):
         out.line(f"… and {len(groups) - len(shown):,} groups more")
+        return
+    for path in list(names)[: None if full else _SHOWN]:
+        out.line(f"one file, nothing to remove: {printable(path)}")
+        same(path)
 
 
-def _write_plan(file: Path, groups: list[Group], facts: _Facts, keep: str) -> None:
+def _tell_left_out(out: Output, groups: Groups) -> None:
+    for left in groups.left_out[:_LEFT_OUT]:
+        out.note(f"vhash: left out: {printable(left.path)}: {left.message}")
+    if (more := len(groups.left_out) - _LEFT_OUT) > 0:
+        out.note(f"vhash: … and {more:,} more; `vhash verify` lists every file that is not as it was")
+
+
+def _write_plan(file: Path, groups: Groups, facts: _Facts, keep: str) -> None:
     if file.suffix.lower() == ".csv":
         lines = [_csv(row) for row in csv_rows(groups)]
     else:
@@ -164,7 +209,7 @@ def _write_plan(file: Path, groups: list[Group], facts: _Facts, keep: str) -> No
         stream.writelines(f"{line}\n" for line in lines)
 
 
-def _write_report(file: Path, groups: list[Group], facts: _Facts, keep: str, out: Output) -> None:
+def _write_report(file: Path, groups: Groups, facts: _Facts, keep: str, out: Output) -> None:
     from ..report import About, write_report
     from ..runtime.onnx import usable_cores
 
@@ -211,6 +256,8 @@ def _member_entry(member: Member) -> dict[str, Any]:
         "bytes": member.entry.size,
         "false_match_rate": _rate_entry(member.false_match_rate),
         **({"damaged": safe(member.entry.damaged)} if member.entry.damaged else {}),
+        "names": [path_entry(name) for name in member.names],
+        "not_offered": member.not_offered or None,
     }
 
 
