@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,3 +94,14 @@ def checked_ids(ids: ArrayLike, n: int | None) -> NDArray[np.int64]:
     if n is not None and len(array) != n:
         raise OptionError(f"{len(array)} ids for {n} codes: pass one id for each code")
     return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def checked_path(label: str, path: str | os.PathLike[str]) -> Path:
+    """A path as the system takes one. Raises OptionError where it holds a NUL, or is no path."""
+    try:
+        text = os.fsdecode(os.fspath(path))
+    except TypeError as error:
+        raise OptionError(f"{label}={path!r}: expected a path, as text or os.PathLike") from error
+    if "\0" in text:
+        raise OptionError(f"{label}={text!r}: holds a NUL, which no name of a file can")
+    return Path(text)
