@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,17 +72,18 @@ def checked_threads(threads: int | None) -> int:
     return int(threads)
 
 
-def checked_path(name: str, path: Any) -> bytes:
-    """A path as the system has it, of any bytes but NUL. Raises OptionError, which calls it ``name``."""
+def checked_path(name: str, path: Any) -> Path:
+    """A path as the system takes one, of any bytes but NUL. Raises OptionError, which calls it ``name``."""
     try:
-        found = os.fsencode(path)
+        found = os.fsdecode(path)
+        os.fsencode(found)
     except (TypeError, UnicodeEncodeError) as error:
         raise OptionError(f"{name}={path!r}: expected a path, as text, bytes or a Path ({error})") from None
-    if not found or b"\0" in found:
+    if not found or "\0" in found:
         raise OptionError(
             f"{name}={path!r}: a path is not empty and holds no NUL; give that of a file or folder"
         )
-    return found
+    return Path(found)
 
 
 def checked_range(radius: int, limit: int | None, bits: int) -> tuple[int, int | None]:

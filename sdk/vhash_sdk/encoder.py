@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import Calibration
+from .calibration import Calibration, as_calibration
 from .codes import VideoCode
 from .crops import ten_crops
 from .encoded import Encoded, Segments
@@ -391,7 +391,7 @@ def _resident(runtime: Runtime, spec: ModelSpec, limits: Limits) -> Resident | N
 
 
 def _calibration(given: Calibration | str | os.PathLike[str] | None, model: ModelFile) -> Calibration | None:
-    table = Calibration.load(given) if isinstance(given, (str, os.PathLike)) else given or model.calibration
+    table = model.calibration if given is None else as_calibration(given)
     if table is not None:
         table.check_model(model.spec.fingerprint)
     return table

@@ -251,7 +251,7 @@ class Index:
         Raises:
             OSError: the file cannot be written; what was there before is still there.
         """
-        self._engine.save(checked_path("file", file))
+        self._engine.save(os.fsencode(checked_path("file", file)))
 
     @classmethod
     def load(
@@ -275,7 +275,7 @@ class Index:
             OSError: it cannot be read.
         """
         wanted = checked_threads(threads)
-        engine = _core.HammingIndex.load(checked_path("file", file), mmap, verify)
+        engine = _core.HammingIndex.load(os.fsencode(checked_path("file", file)), mmap, verify)
         index = cls(engine.bits, threads=wanted)
         index._engine = engine
         return index

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .errors import DecodeError, MemoryLimitError, VhashError
 from .spec import Resize, Sampling
+from .strict_json import parse_json
 from .video import Clip, Limits
 
 MESSAGE_BYTES = 128 << 10
@@ -59,7 +60,7 @@ def main() -> None:
     _die_with_caller(life)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=control) as caller:
-        config = json.loads(caller.recv(MESSAGE_BYTES))
+        config = parse_json(caller.recv(MESSAGE_BYTES))
         limits = Limits(**config["limits"])
         try:
             module, _, function = config["target"].partition(":")
@@ -81,7 +82,7 @@ def main() -> None:
                 return
             # should the caller be unable to stop us, the kernel does, whatever the decoder is doing
             signal.setitimer(signal.ITIMER_REAL, (limits.wall_time or 0) and limits.wall_time + _ALARM_SLACK)
-            answer = _serve(json.loads(message), passed, target, limits, frames)
+            answer = _serve(parse_json(message, surrogates=True), passed, target, limits, frames)
             signal.setitimer(signal.ITIMER_REAL, 0)
             answer["retire"] = _virtual_and_resident()[1] > born[1] + _RETIRE_BYTES
             caller.send(json.dumps(answer).encode())

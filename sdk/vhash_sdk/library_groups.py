@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .calibration import Calibration, Rate
-from .codes import as_codes, code_bytes
 from .duplicates import Group, Groups, Keep, Member, Videos, best_first, stars
 from .errors import OptionError
 from .judgements import apart
-from .library_db import Database, sound_rows
+from .library_db import Database
 from .library_entries import entries
+from .library_rows import Candidate, VideoFile, code_array, id_array
 from .library_search import SecondLook
-from .near_pairs import distinct, near_pairs
+from .near_pairs import PairCache, distinct
 from .on_disk import Files
 from .spec import ModelSpec
 
 _ROWS = (
-    "SELECT v.id, v.digest, v.duration, v.width * v.height, v.size, c.code, v.unreliable IS NULL,"
-    " v.damaged IS NOT NULL"
+    "SELECT v.id, v.digest, v.duration, v.width, v.height, v.size, c.code, v.unreliable, v.damaged"
     " FROM video v"
     " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id"
 )
@@ -67,7 +65,7 @@ def false_match_rate(database: Database, calibration: Calibration, radius: int) 
 
 def find_groups(
     database: Database,
-    directory: Path,
+    cache: PairCache,
     spec: ModelSpec,
     *,
     radius: int,
@@ -79,7 +77,7 @@ def find_groups(
     """Groups of the videos within ``radius`` bits of their representative; see ``Library.duplicates``.
 
     Args:
-        database, directory, spec: of the library.
+        database, cache, spec: of the library.
         radius: in bits.
         keep: which video represents a group.
         calibration: for the rates of the members.
@@ -89,7 +87,7 @@ def find_groups(
     videos, codes = _read(database, spec)
     order = best_first(videos, keep)
     known, places = distinct(codes)
-    pairs = near_pairs(known, spec.bits, radius, directory / "pairs.npz")
+    pairs = cache.near(known, spec.bits, radius)
 
     def alike(a: int, b: int) -> bool:
         same = videos.digests[a] == videos.digests[b]
@@ -114,7 +112,7 @@ def find_groups(
     ids = [int(videos.ids[place]) for here, members in found for place in (here, *(p for p, _ in members))]
     where = "WHERE v.id IN (SELECT value FROM json_each(?))"
     at = {entry.id: entry for entry in entries(database, spec, where, json.dumps(ids))}
-    rate = cache(lambda bits: None if calibration is None else calibration.false_match_rate(bits))
+    rate = lru_cache(None)(lambda bits: None if calibration is None else calibration.false_match_rate(bits))
     groups = []
     for here, members in found:
         representative = at.get(int(videos.ids[here]))
@@ -133,26 +131,19 @@ def find_groups(
 def _files(database: Database, videos: Videos, places: NDArray[np.int64]) -> list[tuple[int, str, int, int]]:
     """(place, path, size, time of the last change) of videos, as the library remembers them."""
     place_of = {int(videos.ids[place]): int(place) for place in places}
-    with sound_rows(database.path):
-        rows = database.rows(_FILES, (json.dumps(list(place_of)),))
-        return [(place_of[video], os.fsdecode(path), size, mtime_ns) for video, path, size, mtime_ns in rows]
+    rows = database.read(VideoFile, _FILES, (json.dumps(list(place_of)),))
+    return [(place_of[row.id], os.fsdecode(row.path), row.size, row.mtime_ns) for row in rows]
 
 
 def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8]]:
-    rows = database.rows(_ROWS)
-    width = code_bytes(spec.bits)
-    with sound_rows(database.path):
-        blob = b"".join(row[5] for row in rows)
-        if len(blob) != width * len(rows):
-            raise ValueError("codes of the wrong length")
-        codes = as_codes(np.frombuffer(blob, np.uint8).reshape(-1, width), spec.bits)
-        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-        ids, first, owner = np.unique(ids, return_index=True, return_inverse=True)
-        firsts = [rows[row] for row in first]
-        facts = np.array([[row[2] or 0, row[3] or 0, row[4]] for row in firsts], np.float64).reshape(-1, 3)
-        digests = [bytes(row[1]) for row in firsts]
-    seconds, pixels, sizes = facts.T
+    rows = database.read(Candidate, _ROWS)
+    codes = code_array(database.path, [row.code for row in rows], spec.bits)
+    ids, first, owner = np.unique(id_array([row.id for row in rows]), return_index=True, return_inverse=True)
+    firsts = [rows[row] for row in first]
+    facts = [[row.duration or 0, (row.width or 0) * (row.height or 0), row.size] for row in firsts]
+    seconds, pixels, sizes = np.array(facts, np.float64).reshape(-1, 3).T
     pixels = np.where(np.bincount(owner.reshape(-1), minlength=len(ids)) > 1, 0.5, 1.0) * pixels  # has a box
-    reliable = np.array([bool(row[6]) for row in firsts], bool)
-    damaged = np.array([bool(row[7]) for row in firsts], bool)
+    reliable = np.array([row.unreliable is None for row in firsts], bool)
+    damaged = np.array([row.damaged is not None for row in firsts], bool)
+    digests = [row.digest for row in firsts]
     return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1), damaged), codes

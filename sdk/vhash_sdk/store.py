@@ -77,7 +77,7 @@ class StoredIndex(Index):
             raise OptionError(f'mode={mode!r}: choose "rw" to write or "r" to search')
         if bits is not None:
             code_bytes(bits)
-        self._threads, place = checked_threads(threads), checked_path("directory", directory)
+        self._threads, place = checked_threads(threads), os.fsencode(checked_path("directory", directory))
         seal = 0 if seal_rows is None else checked_count("seal_rows", seal_rows, 1)
         self._store = _core.Store(place, bits or 0, checked_model(model), mode == "rw", seal)
         self._engine = self._store.index
@@ -148,7 +148,7 @@ def repair(directory: str | os.PathLike[str]) -> list[str]:
         IndexFormatError: its MANIFEST is damaged; restore that from a copy.
         StoreError: it does not exist, another process is writing it, or the system refuses.
     """
-    return _core.repair_store(checked_path("directory", directory))
+    return _core.repair_store(os.fsencode(checked_path("directory", directory)))
 
 
 def open_index(
@@ -165,7 +165,8 @@ def open_index(
     Raises:
         OptionError: no engine serves this kind of location.
     """
-    text = os.fsdecode(checked_path("location", location))
+    checked_path("location", location)
+    text = os.fsdecode(location)  # as it was given: a Path has no double slashes
     scheme, mark, _ = text.partition("://")
     if not mark:
         return StoredIndex(text, bits=bits, model=model)

@@ -7,7 +7,6 @@ codes, and the checksum of FILE, so that two files that do not belong together a
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ..codes import VideoCode
 from ..errors import IndexFormatError, SourceError
 from ..index import Index
 from ..spec import ModelSpec
+from ..strict_json import parse_json
 from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def load_index(file: Path) -> IndexGallery:
     index, names = Index.load(file), _names_file(file)
     again = f"make both again with `vhash encode … --index {file}`"
     try:
-        content = json.loads(names.read_text(encoding="utf-8"))
+        content = parse_json(names.read_bytes())
         model, paths = str(content["model"]["name"]), [path_from_entry(video) for video in content["videos"]]
         valid = [video["id"] for video in content["videos"]] == list(range(len(index)))
         checksum = content["index_crc32c"]
