@@ -132,17 +132,22 @@ void Store::merge_segments(const std::vector<size_t>& chosen) {
 // A new segment file, read back: the rows it was made from go only when it is known to be whole.
 SegmentPtr Store::write_segment(const Manifest& manifest, uint64_t number, int64_t next_id, const Rows& rows) const {
     const std::string path = segment_path(directory_, number);
-    write_index_file(path, manifest.bits, manifest.model, next_id, [&](const RowVisitor& visit) {
-        uint64_t seen = 0;
-        rows([&](int64_t id, const uint64_t* code) {
-            if (seen++ % kStep == 0) go_on();
-            visit(id, code);
+    try {
+        write_index_file(path, manifest.bits, manifest.model, next_id, [&](const RowVisitor& visit) {
+            uint64_t seen = 0;
+            rows([&](int64_t id, const uint64_t* code) {
+                if (seen++ % kStep == 0) go_on();
+                visit(id, code);
+            });
         });
-    });
-    go_on();
-    const IndexFile file = read_index_file(path, true, false);
-    const SegmentEntry entry{number, file.count, file.count, file.file_size, 0, file.checksum, 0};
-    return open_segment(directory_, manifest, entry);
+        go_on();
+        const IndexFile file = read_index_file(path, true, false);
+        const SegmentEntry entry{number, file.count, file.count, file.file_size, 0, file.checksum, 0};
+        return open_segment(directory_, manifest, entry);
+    } catch (...) {
+        discard_file(path);  // nothing names it, and its number is not given out again
+        throw;
+    }
 }
 
 void Store::publish_segments(Manifest next, std::vector<SegmentPtr> segments, const std::vector<std::string>& old_files) {
