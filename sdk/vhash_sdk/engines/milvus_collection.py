@@ -118,7 +118,7 @@ class Collection:
         for name, least, most in (("bits", 1, MAX_BITS), ("next_id", 0, 2**63 - 1)):
             if not re.fullmatch("[0-9]{1,19}", notes[name]) or not least <= int(notes[name]) <= most:
                 raise StoreError(
-                    f"{self._where}: says {name}={notes[name][:40]!r}, which is damaged; drop it, fill it anew"
+                    f"{self._where}: says {name}={notes[name][:40]!r}, which is damaged; drop it"
                 )
         if bits is not None and bits != int(notes["bits"]):
             raise OptionError(f"bits={bits}: {self._where} holds codes of {notes['bits']} bits")
