@@ -86,7 +86,7 @@ class Library:
             raise OptionError("limits and encoder were both given; give the limits to the Encoder")
         self.directory = Path(os.path.abspath(checked_path("directory", directory)))
         file = self.directory / "library.db"
-        if not create and not file.exists():
+        if not create and not _exists(file):
             raise StoreError(f"{directory}: no library there; make one with `vhash add {directory} PATH`")
         if create:
             _make_directory(self.directory)
@@ -511,6 +511,15 @@ class Library:
 def _told_apart(code: VideoCode, entry: Entry) -> bool:
     """Whether both videos have enough in them for a second look: else it would compare noise."""
     return not (code.unreliable or entry.code.unreliable)
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:
+        raise StoreError(
+            f"{file}: cannot be read ({error.strerror}); check the path and its permissions"
+        ) from error
 
 
 def _make_directory(directory: Path) -> None:
