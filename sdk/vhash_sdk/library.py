@@ -26,7 +26,7 @@ from .library_search import SecondLook, box_index, nearest
 from .library_serve import ServedIndex, serve
 from .library_verify import Problem, verify
 from .runtime.onnx import usable_cores
-from .scan import Found, scan
+from .scan import Found, given_paths, scan
 from .spec import ModelSpec
 from .verification import View, views
 from .video import Limits, Source
@@ -80,7 +80,8 @@ class Library:
     ) -> None:
         if encoder is not None and limits is not None:
             raise OptionError("limits and encoder were both given; give the limits to the Encoder")
-        self.directory = Path(os.path.abspath(directory))
+        (place,) = given_paths([directory])
+        self.directory = Path(os.path.abspath(place))
         file = self.directory / "library.db"
         if not create and not file.exists():
             raise StoreError(f"{directory}: no library there; make one with `vhash add {directory} PATH`")
@@ -166,7 +167,7 @@ class Library:
         Raises:
             OptionError: a path lies in the library's own directory.
         """
-        paths = list(paths)
+        paths = given_paths(paths)
         not_own(self.directory, paths)
         own = tuple(f"{place}{os.sep}" for place in {str(self.directory), os.path.realpath(self.directory)})
         for found in scan(paths, exclude=exclude, follow_symlinks=follow_symlinks):
@@ -439,7 +440,7 @@ class Library:
             missing: only entries whose file is gone; of the whole library if no path is given.
         """
         with writer_lock(self.directory / "lock"):
-            return remove(self._db, paths, missing=missing)
+            return remove(self._db, given_paths(paths), missing=missing)
 
     def verify(self, *, content: bool = False) -> Iterator[Problem]:
         """Check the database, every code, the index (one elsewhere too) and every file; yields what is wrong.
