@@ -51,7 +51,7 @@ def test_a_video_is_never_written_over(clips: Path, writer: str, force: tuple[st
     shutil.copy(SAMPLES / "chair.mp4", renamed)
     for file in (clips / "chair.mp4", renamed):
         said = run(*words(writer, clips, file), *force, code=3).stderr
-        assert file.name in said and "give " in said
+        assert file.name in said and ("give " in said or "expected a name" in said)
         assert file.read_bytes() == before
     absent = clips / "absent.mkv"
     run(*words(writer, clips, absent), *force, code=3)

@@ -124,10 +124,10 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
 
 def test_csv_of_every_command_is_safe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("=cmd|' /C calc'!A0.mp4", "@good.mp4"):
+    for name in ("=cmd|' C calc'!A0.mp4", "@good.mp4"):
         shutil.copy(SAMPLES / "chair.mp4", tmp_path / name)
     (tmp_path / "=bad.mp4").write_bytes(b"nothing")
-    tables = [run("encode", "=cmd|' /C calc'!A0.mp4", "@good.mp4", "=bad.mp4", "--csv", code=1).stdout]
+    tables = [run("encode", "=cmd|' C calc'!A0.mp4", "@good.mp4", "=bad.mp4", "--csv", code=1).stdout]
     run("add", "lib", tmp_path, "--report", "report.csv", "--exclude", "lib")
     run("dedup", "lib", "--radius", "4", "--plan", "plan.csv")
     tables += [(tmp_path / name).read_text() for name in ("report.csv", "plan.csv")]
