@@ -230,10 +230,9 @@ class Calibration:
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the JSON document, whole or not at all."""
-        path = checked_path("calibration", file)
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(self.to_json() + "\n")
-        part.replace(path)
+        from .outputs import write_text
+
+        write_text(checked_path("calibration", file), self.to_json() + "\n")
 
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> Calibration:

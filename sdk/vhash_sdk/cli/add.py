@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..names import csv_line
+from ..outputs import check_output, write_text
+from ..scan import given_paths
 from .inputs import ServedBy
 from .library import Lib, damage, model_entry, reason, roots_of
-from .output import ExitCode, Json, Output, error_entry, path_entry, printable, safe
+from .output import ExitCode, Force, Json, Output, error_entry, path_entry, printable, safe
 
 if TYPE_CHECKING:
     from ..library_add import Added
@@ -69,6 +71,7 @@ def add(
     report: Annotated[
         Path | None, typer.Option(help="Write every file that is not in, and why, as CSV.")
     ] = None,
+    force: Force = False,
     index: ServedBy = None,
     json: Json = False,
 ) -> None:
@@ -98,9 +101,10 @@ def add(
             memory=None if max_memory is None else int(max_memory * 2**30),
             duration=None if max_duration is None else max_duration * 3600,
         )
-        roots = list(roots_of(paths))
+        roots = given_paths(roots_of(paths))  # before a new library is made for them
         not_own(lib, roots)
         if report is not None:
+            check_output(report, "table", option="--report", library=lib, force=force)
             _write_report(report, [])  # a place that cannot be written is better known before than after
         with Library(lib, model=model, index=index, limits=limits) as library:
             run = _Run(out)
@@ -212,13 +216,12 @@ def _limits(
 
 
 def _write_report(file: Path, problems: list[Added]) -> None:
-    with open(file, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("status", "kind", "path", "message"))
-        for problem in problems:
-            kind = "" if problem.error is None else type(problem.error).__name__
-            message = "" if problem.error is None else reason(problem.path, str(problem.error))
-            writer.writerow((problem.status, kind, printable(problem.path), message))
+    rows: list[tuple[str, ...]] = [("status", "kind", "path", "message")]
+    for problem in problems:
+        kind = "" if problem.error is None else type(problem.error).__name__
+        message = "" if problem.error is None else reason(problem.path, str(problem.error))
+        rows.append((problem.status, kind, printable(problem.path), message))
+    write_text(file, "".join(f"{csv_line(row)}\r\n" for row in rows))
 
 
 def _problem_entry(result: Added) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..duplicates import Keep
+from ..names import csv_line
+from ..outputs import check_output, write_text
 from .library import Lib, damage, model_entry
-from .output import Json, Output, counted, number, path_entry, printable, safe
+from .output import Force, Json, Output, counted, number, path_entry, printable, safe
 from .plan import csv_rows, megabytes, plan_lines
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def dedup(
         typer.Option(help="Write what could be removed: as CSV (FILE.csv), or as a script, all commented."),
     ] = None,
     csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV row for each video instead.")] = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Find duplicates in a library: groups in which every video is a copy of the one to keep.
@@ -74,6 +75,10 @@ def dedup(
         from ..library import Library
         from ..library_groups import threshold
 
+        read = [*(not_a_match or ()), *([] if calibration is None else [calibration])]
+        for file, kind, option in ((report, "page", "--report"), (plan, _plan_kind(plan), "--plan")):
+            if file is not None:
+                check_output(file, kind, option=option, inputs=read, library=lib, force=force)
         said = [judgement for file in not_a_match or () for judgement in read_judgements(file)]
         with Library(lib, create=False) as library:
             table = library.calibration if calibration is None else Calibration.load(calibration)
@@ -87,7 +92,7 @@ def dedup(
             facts = _Facts(library, groups, within, table)
             if csv_:
                 for row in csv_rows(groups):
-                    out.line(_csv(row))
+                    out.line(csv_line(row))
             else:
                 _show(out, groups, full=plan is None and report is None)
             if plan is not None:
@@ -200,13 +205,16 @@ def _tell_left_out(out: Output, groups: Groups) -> None:
         out.note(f"vhash: … and {more:,} more; `vhash verify` lists every file that is not as it was")
 
 
+def _plan_kind(file: Path | None) -> str:
+    return "table" if file is not None and file.suffix.lower() == ".csv" else "plan"
+
+
 def _write_plan(file: Path, groups: Groups, facts: _Facts, keep: str) -> None:
-    if file.suffix.lower() == ".csv":
-        lines = [_csv(row) for row in csv_rows(groups)]
+    if _plan_kind(file) == "table":
+        lines = [csv_line(row) for row in csv_rows(groups)]
     else:
         lines = list(plan_lines(groups, facts.text(), keep))
-    with open(file, "w", newline="", encoding="utf-8") as stream:
-        stream.writelines(f"{line}\n" for line in lines)
+    write_text(file, "".join(f"{line}\n" for line in lines))
 
 
 def _write_report(file: Path, groups: Groups, facts: _Facts, keep: str, out: Output) -> None:
@@ -230,12 +238,6 @@ def _write_report(file: Path, groups: Groups, facts: _Facts, keep: str, out: Out
             spans=common_spans if library.has_segments else None,
             progress=lambda path: step(1, path),
         )
-
-
-def _csv(fields: list[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
 
 
 def _group_entry(group: Group) -> dict[str, Any]:

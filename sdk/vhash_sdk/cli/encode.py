@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..names import csv_line
 from .dataset import Engine, encode_dataset
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
 from .inputs import Videos, expand
 from .output import (
     ExitCode,
+    Force,
     Json,
     Model,
     Output,
@@ -52,6 +52,7 @@ def encode(
         typer.Option(help="Of the Ray cluster: host:port, auto, or local to start one here for large jobs."),
     ] = None,
     csv_: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     r"""Print the code of each video.
@@ -88,8 +89,12 @@ def encode(
         return
     with Output("encode", json=json) as out:
         paths = expand(videos)
+        if index is not None:
+            from .gallery import check_index
+
+            check_index(index, paths, force=force)
         if csv_:
-            out.line(_csv("code", "confidence", "duration", "path", "error"))
+            out.line(csv_line(("code", "confidence", "duration", "path", "error")))
         with open_encoder(model, precision) as encoder:
             results = encode_all(
                 encoder, paths, out, show=lambda result: out.line((_csv_row if csv_ else _line)(result))
@@ -132,12 +137,6 @@ def _line(result: Encoded) -> str | None:
 def _csv_row(result: Encoded) -> str:
     path = printable(result.source)
     if result.code is None:
-        return _csv("", "", "", path, safe(str(result.error)).replace("\n", " "))
+        return csv_line(("", "", "", path, safe(str(result.error)).replace("\n", " ")))
     code = result.code
-    return _csv(code.text, f"{code.confidence:.4f}", f"{code.duration:.4f}", path, "")
-
-
-def _csv(*fields: str) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
+    return csv_line((code.text, f"{code.confidence:.4f}", f"{code.duration:.4f}", path, ""))

@@ -17,6 +17,7 @@ from .. import _core
 from ..codes import VideoCode
 from ..errors import IndexFormatError, SourceError
 from ..index import Index
+from ..outputs import check_output, write_text
 from ..spec import ModelSpec
 from ..strict_json import parse_json
 from .output import SCHEMA, number, path_entry, path_from_entry, to_json
@@ -153,16 +154,13 @@ def save_index(file: Path, spec: ModelSpec, videos: Sequence[tuple[str, VideoCod
             for id, (path, code) in enumerate(videos)
         ],
     }
-    target = _names_file(file)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="ascii") as stream:
-            stream.write(to_json(content) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(_names_file(file), to_json(content) + "\n")
+
+
+def check_index(file: Path, paths: Iterable[str], *, force: bool) -> None:
+    """Refuse an index file to write, or one of names beside it, over anything else; see ``check_output``."""
+    for each, kind in ((file, "index"), (_names_file(file), "names")):
+        check_output(each, kind, option="--index", inputs=paths, force=force)
 
 
 def load_index(file: Path) -> IndexGallery:

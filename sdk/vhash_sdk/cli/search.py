@@ -10,7 +10,7 @@ import typer
 
 from .encode import finish
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
-from .inputs import ServedBy, Videos, expand
+from .inputs import ServedBy, Videos, expand, place
 from .output import Json, Output, PrecisionOption, path_entry, printable
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def search(
         Path,
         typer.Argument(
             metavar="WHERE",
+            parser=place,
             help="A library of `vhash add`, a folder of videos, or an index file of `vhash encode --index`.",
         ),
     ],

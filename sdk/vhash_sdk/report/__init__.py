@@ -14,7 +14,6 @@ import html
 import json
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -26,6 +25,7 @@ from ..alignment import Span
 from ..duplicates import Group, Groups, Member
 from ..library_records import Entry
 from ..names import path_entry, printable, shell_quoted
+from ..outputs import write_whole
 from ..video import Limits
 from .pictures import Strip, film_strips, strip_size, strip_width
 
@@ -63,7 +63,7 @@ def write_report(
     spans: Align | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Write the report: under a temporary name, then renamed.
+    """Write the report, whole or not at all.
 
     Args:
         file: where; what was there is replaced.
@@ -96,19 +96,13 @@ def write_report(
         "groups": list(_groups(groups, spans)),
         "left": [{"path": printable(each.path), "message": each.message} for each in left],
     }
-    path = Path(file)
-    part = path.with_name(f"{path.name[:200]}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as stream:
-            head, tail = _page(f"Duplicates in {printable(about.library.name)}", data)
-            stream.write(head)
-            for done in _write_pictures(stream, strips, entries):
-                if progress is not None:
-                    progress(done)
-            stream.write(tail)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with write_whole(file) as stream:
+        head, tail = _page(f"Duplicates in {printable(about.library.name)}", data)
+        stream.write(head)
+        for done in _write_pictures(stream, strips, entries):
+            if progress is not None:
+                progress(done)
+        stream.write(tail)
 
 
 def _library(about: About) -> dict[str, Any]:
