@@ -38,6 +38,7 @@ class Added:
         error: why, for ``failed`` and ``skipped``.
         previous: another path of this content.
         known: the failure is from an earlier run and the file has not changed: it was not tried again.
+        notes: what to know about how it was read (``VideoInfo.notes``).
     """
 
     path: str
@@ -45,6 +46,7 @@ class Added:
     error: VhashError | None = None
     previous: str | None = None
     known: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ class Adding:
             error = SourceError(f"{found.path}: changed while it was read; add it again when it is complete")
             return self._fail(found, error, job.row)
         self._put(job, Content.of(encoded))
-        return Added(found.path, "added" if job.row is None else "changed")
+        notes = () if encoded.info is None else encoded.info.notes()
+        return Added(found.path, "added" if job.row is None else "changed", notes=notes)
 
     def _put(self, job: _Job, content: Content) -> None:
         found, path = job.found, os.fsencode(job.found.path)

@@ -7,15 +7,17 @@ or connect to servers. So the container is recognised here, by its first bytes; 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import stat
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError
+from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError, VhashError
 from .decoder import FileSource
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ INDEXED = frozenset(("mov", "matroska", "avi", "flv", "nut"))
 """Demuxers that have an index of key frames, rather than only of what was read so far."""
 
 _HEAD = 4096
+_BLOCK = 4 << 20
 _MAGIC = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
     (b"FLV\x01", "flv"),
@@ -84,21 +87,20 @@ class Media:
 
     name: str
     demuxer: str
-    _source: str | bytes | BinaryIO
+    _source: str | bytes | _Borrowed
     size: tuple[int, int] | None = None
 
-    def open(self, options: dict[str, str]) -> InputContainer:
-        """A new container that reads from the start. Raises errors of ``av``."""
+    def open(self, options: dict[str, str], part: tuple[int, int] | None = None) -> InputContainer:
+        """A new container that reads from the start, or only the bytes of a part. Raises errors of ``av``."""
         import av
 
         file: Any
-        if isinstance(self._source, str):
+        if part is not None:
+            file = _Part(self._file(), *part)
+        elif isinstance(self._source, str):
             file = self._source
-        elif isinstance(self._source, bytes):
-            file = io.BytesIO(self._source)
         else:
-            self._source.seek(0)
-            file = _Borrowed(self._source)
+            file = self._file()
         # av 18 fails on titles that are not UTF-8 unless told not to; av 19 never does, and cannot be told
         lenient: dict[str, Any] = {}
         if int(av.__version__.split(".")[0]) < 19:
@@ -107,12 +109,88 @@ class Media:
         container: InputContainer = av.open(file, format=self.demuxer, options=options, **lenient)
         return container
 
+    @contextlib.contextmanager
+    def raw(self) -> Iterator[BinaryIO]:
+        """The source as a file, to look into it without FFmpeg; what its reading raises is a SourceError."""
+        file = self._file()
+        try:
+            yield file
+        except Exception as error:
+            if isinstance(error, VhashError) or not (isinstance(error, OSError) or self.lost()):
+                raise
+            raise SourceError(f"{self.name} cannot be read: {error}") from error
+        finally:
+            file.close()
+
+    def failure(self) -> BaseException | None:
+        """What reading the source itself raises: of a file object what it raised, of a path a disk error.
+
+        FFmpeg calls many a malformed file an input/output error, so the file is read again to tell.
+        """
+        if isinstance(self._source, _Borrowed):
+            return self._source.failure
+        try:
+            with contextlib.closing(self._file()) as file:
+                while file.read(_BLOCK):
+                    pass
+        except OSError as error:
+            return error
+        return None
+
+    def lost(self) -> BaseException | None:
+        """What a file object raised so far: FFmpeg may have taken it for the end of the file."""
+        return self._source.failure if isinstance(self._source, _Borrowed) else None
+
+    def _file(self) -> Any:
+        """A reader with a place of its own."""
+        if isinstance(self._source, str):
+            return open(self._source.removeprefix("file:"), "rb")
+        if isinstance(self._source, _Borrowed):
+            return _Part(self._source, 0, self._source.seek(0, os.SEEK_END))
+        return io.BytesIO(self._source)
+
 
 class _Borrowed:
-    """A file object of the user, which is not ours to close."""
+    """A file object of the user, which is not ours to close; keeps what its reading raises."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._file = file
+        self.failure: BaseException | None = None
+        self.seek = file.seek
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._file.read(size)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def close(self) -> None:
+        """Leaves it open."""
+
+
+class _Part:
+    """Some bytes of a file as a file."""
+
+    def __init__(self, file: Any, start: int, end: int) -> None:
+        self._file, self._start, self._size, self._at = file, start, end - start, 0
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(self._size - self._at, 0)
+        self._file.seek(self._start + self._at)
+        data: bytes = self._file.read(left if size < 0 else min(size, left))
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def open_media(source: FileSource) -> Media:
@@ -130,7 +208,7 @@ def open_media(source: FileSource) -> Media:
             f"decoding video needs PyAV ({error}): pip install av; frames in numpy arrays need no PyAV"
         ) from error
     name = describe(source)
-    opened: str | bytes | BinaryIO
+    opened: str | bytes | _Borrowed
     if isinstance(source, (bytes, bytearray, memoryview)):
         opened = bytes(source)
         head, size = opened[:_HEAD], len(opened)
@@ -139,7 +217,7 @@ def open_media(source: FileSource) -> Media:
         head, size = _read_head(path, name)
         opened = "file:" + os.path.abspath(path)
     elif hasattr(source, "read"):
-        opened = source
+        opened = _Borrowed(source)
         head, size = _head_of_object(source, name)
     else:
         raise SourceError(
