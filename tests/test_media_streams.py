@@ -283,3 +283,24 @@ def test_encrypted_matroska_is_refused(tmp_path: Path) -> None:
     )  # fmt: skip
     with pytest.raises(UnsupportedVideoError, match="encrypted"):
         sampled(path)
+
+
+def test_commands_say_which_stream_and_take_another(tmp_path: Path) -> None:
+    import json
+
+    from typer.testing import CliRunner
+
+    from vhash_sdk.cli.app import app
+
+    path = write(tmp_path / "two.mkv", Part(50, 1), Part(50, 2))
+    codes = []
+    for options in ([], ["--stream", "1"]):
+        said = CliRunner().invoke(app, ["encode", str(path), "--json", *options])
+        (video,) = json.loads(said.stdout)["videos"]
+        assert said.exit_code == 0 and f"stream {len(codes)} of 2" in video["notes"][0]
+        codes.append(video["code"])
+    assert codes[0] != codes[1]
+    text = CliRunner().invoke(app, ["encode", str(path)])
+    assert "stream 0 of 2 was taken; --stream N takes another" in text.output
+    added = CliRunner().invoke(app, ["add", str(tmp_path / "library"), str(path)])
+    assert "stream 0 of 2 was taken" in added.output and "added, with a remark: 1" in added.output

@@ -84,9 +84,7 @@ class VideoInfo:
         if self.jumps:
             said.append(f"its times jump {self.jumps} times; the pieces are taken one after the other")
         if self.repeated:
-            said.append(
-                f"{self.repeated} of its sampled frames cannot be decoded; earlier ones stand for them"
-            )
+            said.append(f"{self.repeated} of its sampled frames cannot be decoded; earlier ones stand in")
         return tuple(said)
 
 

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -122,18 +122,21 @@ class Media:
         finally:
             file.close()
 
-    def failure(self) -> BaseException | None:
+    def failure(self, check: Callable[[], None]) -> BaseException | None:
         """What reading the source itself raises: of a file object what it raised, of a path a disk error.
 
-        FFmpeg calls many a malformed file an input/output error, so the file is read again to tell.
+        FFmpeg calls many a malformed file an input/output error, so the file is read again to tell;
+        ``check`` is called meanwhile.
         """
         if isinstance(self._source, _Borrowed):
             return self._source.failure
         try:
             with contextlib.closing(self._file()) as file:
                 while file.read(_BLOCK):
-                    pass
+                    check()
         except OSError as error:
+            if isinstance(error, VhashError):
+                raise
             return error
         return None
 

@@ -30,6 +30,8 @@ DEFAULT_RATE = Fraction(25)
 DECODER_ERRORS = (ValueError, OSError, RuntimeError, NotImplementedError, LookupError)
 """What FFmpeg's errors are, beside being ``av.FFmpegError`` (which needs an import of av)."""
 
+_BORROWED = (errno.EPERM, errno.EIO, errno.EINVAL, errno.ENOENT, errno.ERANGE, errno.EACCES)
+
 
 class Undecodable(ValueError):
     """A packet gave no picture; the text says why."""
@@ -86,7 +88,7 @@ class Track:
         rate = self.rate or fraction(self.stream.base_rate) or DEFAULT_RATE
         self._step = max(1, round(1 / (rate * self.tick)))
         self._clock = Clock(self.tick, watched=self._media.demuxer in JUMPY)
-        self.context = self.stream.codec_context
+        self._decoding, self.context = self.stream, self.stream.codec_context
 
     def _enter(self, part: tuple[int, int] | None) -> None:
         """Open the file, or a part of it, and choose the stream."""
@@ -230,7 +232,7 @@ class Track:
         """Tell a failing disk, or whatever a file object raises, from a malformed file."""
         failure = self._media.lost()
         if failure is None and isinstance(error, OSError):
-            failure = self._media.failure()
+            failure = self._media.failure(self.deadline.check)
         if failure is not None:
             raise SourceError(f"{self.name} cannot be read: {reason(failure)}") from error
 
@@ -261,8 +263,8 @@ class Track:
         frames: list[VideoFrame] = []
         before = self.context
         try:
-            if packet is not None and packet.stream.codec_context is not before:  # of the next part
-                self.context = packet.stream.codec_context
+            if packet is not None and packet.stream is not self._decoding:  # the next part has begun
+                self._decoding, self.context = packet.stream, packet.stream.codec_context
                 frames = before.decode(None)
             return frames + self.context.decode(packet)
         except DECODER_ERRORS:
@@ -299,11 +301,11 @@ def reason(error: BaseException) -> str:
     """
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if type(error).__module__.startswith("av."):
-        number = getattr(error, "errno", None) or 0
-        if number in (errno.EPERM, errno.EIO, errno.EINVAL, errno.ENOENT, errno.ERANGE, errno.EACCES):
-            return "malformed data"
-        if number == errno.ENOSYS or type(error).__name__ in ("PatchWelcomeError", "ExperimentalError"):
+        kind, number = type(error).__name__, getattr(error, "errno", None)
+        if kind in ("PatchWelcomeError", "ExperimentalError", "NotImplementedError"):
             return "a feature of the format that FFmpeg does not decode"
-        if type(error).__name__ in ("UnknownError", "UndefinedError", "ExternalError", "BugError"):
-            return f"the decoder fails without saying why ({type(error).__name__})"
+        if kind in ("UnknownError", "UndefinedError", "ExternalError", "BugError"):
+            return f"the decoder fails without saying why ({kind})"
+        if number in _BORROWED:
+            return "malformed data"
     return text
