@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError, VhashError
+from .bare import BARE, bare_stream
 from .decoder import FileSource
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ CONTAINERS = {
     "nut": "NUT",
     "ivf": "IVF",
     "yuv4mpegpipe": "Y4M",
+    "rm": "RealMedia",
+    "flic": "FLI, FLC",
+    **BARE,
 }
 """Demuxers of FFmpeg that are used, with the file types they stand for."""
 
@@ -59,6 +63,7 @@ _MAGIC = (
     (b"DKIF", "ivf"),
     (b"YUV4MPEG2 ", "yuv4mpegpipe"),
     (b"\0\0\x01\xba", "mpeg"),
+    (b".RMF\0\0\0", "rm"),
 )
 _BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx"))
 _IMAGES = (
@@ -289,12 +294,16 @@ def _recognise(head: bytes, name: str) -> str:
         return "mov"
     if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"AVIX"):
         return "avi"
+    if head[4:6] in (b"\x11\xaf", b"\x12\xaf") and all(struct.unpack("<HHH", head[6:12].ljust(6, b"\0"))):
+        return "flic"
     # transport stream: a sync byte every 188 bytes, with a 4-byte time code in M2TS (192)
     if len(head) >= 188 and any(
         all(head[at] == 0x47 for at in range(first, min(len(head), first + 5 * step), step))
         for first, step in ((0, 188), (4, 192), (0, 204))
     ):
         return "mpegts"
+    if (bare := bare_stream(head)) is not None:
+        return bare
     raise UnsupportedVideoError(f"{name} {_refusal(head)}; accepted: {', '.join(CONTAINERS.values())}")
 
 
@@ -309,7 +318,12 @@ def _refusal(head: bytes) -> str:
     if head.startswith(_IMAGES) or head[8:12] in (b"WEBP", *_STILL_BRANDS):
         return "is an image, not a video"
     if head.startswith((b"\0\0\x01\xb3", b"\0\0\0\x01", b"\0\0\x01")):
-        return "is a bare coded stream without time stamps; put it into a container"
+        return (
+            "looks like a bare coded stream, without time stamps, but does not begin with the headers that "
+            "decoding needs; put it into a container"
+        )
+    if head[:3] in (b"FWS", b"CWS", b"ZWS"):
+        return "is a Flash programme (SWF), which draws its pictures by itself: convert what it plays"
     if head.startswith((b"ID3", b"fLaC", b"\xff\xfb")) or head[8:12] == b"WAVE":
         return "is audio, not a video"
     if not head.strip(b"\0"):

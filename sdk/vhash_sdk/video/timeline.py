@@ -101,7 +101,7 @@ def measure(track: Track, start: int | None) -> Timeline:
         if track.jumps:
             return replace(line, jumps=track.jumps)
         track.joined = False
-    if start is None or not track.bits.timed:
+    if start is None or not track.bits.timed or track.timeless:
         return scan(track, counted=True)
     declared = track.declared_end()
     for seconds in _TAIL_SECONDS if declared is not None else ():

@@ -9,6 +9,7 @@ from numbers import Rational
 from typing import TYPE_CHECKING
 
 from ..errors import DecodeError, SourceError, UnsupportedVideoError, VideoError
+from .bare import TIMELESS
 from .bitstream import Bitstream, bitstream
 from .boxes import boxes, parts
 from .clock import JUMPY, Clock, Jumped
@@ -48,6 +49,7 @@ class Track:
         bits: what the packets say about themselves.
         deadline: checked at each packet; set it anew for each call of the user.
         choice: the stream that was taken.
+        timeless: the container has no times.
         joined: the stream's times jump: it is only read from the start, and its times are continued.
 
     Raises:
@@ -65,6 +67,7 @@ class Track:
         # a net under our own check, which is exact: FFmpeg counts padding as well
         pixels = limits.pixels
         self._options = {} if pixels is None else {"max_pixels": str(2 * pixels + (1 << 20))}
+        self.timeless = media.demuxer in TIMELESS
         self.choice: Choice | None = None
         with media.raw() as file:
             self._parts = parts(file, media.demuxer)
