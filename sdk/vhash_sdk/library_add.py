@@ -17,6 +17,7 @@ from .errors import SourceError, UnsupportedVideoError, VhashError, VideoError
 from .library_content import METADATA, Content
 from .library_db import Database
 from .scan import Found, content_digest, modified_ns
+from .video.rules import DECODING, touched
 from .video.sources import open_media
 
 Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
@@ -53,7 +54,7 @@ class Added:
 class _Job:
     found: Found
     digest: bytes
-    row: Any  # (id, path, size, mtime_ns, digest) of the entry at this path, or None
+    row: Any  # (id, path, size, mtime_ns, digest, frames_rule) of the entry at this path, or None
 
 
 class Adding:
@@ -136,8 +137,10 @@ class Adding:
                 return None  # the look for vanished entries reports it
             return self._fail(found, found.error, row if found.size == 0 else None)
         if row is not None and (row[2], row[3]) == (found.size, found.mtime_ns):
-            self._forgive(path)
-            return Added(found.path, "unchanged")
+            if not self._is_outdated(row, found.path):
+                self._forgive(path)
+                return Added(found.path, "unchanged")
+            return self._again(found, row)
         if not self._retry and (failure := self._known_failure(found)) is not None:
             return Added(found.path, "failed", failure, known=True)
         try:
@@ -156,6 +159,24 @@ class Adding:
             self._forgive(path)
             return Added(found.path, "unchanged")
         return self._relate(found, digest, row) or _Job(found, digest, row)
+
+    def _is_outdated(self, row: Any, path: str) -> bool:
+        """Whether older rules coded an entry and today's see another picture in its file."""
+        if (row[5] or 1) >= DECODING:
+            return False
+        try:
+            if touched(path) is not None:
+                return True
+        except VideoError:  # it is told when the file changes, or by `verify`
+            return False
+        self._write("UPDATE video SET frames_rule = ? WHERE id = ?", DECODING, row[0])
+        return False
+
+    def _again(self, found: Found, row: Any) -> _Job | Added:
+        try:
+            return _Job(found, content_digest(found.path), row)
+        except SourceError as error:
+            return self._fail(found, error, None)
 
     def _relate(self, found: Found, digest: bytes, row: Any) -> Added | None:
         """Take over the codes of the same content at another path."""
@@ -262,7 +283,7 @@ class Adding:
 
     def _entry(self, where: str, value: bytes) -> Any:
         rows = self._db.rows(
-            f"SELECT id, path, size, mtime_ns, digest FROM video WHERE {where} LIMIT 1", (value,)
+            f"SELECT id, path, size, mtime_ns, digest, frames_rule FROM video WHERE {where} LIMIT 1", (value,)
         )
         return rows[0] if rows else None
 

@@ -9,8 +9,9 @@ from typing import Any
 from .encoded import Encoded
 from .library_db import Database
 from .verification import views
+from .video.rules import DECODING
 
-METADATA = ("duration", "width", "height", "rate", "codec", "unreliable")
+METADATA = ("duration", "width", "height", "rate", "codec", "unreliable", "frames_rule")
 """Columns of ``video`` that come from the content."""
 
 
@@ -37,7 +38,7 @@ class Content:
         codes = {"full": code} if box is None else {"full": code, "box": box.code}
         seen = zip(codes, views(encoded), strict=True)
         return cls(
-            (code.duration, *picture, code.unreliable),
+            (code.duration, *picture, code.unreliable, DECODING),
             tuple((kind, 0.0, None, one.confidence, one.code.tobytes()) for kind, one in codes.items()),
             tuple((kind, view.trajectory.to_bytes()) for kind, view in seen if view.trajectory is not None),
         )

@@ -93,8 +93,11 @@ CREATE TABLE trajectory (       -- how frames change, for a second look at near 
   PRIMARY KEY (video, kind)
 ) WITHOUT ROWID;
 """
+_FORMAT_5 = """
+ALTER TABLE video ADD COLUMN frames_rule INTEGER;  -- video.rules.DECODING that coded it; NULL: 1
+"""
 # MIGRATIONS[n] takes format n to format n + 1; never edit one that has been released
-MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
+MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_5)
 
 
 @dataclass(frozen=True)

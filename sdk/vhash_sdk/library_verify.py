@@ -11,13 +11,14 @@ from typing import Literal
 import numpy as np
 
 from .codes import as_codes
-from .errors import CodeError, SourceError, StoreError, UnknownIdError
+from .errors import CodeError, SourceError, StoreError, UnknownIdError, UnsupportedVideoError
 from .library_cache import cache_file, cached_index, load_index
 from .library_db import Database
 from .library_serve import Served
 from .scan import content_digest, modified_ns
 from .spec import ModelSpec
 from .verification import part_widths
+from .video.rules import DECODING, touched
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,13 @@ class Problem:
 
     Attributes:
         kind: ``database`` (damaged), ``code`` (damaged or missing), ``index`` (not that of the codes),
-            ``vanished`` (no such file any more), ``changed`` (the file is not what was encoded).
+            ``vanished`` (no such file any more), ``changed`` (the file is not what was encoded),
+            ``rules`` (older rules coded it, and today's see another picture in the file).
         path: of the video, or of the library's file.
         message: what is wrong, and what to do.
     """
 
-    kind: Literal["database", "code", "index", "vanished", "changed"]
+    kind: Literal["database", "code", "index", "vanished", "changed", "rules"]
     path: str
     message: str
 
@@ -148,15 +150,24 @@ def _served(served: Served | None) -> Iterator[Problem]:
 def _files(database: Database, content: bool) -> Iterator[Problem]:
     last = 0
     while rows := database.rows(
-        "SELECT id, path, size, mtime_ns, digest FROM video WHERE id > ? ORDER BY id LIMIT 1000", (last,)
+        "SELECT id, path, size, mtime_ns, digest, frames_rule FROM video WHERE id > ? ORDER BY id LIMIT 1000",
+        (last,),
     ):
-        for _, raw, size, mtime_ns, digest in rows:
+        for _, raw, size, mtime_ns, digest, rule in rows:
             path = os.fsdecode(raw)
             try:
                 status = os.stat(path)
                 same = (status.st_size, modified_ns(status)) == (size, mtime_ns)
                 if (content or not same) and content_digest(path) != digest:
                     yield Problem("changed", path, "the file is not what was encoded; add it again")
+                elif (rule or 1) < DECODING and (why := touched(path)) is not None:
+                    yield Problem(
+                        "rules",
+                        path,
+                        f"{why}, which an older vhash did not heed; add it again, it is coded anew",
+                    )
+            except UnsupportedVideoError:  # nothing is known about it
+                pass
             except FileNotFoundError:
                 yield Problem("vanished", path, "no such file any more; add its new place, or remove it")
             except (OSError, ValueError, SourceError) as error:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+_MOST_HEADER = 64 << 20
 _MOST = 1 << 20  # elements of one file that are looked at
 
 
@@ -48,6 +49,39 @@ def boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
             return
         yield head[4:8], start, min(at + length, size)
         at += length
+
+
+def movie(file: BinaryIO) -> bytes:
+    """What is in the movie box of an MP4; nothing where there is none."""
+    for kind, start, end in boxes(file):
+        if kind == b"moov" and end - start <= _MOST_HEADER:
+            file.seek(start)
+            return file.read(end - start)
+    return b""
+
+
+def within(data: bytes, wanted: bytes) -> Iterator[bytes]:
+    """The contents of all boxes of one kind, of those that lie side by side in ``data``."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        head = 8
+        if size == 1:
+            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
+        elif size == 0:
+            size = len(data) - at
+        if size < head:
+            return
+        if data[at + 4 : at + 8] == wanted:
+            yield data[at + head : at + size]
+        at += size
+
+
+def descend(data: bytes, *path: bytes) -> bytes:
+    """The content of a box in a box and so on, each the first one of its kind."""
+    for name in path:
+        data = next(within(data, name), b"")
+    return data
 
 
 def ebml(file: BinaryIO, at: int, end: int | None) -> Iterator[Element]:

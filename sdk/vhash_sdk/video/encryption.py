@@ -13,20 +13,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from .boxes import boxes, ebml
+from .boxes import descend, ebml, movie, within
 from .ts import scrambled
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _HEAD = 1 << 20
-_MOST = 64 << 20  # no header is larger
 _SAMPLE_AES = {0xDB: "H.264", 0xC7: "HEVC"}
 _ASF = (
     bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"),
     bytes.fromhex("14e68a292226174cb935dae07ee9289c"),
 )
-_MXF = bytes.fromhex("0d0103 01027e0100".replace(" ", ""))
+_MXF = bytes.fromhex("0d010301027e0100")
 
 
 def encryption(file: BinaryIO, demuxer: str, stream: VideoStream, number: int) -> str | None:
@@ -39,25 +38,27 @@ def encryption(file: BinaryIO, demuxer: str, stream: VideoStream, number: int) -
         number: its place among the video streams.
     """
     if demuxer == "mov":
-        return next((how for track, how in _tracks(file) if track == stream.id), None)
+        return next((how for track, how in encrypted_tracks(file) if track == stream.id), None)
     if demuxer == "mpegts":
         kind = _stream_type(stream)
         if kind in _SAMPLE_AES:
             return f"HLS Sample-AES, {_SAMPLE_AES[kind]}"
         return "its transport packets are scrambled" if scrambled(file, stream.id) else None
     if demuxer == "matroska":
-        flags = list(_matroska(file))
+        flags = list(matroska_tracks(file))
         if "enc_key_id" in stream.metadata or (number < len(flags) and flags[number]):
             return "ContentEncryption"
         return None
-    if demuxer in ("asf", "mxf"):
-        file.seek(0)
-        head = file.read(_HEAD)
-        if demuxer == "asf" and any(guid in head for guid in _ASF):
-            return "Windows Media DRM"
-        if demuxer == "mxf" and _MXF in head:
-            return "encrypted essence"
-    return None
+    return marked(file, demuxer)
+
+
+def marked(file: BinaryIO, demuxer: str) -> str | None:
+    """How an ASF or MXF file says that it is encrypted; None where it does not."""
+    file.seek(0)
+    head = file.read(_HEAD) if demuxer in ("asf", "mxf") else b""
+    if demuxer == "asf" and any(guid in head for guid in _ASF):
+        return "Windows Media DRM"
+    return "encrypted essence" if demuxer == "mxf" and _MXF in head else None
 
 
 def _stream_type(stream: VideoStream) -> int:
@@ -68,48 +69,22 @@ def _stream_type(stream: VideoStream) -> int:
         return error.object[0]
 
 
-def _tracks(file: BinaryIO) -> Iterator[tuple[int, str]]:
+def encrypted_tracks(file: BinaryIO) -> Iterator[tuple[int, str]]:
     """(track id, how) of each encrypted video track of an MP4."""
-    for kind, start, end in boxes(file):
-        if kind == b"moov" and end - start <= _MOST:
-            file.seek(start)
-            moov = file.read(end - start)
-            for track in _within(moov, b"trak"):
-                header = next(_within(track, b"tkhd"), b"")
-                at = 20 if header[:1] == b"\x01" else 12
-                number = int.from_bytes(header[at : at + 4], "big")
-                table = _descend(track, b"mdia", b"minf", b"stbl", b"stsd")
-                for name in (b"encv", b"drmi"):
-                    for entry in _within(table[8:], name):
-                        # 78 bytes of a video sample entry, then its boxes
-                        scheme = _descend(entry[78:], b"sinf", b"schm")[4:8].decode("latin-1")
-                        known = scheme if scheme.isalnum() else name.decode()
-                        yield number, f"Common Encryption, {known}" if name == b"encv" else "FairPlay"
+    for track in within(movie(file), b"trak"):
+        header = next(within(track, b"tkhd"), b"")
+        at = 20 if header[:1] == b"\x01" else 12
+        number = int.from_bytes(header[at : at + 4], "big")
+        table = descend(track, b"mdia", b"minf", b"stbl", b"stsd")
+        for name in (b"encv", b"drmi"):
+            for entry in within(table[8:], name):
+                # 78 bytes of a video sample entry, then its boxes
+                scheme = descend(entry[78:], b"sinf", b"schm")[4:8].decode("latin-1")
+                known = scheme if scheme.isalnum() else name.decode()
+                yield number, f"Common Encryption, {known}" if name == b"encv" else "FairPlay"
 
 
-def _within(data: bytes, wanted: bytes) -> Iterator[bytes]:
-    at = 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        head = 8
-        if size == 1:
-            size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        elif size == 0:
-            size = len(data) - at
-        if size < head:
-            return
-        if data[at + 4 : at + 8] == wanted:
-            yield data[at + head : at + size]
-        at += size
-
-
-def _descend(data: bytes, *path: bytes) -> bytes:
-    for name in path:
-        data = next(_within(data, name), b"")
-    return data
-
-
-def _matroska(file: BinaryIO) -> Iterator[bool]:
+def matroska_tracks(file: BinaryIO) -> Iterator[bool]:
     """For each video track of a Matroska file whether it is encrypted."""
     for segment in ebml(file, 0, None):
         if segment.id != 0x18538067:

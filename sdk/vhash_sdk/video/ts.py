@@ -57,6 +57,20 @@ def scrambled(file: BinaryIO, pid: int) -> bool:
     return hidden >= max(8, total / 10)
 
 
+def video_pids(file: BinaryIO) -> set[int]:
+    """The streams of which pictures begin in the first 8 MiB."""
+    file.seek(0)
+    found: set[int] = set()
+    for rows in packets(file.read(_CHUNK)):
+        starts = rows[rows[:, 1] & 0x40 != 0]
+        for pid, row in zip(_pids(starts).tolist(), starts, strict=True):
+            packet = row.tobytes()
+            at = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)
+            if packet[at : at + 3] == b"\0\0\1" and 0xE0 <= packet[at + 3] <= 0xEF:
+                found.add(pid)
+    return found
+
+
 def packets(data: bytes) -> Iterator[NDArray[np.uint8]]:
     """The packets in some bytes, ``uint8[n, 188]``, each run of them that has its sync bytes in step."""
     array = np.frombuffer(data, np.uint8)
