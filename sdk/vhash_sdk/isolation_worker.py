@@ -29,12 +29,18 @@ _ALARM_SLACK = 5.0
 
 
 def decode(
-    source: str | os.PathLike[str] | BinaryIO, sampling: Sampling, resize: Resize, limits: Limits, box: bool
+    source: str | os.PathLike[str] | BinaryIO,
+    sampling: Sampling,
+    resize: Resize,
+    limits: Limits,
+    *,
+    box: bool,
+    stream: int | None,
 ) -> Clip:
     """Sample and scale the frames of one source; with ``box`` also those of its content box."""
     from .video import open_source, sample_content
 
-    with open_source(source, limits) as reader:
+    with open_source(source, limits, stream=stream) as reader:
         return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
 
 
@@ -45,7 +51,7 @@ def frames_at(
     from .video import Region, open_source
 
     region = None if request["region"] is None else Region(**request["region"])
-    with open_source(source, limits) as reader:
+    with open_source(source, limits, stream=request["stream"]) as reader:
         return reader.frames_at(np.array(request["times"], np.float64), resize, region=region)
 
 
@@ -97,7 +103,8 @@ def _serve(
     def clip_of(source: str | BinaryIO) -> Clip:
         if "times" in request:
             return frames_at(source, request, resize, limits)
-        clip: Clip = target(source, Sampling(**request["sampling"]), resize, limits, request["box"])
+        sampling = Sampling(**request["sampling"])
+        clip: Clip = target(source, sampling, resize, limits, box=request["box"], stream=request["stream"])
         return clip
 
     try:

@@ -16,8 +16,9 @@ from .encoded import Encoded
 from .errors import SourceError, UnsupportedVideoError, VhashError, VideoError
 from .library_content import METADATA, Content
 from .library_db import Database
-from .library_rows import FailureRow, PathRow, RawPath, Video
+from .library_rows import FailureRow, PathRow, RawPath, VideoState
 from .scan import Found, content_digest, modified_ns
+from .video.rules import DECODING, touched
 from .video.sources import open_media
 
 Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
@@ -40,6 +41,7 @@ class Added:
         previous: another path of this content.
         known: the failure is from an earlier run and the file has not changed: it was not tried again.
         damaged: what of a file that is in now is missing; None: nothing is known.
+        notes: what to know about how it was read (``VideoInfo.notes``).
     """
 
     path: str
@@ -48,13 +50,14 @@ class Added:
     previous: str | None = None
     known: bool = False
     damaged: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Job:
     found: Found
     digest: bytes
-    row: Video | None  # the entry at this path
+    row: VideoState | None  # the entry at this path
 
 
 class Adding:
@@ -137,8 +140,10 @@ class Adding:
                 return None  # the look for vanished entries reports it
             return self._fail(found, found.error, row if found.size == 0 else None)
         if row is not None and (row.size, row.mtime_ns) == (found.size, found.mtime_ns):
-            self._forgive(path)
-            return Added(found.path, "unchanged")
+            if not self._is_outdated(row, found.path):
+                self._forgive(path)
+                return Added(found.path, "unchanged")
+            return self._again(found, row)
         if not self._retry and (failure := self._known_failure(found)) is not None:
             return Added(found.path, "failed", failure, known=True)
         try:
@@ -158,7 +163,25 @@ class Adding:
             return Added(found.path, "unchanged")
         return self._relate(found, digest, row) or _Job(found, digest, row)
 
-    def _relate(self, found: Found, digest: bytes, row: Video | None) -> Added | None:
+    def _is_outdated(self, row: VideoState, path: str) -> bool:
+        """Whether older rules coded an entry and today's see another picture in its file."""
+        if (row.frames_rule or 1) >= DECODING:
+            return False
+        try:
+            if touched(path) is not None:
+                return True
+        except VideoError:  # it is told when the file changes, or by `verify`
+            return False
+        self._write("UPDATE video SET frames_rule = ? WHERE id = ?", DECODING, row.id)
+        return False
+
+    def _again(self, found: Found, row: VideoState) -> _Job | Added:
+        try:
+            return _Job(found, content_digest(found.path), row)
+        except SourceError as error:
+            return self._fail(found, error, None)
+
+    def _relate(self, found: Found, digest: bytes, row: VideoState | None) -> Added | None:
         """Take over the codes of the same content at another path."""
         twins = self._db.read(
             PathRow, "SELECT id, path FROM video WHERE digest = ? ORDER BY id LIMIT 20", (digest,)
@@ -197,7 +220,12 @@ class Adding:
             return self._fail(found, error, job.row)
         content = Content.of(encoded)
         self._put(job, content)
-        return Added(found.path, "added" if job.row is None else "changed", damaged=content.damaged)
+        return Added(
+            found.path,
+            "added" if job.row is None else "changed",
+            damaged=content.damaged,
+            notes=() if encoded.info is None else encoded.info.notes(),
+        )
 
     def _put(self, job: _Job, content: Content) -> None:
         found, path = job.found, os.fsencode(job.found.path)
@@ -220,7 +248,7 @@ class Adding:
             self._write("DELETE FROM failure WHERE path = ?", path)
         self._codes_changed = True
 
-    def _fail(self, found: Found, error: VhashError, row: Video | None) -> Added:
+    def _fail(self, found: Found, error: VhashError, row: VideoState | None) -> Added:
         """Write down why; ``row``, the entry of what the file held before, goes: that content is gone."""
         path = os.fsencode(found.path)
         with self._whole():
@@ -236,7 +264,7 @@ class Adding:
         if self._db.rows("SELECT 1 FROM failure WHERE path = ?", (path,)):
             self._write("DELETE FROM failure WHERE path = ?", path)
 
-    def _forget(self, row: Video | None) -> None:
+    def _forget(self, row: VideoState | None) -> None:
         if row is not None:
             self._write("DELETE FROM video WHERE id = ?", row.id)
             self._codes_changed = True
@@ -265,9 +293,11 @@ class Adding:
                     self._write("DELETE FROM failure WHERE path = ?", path)
         self._commit()
 
-    def _entry(self, path: bytes) -> Video | None:
+    def _entry(self, path: bytes) -> VideoState | None:
         rows = self._db.read(
-            Video, "SELECT id, path, size, mtime_ns, digest FROM video WHERE path = ? LIMIT 1", (path,)
+            VideoState,
+            "SELECT id, path, size, mtime_ns, digest, damaged, frames_rule FROM video WHERE path = ? LIMIT 1",
+            (path,),
         )
         return rows[0] if rows else None
 

@@ -9,6 +9,7 @@ from .encoded import Encoded
 from .library_db import Database
 from .library_rows import Code, Metadata, Trajectory, fitting
 from .verification import views
+from .video.rules import DECODING
 
 METADATA = Metadata._fields
 """Columns of ``video`` that come from the content."""
@@ -43,7 +44,12 @@ class Content:
         seen = zip(codes, views(encoded), strict=True)
         return cls(
             fitting(
-                Metadata, code.duration, *picture, code.unreliable, None if info is None else info.damaged
+                Metadata,
+                code.duration,
+                *picture,
+                code.unreliable,
+                None if info is None else info.damaged,
+                DECODING,
             ),
             tuple(
                 fitting(Code, kind, 0.0, None, one.confidence, one.code.tobytes())

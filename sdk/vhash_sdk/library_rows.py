@@ -90,6 +90,7 @@ Seconds = Annotated[float, _number(-_LONG, _LONG)]
 Duration = Annotated[float | None, _number(0, _LONG, _NONE)]
 Side = Annotated[int | None, _whole(0, (1 << 31) - 1, _NONE)]
 FrameRate = Annotated[float | None, _number(0, 1e9, _NONE)]
+FramesRule = Annotated[int | None, _whole(1, 1 << 30, _NONE)]
 ShortText = Annotated[str | None, _text(".{0,1000}", "a text of at most 1000 characters", str, _NONE)]
 Message = Annotated[str, Kind("a text", (str,))]
 Confidence = Annotated[float | None, _number(-1e6, 1e6, _NONE)]
@@ -123,8 +124,8 @@ class VideoFile(NamedTuple):
     mtime_ns: Nanoseconds
 
 
-class VideoOrDamaged(NamedTuple):
-    """The file of a video, and what of it is missing."""
+class VideoState(NamedTuple):
+    """The file of a video, as it was when it was encoded, what of it is missing, and how it was read."""
 
     id: Id
     path: PathBytes
@@ -132,6 +133,7 @@ class VideoOrDamaged(NamedTuple):
     mtime_ns: Nanoseconds
     digest: Digest
     damaged: ShortText
+    frames_rule: FramesRule
 
 
 class VideoRow(NamedTuple):
@@ -164,6 +166,7 @@ class Metadata(NamedTuple):
     codec: ShortText
     unreliable: ShortText
     damaged: ShortText
+    frames_rule: FramesRule
 
 
 class FailureRow(NamedTuple):

@@ -71,5 +71,8 @@ CREATE TABLE trajectory (       -- how frames change, for a second look at near 
 _FORMAT_4 = """
 ALTER TABLE video ADD COLUMN damaged TEXT;  -- what of the file is missing; NULL: nothing known
 """
+_FORMAT_5 = """
+ALTER TABLE video ADD COLUMN frames_rule INTEGER;  -- video.rules.DECODING that coded it; NULL: 1
+"""
 # MIGRATIONS[n] takes format n to format n + 1; never edit one that has been released
-MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
+MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5)

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codes import as_codes
-from .errors import CodeError, SourceError, StoreError, UnknownIdError, VideoError
+from .errors import CodeError, SourceError, StoreError, UnknownIdError, UnsupportedVideoError, VideoError
 from .library_cache import cache_file, cached_index, load_index
 from .library_db import Database
-from .library_rows import WHOLE_ROWS, Coded, VideoOrDamaged, code_array, described, faults, id_array, kinds
+from .library_rows import WHOLE_ROWS, Coded, VideoState, code_array, described, faults, id_array, kinds
 from .library_serve import Served
 from .scan import content_digest, modified_ns
 from .spec import ModelSpec
 from .verification import part_widths
 from .video.completeness import cut_off
+from .video.rules import DECODING, touched
 from .video.sources import open_media
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ class Problem:
     Attributes:
         kind: ``database`` (damaged), ``code`` (damaged or missing), ``index`` (not that of the codes),
             ``vanished`` (no such file any more), ``changed`` (the file is not what was encoded),
-            ``damaged`` (a part of the file is missing, and was when it was added).
+            ``damaged`` (a part of the file is missing, and was when it was added),
+            ``rules`` (older rules coded it, and today's see another picture in the file).
         path: of the video, or of the library's file.
         message: what is wrong, and what to do.
     """
 
-    kind: Literal["database", "code", "index", "vanished", "changed", "damaged"]
+    kind: Literal["database", "code", "index", "vanished", "changed", "damaged", "rules"]
     path: str
     message: str
 
@@ -164,8 +166,11 @@ def _served(served: Served | None) -> Iterator[Problem]:
 
 def _files(database: Database, content: bool) -> Iterator[Problem]:
     last = 0
-    select = "SELECT id, path, size, mtime_ns, digest, damaged FROM video WHERE id > ? ORDER BY id LIMIT 1000"
-    while rows := database.read(VideoOrDamaged, select, (last,)):
+    select = (
+        "SELECT id, path, size, mtime_ns, digest, damaged, frames_rule FROM video"
+        " WHERE id > ? ORDER BY id LIMIT 1000"
+    )
+    while rows := database.read(VideoState, select, (last,)):
         for row in rows:
             path = os.fsdecode(row.path)
             try:
@@ -175,6 +180,14 @@ def _files(database: Database, content: bool) -> Iterator[Problem]:
                     yield Problem("changed", path, "the file is not what was encoded; add it again")
                 elif said := row.damaged or (_cut_off(path) if content else None):
                     yield Problem("damaged", path, f"{said}; get a whole copy, then add it again")
+                elif (row.frames_rule or 1) < DECODING and (why := touched(path)) is not None:
+                    yield Problem(
+                        "rules",
+                        path,
+                        f"{why}, which an older vhash did not heed; add it again, it is coded anew",
+                    )
+            except UnsupportedVideoError:  # nothing is known about it
+                pass
             except FileNotFoundError:
                 yield Problem("vanished", path, "no such file any more; add its new place, or remove it")
             except (OSError, ValueError, SourceError) as error:

@@ -139,6 +139,7 @@ def add(
                 counts=dict(sorted(run.counts.items())),
                 segments=kept,
                 problems=[_problem_entry(result) for result in run.problems],
+                noted=[{**path_entry(result.path), "notes": list(result.notes)} for result in run.noted],
                 moved=[
                     {**path_entry(result.path), "previous": path_entry(result.previous or "")}
                     for result in run.moved
@@ -161,10 +162,13 @@ class _Run:
         self.problems: list[Added] = []
         self.moved: list[Added] = []
         self.damaged: list[Added] = []
+        self.noted: list[Added] = []
 
     def take(self, result: Added) -> None:
         """Count one result, and keep it where it is worth telling."""
         self.counts[result.status] += 1
+        if result.notes:
+            self.noted.append(result)
         if result.status in ("failed", "skipped", "vanished"):
             self.problems.append(result)
         if result.damaged:
@@ -199,6 +203,14 @@ class _Run:
                 self._out.line(f"    {reason(problem.path, str(said))}")
             if len(members) > _EXAMPLES:
                 self._out.line(f"  … and {len(members) - _EXAMPLES} more; --report FILE.csv lists all")
+        if self.noted:
+            self._out.line(f"\nadded, with a remark: {len(self.noted)}")
+        for result in self.noted[:_EXAMPLES]:
+            self._out.line(f"  {printable(result.path)}")
+            for note in result.notes:
+                self._out.line(f"    {note.partition('; --stream')[0]}")
+        if len(self.noted) > _EXAMPLES:
+            self._out.line(f"  … and {len(self.noted) - _EXAMPLES} more; --json lists all")
 
 
 def _limits(

@@ -10,7 +10,7 @@ import typer
 from ..names import csv_line
 from .dataset import Engine, encode_dataset
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
-from .inputs import Videos, expand
+from .inputs import StreamOption, Videos, expand
 from .output import (
     ExitCode,
     Force,
@@ -32,6 +32,7 @@ def encode(
     *,
     model: Model = "default",
     precision: PrecisionOption = "auto",
+    stream: StreamOption = None,
     index: Annotated[
         Path | None,
         typer.Option(help="Also save the codes as an index file, which `vhash search` takes."),
@@ -80,8 +81,8 @@ def encode(
     if output is None and (engine != "auto" or address is not None):
         raise typer.BadParameter("--engine and --address go with --output")
     if output is not None:
-        if csv_ or index is not None:
-            raise typer.BadParameter("--output writes parquet; leave out --csv and --index")
+        if csv_ or index is not None or stream is not None:
+            raise typer.BadParameter("--output writes parquet; leave out --csv, --index and --stream")
         with Output("encode", json=json) as out:
             encode_dataset(
                 videos, output, out, model=model, precision=precision, engine=engine, address=address
@@ -97,7 +98,11 @@ def encode(
             out.line(csv_line(("code", "confidence", "duration", "path", "error")))
         with open_encoder(model, precision) as encoder:
             results = encode_all(
-                encoder, paths, out, show=lambda result: out.line((_csv_row if csv_ else _line)(result))
+                encoder,
+                paths,
+                out,
+                stream=stream,
+                show=lambda result: out.line((_csv_row if csv_ else _line)(result)),
             )
             good = [(str(result.source), result.code) for result in results if result.code is not None]
             saved = {}
@@ -111,7 +116,11 @@ def encode(
                 )
             out.document(
                 model=model_entry(encoder),
-                videos=[code_entry(path, code) for path, code in good],
+                videos=[
+                    code_entry(str(result.source), result.code, result.info)
+                    for result in results
+                    if result.code is not None
+                ],
                 errors=[failure_entry(result) for result in results if result.error is not None],
                 **saved,
             )

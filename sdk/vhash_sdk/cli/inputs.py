@@ -36,6 +36,17 @@ Videos = Annotated[
 ]
 
 
+StreamOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Which video stream of each file, from 0, cover pictures not counted; without it the one marked "
+        "as default, else the longest.",
+        show_default=False,
+    ),
+]
+
+
 ServedBy = Annotated[
     str | None,
     typer.Option(
