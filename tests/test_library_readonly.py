@@ -179,12 +179,31 @@ def test_a_writer_that_comes_meanwhile_is_noticed(place: Place, monkeypatch: pyt
     reader.close()
 
 
+def test_a_writer_that_leaves_and_comes_back_is_noticed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last writer takes its log away; the next one has another, which the reader must open anew."""
+    with place.open() as writer:
+        writer._db.execute("UPDATE video SET rate = 30.0")
+        monkeypatch.setattr("vhash_sdk.library_connect._unwritable", lambda path: "so says a test")
+        reader = place.open()
+        monkeypatch.undo()
+        assert len(reader) == 3 and {entry.rate for entry in reader} == {30.0}
+    for rate in (31.0, 32.0):
+        with place.open() as writer:
+            writer._db.execute("UPDATE video SET rate = ?", (rate,))
+            assert {entry.rate for entry in reader} == {rate}
+            assert len(reader.search(code_of(b"a", reader.spec))) == 3
+        assert {entry.rate for entry in reader} == {rate}
+    reader.close()
+
+
 @as_another_user
 def test_an_old_format_that_cannot_be_written_is_a_named_error(open_path: Path) -> None:
     (open_path / "lib").mkdir()
     shutil.copy(Path(__file__).parent / "data" / "library-1.db", open_path / "lib" / "library.db")
     freeze(open_path / "lib")
-    with pytest.raises(AssertionError, match="format 1 has to be brought up to 5 first, and cannot be"):
+    with pytest.raises(AssertionError, match="format 1 has to be brought up to . first, and cannot be"):
         read(open_path / "lib", 65534)
     (open_path / "lib").chmod(0o755)
 

@@ -170,8 +170,16 @@ class Database:
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """All rows of a query, as they are; see ``read``. Raises StoreError where SQLite fails."""
         for _ in range(_TRIES):
-            with named(self.path):
-                found = self._connection.execute(sql, values).fetchall()
+            try:
+                with named(self.path):
+                    found = self._connection.execute(sql, values).fetchall()
+            except StoreError as error:
+                if not self._left_behind(error):
+                    raise
+                if self._connection.in_transaction:
+                    raise self._restless() from error
+                self._reopen()
+                continue
             if self._connection.in_transaction or not self._reopened():
                 return found
         raise self._restless()
@@ -217,11 +225,22 @@ class Database:
         """Open the file again if it is read without locks and is not what it was."""
         if not changed(self.path, self._opened.seen):
             return False
+        self._reopen()
+        return True
+
+    def _reopen(self) -> None:
         self.close()
         self._opened = connect(self.path)
         with named(self.path):
             self._prepare()
-        return True
+
+    def _left_behind(self, error: StoreError) -> bool:
+        """Whether a read failed because a writer has come or gone: its log is another one then."""
+        if not self.unwritable:
+            return False
+        name = getattr(error.__cause__, "sqlite_errorname", None) or ""
+        lost = name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
+        return lost or changed(self.path, self._opened.seen)
 
     def _restless(self) -> StoreError:
         return StoreError(f"{self.path}: was written to while it was read; try again")
