@@ -48,7 +48,9 @@ from export.card import make_card  # noqa: E402 (a script run from a clone finds
 from export.quantise import as_batch  # noqa: E402
 from training.clips import FOLDER, read_frames, split  # noqa: E402
 from vhash_sdk.crops import ten_crops  # noqa: E402
+from vhash_sdk.errors import OptionError  # noqa: E402
 from vhash_sdk.modelfile import ModelFile  # noqa: E402
+from vhash_sdk.outputs import check_output, write_text, write_whole  # noqa: E402
 from vhash_sdk.runtime import onnx_graph  # noqa: E402
 from vhash_sdk.spec import ModelSpec  # noqa: E402
 
@@ -247,6 +249,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--clips", type=int, default=32, help="clips to calibrate on, and to check with")
     parser.add_argument("--report", type=Path, help="write the figures there as JSON")
+    parser.add_argument("--force", action="store_true", help="overwrite what vhash did not write")
     options = parser.parse_args()
     if options.bundled:
         options.checkpoint = CHECKPOINTS / f"{options.bundled}.safetensors"
@@ -290,6 +293,20 @@ def make(
             yield precision, onnx.load_model_from_string(half.content)
 
 
+def check_targets(options: argparse.Namespace, spec: ModelSpec) -> dict[str, Path]:
+    """The file of each precision. Raises OptionError where one, or the report, is not ours to write over."""
+    folder, read = options.output, [options.checkpoint, *([options.weights] if options.weights else [])]
+    files = {
+        precision: folder / f"{spec.name}{SUFFIXES[precision]}" if folder.is_dir() else folder
+        for precision in wanted(options.precision)
+    }
+    for file in files.values():
+        check_output(file, "model", option="--output", inputs=read, force=options.force)
+    if options.report:
+        check_output(options.report, "export", option="--report", inputs=read, force=options.force)
+    return files
+
+
 def show(report: dict[str, Any]) -> None:
     """The table of what was made."""
     rows = [("file", "MB", "bits", "codes", "logits", "embedding")]
@@ -310,6 +327,10 @@ def main() -> None:
     options = parse()
     source = families.load(options.checkpoint, weights=options.weights or options.data / "weights")
     model, spec = source.model, source.spec
+    try:
+        files = check_targets(options, spec)
+    except OptionError as error:
+        raise SystemExit(f"to_onnx: {error}") from None
     clips = source.card.get("clips") or spread(split(options.data) if options.data.is_dir() else {})
     if options.data.is_dir():
         checks = read_clips(clips["tune"], options.data, spec, options.clips)
@@ -325,19 +346,19 @@ def main() -> None:
         "precisions": {},
     }
     for precision, result in make(source, options, clips):
-        suffix = SUFFIXES[precision]
-        file = options.output / f"{spec.name}{suffix}" if options.output.is_dir() else options.output
+        file = files[precision]
         figures: dict[str, Any]
         if precision == "bf16":  # built and parsed by TensorRT (tests/test_tensorrt.py)
             figures = {"not run": "no CPU runtime computes convolutions in bfloat16"}
         else:
             figures = compare(result, spec, expected, checks)
-        onnx.save(result, file)
+        with write_whole(file) as stream:
+            onnx.save(result, stream)
         size = file.stat().st_size / 1e6
         report["precisions"][precision] = {"file": file.name, "megabytes": size, **figures}
     show(report)
     if options.report:
-        options.report.write_text(json.dumps(report, indent=1) + "\n")
+        write_text(options.report, json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

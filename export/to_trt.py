@@ -33,6 +33,7 @@ sys.path[:0] = [str(ROOT / "sdk")]
 from vhash_sdk import Encoder, zoo  # noqa: E402 (a script run from a clone finds the package beside it)
 from vhash_sdk.errors import VhashError  # noqa: E402
 from vhash_sdk.modelfile import ModelFile  # noqa: E402
+from vhash_sdk.outputs import check_output  # noqa: E402
 from vhash_sdk.runtime import engine_files  # noqa: E402
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine  # noqa: E402
 
@@ -70,6 +71,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--verify", type=Path, nargs="*", metavar="VIDEO",
         help="compare its bits with ONNX Runtime's in float32 (default: the bundled sample clips)",
     )  # fmt: skip
+    parser.add_argument("--force", action="store_true", help="overwrite a file that is no engine of vhash")
     parser.add_argument("--dry-run", action="store_true", help="parse the graph and say what would be built")
     return parser.parse_args(arguments)
 
@@ -86,6 +88,10 @@ def build(model: ModelFile, options: BuildOptions, request: argparse.Namespace) 
     target = engine_files.Target.of(options)
     if request.output is None:
         return engine_files.cached_engine(model, options, progress=show_progress).path
+    sidecar = engine_files.sidecar_path(request.output)
+    check_output(sidecar, "sidecar", option="--output", inputs=[model.path], force=request.force)
+    ours = request.force or sidecar.exists()  # then the engine beside it is one of ours
+    check_output(request.output, "engine", option="--output", inputs=[model.path], force=ours)
     old = engine_files.read_timings(request.timing_cache) if request.timing_cache else b""
     content, timings = build_engine(model, options, timing_cache=old, progress=show_progress)
     engine_files.write_engine(request.output, content, model, target, options)

@@ -33,6 +33,11 @@ KINDS: dict[str, tuple[str, Callable[[bytes, bytes], bool]]] = {
         lambda head, tail: head.startswith(b'{"bits":') and b'"negatives":' in head,
     ),
     "model": ("model", lambda head, tail: b"vhash.spec" in tail),
+    "engine": ("engine", lambda head, tail: False),  # a foreign format: its sidecar says whose it is
+    "sidecar": (
+        "sidecar of an engine",
+        lambda head, tail: head.startswith(b'{\n "schema": ') and b'\n "sha256": "' in tail,
+    ),
     "export": ("report of an export", lambda head, tail: head.startswith(b'{\n "model": ')),
     "copy": ("copy", lambda head, tail: DEMO_MARK.encode() in tail),
 }
