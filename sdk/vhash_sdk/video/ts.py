@@ -66,7 +66,8 @@ def video_pids(file: BinaryIO) -> set[int]:
         for pid, row in zip(_pids(starts).tolist(), starts, strict=True):
             packet = row.tobytes()
             at = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)
-            if packet[at : at + 3] == b"\0\0\1" and 0xE0 <= packet[at + 3] <= 0xEF:
+            start = packet[at : at + 4]
+            if len(start) == 4 and start[:3] == b"\0\0\1" and 0xE0 <= start[3] <= 0xEF:
                 found.add(pid)
     return found
 
