@@ -18,7 +18,7 @@ from .boxes import descend, movie, parts, size_of, within
 from .decoder import FileSource
 from .encryption import encrypted_tracks, marked, matroska_tracks
 from .sources import open_media
-from .ts import AHEAD, BACK, jumps, scrambled, video_pids
+from .ts import AHEAD, BACK, jumps, scrambled, takeovers, video_pids
 
 DECODING = 2
 """The number of today's rules."""
@@ -47,6 +47,8 @@ def touched(source: FileSource) -> str | None:
             return _said(len(flags), encrypted=any(flags))
         if media.demuxer == "mpegts":
             pids = video_pids(file)
+            if takeovers(file):
+                return "it was made by appending files"
             hidden = any(scrambled(file, pid) for pid in pids)
             return _said(len(pids), encrypted=hidden, jump=any(jumps(file, pid) for pid in pids))
         if media.demuxer == "mpeg":

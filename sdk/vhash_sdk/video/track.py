@@ -18,7 +18,7 @@ from .encryption import encryption
 from .limits import Deadline, check_pixels
 from .sources import EXACT_SEEKS, INDEXED, Media
 from .streams import Choice, check_stream, choose_stream
-from .ts import jumps
+from .ts import jumps, takeovers
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -81,6 +81,8 @@ class Track:
         self.choice: Choice | None = None
         with media.raw() as file:
             self._parts = parts(file, media.demuxer)
+            if media.demuxer == "mpegts" and (places := takeovers(file)):
+                self._parts = list(zip([0, *places], [*places, self._parts[0][1]], strict=True))
         self.joined = len(self._parts) > 1
         self.reopen()
         if not self.joined and media.demuxer == "mpegts":

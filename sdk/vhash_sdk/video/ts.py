@@ -19,6 +19,8 @@ BACK, AHEAD = 9_000, 900_000  # ticks of 90 kHz: a tenth of a second and ten sec
 _WHOLE = 64 << 20
 _CHUNK = 8 << 20
 _PLACES, _PLACE = 128, 512 << 10
+_SIDE_BY_SIDE = 3  # pictures in a row of one stream; programmes side by side have one or two
+_PIECES = 256
 _STRIDES = (188, 192, 204)
 
 
@@ -63,16 +65,52 @@ def video_pids(file: BinaryIO) -> set[int]:
     found: set[int] = set()
     for rows in packets(file.read(_CHUNK)):
         starts = rows[rows[:, 1] & 0x40 != 0]
-        for pid, row in zip(_pids(starts).tolist(), starts, strict=True):
-            packet = row.tobytes()
-            at = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)
-            if packet[at : at + 3] == b"\0\0\1" and 0xE0 <= packet[at + 3] <= 0xEF:
-                found.add(pid)
+        found |= {
+            pid
+            for pid, row in zip(_pids(starts).tolist(), starts, strict=True)
+            if _begins_picture(row.tobytes())
+        }
     return found
+
+
+def takeovers(file: BinaryIO) -> list[int]:
+    """Where, in a file of up to 64 MiB, the pictures go on in another stream, as pieces of two encoders do.
+
+    Gives places of programme tables, from which the file can be read on. Nothing where streams run
+    side by side, as the programmes of a broadcast do.
+    """
+    size = size_of(file)
+    if size > _WHOLE:
+        return []
+    places: list[int] = []
+    current, count, table = -1, 0, 0
+    for at, length in _places(size):
+        file.seek(at)
+        for offset, stride, rows in _runs(file.read(length)):
+            for i in np.flatnonzero(rows[:, 1] & 0x40).tolist():
+                packet = rows[i].tobytes()
+                pid = (packet[1] & 0x1F) << 8 | packet[2]
+                if pid == 0:
+                    table = at + offset + i * stride
+                if not _begins_picture(packet) or pid == current:
+                    count += pid == current
+                    continue
+                if current >= 0:
+                    if count < _SIDE_BY_SIDE or len(places) >= _PIECES:
+                        return []
+                    places.append(table)
+                current, count = pid, 1
+    return places if count >= _SIDE_BY_SIDE else []
 
 
 def packets(data: bytes) -> Iterator[NDArray[np.uint8]]:
     """The packets in some bytes, ``uint8[n, 188]``, each run of them that has its sync bytes in step."""
+    for _, _, rows in _runs(data):
+        yield rows
+
+
+def _runs(data: bytes) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Each run of packets with the place of the first one, and from one to the next, in bytes."""
     array = np.frombuffer(data, np.uint8)
     at = 0
     while at + 188 <= len(array):
@@ -82,13 +120,21 @@ def packets(data: bytes) -> Iterator[NDArray[np.uint8]]:
             continue
         offset, stride = found
         at += offset
+        if at + 188 > len(array):
+            return
         count = (len(array) - at - 188) // stride + 1
         rows = np.lib.stride_tricks.as_strided(array[at:], (count, 188), (stride, 1), writeable=False)
         lost = np.flatnonzero(rows[:, 0] != 0x47)
         good = int(lost[0]) if len(lost) else count
         if good:
-            yield rows[:good]
+            yield at, stride, rows[:good]
         at += max(good, 1) * stride
+
+
+def _begins_picture(packet: bytes) -> bool:
+    at = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)
+    start = packet[at : at + 4]
+    return len(start) == 4 and start[:3] == b"\0\0\1" and 0xE0 <= start[3] <= 0xEF
 
 
 def _in_step(array: NDArray[np.uint8]) -> tuple[int, int] | None:
