@@ -49,13 +49,13 @@ void require_target(const frames::Target& target, std::int64_t height, std::int6
     require(out.shape(0) == target.height && out.shape(1) == target.width && out.shape(2) == 3, "out has another size");
 }
 
-frames::Target target_of(const Size& scaled, const Size& crop, bool area, int rotation) {
+frames::Target target_of(const Size& scaled, const Size& crop, bool area, int rotation, bool mirrored) {
     frames::Target target;
     target.scaled_height = scaled[0], target.scaled_width = scaled[1];
     target.top = (scaled[0] - crop[0]) / 2, target.left = (scaled[1] - crop[1]) / 2;
     target.height = crop[0], target.width = crop[1];
     target.filter = area ? frames::Filter::area : frames::Filter::bilinear;
-    target.rotation = rotation;
+    target.rotation = rotation, target.mirrored = mirrored;
     return target;
 }
 
@@ -64,8 +64,8 @@ frames::Level level() { return frames::level_named(kernels().name); }
 frames::Plane plane_of(const Bytes& array) { return {array.data(), array.strides(0)}; }
 
 void planes_to_rgb(const Bytes& y, const Bytes& u, const std::optional<Bytes>& v, bool bt709, bool full_range,
-                   Bytes out, const Size& scaled, const Size& crop, bool area, int rotation) {
-    const frames::Target target = target_of(scaled, crop, area, rotation);
+                   Bytes out, const Size& scaled, const Size& crop, bool area, int rotation, bool mirrored) {
+    const frames::Target target = target_of(scaled, crop, area, rotation, mirrored);
     require_rows<2>(y, "y must have 2 dimensions and adjacent pixels");
     frames::Planes planes;
     planes.height = y.shape(0), planes.width = y.shape(1);
@@ -96,7 +96,7 @@ void planes_to_rgb(const Bytes& y, const Bytes& u, const std::optional<Bytes>& v
 }
 
 void rgb_to_rgb(const Bytes& rgb, Bytes out, const Size& scaled, const Size& crop, bool area) {
-    const frames::Target target = target_of(scaled, crop, area, 0);
+    const frames::Target target = target_of(scaled, crop, area, 0, false);
     require_rows<3>(rgb, "rgb must have 3 dimensions and adjacent pixels");
     require(rgb.shape(2) == 3, "rgb must have 3 channels");
     require_target(target, rgb.shape(0), rgb.shape(1), out);
@@ -114,6 +114,7 @@ void bind_frames(py::module_& module) {
     module.def("frames_planes_to_rgb", &planes_to_rgb, py::arg("y").noconvert(), py::arg("u").noconvert(),
                py::arg("v").noconvert(), py::kw_only(), py::arg("bt709"), py::arg("full_range"),
                py::arg("out").noconvert(), py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("rotation"),
+               py::arg("mirrored") = false,
                "Scale 8-bit planes into RGB; v is None where u holds interleaved pairs.");
     module.def("frames_rgb_to_rgb", &rgb_to_rgb, py::arg("rgb").noconvert(), py::kw_only(), py::arg("out").noconvert(),
                py::arg("scaled"), py::arg("crop"), py::arg("area"),

@@ -42,7 +42,8 @@ def pictures(format: PlaneFormat, count: int, *, interleaved: bool, padding: int
 def assert_same(format: PlaneFormat, resize: Resize, **options: Any) -> None:
     interleaved, direct = options.pop("interleaved", True), options.pop("direct", False)
     made = pictures(format, 3, interleaved=interleaved, **options)
-    colour = {"matrix": format.matrix, "full_range": format.full_range, "rotation": format.rotation}
+    colour = {"matrix": format.matrix, "full_range": format.full_range}
+    colour |= {"rotation": format.rotation, "mirrored": format.mirrored}
     expected = np.stack([planes_to_rgb(Planes(**planes, **colour), resize) for planes in made])
     found = np.full_like(expected, 77)
     batch = []
@@ -70,11 +71,14 @@ def test_sizes_filters_and_crops(
 @pytest.mark.parametrize("matrix", ["bt601", "bt709"])
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_colours_and_rotations(emulated: ModuleType, matrix: Any, full_range: bool, rotation: int) -> None:
-    format = PlaneFormat(34, 48, matrix, full_range, rotation)
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_colours_and_orientations(
+    emulated: ModuleType, matrix: Any, full_range: bool, rotation: int, mirrored: bool
+) -> None:
+    format = PlaneFormat(34, 48, matrix, full_range, rotation, mirrored)
     for direct in (False, True):
         assert_same(format, Resize("exact", 20, 12), padding=8, direct=direct)
-        assert_same(format, Resize("short_side", 16, 16, crop=(16, 10)), padding=0, interleaved=False)
+        assert_same(format, Resize("short_side", 16, 16, crop=(16, 11)), padding=0, interleaved=False)
 
 
 @pytest.mark.parametrize("width", [4096, 9000, 20_000])
@@ -114,15 +118,16 @@ def test_bad_arguments(emulated: ModuleType) -> None:
 @pytest.mark.parametrize("size", [(240, 320), (1080, 1920), (33, 51)], ids=str)
 @pytest.mark.parametrize("resize", [*RESIZES, Resize("exact", 224, 224)], ids=str)
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_gpu_equals_cpu(size: tuple[int, int], resize: Resize, rotation: int) -> None:
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_gpu_equals_cpu(size: tuple[int, int], resize: Resize, rotation: int, mirrored: bool) -> None:
     from vhash_sdk.runtime.cuda import DeviceBuffer, Stream, download, upload
 
-    format = PlaneFormat(*size, "bt709", full_range=False, rotation=rotation)
+    format = PlaneFormat(*size, "bt709", full_range=False, rotation=rotation, mirrored=mirrored)
     planes = {
         name: np.ascontiguousarray(p)
         for name, p in pictures(format, 1, interleaved=True, padding=0)[0].items()
     }
-    expected = planes_to_rgb(Planes(**planes, matrix="bt709", rotation=rotation), resize)
+    expected = planes_to_rgb(Planes(**planes, matrix="bt709", rotation=rotation, mirrored=mirrored), resize)
     stream, arrays = Stream(), {n: DeviceBuffer(p.nbytes).array(p.shape, np.uint8) for n, p in planes.items()}
     for name, array in arrays.items():
         upload(array, planes[name], stream.handle)

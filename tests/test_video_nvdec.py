@@ -39,6 +39,8 @@ CASES = [
     Case("short", frames=3, options=GOP),
     Case("single", frames=1, options=GOP),
     Case("turned", rotation=90, options=GOP),
+    Case("mirrored", flips=(True, False), options=GOP),
+    Case("transposed", rotation=90, flips=(True, False), options=GOP),
     Case("variable", times=(0, 1, 5, 6, 30, 31, 32, 80, 81, 82, 83, 120), options=GOP),
     Case("film", rate=Fraction(24000, 1001), frames=60, options=GOP),
     Case("full", pixels="yuvj420p", options=GOP),

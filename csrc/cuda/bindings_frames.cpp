@@ -23,7 +23,7 @@ void require(bool condition, const char* what) {
 }
 
 void planes_to_rgb(FrameScaler& scaler, const std::vector<std::pair<Addresses, Strides>>& batch, const Size& size, const Size& chroma, bool bt709, bool full_range,
-                   const Size& scaled, const Size& crop, bool area, int rotation, std::int64_t stride, std::uintptr_t stream, bool direct) {
+                   const Size& scaled, const Size& crop, bool area, int rotation, bool mirrored, std::int64_t stride, std::uintptr_t stream, bool direct) {
     const auto side = [](std::int64_t value, std::int64_t most) { return value >= 1 && value <= most; };
     require(side(size[0], frames::kMaxSide) && side(size[1], frames::kMaxSide), "source size is out of range");
     require(side(crop[0], frames::kMaxOutput) && side(crop[1], frames::kMaxOutput), "output size is out of range");
@@ -45,7 +45,7 @@ void planes_to_rgb(FrameScaler& scaler, const std::vector<std::pair<Addresses, S
     target.top = (scaled[0] - crop[0]) / 2, target.left = (scaled[1] - crop[1]) / 2;
     target.height = crop[0], target.width = crop[1];
     target.filter = area ? frames::Filter::area : frames::Filter::bilinear;
-    target.rotation = rotation;
+    target.rotation = rotation, target.mirrored = mirrored;
     std::vector<DeviceFrame> frames_of_batch;
     for (const auto& [at, strides] : batch) {
         require(at[0] && at[1] && at[3], "an address is null");
@@ -74,7 +74,7 @@ void bind_frames(py::module_& module) {
     py::class_<FrameScaler>(module, "FrameScaler", py::module_local(), "Scales frames in the memory of one device.")
         .def(py::init<int>(), py::arg("device"))
         .def("planes_to_rgb", &planes_to_rgb, py::arg("batch"), py::kw_only(), py::arg("size"), py::arg("chroma"), py::arg("bt709"), py::arg("full_range"),
-             py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("rotation"), py::arg("stride"), py::arg("stream") = 0, py::arg("direct") = false,
+             py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("rotation"), py::arg("mirrored"), py::arg("stride"), py::arg("stream") = 0, py::arg("direct") = false,
              "Scale 8-bit planes into RGB: ((y, u, v or 0, out), (strides)) for each frame, as addresses.")
         .def("thin", &thin, py::arg("frames"), py::arg("count"), py::arg("size"), py::arg("step"), py::arg("out"), py::arg("stream"),
              "Every step-th pixel of every step-th row.");

@@ -87,10 +87,12 @@ void FrameScaler::run(const frames::Planes& format, const frames::Target& target
     FrameJob job{};
     job.y_rows = y_rows->axis, job.y_columns = y_columns->axis, job.c_rows = c_rows->axis, job.c_columns = c_columns->axis;
     job.height = static_cast<int>(stored.height), job.width = static_cast<int>(stored.width), job.rotation = stored.rotation;
+    // see as_stored: rows from the last one to the first
+    const std::int64_t last_row = stored.mirrored ? ((stored.rotation % 180 == 0 ? stored.height : stored.width) - 1) * stride : 0;
     job.interleaved = batch.empty() || batch.front().v == nullptr;
     job.y_bytes = static_cast<int>(format.width);
     job.c_bytes = static_cast<int>((format.width + format.chroma_columns - 1) / format.chroma_columns) * (job.interleaved ? 2 : 1);
-    job.stride = stride;
+    job.stride = stored.mirrored ? -stride : stride;
     job.colour = frames::colour_of(format.matrix, format.full_range);
     int chunk = job.width;
     while (chunk > 1 && (y_columns->span(chunk) > kSums || c_columns->span(chunk) > kSums)) chunk = (chunk + 1) / 2;
@@ -99,6 +101,7 @@ void FrameScaler::run(const frames::Planes& format, const frames::Target& target
         FrameBatch part{};
         const std::size_t n = std::min<std::size_t>(kFrameBatch, batch.size() - first);
         std::copy_n(batch.begin() + static_cast<std::ptrdiff_t>(first), n, part.frame);
+        for (std::size_t i = 0; i < n; ++i) part.frame[i].out += last_row;
         const auto frames_of_grid = static_cast<unsigned>(n);
         if (direct) {
             const auto pixels = static_cast<std::int64_t>(job.height) * job.width;

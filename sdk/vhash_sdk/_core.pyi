@@ -92,6 +92,7 @@ def frames_planes_to_rgb(
     crop: tuple[int, int],
     area: bool,
     rotation: int,
+    mirrored: bool = False,
 ) -> None: ...
 def frames_rgb_to_rgb(
     rgb: NDArray[np.uint8],

@@ -211,6 +211,7 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
         rate=None if info["rate"] is None else float(info["rate"]),
         codec=str(info["codec"])[:64],
         rotation=int(info["rotation"]),
+        mirrored=bool(info["mirrored"]),
     )
     if answer.get("region") is None:
         return Clip(_read_frames(frames, shape), times, exact)

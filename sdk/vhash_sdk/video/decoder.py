@@ -51,6 +51,7 @@ class VideoInfo:
         rate: average frames per second, or None.
         codec: FFmpeg's name of the codec, e.g. ``h264``.
         rotation: degrees clockwise by which the stored picture is turned to be shown: 0, 90, 180 or 270.
+        mirrored: whether left and right are exchanged after that.
     """
 
     width: int
@@ -60,6 +61,7 @@ class VideoInfo:
     rate: float | None
     codec: str
     rotation: int = 0
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class PlaneFormat:
     matrix: Matrix
     full_range: bool
     rotation: int
+    mirrored: bool = False
 
     def output(self, resize: Resize) -> tuple[int, int]:
         """(height, width) of what a model gets; see ``resize.output_size``."""
@@ -79,7 +80,7 @@ class DeviceScaler:
         Args:
             pictures: planes, and the address where the RGB goes, ``uint8[h, w, 3]`` with
                 (h, w) = ``format.output(resize)``.
-            format: size, colour and rotation of them all.
+            format: size, colour and orientation of them all.
             resize: rule, filter and crop of the model.
             stream: a ``cudaStream_t``, on which the planes are ready.
             direct: force the kernel for extreme scales; for tests.
@@ -105,6 +106,7 @@ class DeviceScaler:
             crop=size,
             area=resize.filter == "area",
             rotation=format.rotation,
+            mirrored=format.mirrored,
             stride=3 * size[1],
             stream=stream,
             direct=direct,

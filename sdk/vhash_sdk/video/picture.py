@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spec import Resize
+from .orientation import orientation_of, oriented
 from .region import Region, crop_planes, crop_rgb
 from .resize import Planes, planes_to_rgb, rgb_to_rgb
 
@@ -27,12 +28,6 @@ _PLANAR = re.compile(r"yuva?j?(420|422|440|444)p(9|10|12|14|16)?(le)?$")
 _BT709, _BT2020, _BT601 = (1,), (9, 10), (4, 5, 6)  # FFmpeg's AVColorSpace
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
 _SD_HEIGHT = 576
-
-
-def rotation_of(frame: VideoFrame) -> int:
-    """Degrees clockwise by which the picture is turned to be shown: 0, 90, 180 or 270."""
-    # the display matrix turns counter-clockwise; odd angles are rounded to quarter turns
-    return round(-frame.rotation / 90) % 4 * 90
 
 
 def frame_planes(frame: VideoFrame) -> Planes | None:
@@ -62,12 +57,12 @@ def render(frame: VideoFrame, resize: Resize, out: Pixels, region: Region | None
         planes_to_rgb(planes if region is None else crop_planes(planes, region), resize, out=out)
         return
     rgb = _plane(_exact(frame, "rgb24"), 0, samples=3).reshape(frame.height, frame.width, 3)
-    shown = np.rot90(rgb, -(rotation_of(frame) // 90))
+    shown = oriented(rgb, *orientation_of(frame))
     rgb_to_rgb(shown if region is None else crop_rgb(shown, region), resize, out=out)
 
 
 def colour_of(frame: VideoFrame) -> dict[str, Any]:
-    """Matrix, range, rotation; what is not stated is limited range, BT.709 above 576 lines, else BT.601.
+    """Matrix, range, orientation; what is not stated is limited range, BT.709 above 576 lines, else BT.601.
 
     BT.2020 is taken as BT.709: no tone or gamut mapping is done.
     """
@@ -77,7 +72,8 @@ def colour_of(frame: VideoFrame) -> dict[str, Any]:
     elif frame.colorspace in (*_BT709, *_BT2020):
         matrix = "bt709"
     full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
-    return {"matrix": matrix, "full_range": full, "rotation": rotation_of(frame)}
+    rotation, mirrored = orientation_of(frame)
+    return {"matrix": matrix, "full_range": full, "rotation": rotation, "mirrored": mirrored}
 
 
 def _plane(frame: VideoFrame, index: int, dtype: str = "u1", samples: int = 1) -> NDArray[Any]:

@@ -92,6 +92,7 @@ class PyavReader:
             rate=float(rate) if rate else None,
             codec=stream.codec.canonical_name,
             rotation=self._colour["rotation"],
+            mirrored=self._colour["mirrored"],
         )
 
     def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:
