@@ -14,9 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from vhash_sdk import Encoder
+from vhash_sdk.errors import UnsupportedVideoError
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import Region, open_source
 from vhash_sdk.video.orientation import orientation, orientation_of
+from vhash_sdk.video.sources import open_media
 
 Frames = NDArray[np.uint8]
 SAMPLING, RESIZE = Sampling("uniform", 4), Resize("exact", 60, 80)
@@ -123,3 +125,54 @@ def test_matrices_that_are_none_or_askew() -> None:
     assert orientation((40000, 3000, -2000, 90000)) == (0, False)
     assert orientation((-3000, 40000, -90000, 2000)) == (90, False)
     assert orientation((3000, 40000, 90000, 2000)) == (90, True)
+
+
+# ----- animations ------------------------------------------------------------------------------
+
+
+def test_an_animated_png_is_a_video(tmp_path: Path, encoder: Encoder) -> None:
+    path = written(tmp_path / "a.apng", scene(), "apng", "rgb24")
+    twin = written(tmp_path / "twin.mp4", scene())
+    with open_source(path) as reader:
+        assert (reader.info.codec, reader.info.duration) == ("apng", 1.5)
+    assert encoder.encode(path) - encoder.encode(twin) <= 4
+    # behind a colour profile of some size, as editors write it
+    data, filler = path.read_bytes(), bytes(9000)
+    profile = struct.pack(">I", len(filler)) + b"iCCP" + filler + bytes(4)
+    assert open_media(data[:33] + profile + data[33:]).demuxer == "apng"
+
+
+def test_one_png_is_an_image(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.apng", scene(1), "apng", "rgb24")
+    with pytest.raises(UnsupportedVideoError, match="is an image"):
+        open_media(path)
+
+
+def test_animated_webp_is_refused_as_that() -> None:
+    head = b"RIFF" + struct.pack("<I", 60) + b"WEBPVP8X" + struct.pack("<IB", 10, 2) + bytes(40)
+    with pytest.raises(UnsupportedVideoError, match="animated WebP, which FFmpeg cannot decode"):
+        open_media(head)
+    with pytest.raises(UnsupportedVideoError, match="is an image"):
+        open_media(head.replace(struct.pack("<IB", 10, 2), struct.pack("<IB", 10, 16)))
+
+
+@pytest.mark.parametrize("major", [b"avif", b"mif1", b"heic"])
+def test_all_brands_of_a_picture_file_count(major: bytes) -> None:
+    """A sequence may have the brand of a picture first; a picture has no sequence's brand at all."""
+    for others, still in (((b"mif1", b"miaf"), True), ((b"mif1", b"avis"), False), ((b"msf1",), False)):
+        head = struct.pack(">I", 16 + 4 * len(others)) + b"ftyp" + major + bytes(4) + b"".join(others)
+        if still:
+            with pytest.raises(UnsupportedVideoError, match="is an image"):
+                open_media(head + bytes(100))
+        else:
+            assert open_media(head + bytes(100)).demuxer == "mov"
+
+
+def test_a_sequence_with_the_brand_of_a_picture(tmp_path: Path) -> None:
+    if "libsvtav1" not in av.codecs_available:
+        pytest.skip("this PyAV has no encoder of AV1")
+    data = written(tmp_path / "a.avif", scene(), "libsvtav1", "yuv420p").read_bytes()
+    assert data[8:12] == b"avis"
+    (tmp_path / "b.avif").write_bytes(data[:8] + b"avif" + data[12:])
+    with open_source(tmp_path / "b.avif") as reader:
+        assert reader.info.codec == "av1"

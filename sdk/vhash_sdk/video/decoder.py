@@ -45,7 +45,7 @@ class VideoInfo:
     """What a container says about its first video stream, checked where it matters.
 
     Attributes:
-        width, height: of the frame as shown (after rotation), in pixels.
+        width, height: of the frame as shown (after rotation), in pixels, with what the container may hide.
         duration: seconds from the first frame's time to the end of the last one.
         frames: number of frames, or None where only decoding everything would tell.
         rate: average frames per second, or None.

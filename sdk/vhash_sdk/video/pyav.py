@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DecodeError, MemoryLimitError, OptionError
+from ..errors import DecodeError, MemoryLimitError, OptionError, UnsupportedVideoError
 from ..spec import Resize, Sampling
+from .container import Crop, Said
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
 from .picture import colour_of, render
@@ -74,6 +75,7 @@ class PyavReader:
             self._timeline = self._checked(measure(track, start))
             self._pixels, self._colour = frame.format.name, colour_of(frame)
             self._size = (frame.width, frame.height)
+            self._said: Said | None = None  # read where a rule wants it
         except BaseException:
             track.close()
             raise
@@ -82,7 +84,7 @@ class PyavReader:
     def info(self) -> VideoInfo:
         """Size as shown, duration in seconds, frames (once all packets were read), rate, codec."""
         stream, line = self._track.stream, self._timeline
-        width, height = self._size if self._colour["rotation"] % 180 == 0 else self._size[::-1]
+        width, height = self._shown_size(None)
         rate = fraction(stream.average_rate)
         return VideoInfo(
             width=width,
@@ -135,7 +137,7 @@ class PyavReader:
 
     def _collect(self, bounds_of: Bounds, resize: Resize, region: Region | None = None) -> Clip:
         bounds = bounds_of(self._timeline)
-        width, height = self.info.width, self.info.height
+        width, height = self._shown_size(self._crop(resize))
         if region is not None:
             left, top, right, bottom = region.pixels(width, height)
             width, height = right - left, bottom - top
@@ -164,11 +166,12 @@ class PyavReader:
         for row, bound in enumerate(bounds):
             rows.setdefault(bound, []).append(row)
         shown: dict[int, int] = {}
+        crop = self._crop(resize)
 
         def emit(found: list[int], frame: VideoFrame, time: int) -> None:
             check_pixels(frame.width, frame.height, self._limits, self._track.name)
             first, *others = [row for bound in found for row in rows[bound]]
-            render(frame, resize, out[first], region)
+            render(frame, resize, out[first], region, crop)
             if others:
                 out[others] = out[first]
             shown.update(dict.fromkeys(found, time))
@@ -179,6 +182,26 @@ class PyavReader:
             except MemoryError as error:
                 raise DecodeError(f"{self._track.name}: not enough memory to decode its frames") from error
         return shown
+
+    def _crop(self, resize: Resize) -> Crop | None:
+        """What is hidden of the stored picture, by the rule of the model."""
+        if resize.picture == 1:
+            return None
+        if self._said is None:
+            self._said = self._track.said()
+        if self._said.dolby_vision is not None:
+            raise UnsupportedVideoError(
+                f"{self._track.name} is Dolby Vision of profile {self._said.dolby_vision}, whose colours "
+                "only its own decoders show; convert it to HDR10 or SDR"
+            )
+        return self._said.crop
+
+    def _shown_size(self, crop: Crop | None) -> tuple[int, int]:
+        """(width, height) of the picture as shown, less what is hidden."""
+        width, height = self._size
+        if crop is not None and (box := crop.box(width, height)) is not None:
+            width, height = box[2] - box[0], box[3] - box[1]
+        return (width, height) if self._colour["rotation"] % 180 == 0 else (height, width)
 
     def _checked(self, line: Timeline) -> Timeline:
         check_duration(float((line.end - line.start) * self._track.tick), self._limits, self._track.name)

@@ -69,7 +69,13 @@ def crop_planes(planes: Planes, region: Region) -> Planes:
     Planes(320 × 120, i420, bt601, limited range, rotation 0)
     """
     height, width = planes.y.shape
-    left, top, right, bottom = region.stored(planes.rotation, planes.mirrored).pixels(width, height)
+    return cut_planes(planes, region.stored(planes.rotation, planes.mirrored).pixels(width, height))
+
+
+def cut_planes(planes: Planes, box: tuple[int, int, int, int]) -> Planes:
+    """Pixels (left, top, right, bottom) of a picture as stored; even, but for its own edges."""
+    height, width = planes.y.shape
+    left, top, right, bottom = box
 
     def cut(plane: Pixels, samples: int) -> Pixels:
         rows = slice(top, bottom) if plane.shape[0] == height else slice(top // 2, (bottom + 1) // 2)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DecodeError, SourceError, UnsupportedVideoError, VideoError
 from .bitstream import Bitstream, bitstream
+from .container import Said, read_matroska, read_mov
 from .decoder import Limits
 from .limits import Deadline, check_pixels
 from .sources import EXACT_SEEKS, INDEXED, Media
@@ -98,6 +99,17 @@ class Track:
             if stream.index != chosen.index:
                 stream.discard = Discard.all
         return chosen
+
+    def said(self) -> Said:
+        """What the container says of this picture beside what FFmpeg passes on."""
+        assert self._container is not None
+        with self._media.bytes() as file:
+            if self._media.demuxer == "mov":
+                return read_mov(file, self.stream.id)
+            if self._media.demuxer == "matroska":
+                indexes = [stream.index for stream in self._container.streams.video]
+                return read_matroska(file, indexes.index(self.stream.index))
+        return Said()
 
     def ticks(self, seconds: Fraction | float) -> int:
         """Seconds in units of the time base, rounded down."""
