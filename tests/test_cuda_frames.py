@@ -13,6 +13,7 @@ from vhash_sdk.errors import OptionError
 from vhash_sdk.spec import Resize
 from vhash_sdk.video.device_frames import DevicePlanes, DeviceScaler, PlaneFormat
 from vhash_sdk.video.resize import Planes, planes_to_rgb
+from vhash_sdk.video.tone import tone, tone_mapped
 
 __all__ = ["any_order", "compiled", "emulated"]
 RESIZES = [
@@ -103,6 +104,34 @@ def test_thinned_frames(emulated: ModuleType) -> None:
     out = np.zeros((3, 3, 4, 3), np.uint8)
     DeviceScaler(0).thin(frames.ctypes.data, 3, (9, 14), 4, out.ctypes.data, stream=0)
     np.testing.assert_array_equal(out, frames[:, ::4, ::4])
+
+
+@pytest.mark.parametrize("size", [(48, 64), (33, 51), (1, 1), (2, 9)], ids=str)
+@pytest.mark.parametrize("curve", ["pq", "hlg"])
+@pytest.mark.parametrize("bits", [10, 12])
+def test_tone_map_is_that_of_the_cpu(
+    any_order: ModuleType, size: tuple[int, int], curve: Any, bits: int
+) -> None:
+    rng, (height, width) = np.random.default_rng(6), size
+    coarse = ((height + 1) // 2, (width + 1) // 2)
+    y = rng.integers(0, 1 << bits, (height, width + 5)).astype(np.uint16)
+    uv = rng.integers(0, 1 << bits, (coarse[0], coarse[1] + 3, 2)).astype(np.uint16)
+    luma, u, v = y[:, :width], uv[:, : coarse[1], 0], uv[:, : coarse[1], 1]
+    colour = {"matrix": "bt709", "full_range": False, "rotation": 0}
+    hdr = (curve, "bt2020", "bt2020")
+    expected = tone_mapped(hdr, [luma, u, v], bits, colour)  # type: ignore[arg-type]
+    y, uv = y << (16 - bits), uv << (16 - bits)  # P016 has them at the top
+    out = np.zeros(height * width + 2 * coarse[0] * coarse[1], np.uint8)
+    planes = DevicePlanes(y.ctypes.data, uv.ctypes.data, 0, (y.strides[0], uv.strides[0], 0))
+    scaler, chosen = DeviceScaler(0), tone(*hdr, bits, False)  # type: ignore[arg-type]
+    for _ in range(2):  # the second one finds its tables on the device
+        made = scaler.tone_map(planes, size, chosen, bits, out.ctypes.data, stream=0)
+        assert (made.y, made.strides) == (out.ctypes.data, (width, 2 * coarse[1], 0))
+        np.testing.assert_array_equal(out[: height * width].reshape(size), expected.y)
+        pairs = out[height * width :].reshape(*coarse, 2)
+        np.testing.assert_array_equal(pairs[..., 0], expected.u)
+        np.testing.assert_array_equal(pairs[..., 1], expected.v)
+        out[:] = 0
 
 
 def test_bad_arguments(emulated: ModuleType) -> None:

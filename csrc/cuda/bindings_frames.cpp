@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 
@@ -68,6 +69,29 @@ void thin(FrameScaler& scaler, std::uintptr_t frames, std::int64_t count, const 
     scaler.thin(reinterpret_cast<const std::uint8_t*>(frames), count, size[0], size[1], step, reinterpret_cast<std::uint8_t*>(out), reinterpret_cast<void*>(stream));
 }
 
+// Tables as of frames_tone_map (csrc/bindings_frames.cpp), here as addresses of the host.
+void tone_map(FrameScaler& scaler, const std::array<std::uintptr_t, 2>& planes, const std::array<std::int64_t, 2>& strides, const Size& size, int shift,
+              const std::array<std::uintptr_t, 4>& tables, const std::array<std::int32_t, frames::kToneNumbers>& numbers, const std::array<std::uintptr_t, 2>& out,
+              std::uintptr_t stream) {
+    require(planes[0] && planes[1] && out[0] && out[1] && tables[0] && tables[1], "an address is null");
+    require((tables[2] == 0) == (tables[3] == 0), "gain and curve belong together");
+    require(size[0] >= 1 && size[0] <= frames::kMaxSide && size[1] >= 1 && size[1] <= frames::kMaxSide, "source size is out of range");
+    require(strides[0] % 2 == 0 && strides[1] % 2 == 0 && shift >= 0 && shift <= 8, "strides or shift are out of range");
+    frames::DeepPlanes in;
+    in.y = reinterpret_cast<const std::uint16_t*>(planes[0]), in.u = reinterpret_cast<const std::uint16_t*>(planes[1]), in.v = in.u + 1;
+    in.y_stride = strides[0] / 2, in.c_stride = strides[1] / 2, in.c_step = 2, in.shift = shift;
+    in.height = size[0], in.width = size[1];
+    frames::Tone tone;
+    tone.linear = reinterpret_cast<const std::uint32_t*>(tables[0]), tone.display = reinterpret_cast<const std::uint16_t*>(tables[1]);
+    tone.gain = reinterpret_cast<const std::uint16_t*>(tables[2]), tone.curve = reinterpret_cast<const std::uint32_t*>(tables[3]);
+    std::copy(numbers.begin(), numbers.end(), tone.numbers);
+    frames::TonedPlanes to;
+    to.y = reinterpret_cast<std::uint8_t*>(out[0]), to.u = reinterpret_cast<std::uint8_t*>(out[1]), to.v = to.u + 1;
+    to.y_stride = in.width, to.c_stride = 2 * frames::chroma_width(in), to.c_step = 2;
+    const py::gil_scoped_release unlocked;
+    scaler.tone_map(in, tone, to, reinterpret_cast<void*>(stream));
+}
+
 }  // namespace
 
 void bind_frames(py::module_& module) {
@@ -76,6 +100,8 @@ void bind_frames(py::module_& module) {
         .def("planes_to_rgb", &planes_to_rgb, py::arg("batch"), py::kw_only(), py::arg("size"), py::arg("chroma"), py::arg("bt709"), py::arg("full_range"),
              py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("rotation"), py::arg("mirrored"), py::arg("stride"), py::arg("stream") = 0, py::arg("direct") = false,
              "Scale 8-bit planes into RGB: ((y, u, v or 0, out), (strides)) for each frame, as addresses.")
+        .def("tone_map", &tone_map, py::arg("planes"), py::kw_only(), py::arg("strides"), py::arg("size"), py::arg("shift"), py::arg("tables"),
+             py::arg("numbers"), py::arg("out"), py::arg("stream"), "HDR luma and pairs of chroma (P016) become NV12 without padding.")
         .def("thin", &thin, py::arg("frames"), py::arg("count"), py::arg("size"), py::arg("step"), py::arg("out"), py::arg("stream"),
              "Every step-th pixel of every step-th row.");
 }

@@ -29,7 +29,7 @@ from .container import Crop
 from .orientation import orientation_of, oriented
 from .region import Region, crop_planes, crop_rgb, cut_planes
 from .resize import Planes, planes_to_rgb, rgb_to_rgb
-from .tone import is_hdr, tone_mapped
+from .tone import hdr_of, tone_mapped
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -51,14 +51,14 @@ def frame_planes(frame: VideoFrame, rule: int = 1) -> Planes | None:
         return Planes(_plane(frame, 0), u=grey, v=grey, **colour)
     if frame.format.is_rgb or frame.format.has_palette:
         return None
-    hdr = rule > 1 and is_hdr(frame)
+    hdr = hdr_of(frame) if rule > 1 else None
     if not _PLANAR.match(name):
         alpha = rule > 1 and _has_alpha(frame)
-        frame = _exact(frame, ("yuva444p" if alpha else "yuv444p") + ("12le" if hdr else ""))
+        frame = _exact(frame, ("yuva444p" if alpha else "yuv444p") + ("" if hdr is None else "12le"))
     bits = frame.format.components[0].bits
     planes = [_plane(frame, i, "u1" if bits == 8 else "<u2") for i in range(len(frame.planes))]
-    if hdr:
-        shown = tone_mapped(frame, planes[:3], bits, colour)
+    if hdr is not None:
+        shown = tone_mapped(hdr, planes[:3], bits, colour)
     else:
         y, u, v = (_rounded(plane, bits) for plane in planes[:3])
         shown = Planes(y, u=u, v=v, **colour)

@@ -20,6 +20,7 @@ from .sampling import frame_ranks, uniform_times
 from .select import Disordered, select
 from .sources import open_media
 from .timeline import Timeline, first_frame, measure, middle_times, scan
+from .tone import hdr_of
 from .track import Track, fraction
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class PyavReader:
             frame, start = first_frame(track)
             check_pixels(frame.width, frame.height, limits, track.name)
             self._timeline = self._checked(measure(track, start))
+            self._hdr = hdr_of(frame)
             self._pixels, self._colour = frame.format.name, colour_of(frame)
             self._size = (frame.width, frame.height)
             self._said: Said | None = None  # read where a rule wants it

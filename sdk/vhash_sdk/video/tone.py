@@ -90,22 +90,23 @@ class Tone:
     numbers: NDArray[np.int32]
 
 
-def is_hdr(frame: VideoFrame) -> bool:
-    """Whether a picture is coded in PQ or HLG."""
-    return frame.color_trc in _CURVES
+Hdr = tuple[Curve, Luma, Gamut]
+"""How a picture in HDR is coded."""
 
 
-def tone_of(frame: VideoFrame, bits: int, full_range: bool) -> Tone:
-    """The map for such a picture of 8, 10 or 12 bits."""
-    curve, matrix = _CURVES[frame.color_trc], _MATRICES.get(frame.colorspace, "bt2020")
-    return tone(curve, matrix, _GAMUTS.get(frame.color_primaries, "bt2020"), bits, full_range)
+def hdr_of(frame: VideoFrame) -> Hdr | None:
+    """How a picture is coded, where that is PQ or HLG; None for SDR."""
+    if frame.color_trc not in _CURVES:
+        return None
+    matrix, gamut = _MATRICES.get(frame.colorspace, "bt2020"), _GAMUTS.get(frame.color_primaries, "bt2020")
+    return _CURVES[frame.color_trc], matrix, gamut
 
 
-def tone_mapped(frame: VideoFrame, planes: list[NDArray[Any]], bits: int, colour: dict[str, Any]) -> Planes:
+def tone_mapped(hdr: Hdr, planes: list[NDArray[Any]], bits: int, colour: dict[str, Any]) -> Planes:
     """The SDR picture.
 
     Args:
-        frame: says how it is coded.
+        hdr: how it is coded.
         planes: Y, U and V of ``bits`` bits as stored.
         bits: 8 to 16.
         colour: its range and orientation, as ``picture.colour_of`` gives them.
@@ -118,7 +119,7 @@ def tone_mapped(frame: VideoFrame, planes: list[NDArray[Any]], bits: int, colour
         shift = bits - 12
         rounded = [(plane.astype(np.uint32) + (1 << (shift - 1))) >> shift for plane in planes]
         planes, bits = [np.minimum(plane, 4095).astype(np.uint16) for plane in rounded], 12
-    chosen = tone_of(frame, bits, colour["full_range"])
+    chosen = tone(*hdr, bits, colour["full_range"])
     deep = [np.ascontiguousarray(plane, np.uint16) for plane in planes]
     y, u, v = (np.empty(plane.shape, np.uint8) for plane in deep)
     tables = (chosen.linear, chosen.display, chosen.gain, chosen.curve, chosen.numbers)
