@@ -16,7 +16,7 @@ import pytest
 from tests import host_nvcodec
 from tests.cuda_emulator.fixture import compiled, emulated
 from tests.host_gpu import pretend
-from tests.test_media_rules import with_clap
+from tests.test_media_shown import with_clap
 from tests.tiny_model import save_tiny_model
 from tests.video_files import Case, make
 from vhash_sdk import Encoder, Index
