@@ -161,7 +161,12 @@ class Scaler {
 class Writer {
    public:
     Writer(const Target& stored, std::uint8_t* out, std::ptrdiff_t stride)
-        : stored_(stored), out_(out), stride_(stride), row_(stored.rotation == 0 ? 0 : 3 * stored.width) {}
+        : stored_(stored), out_(out), stride_(stride), row_(stored.rotation == 0 ? 0 : 3 * stored.width) {
+        if (stored.mirrored) {
+            out_ += ((stored.rotation % 180 == 0 ? stored.height : stored.width) - 1) * stride;
+            stride_ = -stride;
+        }
+    }
 
     // Where to make row i; then call done(i).
     std::uint8_t* row(std::int64_t i) { return stored_.rotation == 0 ? out_ + i * stride_ : row_.data(); }
@@ -240,6 +245,7 @@ void scalar_merge(const std::int16_t* r, const std::int16_t* g, const std::int16
 }  // namespace
 
 Target as_stored(Target t) {
+    if (t.mirrored) t.left = t.scaled_width - t.left - t.width;
     if (t.rotation == 90 || t.rotation == 270) {
         std::swap(t.scaled_height, t.scaled_width);
         std::swap(t.height, t.width);
@@ -247,6 +253,7 @@ Target as_stored(Target t) {
     }
     if (t.rotation == 90 || t.rotation == 180) t.top = t.scaled_height - t.top - t.height;
     if (t.rotation == 180 || t.rotation == 270) t.left = t.scaled_width - t.left - t.width;
+    if (t.mirrored) t.rotation = (t.rotation + 180) % 360;
     return t;
 }
 

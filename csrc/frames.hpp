@@ -30,9 +30,10 @@
 //      BT.709 limited    9539   14686   -1747   -4366   17305
 //      BT.709 full       8192   12901   -1535   -3835   15201
 //    RGB input stays RGB: out = (q + 2^6) >> 7, for each channel.
-// 4. The frame as shown is the stored one turned clockwise by the rotation. Size, rule and crop
-//    are meant as shown: the stored frame is scaled to the size that turns into it, and turned
-//    afterwards, so rotation moves pixels and computes nothing.
+// 4. The frame as shown is the stored one turned clockwise by the rotation, then, where it is
+//    mirrored, with left and right exchanged. Size, rule and crop are meant as shown: the stored
+//    frame is scaled to the size that turns into it, and turned and mirrored afterwards, so
+//    orientation moves pixels and computes nothing.
 //
 // Every weight is between 0 and 2^14 and fits an int16, as m and q do: both sums are chains of
 // 16 x 16 -> 32 bit multiply-adds (pmaddwd, dp2a), and constant frames stay constant.
@@ -77,11 +78,12 @@ struct Rgb {
 };
 
 // What comes out: `height` x `width` pixels from (top, left) of the frame scaled to
-// scaled_height x scaled_width; all as shown, after the clockwise rotation.
+// scaled_height x scaled_width; all as shown, after the clockwise rotation and the mirror.
 struct Target {
     std::int64_t scaled_height = 0, scaled_width = 0, top = 0, left = 0, height = 0, width = 0;
     Filter filter = Filter::area;
     int rotation = 0;
+    bool mirrored = false;
 };
 
 // out: `target.height` rows of `target.width` RGB pixels, `stride` bytes apart.

@@ -11,7 +11,9 @@
 
 namespace vhash::frames {
 
-// The target turned back to the stored frame.
+// The target turned back to the stored frame. What is left to do with finished pixels is to turn
+// them by its rotation and then, where it is mirrored, to write the rows from the last one to the
+// first (exchanging left and right is that after half a turn more).
 Target as_stored(Target target);
 
 // Step 3 of the definition as dot products: value = (y * qY + u * qU + v * qV + bias) >> 20.

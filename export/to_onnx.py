@@ -13,6 +13,9 @@ runs that one 3.5 times slower). ``fp16`` and ``bf16`` compute the network in ha
 head in float32: for GPUs, whose runtimes also make them by themselves from the canonical file.
 ``fp32`` stores the weights as they were trained, to measure what rounding them costs.
 
+What the picture is (``Resize.picture``: HDR as SDR, alpha over black, the container's crop) is part of
+the specification: new models get the last rule, bundled ones keep theirs, ``--picture`` names one.
+
 Every file is checked: ONNX's checker with shape inference, code equal to the packed signs, parity
 with PyTorch (logits, embedding) and the share of bits that agree, on clips that shaped neither. The
 table at the end says what was made. Needs the extras export and cpu (or gpu).
@@ -47,12 +50,13 @@ from export import calibration, families  # noqa: E402 (a script run from a clon
 from export.card import make_card  # noqa: E402 (a script run from a clone finds its siblings here)
 from export.quantise import as_batch  # noqa: E402
 from training.clips import FOLDER, read_frames, split  # noqa: E402
+from vhash_sdk import zoo  # noqa: E402
 from vhash_sdk.crops import ten_crops  # noqa: E402
 from vhash_sdk.errors import OptionError  # noqa: E402
 from vhash_sdk.modelfile import ModelFile  # noqa: E402
 from vhash_sdk.outputs import check_output, write_text, write_whole  # noqa: E402
 from vhash_sdk.runtime import onnx_graph  # noqa: E402
-from vhash_sdk.spec import ModelSpec  # noqa: E402
+from vhash_sdk.spec import PICTURE_RULES, ModelSpec  # noqa: E402
 
 OPSET = 20
 CHECKPOINTS = ROOT / "training" / "checkpoints"
@@ -248,6 +252,10 @@ def parse() -> argparse.Namespace:
         "--weights", type=Path, help="published weights of the backbone, or their folder (DATA/weights)"
     )
     parser.add_argument("--clips", type=int, default=32, help="clips to calibrate on, and to check with")
+    parser.add_argument(
+        "--picture", type=int, choices=PICTURE_RULES,
+        help="rule of what the picture is; default: the last one, for a model that is bundled its own",
+    )  # fmt: skip
     parser.add_argument("--report", type=Path, help="write the figures there as JSON")
     parser.add_argument("--force", action="store_true", help="overwrite what vhash did not write")
     options = parser.parse_args()
@@ -266,6 +274,14 @@ def parse() -> argparse.Namespace:
 def wanted(precision: str) -> tuple[str, ...]:
     """The precisions that ``--precision`` stands for."""
     return {"all": ("canonical", "int8"), "every": tuple(SUFFIXES)}.get(precision, (precision,))
+
+
+def with_rule(spec: ModelSpec, rule: int | None) -> ModelSpec:
+    """The specification with a rule of what the picture is; None: as ``--picture`` says."""
+    if rule is None:
+        known = zoo.load(spec.name).spec if spec.name in zoo.names() else None
+        rule = PICTURE_RULES[-1] if known is None else known.resize.picture
+    return replace(spec, resize=replace(spec.resize, picture=rule))
 
 
 def make(
@@ -326,6 +342,7 @@ def main() -> None:
     """Export, check, report."""
     options = parse()
     source = families.load(options.checkpoint, weights=options.weights or options.data / "weights")
+    source = replace(source, spec=with_rule(source.spec, options.picture))
     model, spec = source.model, source.spec
     try:
         files = check_targets(options, spec)

@@ -30,18 +30,18 @@ class PacketData:
 class View:
     """CAIMemoryView."""
 
-    def __init__(self, array: NDArray[np.uint8]) -> None:
+    def __init__(self, array: NDArray[Any]) -> None:
         self.__cuda_array_interface__ = {
             "shape": array.shape,
             "strides": array.strides,
-            "typestr": "|u1",
+            "typestr": "|u1" if array.itemsize == 1 else "<u2",
             "data": (array.ctypes.data, False),
             "version": 3,
         }
 
 
 class DecodedFrame:
-    def __init__(self, pts: int, luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> None:
+    def __init__(self, pts: int, luma: NDArray[Any], chroma: NDArray[Any]) -> None:
         self._pts, self._views = pts, [View(luma[..., None]), View(chroma)]
 
     def getPTS(self) -> int:
@@ -54,9 +54,10 @@ class DecodedFrame:
 class Decoder:
     """PyNvDecoder."""
 
-    def __init__(self, codec: cudaVideoCodec) -> None:
+    def __init__(self, codec: cudaVideoCodec, *, samples: bool) -> None:
+        self.samples = samples  # whether strides count samples
         self.context = av.CodecContext.create(codec.name.lower(), "r")
-        self.surfaces: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
+        self.surfaces: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self.packets = 0
 
     def Decode(self, packet: PacketData) -> list[DecodedFrame]:
@@ -76,18 +77,23 @@ class Decoder:
 
     def _frame(self, place: int, frame: av.VideoFrame) -> DecodedFrame:
         height, width = frame.height, frame.width
+        dtype, shift = (np.uint8, 0) if frame.format.name.endswith("p") else (np.uint16, 6)  # P016
         if place == len(self.surfaces) or self.surfaces[place][0].shape != (height, width):
-            made = np.empty((height, width), np.uint8), np.empty((height // 2, width // 2, 2), np.uint8)
+            made = np.empty((height, width), dtype), np.empty((height // 2, width // 2, 2), dtype)
             self.surfaces[place : place + 1] = [made]
         luma, chroma = self.surfaces[place]
-        planes = [np.frombuffer(plane, np.uint8).reshape(plane.height, -1) for plane in frame.planes]
+        planes = [np.frombuffer(plane, dtype).reshape(plane.height, -1) << shift for plane in frame.planes]
         luma[:] = planes[0][:, :width]
         chroma[..., 0], chroma[..., 1] = planes[1][:, : width // 2], planes[2][:, : width // 2]
         assert frame.pts is not None
-        return DecodedFrame(frame.pts, luma, chroma)
+        found = DecodedFrame(frame.pts, luma, chroma)
+        for view in found.cuda() if self.samples else []:
+            interface = view.__cuda_array_interface__
+            interface["strides"] = tuple(stride // luma.itemsize for stride in interface["strides"])
+        return found
 
 
-def module(*, engines: int = 1, widest: int = 4096) -> Any:
+def module(*, engines: int = 1, widest: int = 4096, samples: bool = False) -> Any:
     """The module, with what the pretended chip can do; ``made`` lists its decoders."""
     made: list[Decoder] = []
 
@@ -96,11 +102,11 @@ def module(*, engines: int = 1, widest: int = 4096) -> Any:
         maxwidth: int, maxheight: int,
     ) -> Decoder:  # fmt: skip
         assert gpuid == 0 and cudacontext == 0 and cudastream and usedevicememory and maxwidth and maxheight
-        made.append(Decoder(codec))
+        made.append(Decoder(codec, samples=samples))
         return made[-1]
 
     def GetDecoderCaps(*, gpuid: int, codec: Any, chromaformat: Any, bitdepth: int) -> dict[str, int]:
-        assert chromaformat == 1 and bitdepth == 8
+        assert chromaformat == 1 and bitdepth in (8, 10)
         return {
             "num_decoder_engines": engines,
             "width_min": 48,

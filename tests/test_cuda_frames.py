@@ -13,6 +13,7 @@ from vhash_sdk.errors import OptionError
 from vhash_sdk.spec import Resize
 from vhash_sdk.video.device_frames import DevicePlanes, DeviceScaler, PlaneFormat
 from vhash_sdk.video.resize import Planes, planes_to_rgb
+from vhash_sdk.video.tone import tone, tone_mapped
 
 __all__ = ["any_order", "compiled", "emulated"]
 RESIZES = [
@@ -42,7 +43,8 @@ def pictures(format: PlaneFormat, count: int, *, interleaved: bool, padding: int
 def assert_same(format: PlaneFormat, resize: Resize, **options: Any) -> None:
     interleaved, direct = options.pop("interleaved", True), options.pop("direct", False)
     made = pictures(format, 3, interleaved=interleaved, **options)
-    colour = {"matrix": format.matrix, "full_range": format.full_range, "rotation": format.rotation}
+    colour = {"matrix": format.matrix, "full_range": format.full_range}
+    colour |= {"rotation": format.rotation, "mirrored": format.mirrored}
     expected = np.stack([planes_to_rgb(Planes(**planes, **colour), resize) for planes in made])
     found = np.full_like(expected, 77)
     batch = []
@@ -70,11 +72,14 @@ def test_sizes_filters_and_crops(
 @pytest.mark.parametrize("matrix", ["bt601", "bt709"])
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_colours_and_rotations(emulated: ModuleType, matrix: Any, full_range: bool, rotation: int) -> None:
-    format = PlaneFormat(34, 48, matrix, full_range, rotation)
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_colours_and_orientations(
+    emulated: ModuleType, matrix: Any, full_range: bool, rotation: int, mirrored: bool
+) -> None:
+    format = PlaneFormat(34, 48, matrix, full_range, rotation, mirrored)
     for direct in (False, True):
         assert_same(format, Resize("exact", 20, 12), padding=8, direct=direct)
-        assert_same(format, Resize("short_side", 16, 16, crop=(16, 10)), padding=0, interleaved=False)
+        assert_same(format, Resize("short_side", 16, 16, crop=(16, 11)), padding=0, interleaved=False)
 
 
 @pytest.mark.parametrize("width", [4096, 9000, 20_000])
@@ -101,6 +106,34 @@ def test_thinned_frames(emulated: ModuleType) -> None:
     np.testing.assert_array_equal(out, frames[:, ::4, ::4])
 
 
+@pytest.mark.parametrize("size", [(48, 64), (33, 51), (1, 1), (2, 9)], ids=str)
+@pytest.mark.parametrize("curve", ["pq", "hlg"])
+@pytest.mark.parametrize("bits", [10, 12])
+def test_tone_map_is_that_of_the_cpu(
+    any_order: ModuleType, size: tuple[int, int], curve: Any, bits: int
+) -> None:
+    rng, (height, width) = np.random.default_rng(6), size
+    coarse = ((height + 1) // 2, (width + 1) // 2)
+    y = rng.integers(0, 1 << bits, (height, width + 5)).astype(np.uint16)
+    uv = rng.integers(0, 1 << bits, (coarse[0], coarse[1] + 3, 2)).astype(np.uint16)
+    luma, u, v = y[:, :width], uv[:, : coarse[1], 0], uv[:, : coarse[1], 1]
+    colour = {"matrix": "bt709", "full_range": False, "rotation": 0}
+    hdr = (curve, "bt2020", "bt2020")
+    expected = tone_mapped(hdr, [luma, u, v], bits, colour)  # type: ignore[arg-type]
+    y, uv = y << (16 - bits), uv << (16 - bits)  # P016 has them at the top
+    out = np.zeros(height * width + 2 * coarse[0] * coarse[1], np.uint8)
+    planes = DevicePlanes(y.ctypes.data, uv.ctypes.data, 0, (y.strides[0], uv.strides[0], 0))
+    scaler, chosen = DeviceScaler(0), tone(*hdr, bits, False)  # type: ignore[arg-type]
+    for _ in range(2):  # the second one finds its tables on the device
+        made = scaler.tone_map(planes, size, chosen, bits, out.ctypes.data, stream=0)
+        assert (made.y, made.strides) == (out.ctypes.data, (width, 2 * coarse[1], 0))
+        np.testing.assert_array_equal(out[: height * width].reshape(size), expected.y)
+        pairs = out[height * width :].reshape(*coarse, 2)
+        np.testing.assert_array_equal(pairs[..., 0], expected.u)
+        np.testing.assert_array_equal(pairs[..., 1], expected.v)
+        out[:] = 0
+
+
 def test_bad_arguments(emulated: ModuleType) -> None:
     scaler = DeviceScaler(0)
     with pytest.raises(OptionError, match="1048576"):
@@ -114,15 +147,16 @@ def test_bad_arguments(emulated: ModuleType) -> None:
 @pytest.mark.parametrize("size", [(240, 320), (1080, 1920), (33, 51)], ids=str)
 @pytest.mark.parametrize("resize", [*RESIZES, Resize("exact", 224, 224)], ids=str)
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_gpu_equals_cpu(size: tuple[int, int], resize: Resize, rotation: int) -> None:
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_gpu_equals_cpu(size: tuple[int, int], resize: Resize, rotation: int, mirrored: bool) -> None:
     from vhash_sdk.runtime.cuda import DeviceBuffer, Stream, download, upload
 
-    format = PlaneFormat(*size, "bt709", full_range=False, rotation=rotation)
+    format = PlaneFormat(*size, "bt709", full_range=False, rotation=rotation, mirrored=mirrored)
     planes = {
         name: np.ascontiguousarray(p)
         for name, p in pictures(format, 1, interleaved=True, padding=0)[0].items()
     }
-    expected = planes_to_rgb(Planes(**planes, matrix="bt709", rotation=rotation), resize)
+    expected = planes_to_rgb(Planes(**planes, matrix="bt709", rotation=rotation, mirrored=mirrored), resize)
     stream, arrays = Stream(), {n: DeviceBuffer(p.nbytes).array(p.shape, np.uint8) for n, p in planes.items()}
     for name, array in arrays.items():
         upload(array, planes[name], stream.handle)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,13 @@ def test_half_precision_is_exported_checked_and_shown(
 
     with pytest.raises(OptionError, match="for GPUs"):
         choose(file, device="cpu", backend="auto", precision="auto")
+
+
+def test_new_models_have_the_last_rule_and_bundled_ones_their_own() -> None:
+    pytest.importorskip("torch")
+    from export.to_onnx import with_rule
+
+    bundled = spec_of(MODELS / "lite0-phash-64.int8.onnx")
+    assert with_rule(bundled, None) == bundled and bundled.resize.picture == 1
+    new = replace(bundled, name="new")
+    assert (with_rule(new, None).resize.picture, with_rule(new, 1).resize.picture) == (2, 1)

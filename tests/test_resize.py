@@ -65,11 +65,16 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
 
 
-def window(resize: Resize, height: int, width: int, rotation: int) -> tuple[tuple[int, int, int], ...]:
+def window(
+    resize: Resize, height: int, width: int, rotation: int, mirror: bool = False
+) -> tuple[tuple[int, int, int], ...]:
     """Step 4: (scaled, start, count) for the rows and for the columns of the stored frame."""
     shown = (width, height) if rotation in (90, 270) else (height, width)
     scaled = resize.scaled(*shown)
     axes = [(D, (D - n) // 2, n) for D, n in zip(scaled, resize.crop or scaled, strict=True)]
+    if mirror:
+        D, start, n = axes[1]
+        axes[1] = (D, D - start - n, n)
     mirrored = [(D, D - start - n, n) for D, start, n in axes]
     return {
         0: (axes[0], axes[1]),
@@ -85,7 +90,7 @@ def reference_planes(planes: Planes, resize: Resize) -> np.ndarray:
         u, v = planes.uv[:, 0::2], planes.uv[:, 1::2]
     else:
         u, v = planes.u, planes.v
-    rows, columns = window(resize, height, width, planes.rotation)
+    rows, columns = window(resize, height, width, planes.rotation, planes.mirrored)
     steps = [1 if full == part else 2 for full, part in zip((height, width), u.shape, strict=True)]
     luma = [matrix_of(S, 1, *w[:1], resize.filter, *w[1:]) for S, w in ((height, rows), (width, columns))]
     chroma = [
@@ -100,7 +105,8 @@ def reference_planes(planes: Planes, resize: Resize) -> np.ndarray:
         for ku, kv in ((0, rv), (gu, gv), (bu, 0))
     ]
     stored = np.stack(rgb, axis=-1).clip(0, 255).astype(np.uint8)
-    return np.rot90(stored, -planes.rotation // 90)
+    shown = np.rot90(stored, -planes.rotation // 90)
+    return shown[:, ::-1] if planes.mirrored else shown
 
 
 def reference_rgb(frame: np.ndarray, resize: Resize) -> np.ndarray:
@@ -159,6 +165,7 @@ def pictures(draw: st.DrawFn) -> Planes:
         "matrix": draw(st.sampled_from(["bt601", "bt709"])),
         "full_range": draw(st.booleans()),
         "rotation": draw(st.sampled_from([0, 90, 180, 270])),
+        "mirrored": draw(st.booleans()),
     }
     y = plane(height, width)
     if draw(st.booleans()):
@@ -346,13 +353,15 @@ def exact_rgb(planes: Planes, side: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_rotation_only_moves_pixels(rotation: int) -> None:
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_orientation_only_moves_pixels(rotation: int, mirrored: bool) -> None:
     random = np.random.default_rng(3)
     y, uv = random.integers(0, 256, (90, 121), np.uint8), random.integers(0, 256, (45, 61, 2), np.uint8)
     shown = (40, 60) if rotation in (0, 180) else (60, 40)
     upright = planes_to_rgb(Planes(y, uv=uv), Resize("exact", 40, 60))
-    turned = planes_to_rgb(Planes(y, uv=uv, rotation=rotation), Resize("exact", *shown))
-    assert np.array_equal(turned, np.rot90(upright, -rotation // 90))
+    turned = planes_to_rgb(Planes(y, uv=uv, rotation=rotation, mirrored=mirrored), Resize("exact", *shown))
+    expected = np.rot90(upright, -rotation // 90)
+    assert np.array_equal(turned, expected[:, ::-1] if mirrored else expected)
 
 
 def test_both_layouts_give_the_same_frame() -> None:

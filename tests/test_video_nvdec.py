@@ -16,6 +16,7 @@ import pytest
 from tests import host_nvcodec
 from tests.cuda_emulator.fixture import compiled, emulated
 from tests.host_gpu import pretend
+from tests.test_media_shown import with_clap
 from tests.tiny_model import save_tiny_model
 from tests.video_files import Case, make
 from vhash_sdk import Encoder, Index
@@ -39,6 +40,8 @@ CASES = [
     Case("short", frames=3, options=GOP),
     Case("single", frames=1, options=GOP),
     Case("turned", rotation=90, options=GOP),
+    Case("mirrored", flips=(True, False), options=GOP),
+    Case("transposed", rotation=90, flips=(True, False), options=GOP),
     Case("variable", times=(0, 1, 5, 6, 30, 31, 32, 80, 81, 82, 83, 120), options=GOP),
     Case("film", rate=Fraction(24000, 1001), frames=60, options=GOP),
     Case("full", pixels="yuvj420p", options=GOP),
@@ -68,11 +71,13 @@ def on_host(frames: Any) -> np.ndarray:
     return np.frombuffer(ctypes.string_at(frames.pointer, frames.nbytes), np.uint8).reshape(frames.shape)
 
 
-def assert_same_clip(path: Path, decoder: NvdecDecoder, sampling: Sampling, *, device: bool = True) -> None:
+def assert_same_clip(
+    path: Path, decoder: NvdecDecoder, sampling: Sampling, *, device: bool = True, resize: Resize = RESIZE
+) -> None:
     with PyavDecoder().open(path) as reader:
-        expected = reader.sample(sampling, RESIZE)
+        expected = reader.sample(sampling, resize)
     with decoder.open(path) as reader:
-        found = reader.sample(sampling, RESIZE)
+        found = reader.sample(sampling, resize)
     assert isinstance(found.frames, DeviceArray) is device
     np.testing.assert_array_equal(found.times, expected.times)
     np.testing.assert_array_equal(on_host(found.frames), expected.frames)
@@ -111,6 +116,51 @@ def test_a_file_that_is_cut_off(chip: Any, tmp_path: Path) -> None:
     path = tmp_path / "cut.mkv"
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     assert_same_clip(path, NvdecDecoder(), Sampling("uniform", 5))
+
+
+SHOWN = Resize("exact", 12, 16, picture=2)
+
+
+@pytest.mark.parametrize("turn", [{}, {"rotation": 90}, {"rotation": 90, "flips": (True, False)}], ids=str)
+def test_what_the_container_hides(chip: Any, tmp_path: Path, turn: dict[str, Any]) -> None:
+    path = make(Case("hidden", **turn, options=GOP), tmp_path)
+    with_clap(path, Fraction(60), Fraction(40), Fraction(8), Fraction(-4))
+    decoder = NvdecDecoder()
+    assert_same_clip(path, decoder, Sampling("uniform", 5), resize=SHOWN)
+    assert_same_clip(path, decoder, Sampling("uniform", 5))
+    with decoder.open(path) as reader:
+        whole, part = (reader.sample(Sampling("uniform", 5), one).frames for one in (RESIZE, SHOWN))
+    assert not np.array_equal(on_host(whole), on_host(part))
+
+
+@pytest.mark.parametrize("samples", [False, True])
+@pytest.mark.parametrize("curve", ["smpte2084", "arib-std-b67"])
+def test_hdr_is_mapped_on_the_device(
+    chip: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, curve: str, samples: bool
+) -> None:
+    """Surfaces of 16 bits, whose strides the library may give in bytes or in samples."""
+    library = install(monkeypatch, samples=samples)
+    tags = f"log-level=none:keyint=20:transfer={curve}:colorprim=bt2020:colormatrix=bt2020nc"
+    case = Case("hdr", codec="libx265", pixels="yuv420p10le", frames=40, options={"x265-params": tags})
+    path, decoder = make(case, tmp_path), NvdecDecoder()
+    for sampling in (Sampling("uniform", 7), Sampling("middle", 5)):
+        assert_same_clip(path, decoder, sampling, resize=SHOWN)
+    assert len(library.made) == 1
+    assert_same_clip(path, decoder, Sampling("uniform", 3), device=False)  # rule 1 rounds on the CPU
+    plain = make(
+        Case("plain", codec="libx265", frames=9, options={"x265-params": "log-level=none"}), tmp_path
+    )
+    assert_same_clip(plain, decoder, Sampling("uniform", 3), resize=SHOWN)
+    assert len(library.made) == 2  # of another depth
+
+
+def test_hdr_of_8_bits_is_mapped_on_the_cpu(
+    chip: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tags = "log-level=none:transfer=arib-std-b67:colorprim=bt2020:colormatrix=bt2020nc"
+    path = make(Case("hlg", codec="libx265", frames=9, options={"x265-params": tags}), tmp_path)
+    assert_same_clip(path, NvdecDecoder(), Sampling("uniform", 3), device=False, resize=SHOWN)
+    assert "HDR of 10 bits" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -55,14 +55,15 @@ def test_regions_that_are_none(corners: tuple[float, ...]) -> None:
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("layout", ["420", "422", "444", "nv12"])
-def test_cut_planes_show_what_the_cut_picture_shows(layout: str, rotation: int) -> None:
+def test_cut_planes_show_what_the_cut_picture_shows(layout: str, rotation: int, mirrored: bool) -> None:
     generator = np.random.default_rng(1)
     y = generator.integers(0, 256, (40, 64), np.uint8)
     rows, columns = {"420": (20, 32), "422": (40, 32), "444": (40, 64), "nv12": (20, 32)}[layout]
     u, v = generator.integers(0, 256, (2, rows, columns), np.uint8)
     colour = {"uv": np.stack([u, v], 2)} if layout == "nv12" else {"u": u, "v": v}
-    planes = Planes(y, rotation=rotation, **colour)
+    planes = Planes(y, rotation=rotation, mirrored=mirrored, **colour)
     height, width = (64, 40) if rotation in (90, 270) else (40, 64)
     region = Region(0.25, 0.1, 0.75, 0.8)
     whole = planes_to_rgb(planes, Resize("exact", height, width))

@@ -36,6 +36,7 @@ class Case:
 
     Attributes:
         short: whether the short way must do it (None: it may).
+        rotation: degrees counter-clockwise; flips: left to right, upside down, after it.
         times: pts of the frames in units of 1/rate, where they are not 0, 1, 2, ...
     """
 
@@ -50,6 +51,7 @@ class Case:
     options: dict[str, str] = field(default_factory=dict)
     muxer: dict[str, str] = field(default_factory=dict)
     rotation: int = 0
+    flips: tuple[bool, bool] = (False, False)
     times: tuple[int, ...] | None = None
     interlaced: bool = False
     short: bool | None = True
@@ -63,8 +65,8 @@ def make(case: Case, folder: Path) -> Path:
     with av.open(str(path), "w", options=case.muxer) as out:
         stream = out.add_stream(case.codec, rate=case.rate, options=case.options)
         stream.width, stream.height, stream.pix_fmt = case.width, case.height, case.pixels
-        if case.rotation:
-            stream.set_display_rotation(case.rotation)
+        if case.rotation or any(case.flips):
+            stream.set_display_rotation(case.rotation, *case.flips)
         if case.interlaced:
             stream.codec_context.flags |= (
                 av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me

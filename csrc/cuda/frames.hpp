@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../frames.hpp"
+#include "../frames_tone.hpp"
 
 namespace vhash::cuda {
 
@@ -27,6 +28,10 @@ class FrameScaler {
     // row of sums would not fit into shared memory).
     void run(const frames::Planes& format, const frames::Target& target, const std::vector<DeviceFrame>& batch,
              std::int64_t stride, void* stream, bool direct = false);
+
+    // HDR planes to 8-bit SDR planes, both in device memory; the tables of `tone` are the host's, and are kept on
+    // the device by its numbers, from which they follow.
+    void tone_map(const frames::DeepPlanes& in, const frames::Tone& tone, const frames::TonedPlanes& out, void* stream);
 
     // Every `step`-th pixel of every `step`-th row of `count` frames of height × width RGB pixels, close together.
     void thin(const std::uint8_t* rgb, std::int64_t count, std::int64_t height, std::int64_t width, std::int64_t step, std::uint8_t* out,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../frames_kernels.hpp"
+#include "../frames_tone.hpp"
 #include "device.hpp"
 #include "frames.hpp"
 
@@ -127,6 +128,12 @@ __global__ void __launch_bounds__(kFrameThreads) scale_frames_directly(FrameJob 
     rgb[0] = frames::mix(job.colour.r, qy, qu, qv);
     rgb[1] = frames::mix(job.colour.g, qy, qu, qv);
     rgb[2] = frames::mix(job.colour.b, qy, qu, qv);
+}
+
+// A thread to a chroma sample and its pixels.
+__global__ void tone_frame(frames::DeepPlanes in, frames::Tone tone, frames::TonedPlanes out, std::int64_t columns, std::int64_t cells) {
+    const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    if (at < cells) frames::tone_cell(in, tone, out, at / columns, at % columns);
 }
 
 // Every `step`-th pixel of every `step`-th row; `rows` and `columns` are of the result.

@@ -95,6 +95,20 @@ def frames_planes_to_rgb(
     crop: tuple[int, int],
     area: bool,
     rotation: int,
+    mirrored: bool = False,
+) -> None: ...
+def frames_tone_map(
+    y: NDArray[np.uint16],
+    u: NDArray[np.uint16],
+    v: NDArray[np.uint16],
+    linear: NDArray[np.uint32],
+    display: NDArray[np.uint16],
+    gain: NDArray[np.uint16] | None,
+    curve: NDArray[np.uint32] | None,
+    numbers: NDArray[np.int32],
+    to_y: NDArray[np.uint8],
+    to_u: NDArray[np.uint8],
+    to_v: NDArray[np.uint8],
 ) -> None: ...
 def frames_rgb_to_rgb(
     rgb: NDArray[np.uint8],

@@ -232,6 +232,7 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
         streams=int(info["streams"]),
         jumps=int(info["jumps"]),
         repeated=int(info["repeated"]),
+        mirrored=bool(info["mirrored"]),
     )
     if answer.get("region") is None:
         return Clip(_read_frames(frames, shape), times, exact)

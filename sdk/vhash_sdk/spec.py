@@ -21,6 +21,8 @@ SamplingKind = Literal["uniform", "middle"]
 ResizeRule = Literal["exact", "short_side"]
 ResizeFilter = Literal["area", "bilinear"]
 MAX_SIDE = 4096
+PICTURE_RULES = (1, 2)
+"""Versions of what the picture is; new models take the last one."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Resize:
         crop: (height, width) of a centre crop after scaling, or None.
         filter: ``area`` (antialiased; up-scaling is bilinear) or ``bilinear`` (no antialias,
             half-pixel centres).
+        picture: version of the rule that says what the picture is. 1: the stored one, turned and
+            mirrored; 2: also cropped as its container says, HDR mapped to SDR, and over black where
+            it is transparent (``video.picture``). Models that do not state it have 1.
 
     >>> Resize("exact", 128, 170, crop=(112, 112), filter="bilinear").output
     (112, 112)
@@ -66,10 +71,12 @@ class Resize:
     width: int
     crop: tuple[int, int] | None = None
     filter: ResizeFilter = "area"
+    picture: int = 1
 
     def __post_init__(self) -> None:
         _choice("resize.rule", self.rule, get_args(ResizeRule))
         _choice("resize.filter", self.filter, get_args(ResizeFilter))
+        _choice("resize.picture", self.picture, PICTURE_RULES)
         _integer("resize.height", self.height, 1, MAX_SIDE)
         _integer("resize.width", self.width, 1, MAX_SIDE)
         if self.rule == "short_side" and self.height != self.width:
@@ -173,8 +180,14 @@ class ModelSpec:
         return (self.crops, self.sampling.frames, *self.resize.output, 3)
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no spaces, ASCII. The fingerprint is its SHA-256."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        """Canonical JSON: sorted keys, no spaces, ASCII. The fingerprint is its SHA-256.
+
+        ``resize.picture`` is left out where it is 1, so that fingerprints from before it stay.
+        """
+        fields = asdict(self)
+        if self.resize.picture == 1:
+            del fields["resize"]["picture"]
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
     @cached_property
     def fingerprint(self) -> str:

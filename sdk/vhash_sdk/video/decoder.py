@@ -45,12 +45,13 @@ class VideoInfo:
     """What a container says about the video stream that was taken, checked where it matters.
 
     Attributes:
-        width, height: of the frame as shown (after rotation), in pixels.
+        width, height: of the frame as shown (after rotation), in pixels, with what the container may hide.
         duration: seconds from the first frame's time to the end of the last one.
         frames: number of frames, or None where only decoding everything would tell.
         rate: average frames per second, or None.
         codec: FFmpeg's name of the codec, e.g. ``h264``.
         rotation: degrees clockwise by which the stored picture is turned to be shown: 0, 90, 180 or 270.
+        mirrored: whether left and right are exchanged after that.
         damaged: what of the file is missing, by what its container promises; None: nothing is known.
         stream: which video stream was taken, from 0, cover pictures not counted; the rule is in
             ``video.streams``.
@@ -66,6 +67,7 @@ class VideoInfo:
     rate: float | None
     codec: str
     rotation: int = 0
+    mirrored: bool = False
     damaged: str | None = None
     stream: int = 0
     streams: int = 1

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from ..cuda_index import cuda_module
 from ..errors import OptionError
 from ..spec import Resize
 from .resize import MAX_SOURCE_SIDE, Matrix, output_size
+from .tone import Tone
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class PlaneFormat:
     matrix: Matrix
     full_range: bool
     rotation: int
+    mirrored: bool = False
 
     def output(self, resize: Resize) -> tuple[int, int]:
         """(height, width) of what a model gets; see ``resize.output_size``."""
@@ -79,7 +83,7 @@ class DeviceScaler:
         Args:
             pictures: planes, and the address where the RGB goes, ``uint8[h, w, 3]`` with
                 (h, w) = ``format.output(resize)``.
-            format: size, colour and rotation of them all.
+            format: size, colour and orientation of them all.
             resize: rule, filter and crop of the model.
             stream: a ``cudaStream_t``, on which the planes are ready.
             direct: force the kernel for extreme scales; for tests.
@@ -105,10 +109,42 @@ class DeviceScaler:
             crop=size,
             area=resize.filter == "area",
             rotation=format.rotation,
+            mirrored=format.mirrored,
             stride=3 * size[1],
             stream=stream,
             direct=direct,
         )
+
+    def tone_map(
+        self, planes: DevicePlanes, size: tuple[int, int], tone: Tone, bits: int, out: int, *, stream: int
+    ) -> DevicePlanes:
+        """HDR to SDR as ``tone.tone_mapped`` does it, without waiting for it.
+
+        Args:
+            planes: luma and pairs of chroma (4:2:0) of 16 bits, of which the upper ``bits`` are used (P016).
+            size: (height, width) of luma.
+            tone: the map.
+            bits: 10 or 12.
+            out: address of room for NV12 of that size, without padding.
+            stream: a ``cudaStream_t``, on which the planes are ready.
+
+        Returns:
+            The NV12 picture at ``out``.
+        """
+        height, width = size
+        chroma, row = out + height * width, 2 * ((width + 1) // 2)
+        tables: list[NDArray[Any] | None] = [tone.linear, tone.display, tone.gain, tone.curve]
+        self._scaler.tone_map(
+            (planes.y, planes.u),
+            strides=planes.strides[:2],
+            size=size,
+            shift=16 - bits,
+            tables=[0 if table is None else table.ctypes.data for table in tables],
+            numbers=tone.numbers.tolist(),
+            out=(out, chroma),
+            stream=stream,
+        )
+        return DevicePlanes(out, chroma, 0, (width, row, 0))
 
     def thin(
         self, frames: int, count: int, size: tuple[int, int], step: int, out: int, *, stream: int

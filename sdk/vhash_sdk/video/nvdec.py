@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from .pyav import Bounds, PyavReader
 from .region import Region
 from .select import select
 from .sources import open_media
+from .tone import Tone
+from .tone import tone as tone_map
 from .track import Track
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ logger = logging.getLogger("vhash_sdk")
 _CODECS = {"h264": "H264", "hevc": "HEVC", "vp9": "VP9", "av1": "AV1"}
 _START_CODES = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}  # NVDEC takes no length prefixes
 _FORMATS = ("yuv420p", "yuvj420p")
+_HDR_FORMATS, _HDR_BITS = ("yuv420p10le",), 10
 _ROOM = (2048, 1152)  # a decoder made for so much is reused for all smaller videos
 _SPARE = 8  # decoders kept for the next videos
 
@@ -76,19 +79,21 @@ class NvdecDecoder:
         """Open a path, bytes or a file object. Raises VideoError, as PyAV does."""
         return NvdecReader(Track(open_media(source), self.limits, 1, stream), self)
 
-    def obstacle(self, codec: str, pixels: str, width: int, height: int) -> str | None:
-        """Why the chip cannot decode such a video; None if it can."""
+    def obstacle(self, codec: str, pixels: str, size: tuple[int, int], *, hdr: bool = False) -> str | None:
+        """Why the chip cannot decode such a video, HDR that is mapped or any other; None if it can."""
+        width, height = size
         if codec not in _CODECS:
             return f"NVDEC is not used for {codec}"
-        if pixels not in _FORMATS or width % 2 or height % 2:
-            return f"NVDEC is used for 8-bit 4:2:0 with even sides, not for {pixels} of {width} × {height}"
+        if pixels not in (_HDR_FORMATS if hdr else _FORMATS) or width % 2 or height % 2:
+            wanted = "HDR of 10 bits" if hdr else "8-bit"
+            return f"NVDEC is used for {wanted} 4:2:0 with even sides, not for {pixels} of {width} × {height}"
         library = self.library
         try:
             caps = library.GetDecoderCaps(
                 gpuid=self.device,
                 codec=getattr(library.cudaVideoCodec, _CODECS[codec]),
                 chromaformat=library.cudaVideoChromaFormat.__members__["420"],
-                bitdepth=8,
+                bitdepth=_HDR_BITS if hdr else 8,
             )
         except Exception as error:  # the library raises its own classes
             return f"the driver does not tell what NVDEC decodes ({error})"
@@ -107,14 +112,15 @@ class NvdecDecoder:
         logger.log(logging.DEBUG if known else logging.WARNING, "%s: decoding on the CPU: %s", name, reason)
 
     @contextmanager
-    def session(self, codec: str, width: int, height: int) -> Iterator[_Session]:
+    def session(self, codec: str, width: int, height: int, *, hdr: bool = False) -> Iterator[_Session]:
         """A decoder for such a video, from an earlier one where possible."""
+        kind = f"{codec} in HDR" if hdr else codec  # a decoder stays with the depth it began with
         room = _ROOM if width <= _ROOM[0] and height <= _ROOM[1] else (width, height)
         with self._lock:
-            fitting = [one for one in self._spare if (one.codec, one.room) == (codec, room)]
+            fitting = [one for one in self._spare if (one.kind, one.room) == (kind, room)]
             if fitting:
                 self._spare.remove(fitting[0])
-        session = fitting[0] if fitting else _Session(self.library, self.device, codec, room)
+        session = fitting[0] if fitting else _Session(self.library, self.device, codec, kind, room)
         yield session  # after an error its state is not known: it is not kept
         with self._lock:
             self._spare = [*self._spare, session][-_SPARE:]
@@ -130,7 +136,8 @@ class NvdecReader(PyavReader):
     def _collect(self, bounds_of: Bounds, resize: Resize, region: Region | None = None) -> Clip:
         if region is not None:
             return super()._collect(bounds_of, resize, region)
-        reason = self._decoder.obstacle(self.info.codec, self._pixels, *self._size)
+        hdr = resize.picture > 1 and self._hdr is not None
+        reason = self._decoder.obstacle(self.info.codec, self._pixels, self._size, hdr=hdr)
         if self._timeline.jumps:
             reason = "its times jump, so that it may be several streams"
         if reason is None:
@@ -143,39 +150,66 @@ class NvdecReader(PyavReader):
 
     def _on_device(self, bounds_of: Bounds, resize: Resize) -> Clip:
         width, height = self._size
-        format = PlaneFormat(height, width, **self._colour)
-        size = format.output(resize)
-        with self._decoder.session(self.info.codec, width, height) as session:
+        crop = self._crop(resize)
+        box = (crop and crop.box(width, height)) or (0, 0, width, height)
+        colour, tone = self._colour, None
+        if resize.picture > 1 and self._hdr is not None:
+            tone = tone_map(*self._hdr, _HDR_BITS, colour["full_range"])
+            colour = colour | {"matrix": "bt709", "full_range": True}
+        view = _View(PlaneFormat(box[3] - box[1], box[2] - box[0], **colour), box[:2], tone)
+        size = view.format.output(resize)
+        with self._decoder.session(self.info.codec, width, height, hdr=tone is not None) as session:
             count = len(bounds_of(self._timeline))
             frames = DeviceBuffer(count * size[0] * size[1] * 3).array((count, *size, 3), np.uint8)
             seconds = self._settled(
-                bounds_of, lambda bounds: self._scale(session, bounds, frames.pointer, format, resize)
+                bounds_of, lambda bounds: self._scale(session, bounds, frames.pointer, view, resize)
             )
             session.stream.synchronize()
         return Clip(cast(Any, frames), seconds, self.info)
 
     def _scale(
-        self, session: _Session, bounds: list[int], out: int, format: PlaneFormat, resize: Resize
+        self, session: _Session, bounds: list[int], out: int, view: _View, resize: Resize
     ) -> dict[int, int]:
         """Fill the frames at ``out``; gives the time of the frame for each bound."""
         rows: dict[int, list[int]] = {}
         for row, bound in enumerate(bounds):
             rows.setdefault(bound, []).append(row)
         shown: dict[int, int] = {}
-        step = int(np.prod(format.output(resize))) * 3
+        step = int(np.prod(view.format.output(resize))) * 3
 
         def emit(found: list[int], surface: Any, time: int) -> None:
             check_pixels(surface.width, surface.height, self._limits, self._track.name)
             if (surface.width, surface.height) != self._size:
                 raise DecodeError(f"{self._track.name}: the size of the picture changes")
-            pictures = [(surface.planes, out + row * step) for bound in found for row in rows[bound]]
-            self._decoder.scaler.planes_to_rgb(pictures, format, resize, stream=session.stream.handle)
+            planes = view.shown(surface, self._decoder.scaler, session)
+            pictures = [(planes, out + row * step) for bound in found for row in rows[bound]]
+            self._decoder.scaler.planes_to_rgb(pictures, view.format, resize, stream=session.stream.handle)
             shown.update(dict.fromkeys(found, time))
 
         if bounds:
             track = cast(Any, _DeviceTrack(self._track, session))
             self._repeated = select(track, self._timeline, sorted(rows), emit)
         return shown
+
+
+class _View(NamedTuple):
+    """What of a surface is shown: its upper left corner (x, y), both even, its size, and the map from HDR."""
+
+    format: PlaneFormat
+    corner: tuple[int, int]
+    tone: Tone | None
+
+    def shown(self, surface: _Surface, scaler: DeviceScaler, session: _Session) -> DevicePlanes:
+        """The part of a picture, in SDR."""
+        planes, (x, y) = surface.planes, self.corner
+        if surface.bits != (8 if self.tone is None else 16):
+            raise DecodeError(f"NVDEC gives samples of {surface.bits} bits")
+        if self.tone is not None:
+            size = (surface.height, surface.width)
+            room = session.room_for(3 * size[0] * size[1] // 2)
+            planes = scaler.tone_map(planes, size, self.tone, _HDR_BITS, room, stream=session.stream.handle)
+        luma, chroma, _ = planes.strides
+        return DevicePlanes(planes.y + y * luma + x, planes.u + y // 2 * chroma + x, 0, planes.strides)
 
 
 class _Surface:
@@ -187,7 +221,12 @@ class _Surface:
         self.pts = int(frame.getPTS())
         luma, chroma = (view.__cuda_array_interface__ for view in frame.cuda())
         self.height, self.width = (int(side) for side in luma["shape"][:2])
-        strides = (int(luma["strides"][0]), int(chroma["strides"][0]), 0)
+        self.bits = 8 * int(luma["typestr"][2:])
+        least = self.width * self.bits // 8
+        # bytes by the protocol; a stride in samples would be too small for a row
+        luma_row, chroma_row = (int(view["strides"][0]) for view in (luma, chroma))
+        scale = self.bits // 8 if luma_row < least else 1
+        strides = (luma_row * scale, chroma_row * scale, 0)
         self.planes = DevicePlanes(int(luma["data"][0]), int(chroma["data"][0]), 0, strides)
         self._frame: Any = frame
         self._buffer: DeviceBuffer | None = None
@@ -210,9 +249,10 @@ class _Surface:
 class _Session:
     """A decoder of the library and its stream; for one video at a time."""
 
-    def __init__(self, library: Any, device: int, codec: str, room: tuple[int, int]) -> None:
+    def __init__(self, library: Any, device: int, codec: str, kind: str, room: tuple[int, int]) -> None:
         call("cudaSetDevice", device)
-        self.codec, self.room, self.stream = codec, room, Stream()
+        self.codec, self.kind, self.room, self.stream = codec, kind, room, Stream()
+        self._toned: DeviceBuffer | None = None
         self._library = library
         self._decoder = library.CreateDecoder(
             gpuid=device,
@@ -225,6 +265,13 @@ class _Session:
         )
         self._out: list[weakref.ref[_Surface]] = []
         self._first = True
+
+    def room_for(self, size: int) -> int:
+        """Address of so many bytes, which what is next on the stream may overwrite."""
+        if self._toned is None or self._toned.nbytes < size:
+            self.stream.synchronize()
+            self._toned = DeviceBuffer(size)
+        return self._toned.pointer
 
     def decode(self, data: bytes, pts: int | None) -> list[_Surface]:
         """The pictures that come out for one coded picture; no data: all that are left."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DecodeError, MemoryLimitError, OptionError
+from ..errors import DecodeError, MemoryLimitError, OptionError, UnsupportedVideoError
 from ..spec import Resize, Sampling
 from .clock import Jumped
 from .completeness import blanks, damage
+from .container import Crop, Said
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
 from .picture import colour_of, render
@@ -22,6 +23,7 @@ from .sampling import frame_ranks, uniform_times
 from .select import Disordered, Shortened, select
 from .sources import open_media
 from .timeline import Timeline, first_frame, measure, middle_times, scan
+from .tone import hdr_of
 from .track import Track
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class PyavReader:
     def __init__(self, track: Track, limits: Limits) -> None:
         self._track, self._limits = track, limits
         self._repeated = 0
+        self._said: Said | None = None  # read where a rule wants it
         try:
             try:
                 self._begin()
@@ -89,6 +92,7 @@ class PyavReader:
         check_pixels(frame.width, frame.height, self._limits, track.name)
         self._timeline = self._checked(measure(track, start))
         self._damage = damage(track, self._timeline.end)
+        self._hdr = hdr_of(frame)
         self._pixels, self._colour = frame.format.name, colour_of(frame)
         self._size = (frame.width, frame.height)
 
@@ -97,7 +101,7 @@ class PyavReader:
         """Size as shown, duration in seconds, frames (once all packets were read), rate, codec."""
         track, line, choice = self._track, self._timeline, self._track.choice
         assert choice is not None
-        width, height = self._size if self._colour["rotation"] % 180 == 0 else self._size[::-1]
+        width, height = self._shown_size(None)
         return VideoInfo(
             width=width,
             height=height,
@@ -106,6 +110,7 @@ class PyavReader:
             rate=float(track.rate) if track.rate else None,
             codec=track.codec,
             rotation=self._colour["rotation"],
+            mirrored=self._colour["mirrored"],
             damaged=self._damage or blanks(track),
             stream=choice.number,
             streams=choice.streams,
@@ -152,7 +157,7 @@ class PyavReader:
         return self._collect(lambda line: [line.start + int(tick) for tick in ticks], resize, region)
 
     def _collect(self, bounds_of: Bounds, resize: Resize, region: Region | None = None) -> Clip:
-        width, height = self.info.width, self.info.height
+        width, height = self._shown_size(self._crop(resize))
         if region is not None:
             left, top, right, bottom = region.pixels(width, height)
             width, height = right - left, bottom - top
@@ -201,11 +206,12 @@ class PyavReader:
         for row, bound in enumerate(bounds):
             rows.setdefault(bound, []).append(row)
         shown: dict[int, int] = {}
+        crop = self._crop(resize)
 
         def emit(found: list[int], frame: VideoFrame, time: int) -> None:
             check_pixels(frame.width, frame.height, self._limits, self._track.name)
             first, *others = [row for bound in found for row in rows[bound]]
-            render(frame, resize, out[first], region)
+            render(frame, resize, out[first], region, crop)
             if others:
                 out[others] = out[first]
             shown.update(dict.fromkeys(found, time))
@@ -216,6 +222,26 @@ class PyavReader:
             except MemoryError as error:
                 raise DecodeError(f"{self._track.name}: not enough memory to decode its frames") from error
         return shown
+
+    def _crop(self, resize: Resize) -> Crop | None:
+        """What is hidden of the stored picture, by the rule of the model."""
+        if resize.picture == 1:
+            return None
+        if self._said is None:
+            self._said = self._track.said()
+        if self._said.dolby_vision is not None:
+            raise UnsupportedVideoError(
+                f"{self._track.name} is Dolby Vision of profile {self._said.dolby_vision}, whose colours "
+                "only its own decoders show; convert it to HDR10 or SDR"
+            )
+        return self._said.crop
+
+    def _shown_size(self, crop: Crop | None) -> tuple[int, int]:
+        """(width, height) of the picture as shown, less what is hidden."""
+        width, height = self._size
+        if crop is not None and (box := crop.box(width, height)) is not None:
+            width, height = box[2] - box[0], box[3] - box[1]
+        return (width, height) if self._colour["rotation"] % 180 == 0 else (height, width)
 
     def _checked(self, line: Timeline) -> Timeline:
         check_duration(float((line.end - line.start) * self._track.tick), self._limits, self._track.name)

@@ -40,13 +40,15 @@ class Region:
         top, bottom = _even(self.top, self.bottom, height)
         return left, top, right, bottom
 
-    def stored(self, rotation: int) -> Region:
-        """The same rectangle of a picture that is turned clockwise by ``rotation`` degrees to be shown.
+    def stored(self, rotation: int, mirrored: bool = False) -> Region:
+        """The same rectangle of a picture that is turned clockwise, then mirrored, to be shown.
 
         >>> Region(0.0, 0.0, 0.5, 0.25).stored(90)
         Region(left=0.0, top=0.5, right=0.25, bottom=1.0)
+        >>> Region(0.0, 0.0, 0.25, 1.0).stored(0, mirrored=True)
+        Region(left=0.75, top=0.0, right=1.0, bottom=1.0)
         """
-        region = self
+        region = Region(1 - self.right, self.top, 1 - self.left, self.bottom) if mirrored else self
         for _ in range(rotation // 90 % 4):
             region = Region(region.top, 1 - region.right, region.bottom, 1 - region.left)
         return region
@@ -67,7 +69,13 @@ def crop_planes(planes: Planes, region: Region) -> Planes:
     Planes(320 × 120, i420, bt601, limited range, rotation 0)
     """
     height, width = planes.y.shape
-    left, top, right, bottom = region.stored(planes.rotation).pixels(width, height)
+    return cut_planes(planes, region.stored(planes.rotation, planes.mirrored).pixels(width, height))
+
+
+def cut_planes(planes: Planes, box: tuple[int, int, int, int]) -> Planes:
+    """Pixels (left, top, right, bottom) of a picture as stored; even, but for its own edges."""
+    height, width = planes.y.shape
+    left, top, right, bottom = box
 
     def cut(plane: Pixels, samples: int) -> Pixels:
         rows = slice(top, bottom) if plane.shape[0] == height else slice(top // 2, (bottom + 1) // 2)

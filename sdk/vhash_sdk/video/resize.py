@@ -25,7 +25,7 @@ MAX_OUTPUT_SIDE = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """One decoded picture: 8-bit luma and chroma as stored, before rotation.
+    """One decoded picture: 8-bit luma and chroma as stored, before it is turned.
 
     Chroma is either two planes ``u`` and ``v`` (I420) or one of interleaved pairs ``uv``
     (NV12). It has half of luma's size, rounded up (4:2:0); a side at full size (4:2:2, 4:4:4)
@@ -40,6 +40,7 @@ class Planes:
         matrix: how luma and chroma were made from RGB.
         full_range: luma spans 0 to 255 rather than 16 to 235.
         rotation: degrees clockwise by which the picture is turned to be shown.
+        mirrored: whether left and right are exchanged after that.
 
     Raises:
         OptionError: a plane of the wrong type or shape, or an option outside its set.
@@ -56,6 +57,7 @@ class Planes:
     matrix: Matrix = field(default="bt601", kw_only=True)
     full_range: bool = field(default=False, kw_only=True)
     rotation: int = field(default=0, kw_only=True)
+    mirrored: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_choice("matrix", self.matrix, get_args(Matrix))
@@ -102,9 +104,8 @@ class Planes:
         layout = "nv12" if self.u is None else "i420"
         range_ = "full" if self.full_range else "limited"
         height, width = self.y.shape
-        return (
-            f"Planes({width} × {height}, {layout}, {self.matrix}, {range_} range, rotation {self.rotation})"
-        )
+        turned = f"rotation {self.rotation}{', mirrored' if self.mirrored else ''}"
+        return f"Planes({width} × {height}, {layout}, {self.matrix}, {range_} range, {turned})"
 
 
 def output_size(resize: Resize, height: int, width: int) -> tuple[int, int]:
@@ -165,6 +166,7 @@ def planes_to_rgb(planes: Planes, resize: Resize, *, out: Pixels | None = None) 
         bt709=planes.matrix == "bt709",
         full_range=bool(planes.full_range),
         rotation=planes.rotation,
+        mirrored=bool(planes.mirrored),
         out=result,
         scaled=resize.scaled(height, width),
         crop=size,

@@ -34,6 +34,7 @@ CONTAINERS = {
     "asf": "WMV, ASF",
     "ogg": "OGV",
     "gif": "GIF",
+    "apng": "APNG",
     "mxf": "MXF",
     "nut": "NUT",
     "ivf": "IVF",
@@ -49,7 +50,7 @@ EXACT_SEEKS = frozenset(("mov", "matroska", "avi", "mpegts", "flv", "nut", "ivf"
 INDEXED = frozenset(("mov", "matroska", "avi", "flv", "nut"))
 """Demuxers that have an index of key frames, rather than only of what was read so far."""
 
-_HEAD = 4096
+_HEAD = 1 << 16  # an APNG says that it is one after its colour profile
 _BLOCK = 4 << 20
 _MAGIC = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
@@ -66,6 +67,7 @@ _MAGIC = (
     (b".RMF\0\0\0", "rm"),
 )
 _BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx"))
+_PNG = b"\x89PNG\r\n\x1a\n"
 _IMAGES = (
     b"\x89PNG",
     b"\xff\xd8\xff",
@@ -76,7 +78,9 @@ _IMAGES = (
     b"8BPS",
     b"\x76\x2f\x31\x01",
 )
-_STILL_BRANDS = (b"heic", b"heix", b"mif1", b"avif")
+# of ISO 23008-12 and its registry: pictures, and sequences of pictures, which are tracks as in any MP4
+_STILL_BRANDS = frozenset((*b"heic heix heim heis mif1 mif2 avif avci jpeg j2ki".split(), b"jxl ", b"jp2 "))
+_SEQUENCE_BRANDS = frozenset(b"hevc hevx hevm hevs msf1 avis avcs jpgs j2is".split())
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 
@@ -290,8 +294,10 @@ def _recognise(head: bytes, name: str) -> str:
     for magic, demuxer in _MAGIC:
         if head.startswith(magic):
             return demuxer
-    if head[4:8] in _BOXES and head[8:12] not in _STILL_BRANDS:
+    if head[4:8] in _BOXES and not _is_still(head):
         return "mov"
+    if head.startswith(_PNG) and _png_frames(head) > 1:
+        return "apng"
     if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"AVIX"):
         return "avi"
     if head[4:6] in (b"\x11\xaf", b"\x12\xaf") and all(struct.unpack("<HHH", head[6:12].ljust(6, b"\0"))):
@@ -307,6 +313,25 @@ def _recognise(head: bytes, name: str) -> str:
     raise UnsupportedVideoError(f"{name} {_refusal(head)}; accepted: {', '.join(CONTAINERS.values())}")
 
 
+def _is_still(head: bytes) -> bool:
+    """Whether a file of boxes holds a picture: by all its brands, of which the first one may mislead."""
+    if head[4:8] != b"ftyp":
+        return False
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = {head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))}
+    return head[8:12] in _STILL_BRANDS and not brands & _SEQUENCE_BRANDS
+
+
+def _png_frames(head: bytes) -> int:
+    """How many frames a PNG says that it has; the chunk that says so comes before the picture."""
+    at = len(_PNG)
+    while at + 12 <= len(head) and (kind := head[at + 4 : at + 8]) != b"IDAT":
+        if kind == b"acTL":
+            return int.from_bytes(head[at + 8 : at + 12], "big")
+        at += 12 + int.from_bytes(head[at : at + 4], "big")
+    return 1
+
+
 def _refusal(head: bytes) -> str:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(b"#extm3u"):
@@ -315,7 +340,9 @@ def _refusal(head: bytes) -> str:
         return "is a concat script, which would make other files be opened: refused"
     if text.startswith((b"<?xml", b"<mpd", b"<smil", b"[playlist]", b"v=0")):
         return "is a manifest or playlist, which would make other files be opened: refused"
-    if head.startswith(_IMAGES) or head[8:12] in (b"WEBP", *_STILL_BRANDS):
+    if head[8:16] == b"WEBPVP8X" and len(head) > 20 and head[20] & 2:  # the flag of an animation
+        return "is an animated WebP, which FFmpeg cannot decode; convert it, e.g. to APNG, GIF or MP4"
+    if head.startswith(_IMAGES) or head[8:12] == b"WEBP" or _is_still(head):
         return "is an image, not a video"
     if head.startswith((b"\0\0\x01\xb3", b"\0\0\0\x01", b"\0\0\x01")):
         return (

@@ -13,6 +13,7 @@ from .bare import TIMELESS
 from .bitstream import Bitstream, bitstream
 from .boxes import boxes, parts
 from .clock import JUMPY, Clock, Jumped
+from .container import Said, read_matroska, read_mov
 from .decoder import Limits
 from .encryption import encryption
 from .limits import Deadline, check_pixels
@@ -168,6 +169,17 @@ class Track:
             if stream.index != chosen.index:
                 stream.discard = Discard.all
         return chosen
+
+    def said(self) -> Said:
+        """What the container says of this picture beside what FFmpeg passes on."""
+        assert self._container is not None
+        with self.media.raw() as file:
+            if self.media.demuxer == "mov":
+                return read_mov(file, self.stream.id)
+            if self.media.demuxer == "matroska":
+                indexes = [stream.index for stream in self._container.streams.video]
+                return read_matroska(file, indexes.index(self.stream.index))
+        return Said()
 
     def ticks(self, seconds: Fraction | float) -> int:
         """Seconds in units of the time base, rounded down."""
