@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 DEFAULT_RATE = Fraction(25)
+_MOST_PIXELS = (1 << 31) - 1  # that FFmpeg can be told
 _START = 32  # bytes of a packet that are looked at
 _NEVER_BLANK = frozenset(
     ("h264", "hevc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "prores")
@@ -63,7 +64,7 @@ class Track:
         self.close()
         # a net under our own check, which is exact: FFmpeg counts padding as well
         pixels = self._limits.pixels
-        options = {} if pixels is None else {"max_pixels": str(2 * pixels + (1 << 20))}
+        options = {} if pixels is None else {"max_pixels": str(min(2 * pixels + (1 << 20), _MOST_PIXELS))}
         try:
             self._container = self.media.open(options)
         except Exception as error:
