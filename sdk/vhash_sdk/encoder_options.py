@@ -44,7 +44,7 @@ def check_options(device: Any, backend: Any, precision: Any, threads: Any) -> No
 
 
 def check_threads(label: str, value: Any, *, most: int = MAX_THREADS, none: str | None) -> None:
-    """Raise OptionError unless it is a count of threads, workers or the like; ``none``: what None means, if it may be."""
+    """Raise OptionError unless it is a count of threads, workers or the like; ``none``: what None means."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= most:
         other = "" if none is None else f", or None for {none}"
         raise OptionError(f"{label}={shown(value)}; allowed: 1 to {most}{other}")
@@ -79,4 +79,4 @@ def check_positive(label: str, value: Any, what: str, *, most: float) -> None:
     """Raise OptionError unless it is a finite number above 0 and at most ``most``."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not 0 < value <= most:  # nan is above nothing
-        raise OptionError(f"{label}={shown(value)}; allowed: {what} above 0 and up to {most:g}")
+        raise OptionError(f"{label}={shown(value)}; allowed: positive {what} up to {most:g}")
