@@ -17,6 +17,7 @@ import numpy as np
 from .child import child_command, child_environment
 from .runtime import probe
 from .runtime.onnx_cuda import TINY_MODEL
+from .strict_json import parse_json
 
 
 def in_process(what: str, argument: str) -> str:
@@ -31,7 +32,7 @@ def in_process(what: str, argument: str) -> str:
         return f"no answer: {error}"
     if result.returncode:
         return f"the process that tried it ended with {result.returncode}"
-    return str(json.loads(result.stdout.splitlines()[-1]))
+    return str(parse_json(result.stdout.splitlines()[-1]))
 
 
 def _try_provider(provider: str) -> str:

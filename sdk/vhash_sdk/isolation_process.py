@@ -14,6 +14,7 @@ from typing import Any
 
 from .child import child_command, child_environment
 from .isolation_worker import MESSAGE_BYTES
+from .strict_json import parse_json
 
 _START_SECONDS = 120.0  # a worker starts in 0.2 s; a machine that swaps may need a while
 _GRACE_SECONDS = 0.25  # the worker checks the time as well; its own error keeps it alive
@@ -107,7 +108,7 @@ class DecodeProcess:
             message = b""
         if not message:
             raise DiedError(self._epitaph())
-        answer = json.loads(message)
+        answer = parse_json(message, surrogates=True)  # names of files that are not UTF-8
         if not isinstance(answer, dict):
             raise ValueError("not an object")
         return answer

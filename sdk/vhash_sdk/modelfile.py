@@ -8,8 +8,8 @@ outside themselves before any runtime sees them; see ``onnx_wire``.
 
 from __future__ import annotations
 
-import json
 import os
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import checked_path
 from .calibration import Calibration
 from .errors import ModelError, ModelNotFoundError
 from .onnx_wire import ExternalDataError, scan_model
 from .spec import ModelSpec
+from .strict_json import JsonError, parse_json
 
 _MAX_BYTES = 2 << 30
 
@@ -46,8 +48,8 @@ class ModelFile:
     def card(self) -> dict[str, Any]:
         """The model card (licence, data, figures); empty where the file has none."""
         try:
-            card = json.loads(self.metadata.get("vhash.card", "{}"), parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
+            card = parse_json(self.metadata.get("vhash.card", "{}"))
+        except JsonError as error:
             raise ModelError(
                 f"{self.path}: its card is not JSON ({error}); export the model again"
             ) from error
@@ -69,12 +71,14 @@ class ModelFile:
         if text is None:
             return np.ones(self.spec.bits, np.float32)
         try:
-            scales = np.asarray(json.loads(text), np.float32)
-        except (ValueError, TypeError, RecursionError) as error:
+            with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused below
+                scales = np.asarray(parse_json(text), np.float32)
+        except (ValueError, TypeError) as error:
             raise ModelError(f"{self.path}: vhash.scales is no list of numbers ({error})") from error
         if scales.shape != (self.spec.bits,) or not np.isfinite(scales).all():
             raise ModelError(
-                f"{self.path}: vhash.scales has shape {list(scales.shape)}, not [{self.spec.bits}]"
+                f"{self.path}: vhash.scales has shape {list(scales.shape)}, not [{self.spec.bits}], or "
+                "a value that is no float32"
             )
         return scales
 
@@ -94,11 +98,9 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
         ModelNotFoundError: there is no such file.
         ModelError: it is not ONNX, not a vhash model, or refers to data outside itself.
     """
-    path = Path(path)
+    path = checked_path("model", path)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"{path}: larger than 2 GiB, which no ONNX file may be; check the path")
-        content = path.read_bytes()
+        content = _content(path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ModelNotFoundError(
             f"{path}: no such model file; give a .onnx file or a name from `vhash models`"
@@ -126,5 +128,12 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
     return ModelFile(path, content, spec, metadata)
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file; a library may name any path as its model, a pipe or a device too."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{path}: a pipe, socket or device, not a file; give a .onnx file")
+        if status.st_size > _MAX_BYTES:
+            raise ModelError(f"{path}: larger than 2 GiB, which no ONNX file may be; check the path")
+        return file.read(status.st_size)

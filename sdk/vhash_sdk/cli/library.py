@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .inputs import ServedBy, listed
+from .inputs import ServedBy, listed, place
 from .output import ExitCode, Json, Output, number, path_entry, printable, safe
 
 if TYPE_CHECKING:
     from ..library import Library
     from ..library_records import Entry
 
-Lib = Annotated[Path, typer.Argument(metavar="LIB", help="The library's directory.", show_default=False)]
+Lib = Annotated[
+    Path,
+    typer.Argument(metavar="LIB", parser=place, help="The library's directory.", show_default=False),
+]
 
 
 def list_(

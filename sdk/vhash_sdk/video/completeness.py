@@ -73,7 +73,7 @@ def blanks(track: Track) -> str | None:
 
 def _ends_empty(media: Media) -> bool:
     try:
-        with media.reading() as file:
+        with media.raw() as file:
             size = file.seek(0, 2)
             return size > 2 * _EMPTY and not any(_at(file, size - _EMPTY, _EMPTY))
     except (OSError, ValueError):
@@ -86,7 +86,7 @@ def cut_off(media: Media) -> str | None:
     if look is None:
         return None
     try:
-        with media.reading() as file:
+        with media.raw() as file:
             size = file.seek(0, 2)
             promised = look(file, size)
     except (OSError, ValueError, ArithmeticError, struct.error):  # nothing that could be relied on
