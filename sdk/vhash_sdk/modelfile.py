@@ -105,10 +105,6 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
         raise ModelNotFoundError(
             f"{path}: no such model file; give a .onnx file or a name from `vhash models`"
         ) from error
-    except ValueError as error:  # a name that no file has
-        if isinstance(error, ModelError):
-            raise
-        raise ModelNotFoundError(f"{str(path)!r}: no such model file ({error})") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     try:
