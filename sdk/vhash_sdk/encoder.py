@@ -16,7 +16,16 @@ from .calibration import Calibration, as_calibration
 from .codes import VideoCode
 from .crops import ten_crops
 from .encoded import Encoded, Segments
-from .encoder_options import Backend, Precision, check_options
+from .encoder_options import (
+    Backend,
+    Precision,
+    check_kind,
+    check_options,
+    check_path,
+    check_positive,
+    check_sources,
+    check_threads,
+)
 from .errors import DecodeError, OptionError, VhashError
 from .modelfile import ModelFile
 from .pipeline import with_progress
@@ -76,8 +85,13 @@ class Encoder:
         limits: Limits | None = None,
         calibration: Calibration | str | os.PathLike[str] | None = None,
     ) -> None:
+        check_path("model", model, "the name of a bundled model, or the path of a file")
         check_options(device, backend, precision, threads)
-        self._threads = threads or usable_cores()
+        check_kind("limits", limits, Limits, "vhash_sdk.video.Limits")
+        check_kind(
+            "calibration", calibration, Calibration, "a Calibration, or the path of its file", path=True
+        )
+        self._threads = usable_cores() if threads is None else int(threads)
         self._limits = limits or Limits()
         self._choice = choose(model, device=device, backend=backend, precision=precision)
         self._model, self._device = self._choice.model, self._choice.device
@@ -181,13 +195,13 @@ class Encoder:
         >>> [result.error is None for result in Encoder().encode_many(clips)]
         [True, False]
         """
-        if isinstance(sources, (str, bytes, os.PathLike)):
-            raise OptionError(f"sources={sources!r}: many sources are a list; encode() takes a single one")
-        workers = self._threads if workers is None else workers
+        check_sources(sources)
+        if workers is None:
+            workers = self._threads
         if batch_size is None:
             batch_size = 1 if self._device == "cpu" else 8
-        if workers < 1 or batch_size < 1:
-            raise OptionError(f"workers={workers}, batch_size={batch_size}: both are at least 1")
+        check_threads("workers", workers, none="one a core")
+        check_threads("batch_size", batch_size, none="1 on a CPU, 8 on a GPU")
         results = self._stream(
             sources, workers=workers, batch_size=batch_size, isolate=isolate, frames=frames, box=box,
             stream=stream,
@@ -262,8 +276,8 @@ class Encoder:
             OptionError: ``rate`` is not positive, or the model does not look at single frames.
             VideoError: the source cannot be read.
         """
-        if not rate > 0:
-            raise OptionError(f"rate={rate}: expected a positive number of frames per second")
+        check_positive("rate", rate, "frames per second", most=1000)
+        check_kind("region", region, Region, "a Region")
         chunk = self.spec.sampling.frames  # the graph takes so many frames at once
         found, start, total, duration = [], 0, 1, 1e9
         with _named(source), _frames_reader(source, self._limits, decoders, stream) as read:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import errors
+from .encoder_options import check_threads
 from .errors import TimeLimitError, VideoError, WorkerError
 from .isolation_process import DecodeProcess, DiedError
 from .spec import Resize, Sampling
@@ -58,6 +59,7 @@ class DecodePool:
             raise errors.BackendError(
                 f"isolated decoding works on Linux, this is {sys.platform}; use isolate=False"
             )
+        check_threads("workers", workers, none=None)
         config = json.dumps({"limits": asdict(limits), "target": target}).encode()
         self._wall_time = limits.wall_time
         self._limits = limits

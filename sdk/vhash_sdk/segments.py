@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .alignment_track import Track
 from .codes import pack_bits, unpack_bits
 from .encoded import Segments, segment_spans
+from .encoder_options import check_positive
 from .errors import OptionError
 from .sequence import Sequence, confidences
 from .shots import shot_cuts, shot_spans
@@ -47,8 +48,10 @@ def segments_of(sequence: Sequence, *, window: float, hop: float, shots: bool = 
 
 def check_windows(window: float, hop: float) -> None:
     """Raise OptionError unless both are positive seconds."""
-    if not (window > 0 and hop > 0):
-        raise OptionError(f"window={window}, hop={hop}: both are positive seconds")
+    for label, value in (("window", window), ("hop", hop)):
+        check_positive(label, value, "seconds", most=1e6)
+        if value < 0.01:
+            raise OptionError(f"{label}={value!r}: a frame lasts longer; allowed: 0.01 s and more")
 
 
 def segment_rate(window: float, hop: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +33,12 @@ Paths = Annotated[
 ]
 
 
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
+
+
 def add(
     lib: Lib,
     paths: Paths,
@@ -54,19 +61,31 @@ def add(
         str | None, typer.Option("--model", "-m", help="Of a new library; an old one has its own for ever.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Decoding processes; one a core by default.")
+        int | None, typer.Option(min=1, max=1024, help="Decoding processes; one a core by default.")
     ] = None,
     max_pixels: Annotated[
-        float | None, typer.Option(min=0.1, help="Megapixels of a frame (Limits.pixels) [134].")
+        float | None,
+        typer.Option(
+            min=0.1, max=2147, callback=_finite, help="Megapixels of a frame (Limits.pixels) [134]."
+        ),
     ] = None,
     max_seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Seconds to decode one file (Limits.wall_time) [300].")
+        float | None,
+        typer.Option(
+            min=0.1, max=1e6, callback=_finite, help="Seconds to decode one file (Limits.wall_time) [300]."
+        ),
     ] = None,
     max_memory: Annotated[
-        float | None, typer.Option(min=0.1, help="GiB to decode one file (Limits.memory) [4].")
+        float | None,
+        typer.Option(
+            min=0.1, max=2**20, callback=_finite, help="GiB to decode one file (Limits.memory) [4]."
+        ),
     ] = None,
     max_duration: Annotated[
-        float | None, typer.Option(min=0.1, help="Hours that a video may last (Limits.duration) [24].")
+        float | None,
+        typer.Option(
+            min=0.1, max=2.7e5, callback=_finite, help="Hours that a video may last (Limits.duration) [24]."
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write every file that is not in, and why, as CSV.")
@@ -96,9 +115,9 @@ def add(
         from ..library import Library, not_own
 
         limits = _limits(
-            pixels=None if max_pixels is None else int(max_pixels * 1e6),
+            pixels=_whole(max_pixels, 1e6),
             wall_time=max_seconds,
-            memory=None if max_memory is None else int(max_memory * 2**30),
+            memory=_whole(max_memory, 2**30),
             duration=None if max_duration is None else max_duration * 3600,
         )
         roots = given_paths(roots_of(paths))  # before a new library is made for them
@@ -211,6 +230,10 @@ class _Run:
                 self._out.line(f"    {note.partition('; --stream')[0]}")
         if len(self.noted) > _EXAMPLES:
             self._out.line(f"  … and {len(self.noted) - _EXAMPLES} more; --json lists all")
+
+
+def _whole(value: float | None, unit: float) -> int | None:
+    return None if value is None else int(value * unit)
 
 
 def _limits(

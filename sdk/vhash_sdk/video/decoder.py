@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, Self
+from numbers import Integral, Real
+from typing import Any, BinaryIO, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoder_options import shown
+from ..errors import OptionError
 from ..spec import Resize, Sampling
 from .region import Region
 
@@ -25,10 +28,13 @@ class Limits:
     """What a source may cost before it is refused; None lifts a limit.
 
     Attributes:
-        pixels: width × height of a frame.
-        duration: seconds of video.
-        wall_time: seconds that decoding may take.
-        memory: bytes that the decoding process may take; enforced only with ``isolate=True``.
+        pixels: width × height of a frame, up to 2^31 - 1, more than FFmpeg decodes.
+        duration: seconds of video, up to 1e9.
+        wall_time: seconds that decoding may take, up to 1e6 (11 days).
+        memory: bytes that the decoding process may take, up to 2^50; enforced only with ``isolate=True``.
+
+    Raises:
+        OptionError: a limit is no number, or beyond what can be enforced.
 
     >>> Limits(duration=60.0).pixels
     134217728
@@ -38,6 +44,25 @@ class Limits:
     duration: float | None = 24 * 3600.0
     wall_time: float | None = 300.0
     memory: int | None = 4 << 30
+
+    def __post_init__(self) -> None:
+        for label, whole, most in (
+            ("pixels", True, 2**31 - 1),
+            ("duration", False, 10**9),
+            ("wall_time", False, 10**6),
+            ("memory", True, 1 << 50),
+        ):
+            value: Any = getattr(self, label)
+            if value is None:
+                continue
+            # compared as it is: nan is above nothing, and an integer of any size need not fit a float
+            number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+            if not number or not 0 < value <= most:
+                raise OptionError(
+                    f"Limits({label}={shown(value)}); allowed: a {'whole ' * whole}number above 0 and up to "
+                    f"{most:,}, or None for no limit"
+                )
+            object.__setattr__(self, label, int(value) if whole else float(value))  # numpy's numbers, too
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 DEFAULT_RATE = Fraction(25)
+_MOST_PIXELS = (1 << 31) - 1  # that FFmpeg can be told
 _START = 32  # bytes of a packet that are looked at
 _NEVER_BLANK = frozenset(
     ("h264", "hevc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "prores")
@@ -77,7 +78,9 @@ class Track:
         self.blank = 0
         # a net under our own check, which is exact: FFmpeg counts padding as well
         pixels = limits.pixels
-        self._options = {} if pixels is None else {"max_pixels": str(2 * pixels + (1 << 20))}
+        self._options = (
+            {} if pixels is None else {"max_pixels": str(min(2 * pixels + (1 << 20), _MOST_PIXELS))}
+        )
         self.timeless = media.demuxer in TIMELESS
         self.choice: Choice | None = None
         with media.raw() as file:
