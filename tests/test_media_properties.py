@@ -11,8 +11,6 @@ from benchmarks.robustness.making import Property
 from benchmarks.robustness.properties import NEAR, measure, properties
 from vhash_sdk import Encoder
 
-_WAITING = ("orientation", "animation")
-
 
 @pytest.fixture(scope="module")
 def encoder() -> Iterator[Encoder]:
@@ -27,8 +25,6 @@ def test_distance_to_the_shown_picture(property: Property, encoder: Encoder, tmp
     row = measure(property, encoder, tmp_path, judge=False)
     if "not_made" in row:
         pytest.skip(f"this PyAV cannot make it: {row['not_made']}")
-    if property.kind in _WAITING and (row["bits"] is None or row["bits"] > NEAR):
-        pytest.xfail("not mended yet")
     assert row["bits"] is not None or property.policy, row["error"]
     assert property.policy or row["bits"] <= NEAR
 

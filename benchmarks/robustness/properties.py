@@ -77,7 +77,8 @@ def _containers() -> Iterator[Property]:
     yield Property("container", "DV", "dv", plain("dvvideo", frames=clip("bunny", 720, 576), options=()))
     yield Property("animation", "AVIF", "avif", plain("libsvtav1", format="avif", options=_AV1))
     yield Property("animation", "APNG", "png", plain("apng", "rgb24", format="apng", options=()))
-    yield Property("animation", "WebP", "webp", plain("libwebp_anim", "bgra", format="webp", options=()))
+    webp = plain("libwebp_anim", "bgra", format="webp", options=())
+    yield Property("animation", "WebP", "webp", webp, "FFmpeg has no decoder for it; the message says so")
 
 
 def _codecs() -> Iterator[Property]:
