@@ -12,6 +12,7 @@ ort = pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from vhash_sdk import zoo  # noqa: E402
 from vhash_sdk.spec import ModelSpec  # noqa: E402
 
 MODELS = ROOT / "sdk" / "vhash_sdk" / "models"
@@ -150,3 +151,27 @@ def test_half_precision_is_exported_checked_and_shown(
 
     with pytest.raises(OptionError, match="for GPUs"):
         choose(file, device="cpu", backend="auto", precision="auto")
+
+
+def test_an_export_writes_over_models_only(tmp_path: Path) -> None:
+    from argparse import Namespace
+
+    from export.to_onnx import check_targets
+    from vhash_sdk.errors import OptionError
+
+    checkpoint, other = tmp_path / "model.safetensors", tmp_path / "thesis.onnx"
+    checkpoint.write_bytes(b"weights")
+    other.write_bytes(b"somebody else's model")
+    shared = {"checkpoint": checkpoint, "weights": None, "precision": "canonical"}
+    spec = zoo.load("small").spec
+    bundled = Namespace(**shared, output=zoo.FOLDER, report=None, force=False)
+    assert check_targets(bundled, spec) == {"canonical": zoo.FOLDER / f"{spec.name}.onnx"}
+    for output, report, force in (
+        (other, None, False),
+        (checkpoint, None, True),
+        (tmp_path / "clip.mp4", None, True),
+        (tmp_path / "new.onnx", other, False),
+    ):
+        with pytest.raises(OptionError):
+            check_targets(Namespace(**shared, output=output, report=report, force=force), spec)
+    check_targets(Namespace(**shared, output=other, report=None, force=True), spec)
