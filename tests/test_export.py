@@ -13,6 +13,7 @@ ort = pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from vhash_sdk import zoo  # noqa: E402
 from vhash_sdk.spec import ModelSpec  # noqa: E402
 
 MODELS = ROOT / "sdk" / "vhash_sdk" / "models"
@@ -161,3 +162,27 @@ def test_new_models_have_the_last_rule_and_bundled_ones_their_own() -> None:
     assert with_rule(bundled, None) == bundled and bundled.resize.picture == 1
     new = replace(bundled, name="new")
     assert (with_rule(new, None).resize.picture, with_rule(new, 1).resize.picture) == (2, 1)
+
+
+def test_an_export_writes_over_models_only(tmp_path: Path) -> None:
+    from argparse import Namespace
+
+    from export.to_onnx import check_targets
+    from vhash_sdk.errors import OptionError
+
+    checkpoint, other = tmp_path / "model.safetensors", tmp_path / "thesis.onnx"
+    checkpoint.write_bytes(b"weights")
+    other.write_bytes(b"somebody else's model")
+    shared = {"checkpoint": checkpoint, "weights": None, "precision": "canonical"}
+    spec = zoo.load("small").spec
+    bundled = Namespace(**shared, output=zoo.FOLDER, report=None, force=False)
+    assert check_targets(bundled, spec) == {"canonical": zoo.FOLDER / f"{spec.name}.onnx"}
+    for output, report, force in (
+        (other, None, False),
+        (checkpoint, None, True),
+        (tmp_path / "clip.mp4", None, True),
+        (tmp_path / "new.onnx", other, False),
+    ):
+        with pytest.raises(OptionError):
+            check_targets(Namespace(**shared, output=output, report=report, force=force), spec)
+    check_targets(Namespace(**shared, output=other, report=None, force=True), spec)

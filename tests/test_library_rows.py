@@ -184,9 +184,10 @@ def test_a_format_that_never_was_is_a_store_error(sound: Path, tmp_path: Path, v
 
 def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
     """A decoder may call a rate infinite or a width negative; the library then does not know it."""
-    row = fitting(Metadata, float("inf"), -1, 2**40, float("nan"), "c" * 2000, None)
-    assert row == (None,) * 6 and checked(tmp_path, Metadata, [row]) == [row]
-    assert fitting(Metadata, 1.0, 2, 3, 4.0, "h264", "why") == (1.0, 2, 3, 4.0, "h264", "why")
+    row = fitting(Metadata, float("inf"), -1, 2**40, float("nan"), "c" * 2000, None, "d" * 2000, 0)
+    known = (1.0, 2, 3, 4.0, "h264", "why", "cut off", 2)
+    assert row == (None,) * 8 and checked(tmp_path, Metadata, [row]) == [row]
+    assert fitting(Metadata, *known) == known
     assert Content.__dataclass_fields__["metadata"].type == "Metadata"
 
 

@@ -36,4 +36,4 @@ def test_properties_that_are_asked_for_have_rows() -> None:
         "interlace", "variable rate", "edit list", "discontinuity", "several streams", "animation",
     }  # fmt: skip
     policies = {property.kind for property in properties() if property.policy}
-    assert policies <= {"container", "transfer", "crop", "alpha"}
+    assert policies <= {"container", "transfer", "crop", "alpha", "animation"}
