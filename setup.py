@@ -115,7 +115,7 @@ if nvcc() is not None:
         Pybind11Extension(
             "vhash_sdk._cuda",
             sorted(glob("csrc/cuda/*.cu") + glob("csrc/cuda/*.cpp") + glob("csrc/frames*.cpp")),
-            depends=sorted(glob("csrc/cuda/*.*h*") + glob("csrc/frames*.hpp")),
+            depends=sorted(glob("csrc/cuda/*.*h*") + glob("csrc/frames*.hpp") + ["csrc/gil.hpp"]),
             include_dirs=["csrc/cuda"],
         )
     )

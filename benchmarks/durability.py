@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import write_result
-from tests.durability import damage, faults, kills, shim, traces
+from tests.durability import closing, damage, faults, kills, shim, traces
 
 
 def timed(name: str, run: Callable[[], Any]) -> Any:
@@ -48,6 +48,7 @@ def main() -> int:
         cuts = timed("truncations", lambda: damage.truncations(here / "cuts", 6 if short else 24))
         library = shim.build(here)
         failing = timed("faults", lambda: faults.run(library, here, every=20 if short else 1))
+        closed = timed("closing", lambda: closing.run(library, here, every=5 if short else 1))
         crashes = timed(
             "traces",
             lambda: traces.run(library, here, changes=40 if short else 400, share=0.1 if short else 1),
@@ -60,9 +61,10 @@ def main() -> int:
         "log cut at every byte, as a crash does": asdict(cuts.cut),
         "log cut at every byte, acknowledged part": asdict(cuts.acknowledged),
         "failing calls": {name: asdict(one) for name, one in failing.items()},
+        "closed while it is compacted, delayed at every call": asdict(closed),
         "crash of the machine": asdict(crashes),
     }
-    everything = [flips, cuts.cut, cuts.acknowledged, *failing.values(), crashes, killed]
+    everything = [flips, cuts.cut, cuts.acknowledged, *failing.values(), closed, crashes, killed]
     bad = (
         sum(getattr(one, name, 0) for one in everything for name in ("lost", "wrong", "unnamed"))
         + crashes.refused

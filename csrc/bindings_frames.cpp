@@ -93,7 +93,7 @@ void planes_to_rgb(const Bytes& y, const Bytes& u, const std::optional<Bytes>& v
     const frames::Level used = level();
     std::uint8_t* const to = out.mutable_data();
     const std::ptrdiff_t stride = out.strides(0);
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     frames::planes_to_rgb(planes, target, used, to, stride);
 }
 
@@ -106,7 +106,7 @@ void rgb_to_rgb(const Bytes& rgb, Bytes out, const Size& scaled, const Size& cro
     const frames::Level used = level();
     std::uint8_t* const to = out.mutable_data();
     const std::ptrdiff_t stride = out.strides(0);
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     frames::rgb_to_rgb(source, target, used, to, stride);
 }
 

@@ -43,7 +43,7 @@ int64_t add(Index& index, const Codes& codes, const std::optional<Ids>& ids) {
     const size_t n = rows_of(index, codes);
     const int64_t* wanted = ids ? ids_of(*ids, n) : nullptr;
     const uint8_t* bytes = codes.data();
-    py::gil_scoped_release release;
+    const Released release;
     return index.add(bytes, n, wanted);
 }
 
@@ -51,14 +51,14 @@ void upsert(Index& index, const Codes& codes, const Ids& ids) {
     const size_t n = rows_of(index, codes);
     const int64_t* wanted = ids_of(ids, n);
     const uint8_t* bytes = codes.data();
-    py::gil_scoped_release release;
+    const Released release;
     index.upsert(bytes, n, wanted);
 }
 
 size_t remove(Index& index, const Ids& ids) {
     const auto n = static_cast<size_t>(ids.size());
     const int64_t* wanted = ids.data();
-    py::gil_scoped_release release;
+    const Released release;
     return index.remove(wanted, n);
 }
 
@@ -67,7 +67,7 @@ Codes codes(const Index& index, const Ids& ids) {
     Codes out({n, index.code_bytes()});
     const int64_t* wanted = ids.data();
     uint8_t* bytes = out.mutable_data();
-    py::gil_scoped_release release;
+    const Released release;
     index.codes(wanted, n, bytes);
     return out;
 }
@@ -98,7 +98,7 @@ py::tuple search(Index& index, const Codes& queries, size_t k, unsigned threads,
     const Among only(among);
     SnapshotPtr now;
     {
-        py::gil_scoped_release release;
+        const Released release;
         now = eligible(index, only.ids, only.n);
     }
     const size_t found = std::min<uint64_t>(k, now->live);
@@ -107,7 +107,7 @@ py::tuple search(Index& index, const Codes& queries, size_t k, unsigned threads,
     int64_t* id = ids.mutable_data();
     uint16_t* distance = distances.mutable_data();
     {
-        py::gil_scoped_release release;
+        const Released release;
         search_knn(*now, rows.data(), n, found, threads, id, distance);
         index.build_multi_index(threads);
     }
@@ -121,7 +121,7 @@ py::tuple range_search(Index& index, const Codes& queries, uint32_t radius, std:
     const Among only(among);
     Ranges found;
     {
-        py::gil_scoped_release release;
+        const Released release;
         found = search_range(*eligible(index, only.ids, only.n), rows.data(), n, radius, limit.value_or(SIZE_MAX), threads);
         index.build_multi_index(threads);
     }
@@ -146,7 +146,7 @@ py::dict explain(Index& index, const Codes& queries, size_t k, std::optional<uin
     Trace trace;
     SnapshotPtr now;
     {
-        py::gil_scoped_release release;
+        const Released release;
         now = eligible(index, only.ids, only.n);
         k = std::min<uint64_t>(k, now->live);
         std::vector<int64_t> ids(radius ? 0 : n * k);
@@ -171,7 +171,7 @@ py::dict explain(Index& index, const Codes& queries, size_t k, std::optional<uin
 
 std::unique_ptr<PairJoin> pairs(const Index& index, const Index* other, uint32_t radius, unsigned threads, int64_t choice, uint64_t part,
                                 uint64_t parts) {
-    py::gil_scoped_release release;
+    const Released release;
     return std::make_unique<PairJoin>(index.snapshot(), other ? other->snapshot() : nullptr, radius, threads, PairShare{choice, part, parts});
 }
 
@@ -180,7 +180,7 @@ py::object next_pairs(PairJoin& join, size_t wanted) {
     std::vector<Pair> found;
     bool more = true;
     {
-        py::gil_scoped_release release;
+        const Released release;
         more = join.next(wanted, found);
     }
     if (found.empty() && !more) return py::none();
@@ -244,7 +244,7 @@ std::vector<std::string> levels() {
 uint32_t crc32c_of(const py::buffer& buffer, uint32_t crc) {
     const py::buffer_info info = buffer.request();
     if (!PyBuffer_IsContiguous(info.view(), 'C')) throw std::invalid_argument("crc32c needs contiguous bytes");
-    py::gil_scoped_release release;
+    const Released release;
     return crc32c(crc, info.ptr, static_cast<size_t>(info.size * info.itemsize));
 }
 
@@ -252,7 +252,7 @@ uint32_t crc32c_of(const py::buffer& buffer, uint32_t crc) {
 uint64_t read_memory(const py::buffer& buffer) {
     const py::buffer_info info = buffer.request();
     if (!PyBuffer_IsContiguous(info.view(), 'C')) throw std::invalid_argument("read_memory needs contiguous memory");
-    py::gil_scoped_release release;
+    const Released release;
     const auto* words = static_cast<const uint64_t*>(info.ptr);
     const size_t n = static_cast<size_t>(info.size * info.itemsize) / 8;
     uint64_t sum[16] = {};
@@ -271,15 +271,15 @@ void translate(std::exception_ptr error) {
     try {
         if (error) std::rethrow_exception(error);
     } catch (const FormatError& e) {
-        raise("IndexFormatError", py::str(e.what()));
+        raise("IndexFormatError", text(e.what()));
     } catch (const UnknownId& e) {
-        raise("UnknownIdError", py::str(e.what()));
+        raise("UnknownIdError", text(e.what()));
     } catch (const FileError& e) {
         const char* name = e.code == ENOENT ? "FileNotFoundError" : e.code == EACCES ? "PermissionError" : "OSError";
         const py::object type = py::module_::import("builtins").attr(name);
-        PyErr_SetObject(type.ptr(), py::make_tuple(e.code, e.what()).ptr());
+        PyErr_SetObject(type.ptr(), py::make_tuple(e.code, text(e.what())).ptr());
     } catch (const std::invalid_argument& e) {
-        raise("OptionError", py::str(e.what()));
+        raise("OptionError", text(e.what()));
     }
 }
 
@@ -291,6 +291,7 @@ void bind_hamming(py::module_& module) {
     module.def("simd_levels", levels, "The levels that this CPU has, slowest first.");
     module.def("set_simd_level", [](const std::string& name) { set_simd_level(name.c_str()); }, py::arg("name"),
                "Forces the kernels of one level, or 'auto'.");
+    module.attr("MAX_THREADS") = kMaxThreads;
     module.def("available_threads", available_threads, "CPUs that this process may use.");
     module.def("read_memory", read_memory, py::arg("data"), "Reads memory, for a measure of its bandwidth.");
     module.def("crc32c", crc32c_of, py::arg("data"), py::arg("crc") = 0, "CRC-32C of bytes, continuing `crc`.");
@@ -317,13 +318,13 @@ void bind_hamming(py::module_& module) {
         .def("range_search", range_search, py::arg("queries"), py::arg("radius"), py::arg("limit"), py::arg("threads"), py::arg("among"))
         .def("explain", explain, py::arg("queries"), py::arg("k"), py::arg("radius"), py::arg("threads"), py::arg("among"))
         .def("build_multi_index", [](Index& index, unsigned threads) { index.build_multi_index(threads, true); }, py::arg("threads"),
-             py::call_guard<py::gil_scoped_release>())
+             py::call_guard<Released>())
         .def("rows", [](const Index& index) { return Rows(index); })
         .def("pairs", pairs, py::arg("other").none(true), py::arg("radius"), py::arg("threads"), py::arg("choice") = -1, py::arg("part") = 0,
              py::arg("parts") = 1)
-        .def("save", &Index::save, py::arg("path"), py::call_guard<py::gil_scoped_release>())
+        .def("save", &Index::save, py::arg("path"), py::call_guard<Released>())
         .def_static("load", &Index::load, py::arg("path"), py::arg("mmap"), py::arg("verify"),
-                    py::call_guard<py::gil_scoped_release>());
+                    py::call_guard<Released>());
 }
 
 }  // namespace vhash

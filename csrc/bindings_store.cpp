@@ -16,10 +16,10 @@ void translate(std::exception_ptr error) {
     try {
         if (error) std::rethrow_exception(error);
     } catch (const StoreError& e) {
-        if (e.code) PyErr_SetObject(type("StoreError").ptr(), py::make_tuple(e.code, e.what()).ptr());
-        else PyErr_SetString(type("StoreError").ptr(), e.what());
+        if (e.code) PyErr_SetObject(type("StoreError").ptr(), py::make_tuple(e.code, text(e.what())).ptr());
+        else PyErr_SetObject(type("StoreError").ptr(), text(e.what()).ptr());
     } catch (const ModelMismatch& e) {
-        PyErr_SetString(type("ModelMismatchError").ptr(), e.what());
+        PyErr_SetObject(type("ModelMismatchError").ptr(), text(e.what()).ptr());
     }
 }
 
@@ -31,14 +31,25 @@ std::unique_ptr<Store> open(const std::string& directory, unsigned bits, const s
     options.writable = writable;
     options.seal_rows = seal_rows;
     options.background = background;
-    py::gil_scoped_release release;
+    const Released release;
     return Store::open(directory, options);
+}
+
+py::list repair(const std::string& directory) {
+    std::vector<std::string> lost;
+    {
+        const Released release;
+        lost = repair_store(directory);
+    }
+    py::list lines;
+    for (const std::string& line : lost) lines.append(text(line));
+    return lines;
 }
 
 py::dict info(Store& store) {
     StoreInfo now;
     {
-        py::gil_scoped_release release;
+        const Released release;
         now = store.info();
     }
     py::dict out;
@@ -49,7 +60,7 @@ py::dict info(Store& store) {
     out["dead_rows"] = now.dead_rows;
     out["log_bytes"] = now.log_bytes;
     out["sequence"] = now.sequence;
-    out["trouble"] = now.trouble;
+    out["trouble"] = text(now.trouble);
     return out;
 }
 
@@ -57,8 +68,8 @@ py::dict info(Store& store) {
 
 void bind_store(py::module_& module) {
     py::register_local_exception_translator(translate);
-    using Release = py::call_guard<py::gil_scoped_release>;
-    module.def("repair_store", &repair_store, py::arg("directory"), Release(), "Keeps what is intact; returns what is lost.");
+    using Release = py::call_guard<Released>;
+    module.def("repair_store", &repair, py::arg("directory"), "Keeps what is intact; returns what is lost.");
     py::class_<Store>(module, "Store", "The engine behind vhash_sdk.Index.open().")
         .def(py::init(&open), py::arg("directory"), py::arg("bits"), py::arg("model"), py::arg("writable"), py::arg("seal_rows") = 0,
              py::arg("background") = true)

@@ -1,10 +1,13 @@
 #include "files.hpp"
 
+#include "threads.hpp"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +16,9 @@
 #include <utility>
 
 namespace vhash {
+namespace {
+constexpr size_t kPiece = size_t{16} << 20;  // read at once
+}
 
 void fail_file(const std::string& what, const std::string& path) {
     const int code = errno;
@@ -20,9 +26,23 @@ void fail_file(const std::string& what, const std::string& path) {
 }
 
 File::File(std::string path, int flags) : path_(std::move(path)) {
-    do fd_ = ::open(path_.c_str(), flags | O_CLOEXEC, 0644);
+    const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+    // not blocking: a pipe would wait for its other end
+    do fd_ = ::open(path_.c_str(), flags | O_CLOEXEC | O_NONBLOCK | (writes ? O_NOFOLLOW : 0), 0644);
     while (fd_ < 0 && errno == EINTR);
+    if (fd_ < 0 && errno == ELOOP && writes)
+        throw FileError("'" + path_ + "' is a symbolic link, and what it names would be overwritten; remove the link", ELOOP);
     if (fd_ < 0) fail_file(flags & O_CREAT ? "cannot create" : "cannot open", path_);
+    struct stat status {};
+    if (flags & O_DIRECTORY || (::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode))) return;
+    close();
+    throw FormatError("'" + path_ + "' is " + (S_ISDIR(status.st_mode) ? "a directory" : "no regular file") +
+                      " where a file is expected; an index that is kept in a directory is opened with Index.open()");
+}
+
+File File::create(const std::string& path) {
+    discard_file(path);
+    return File(path, O_RDWR | O_CREAT | O_EXCL);
 }
 
 File::File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
@@ -51,11 +71,12 @@ uint64_t File::size() const {
 size_t File::read(uint64_t offset, void* out, size_t size) const {
     size_t done = 0;
     while (done < size) {
-        const ssize_t got = ::pread(fd_, static_cast<char*>(out) + done, size - done, static_cast<off_t>(offset + done));
+        const ssize_t got = ::pread(fd_, static_cast<char*>(out) + done, std::min(size - done, kPiece), static_cast<off_t>(offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) fail_file("cannot read", path_);
         if (got == 0) break;
         done += static_cast<size_t>(got);
+        if (done < size) poll();
     }
     return done;
 }
@@ -113,6 +134,12 @@ std::shared_ptr<char> File::read_all(size_t size) const {
     std::shared_ptr<char> bytes(static_cast<char*>(memory), [](char* p) { std::free(p); });
     if (read(0, bytes.get(), size) != size) throw FormatError("file '" + path_ + "' ended while it was read");
     return bytes;
+}
+
+void check_path(const std::string& path) {
+    if (path.empty()) throw std::invalid_argument("path '': empty; give the path of a file or directory");
+    if (path.find('\0') != std::string::npos)
+        throw std::invalid_argument("path '" + std::string(path.c_str()) + "\\0...': a NUL byte, which no path can hold; leave it out");
 }
 
 void sync_directory(const std::string& directory) { File(directory, O_RDONLY | O_DIRECTORY).sync(); }

@@ -28,7 +28,9 @@ struct FileError : std::runtime_error {
 class File {
   public:
     File() = default;
-    File(std::string path, int flags);  // open(2) with O_CLOEXEC; mode 0644 where it creates
+    // open(2) with O_CLOEXEC; mode 0644 where it creates. Throws FormatError where it is no regular file.
+    // What may be written is never reached through a link: the directory may be another one's.
+    File(std::string path, int flags);
     File(File&& other) noexcept;
     File& operator=(File&& other) noexcept;
     ~File();
@@ -37,6 +39,8 @@ class File {
     int fd() const { return fd_; }
     const std::string& path() const { return path_; }
     void close();
+    // A new file for writing; what has the name (what a crash left, a link) is removed first.
+    static File create(const std::string& path);
 
     uint64_t size() const;
     // As many bytes as the file has there, at most `size`.
@@ -56,6 +60,8 @@ class File {
     std::string path_;
 };
 
+// Throws std::invalid_argument where the system would see another path than the caller: empty, or a NUL.
+void check_path(const std::string& path);
 void sync_directory(const std::string& directory);
 std::string directory_of(const std::string& path);
 bool file_exists(const std::string& path);

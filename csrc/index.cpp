@@ -17,7 +17,6 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kChunkBytes = size_t{4} << 20;
 constexpr size_t kFirstRows = 64;
-constexpr uint64_t kMaxRows = 0xfffffff0u;
 
 // Codes are scanned from end to end, so whole huge pages pay: fewer TLB misses, longer prefetches.
 template <class T>
@@ -69,6 +68,16 @@ const Chunk& Snapshot::chunk_of(uint64_t row) const {
                                         [](uint64_t r, const Chunk& c) { return r < c.start; });
     return *(after - 1);
 }
+
+bool is_model(const std::string& text) {
+    return text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+namespace {
+void check_model(const std::string& model) {
+    if (!is_model(model)) throw std::invalid_argument("a model's fingerprint has at most 64 characters, printable ASCII; see ModelSpec.fingerprint");
+}
+}  // namespace
 
 void pack_rows(const uint8_t* codes, size_t n, unsigned bits, uint64_t* rows) {
     const size_t bytes = (bits + 7) / 8, words = (bits + 63) / 64;
@@ -271,6 +280,7 @@ struct Index::Draft {
 Index::Index(unsigned bits, std::string model) : bits_(bits), words_((bits + 63) / 64), model_(std::move(model)) {
     if (bits < 1 || bits > kMaxBits)
         throw std::invalid_argument("bits=" + std::to_string(bits) + ": a code has between 1 and " + std::to_string(kMaxBits) + " bits");
+    check_model(model_);
     snapshot_ = empty_snapshot(bits_);
 }
 
@@ -285,7 +295,7 @@ std::string Index::model() const {
 }
 
 void Index::set_model(const std::string& model) {
-    if (model.size() > 64) throw std::invalid_argument("a model's fingerprint has at most 64 characters");
+    check_model(model);
     if (journal_) journal_->record_model(model);
     std::lock_guard<std::mutex> lock(current_);
     model_ = model;
@@ -406,7 +416,7 @@ bool stays_ordered(const Snapshot& s, const int64_t* ids, size_t n) {
 }
 
 void check_room(const Snapshot& s, size_t n) {
-    if (s.rows + n > kMaxRows)
+    if (n > kMaxRows || s.rows > kMaxRows - n)
         throw std::invalid_argument("an index holds at most " + std::to_string(kMaxRows) + " codes; spread them over several");
 }
 
@@ -545,6 +555,12 @@ void Index::attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_
     Draft draft(*base);
     draft.next->ordered = ordered;
     const size_t piece = chunk_rows(words_);
+    if (!sorted && !unique) {
+        std::vector<int64_t> all(ids.get(), ids.get() + n);
+        std::sort(all.begin(), all.end());
+        const auto twice = std::adjacent_find(all.begin(), all.end());
+        if (twice != all.end()) throw std::invalid_argument("id " + std::to_string(*twice) + " comes twice");
+    }
     const int64_t largest = sorted ? last : *std::max_element(ids.get(), ids.get() + n);
     for (size_t from = 0; from < n; from += piece) {
         const size_t count = std::min(piece, n - from);

@@ -15,10 +15,16 @@
 #include <vector>
 
 #include "files.hpp"
+#include "fork.hpp"
 #include "hamming.hpp"
 #include "topk.hpp"
 
 namespace vhash {
+
+constexpr uint64_t kMaxRows = 0xfffffff0u;
+
+// Whether a text can be a model's fingerprint: at most 64 printable ASCII characters, or none.
+bool is_model(const std::string& text);
 
 // An id that is not in the index.
 struct UnknownId : std::out_of_range {
@@ -182,6 +188,9 @@ class Index {
     int64_t next_id_ = 0;
     mutable IdMap id_map_;
     mutable bool mapped_ = false;  // id_map_ is in use
+    ForkMutex<std::mutex> writer_at_fork_{writer_, ForkOrder::writer};
+    ForkMutex<std::shared_mutex> map_at_fork_{map_, ForkOrder::map};
+    ForkMutex<std::mutex> current_at_fork_{current_, ForkOrder::current};
 };
 
 // How a search was answered; costs are predictions in nanoseconds per query.

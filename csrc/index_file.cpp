@@ -10,13 +10,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "checksum.hpp"
 #include "index.hpp"
+#include "threads.hpp"
 
 namespace vhash {
 namespace {
@@ -26,6 +30,7 @@ constexpr uint32_t kVersion = 1;
 constexpr uint32_t kExplicitIds = 1;
 constexpr uint64_t kCodesOffset = 4096;
 constexpr size_t kBuffer = size_t{1} << 20;
+constexpr size_t kPiece = size_t{16} << 20;  // of a file that is checked at once
 
 struct Header {
     char magic[8];
@@ -113,14 +118,40 @@ Header read_header(const File& file) {
     check(h.version <= kVersion && h.version > 0, path,
           "has format version " + std::to_string(h.version) + ", this vhash reads up to " + std::to_string(kVersion) + ": upgrade vhash");
     check(crc32c(0, &h, offsetof(Header, header_crc)) == h.header_crc, path, "is damaged: its header does not match its checksum; restore it from a copy");
-    check(h.bits >= 1 && h.bits <= kMaxBits && h.count < 0xfffffff0u && h.codes_offset == kCodesOffset, path, "has a header that no vhash writes");
+    const char* const foreign = "has a header that no vhash writes";
+    const bool explicit_ids = h.flags & kExplicitIds;
+    check(h.bits >= 1 && h.bits <= kMaxBits && h.count <= kMaxRows && h.codes_offset == kCodesOffset && !(h.flags & ~kExplicitIds), path, foreign);
+    check(explicit_ids || h.id_base <= std::numeric_limits<int64_t>::max() - static_cast<int64_t>(h.count), path, foreign);
+    check(is_model(std::string(h.model, strnlen(h.model, sizeof h.model))), path, foreign);
     const uint64_t size = file.size();
     check(size == h.file_size, path,
           "has " + std::to_string(size) + " bytes where its header says " + std::to_string(h.file_size) + ": truncated or appended to; restore it from a copy");
-    const uint64_t codes = h.count * ((h.bits + 63) / 64) * 8;
-    const uint64_t end = h.flags & kExplicitIds ? h.ids_offset + 8 * h.count : h.codes_offset + codes;
-    check(end == h.file_size && (!(h.flags & kExplicitIds) || (h.ids_offset >= h.codes_offset + codes && h.ids_offset % 8 == 0)), path, "has a header that no vhash writes");
+    const uint64_t codes_end = kCodesOffset + h.count * ((h.bits + 63) / 64) * 8;  // at most 2^41
+    const uint64_t ids_offset = explicit_ids ? (codes_end + 63) / 64 * 64 : 0;
+    check(h.ids_offset == ids_offset && size == (explicit_ids ? ids_offset + 8 * h.count : codes_end), path, foreign);
     return h;
+}
+
+uint32_t checksum_of(const char* bytes, uint64_t size) {
+    uint32_t crc = 0;
+    for (uint64_t done = 0; done < size; done += kPiece) {
+        poll();
+        crc = crc32c(crc, bytes + done, std::min<uint64_t>(kPiece, size - done));
+    }
+    return crc;
+}
+
+// Distances count every bit of a row, also those beyond the width.
+bool padding_is_zero(const uint64_t* codes, uint64_t count, unsigned bits) {
+    if (bits % 64 == 0) return true;
+    const size_t words = (bits + 63) / 64;
+    const uint64_t* last = codes + words - 1;
+    uint64_t found = 0;
+    for (uint64_t row = 0; row < count; ++row, last += words) {
+        if (row % kBuffer == 0) poll();
+        found |= *last;
+    }
+    return found >> (bits % 64) == 0;
 }
 
 }  // namespace
@@ -139,11 +170,12 @@ IndexFile read_index_file(const std::string& path, bool map, bool verify) {
     const auto bytes = map ? file.map(h.file_size) : file.read_all(h.file_size);
     const size_t row = (h.bits + 63) / 64 * 8;
     if (verify) {
-        check(crc32c(0, bytes.get() + h.codes_offset, h.count * row) == h.codes_crc, path, "is damaged: its codes do not match their checksum; restore it from a copy");
-        check(!(h.flags & kExplicitIds) || crc32c(0, bytes.get() + h.ids_offset, 8 * h.count) == h.ids_crc, path,
+        check(checksum_of(bytes.get() + h.codes_offset, h.count * row) == h.codes_crc, path, "is damaged: its codes do not match their checksum; restore it from a copy");
+        check(!(h.flags & kExplicitIds) || checksum_of(bytes.get() + h.ids_offset, 8 * h.count) == h.ids_crc, path,
               "is damaged: its ids do not match their checksum; restore it from a copy");
     }
     found.codes = {bytes, reinterpret_cast<const uint64_t*>(bytes.get() + h.codes_offset)};
+    check(padding_is_zero(found.codes.get(), h.count, h.bits), path, "has codes with bits beyond their width, which no vhash writes; restore it from a copy");
     if (h.flags & kExplicitIds) found.ids = {bytes, reinterpret_cast<const int64_t*>(bytes.get() + h.ids_offset)};
     return found;
 }
@@ -157,7 +189,15 @@ void write_index_file(const std::string& path, unsigned bits, const std::string&
     header.next_id = next_id;
     header.codes_offset = kCodesOffset;
     std::memcpy(header.model, model.data(), model.size());
-    const File file(path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(turn++), O_WRONLY | O_CREAT | O_EXCL);
+    const File file = [&] {
+        for (int attempt = 0;; ++attempt) {
+            try {
+                return File(path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(turn++), O_RDWR | O_CREAT | O_EXCL);
+            } catch (const FileError& e) {  // left by a crash of a process with our number, or in use by one
+                if (e.code != EEXIST || attempt == 1000) throw;
+            }
+        }
+    }();
     try {
         write_rows(file, rows, header);
         rename_file(file.path(), path);
@@ -169,18 +209,26 @@ void write_index_file(const std::string& path, unsigned bits, const std::string&
 }
 
 void Index::save(const std::string& path) const {
+    check_path(path);
     const SnapshotPtr now = snapshot();
     write_index_file(path, bits_, model(), next_id(), [&](const RowVisitor& visit) {
         for (const Chunk& chunk : now->chunks)
-            for (size_t r = 0; r < chunk.rows; ++r)
+            for (size_t r = 0; r < chunk.rows; ++r) {
+                if (r % 4096 == 0) poll();
                 if (chunk.is_live(r)) visit(chunk.id(r), chunk.codes.get() + r * now->words);
+            }
     });
 }
 
 std::unique_ptr<Index> Index::load(const std::string& path, bool map, bool verify) {
+    check_path(path);
     const IndexFile file = read_index_file(path, map, verify);
     auto index = std::make_unique<Index>(file.bits, file.model);
-    index->attach(file.codes, file.count, file.ids, file.id_base);
+    try {
+        index->attach(file.codes, file.count, file.ids, file.id_base);
+    } catch (const std::invalid_argument& e) {
+        throw FormatError("index file '" + path + "' is damaged: " + e.what() + "; restore it from a copy");
+    }
     index->set_next_id(file.next_id);
     return index;
 }

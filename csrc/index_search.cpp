@@ -14,6 +14,7 @@ constexpr size_t kTileBytes = size_t{24} << 10;   // codes that a batch keeps in
 constexpr size_t kHits = 1024;                    // hits taken from a kernel before the limit is looked at again
 constexpr size_t kSparse = 32;                    // one row in this many: below, eligible rows are looked up one by one
 constexpr size_t kQueryGroup = 1024;              // queries whose state is held at once
+constexpr size_t kMostSinks = 16384;              // the same where each thread has its own of each query
 
 struct alignas(64) CacheLine {
     uint64_t words[8];
@@ -31,11 +32,35 @@ struct Scratch {
 };
 constexpr int kLoose = -2;
 
+// Lends the thread's own; a search by a signal handler, inside a search of the same thread, gets another.
 template <class Sink>
-Scratch<Sink>& scratch() {
-    thread_local Scratch<Sink> instance;
-    return instance;
-}
+class Lease {
+  public:
+    Lease() : own_(!lent()), scratch_(own_ ? &instance() : new Scratch<Sink>) {
+        if (own_) lent() = true;
+    }
+    ~Lease() {
+        if (own_) lent() = false;
+        else delete scratch_;
+    }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    Scratch<Sink>& operator*() const { return *scratch_; }
+
+  private:
+    static Scratch<Sink>& instance() {
+        thread_local Scratch<Sink> scratch;
+        return scratch;
+    }
+    static bool& lent() {
+        thread_local bool lent = false;
+        return lent;
+    }
+    const bool own_;
+    Scratch<Sink>* const scratch_;
+};
+
+constexpr size_t kPollTiles = 16;  // some milliseconds at most
 
 // Few at first, because each tightens the limit for the next.
 size_t hits_wanted(const TopK& top) { return std::min(kHits, std::max(2 * kGroup, 2 * top.k())); }
@@ -72,10 +97,12 @@ template <class Sink>
 void scan_rows(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries,
                size_t n, Scratch<Sink>& scratch, Sink* sinks) {
     const size_t tile = n == 1 ? SIZE_MAX : std::max(kGroup, kTileBytes / (8 * s.words) / kGroup * kGroup);
+    size_t tiles = 0;
     for (const Chunk& chunk : s.chunks) {
         if (chunk.live_rows == 0) continue;
         auto [from, end] = inside(chunk, low, high);
         while (from < end) {
+            if (++tiles % kPollTiles == 0) poll();
             const size_t to = end - from > tile ? from + tile : end;
             for (size_t q = 0; q < n; ++q)
                 scan(kernels, s, chunk, from, to, queries + q * s.words, scratch.hits, sinks[q]);
@@ -102,10 +129,14 @@ class SliceScan {
     }
 
     void run(uint64_t low, uint64_t high) {
+        size_t tiles = 0;
         for (const Chunk& chunk : s_.chunks) {
             if (chunk.live_rows == 0) continue;
             auto [from, end] = inside(chunk, low, high);
-            for (; from + slice_.tile <= end; from += slice_.tile) tile(chunk, from);
+            for (; from + slice_.tile <= end; from += slice_.tile) {
+                if (++tiles % kPollTiles == 0) poll();
+                tile(chunk, from);
+            }
             for (size_t q = 0; q < n_ && from < end; ++q)
                 scan(kernels_, s_, chunk, from, end, queries_ + q * s_.words, scratch_.hits, sinks_[q]);
         }
@@ -198,14 +229,15 @@ template <class Sink, class Reset, class Emit>
 void scan_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, const Reset& reset, const Emit& emit) {
     if (n == 0) return;
     const Kernels& kernel = kernels();
-    if (n * s.rows * s.words * 8 < kSerialBytes) threads = 1;
+    threads = n * s.rows * s.words * 8 < kSerialBytes ? 1 : std::clamp(threads, 1u, kMaxThreads);
     if (n < threads) {  // few queries: the rows are split
-        const size_t parts = s.rows < 4000000 ? threads : 4 * threads;
+        const size_t parts = s.rows < 4000000 ? threads : std::max<size_t>(threads, std::min(4 * size_t{threads}, kMostSinks / n));
         std::vector<Sink> sinks(parts * n);
         parallel_for(parts, threads, [&](size_t part) {
             Sink* mine = sinks.data() + part * n;
             for (size_t q = 0; q < n; ++q) reset(mine[q]);
-            scan_all(kernel, s, s.rows * part / parts, s.rows * (part + 1) / parts, queries, n, scratch<Sink>(), mine);
+            const Lease<Sink> lease;
+            scan_all(kernel, s, s.rows * part / parts, s.rows * (part + 1) / parts, queries, n, *lease, mine);
         });
         for (size_t q = 0; q < n; ++q) {
             sinks[q].unordered();
@@ -218,7 +250,8 @@ void scan_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned
     const size_t groups = std::max<size_t>(threads, (n + kQueryGroup - 1) / kQueryGroup);
     parallel_for(groups, threads, [&](size_t group) {
         const size_t first = n * group / groups, count = n * (group + 1) / groups - first;
-        Scratch<Sink>& mine = scratch<Sink>();
+        const Lease<Sink> lease;
+        Scratch<Sink>& mine = *lease;
         if (mine.sinks.size() < count) mine.sinks.resize(count);
         for (size_t q = 0; q < count; ++q) reset(mine.sinks[q]);
         scan_all(kernel, s, 0, s.rows, queries + first * s.words, count, mine, mine.sinks.data());
@@ -254,11 +287,13 @@ void gather_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsign
         ids[i] = s.id(rows[i]);
     }
     parallel_for(n, threads, [&](size_t q) {
-        Scratch<Sink>& mine = scratch<Sink>();
+        const Lease<Sink> lease;
+        Scratch<Sink>& mine = *lease;
         if (mine.sinks.empty()) mine.sinks.resize(1);
         Sink& sink = mine.sinks[0];
         reset(sink);
         for (size_t from = 0; from < rows.size() && sink.limit() >= 0; from += kHits) {
+            if (from % (kHits * kPollTiles) == 0) poll();
             const size_t count = std::min(kHits, rows.size() - from);
             const size_t found = kernel.gather(place.data() + from, count, s.words, queries + q * s.words,
                                                static_cast<uint32_t>(sink.limit()), mine.hits.data());
@@ -276,10 +311,12 @@ std::vector<uint32_t> probe_queries(const Snapshot& s, const uint64_t* queries, 
     std::vector<char> done(n, 0);
     std::vector<Probes> probes(n);
     parallel_for((n + 7) / 8, n < 16 ? 1 : threads, [&](size_t block) {
-        Scratch<Sink>& mine = scratch<Sink>();
+        const Lease<Sink> lease;
+        Scratch<Sink>& mine = *lease;
         if (mine.sinks.empty()) mine.sinks.resize(1);
         Sink& sink = mine.sinks[0];
         for (size_t q = block * 8; q < std::min(n, block * 8 + 8); ++q) {
+            poll();
             reset(sink);
             sink.unordered();
             const uint64_t* query = queries + q * s.words;
@@ -356,6 +393,8 @@ size_t search_knn(const Snapshot& s, const uint64_t* queries, size_t n, size_t k
         s, queries, n, threads, -1, [&](TopK& top) { top.reset(k, s.bits, s.ordered); },
         [&](size_t q, TopK& top) {
             const std::vector<Match>& matches = top.finish();
+            // Fewer than live rows: distances beyond the width, which only a damaged mapped file has.
+            if (matches.size() < k) throw FormatError("codes of the index have padding bits set: its file was changed while it was searched; restore it from a copy");
             for (size_t i = 0; i < k; ++i) {
                 ids[q * k + i] = matches[i].id;
                 distances[q * k + i] = static_cast<uint16_t>(matches[i].distance);

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "checksum.hpp"
+#include "threads.hpp"
 
 namespace vhash {
 namespace {
@@ -72,6 +73,7 @@ bool parse(const char* bytes, size_t size, unsigned bits, uint32_t salt, LogFram
     std::memcpy(&h, bytes, sizeof h);
     const uint32_t kind = h.kind & 0xffff;
     if (h.magic != kFrameMagic || h.size > size || kind < 1 || kind > 3 || h.size != frame_size(h, bits)) return false;
+    if (!(h.kind & kExplicitIds) && h.first_id > INT64_MAX - static_cast<int64_t>(h.count)) return false;  // no ids run so far
     if (crc32c(salt, bytes + kCheckedFrom, h.size - kCheckedFrom) != h.crc) return false;
     const char* ids = bytes + sizeof h;
     frame->sequence = h.sequence;
@@ -97,7 +99,7 @@ Log Log::create(const std::string& path, unsigned bits, uint64_t number, uint64_
     h.born = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^ (static_cast<uint64_t>(::getpid()) << 48);
     h.crc = crc32c(0, &h, offsetof(Header, crc));
     Log log;
-    log.file_ = File(path, O_RDWR | O_CREAT | O_TRUNC);
+    log.file_ = File::create(path);
     log.file_.truncate(kFrames);
     log.file_.write(0, &h, sizeof h);
     log.bits_ = bits;
@@ -155,6 +157,7 @@ LogPosition Log::scan(LogPosition position, const char* data, size_t size, const
     LogFrame frame;
     uint64_t length;
     while (parse(data, size, bits_, salt_, &frame, &length) && frame.sequence == position.next_sequence) {
+        poll();
         visit(frame);
         data += length;
         size -= length;

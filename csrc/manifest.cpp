@@ -11,6 +11,7 @@
 #include "checksum.hpp"
 #include "files.hpp"
 #include "hamming.hpp"
+#include "index.hpp"
 
 namespace vhash {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 constexpr char kMagic[8] = {'V', 'H', 'A', 'S', 'H', 'M', 'A', 'N'};
 constexpr uint32_t kVersion = 1;
 constexpr uint64_t kLargest = uint64_t{1} << 30;  // of a manifest, in bytes
+constexpr uint64_t kMostChanges = uint64_t{1} << 62;  // and files, and generations: no store lives so long
 
 struct Header {
     char magic[8];
@@ -66,6 +68,20 @@ void append(std::string& bytes, const T* values, size_t n) {
     bytes.append(reinterpret_cast<const char*>(values), n * sizeof(T));
 }
 
+// Whether the entries could belong to a store: files are numbered once, from 1, below the next number.
+bool sound(const Manifest& manifest) {
+    std::set<uint64_t> segments, bitmaps, logs;
+    const auto number = [&](std::set<uint64_t>& taken, uint64_t n) { return n >= 1 && n < manifest.next_file && taken.insert(n).second; };
+    for (const SegmentEntry& segment : manifest.segments) {
+        if (!number(segments, segment.number) || (segment.live_number && !number(bitmaps, segment.live_number))) return false;
+        if (segment.rows < 1 || segment.rows > kMaxRows || segment.live > segment.rows || (!segment.live_number && segment.live != segment.rows)) return false;
+    }
+    for (const LogEntry& log : manifest.logs)
+        if (!number(logs, log.number) || log.first_sequence > kMostChanges) return false;
+    return manifest.generation < kMostChanges && manifest.sealed < kMostChanges && manifest.next_file < kMostChanges && manifest.next_id >= 0 &&
+           manifest.live() <= kMaxRows && is_model(manifest.model);
+}
+
 }  // namespace
 
 uint64_t Manifest::live() const {
@@ -95,8 +111,8 @@ Manifest read_manifest(const std::string& directory) {
     check(h.version >= 1 && (h.version <= kVersion || !intact), path,
           "has format version " + std::to_string(h.version) + ", this vhash reads up to " + std::to_string(kVersion) + ": upgrade vhash");
     check(intact, path, "is damaged: it does not match its checksum; restore it from a copy");
-    check(h.bits >= 1 && h.bits <= kMaxBits && size == sizeof h + h.segments * sizeof(SegmentEntry) + h.logs * sizeof(LogEntry) + 4,
-          path, "has a header that no vhash writes");
+    const uint64_t entries = uint64_t{h.segments} * sizeof(SegmentEntry) + uint64_t{h.logs} * sizeof(LogEntry);
+    check(h.bits >= 1 && h.bits <= kMaxBits && size == sizeof h + entries + 4, path, "has a header that no vhash writes");
     Manifest manifest;
     manifest.bits = h.bits;
     manifest.model.assign(h.model, strnlen(h.model, sizeof h.model));
@@ -109,6 +125,7 @@ Manifest read_manifest(const std::string& directory) {
     const char* at = bytes.data() + sizeof h;
     if (h.segments) std::memcpy(manifest.segments.data(), at, h.segments * sizeof(SegmentEntry));
     if (h.logs) std::memcpy(manifest.logs.data(), at + h.segments * sizeof(SegmentEntry), h.logs * sizeof(LogEntry));
+    check(sound(manifest), path, "has entries that no vhash writes; restore the directory from a copy");
     return manifest;
 }
 
@@ -132,7 +149,7 @@ void replace_manifest(const std::string& directory, const Manifest& manifest) {
     append(bytes, &crc, 1);
     const std::string temporary = manifest_path(directory) + ".tmp";
     try {
-        const File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+        const File file = File::create(temporary);
         file.write(0, bytes.data(), bytes.size());
         file.sync();
         rename_file(temporary, manifest_path(directory));

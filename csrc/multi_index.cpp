@@ -41,9 +41,11 @@ MultiIndex::MultiIndex(const Snapshot& s, unsigned threads) : bits_(s.bits), row
         table.bits = static_cast<unsigned>(bits_ * (t + 1) / m) - table.from;
         table.offsets.assign((size_t{1} << table.bits) + 1, 0);
         const auto each_row = [&](const auto& visit) {
-            for (const Chunk& chunk : s.chunks)
+            for (const Chunk& chunk : s.chunks) {
+                poll();
                 for (size_t r = 0; r < chunk.rows; ++r)
                     if (chunk.is_live(r)) visit(substring(chunk.codes.get() + r * s.words, table.from, table.bits), static_cast<uint32_t>(chunk.start + r));
+            }
         };
         each_row([&](uint32_t value, uint32_t) { ++table.offsets[value]; });
         uint32_t sum = 0;

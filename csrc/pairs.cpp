@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kLongRun = 1024;                   // from here the batch kernels pay
 constexpr size_t kBlock = 128, kPiece = 16384;      // rows of a batch task: at most 2 million pairs
 constexpr size_t kShortTask = 2048;
+constexpr size_t kPollRows = size_t{1} << 16;
 constexpr unsigned kMaxKey = 32, kMaxChoices = 300;
 
 double choose(unsigned n, unsigned k) {
@@ -33,7 +34,9 @@ void radix_sort(std::vector<uint64_t>& keys, unsigned bits) {
     for (unsigned done = 0; done < bits; done += kDigit) {
         size_t count[(1u << kDigit) + 1] = {};
         const auto digit = [&](uint64_t key) { return (key >> (32 + done)) & ((1u << kDigit) - 1); };
+        poll();
         for (const uint64_t key : keys) ++count[digit(key) + 1];
+        poll();
         for (size_t d = 1; d <= size_t{1} << kDigit; ++d) count[d] += count[d - 1];
         for (const uint64_t key : keys) other[count[digit(key)]++] = key;
         keys.swap(other);
@@ -43,7 +46,7 @@ void radix_sort(std::vector<uint64_t>& keys, unsigned bits) {
 }  // namespace
 
 PairJoin::PairJoin(SnapshotPtr index, SnapshotPtr other, uint32_t radius, unsigned threads, PairShare share)
-    : self_(!other), bits_(index->bits), words_(index->words), radius_(std::min<uint32_t>(radius, index->bits)), threads_(threads), share_(share) {
+    : self_(!other), bits_(index->bits), words_(index->words), radius_(std::min<uint32_t>(radius, index->bits)), threads_(std::clamp(threads, 1u, kMaxThreads)), share_(share) {
     if (other && other->bits != bits_) throw std::invalid_argument("indexes of different widths have no pairs");
     if (share.part >= share.parts) throw std::invalid_argument("no such share of the pairs");
     a_.rows = std::move(index);
@@ -113,12 +116,16 @@ void PairJoin::select(Side& side) const {
     const size_t expected = divide ? side.rows->live / share_.parts * 9 / 8 + 64 : side.rows->live;
     side.keys.reserve(expected);
     if (!copy) {
-        for (size_t i = 0; i < side.ids.size(); ++i) side.keys.push_back(key(side.codes.data() + i * words_, width) << 32 | i);
+        for (size_t i = 0; i < side.ids.size(); ++i) {
+            if (i % kPollRows == 0) poll();
+            side.keys.push_back(key(side.codes.data() + i * words_, width) << 32 | i);
+        }
         return;
     }
     side.ids.reserve(expected);
     side.codes.reserve(expected * words_);
     for (const Chunk& chunk : side.rows->chunks) {
+        poll();
         for (size_t r = 0; r < chunk.rows; ++r) {
             if (!chunk.is_live(r)) continue;
             const uint64_t* code = chunk.codes.get() + r * words_;
@@ -141,6 +148,7 @@ void PairJoin::sort_side(Side& side) const {
     side.sorted_codes.resize(n * words_);
     if (width) radix_sort(side.keys, std::min(width, kMaxKey));
     for (size_t i = 0; i < n; ++i) {
+        if (i % kPollRows == 0) poll();
         const size_t place = side.keys[i] & 0xffffffffu;
         side.sorted_ids[i] = side.ids[place];
         std::copy_n(side.codes.data() + place * words_, words_, side.sorted_codes.data() + i * words_);
@@ -250,6 +258,7 @@ void PairJoin::compare(const Task& task, std::vector<Pair>& out) const {
 
 bool PairJoin::next(size_t wanted, std::vector<Pair>& pairs) {
     while (pairs.size() < wanted) {
+        poll();
         if (!sorted_) {
             do {
                 if (!next_choice()) return false;

@@ -47,6 +47,10 @@ std::vector<uint64_t> read_live(const std::string& path, const SegmentEntry& ent
     check(intact && file.read(sizeof h, live.data(), live.size() * 8) == live.size() * 8 && crc32c(0, live.data(), live.size() * 8) == h.bitmap_crc,
           "is damaged: it does not match its checksum; restore it from a copy");
     check(h.segment == entry.number && h.rows == entry.rows && h.live == entry.live, "is not the one that the manifest names; restore the directory from a copy");
+    uint64_t alive = 0;
+    for (const uint64_t word : live) alive += static_cast<uint64_t>(__builtin_popcountll(word));
+    const bool beyond = entry.rows % 64 && live.back() >> (entry.rows % 64);
+    check(alive == entry.live && !beyond, "marks other rows than it says; no vhash writes that: restore it from a copy");
     return live;
 }
 
@@ -59,6 +63,9 @@ SegmentPtr open_segment(const std::string& directory, const Manifest& manifest, 
     segment->file = read_index_file(path, true, true);
     if (segment->file.bits != manifest.bits || segment->file.count != entry.rows || segment->file.checksum != entry.checksum || segment->file.file_size != entry.file_size)
         throw FormatError("segment '" + path + "' is not the one that the manifest names; restore the directory from a copy");
+    const int64_t* ids = segment->file.ids.get();
+    if (ids && std::adjacent_find(ids, ids + entry.rows, [](int64_t a, int64_t b) { return a >= b; }) != ids + entry.rows)
+        throw FormatError("segment '" + path + "' holds ids that do not ascend, which no vhash writes; restore the directory from a copy");
     if (entry.live_number) segment->live = read_live(live_path(directory, entry.live_number), entry);
     return segment;
 }
@@ -133,7 +140,7 @@ void write_live(const std::string& directory, uint64_t number, const SegmentEntr
     h.live = entry.live;
     h.bitmap_crc = crc32c(0, live.data(), live.size() * 8);
     h.header_crc = crc32c(0, &h, offsetof(LiveHeader, header_crc));
-    const File file(live_path(directory, number), O_WRONLY | O_CREAT | O_TRUNC);
+    const File file = File::create(live_path(directory, number));
     iovec parts[2] = {{&h, sizeof h}, {const_cast<uint64_t*>(live.data()), live.size() * 8}};
     file.write(0, parts, 2);
     file.sync();

@@ -27,6 +27,8 @@ struct Replaying {
     ~Replaying() { replaying = before; }
 };
 
+thread_local const Store* maintaining = nullptr;  // the store that this thread is sealing, merging or refreshing
+
 uint64_t rows_per_log(unsigned bits) { return std::max<uint64_t>(1u << 16, kSealBytes / (8 + (bits + 63) / 64 * 8)); }
 
 void require_store(const std::string& directory, const StoreOptions& options) {
@@ -69,7 +71,8 @@ void check_options(const std::string& directory, const StoreOptions& options, co
 }  // namespace
 
 std::unique_ptr<Store> Store::open(const std::string& directory, const StoreOptions& options) {
-    if (options.model.size() > 64) throw std::invalid_argument("a model's fingerprint has at most 64 characters");
+    check_path(directory);
+    if (!is_model(options.model)) throw std::invalid_argument("a model's fingerprint has at most 64 characters, printable ASCII; see ModelSpec.fingerprint");
     try {
         require_store(directory, options);
         File lock;
@@ -115,11 +118,37 @@ void Store::close() {
         stop_ = true;
     }
     worker_->wake.notify_all();
+    if (maintaining == this) {  // a signal handler, inside a compact() of this thread, which gives up now and closes
+        close_again_ = true;
+        return;
+    }
+    std::lock_guard<std::mutex> closing(closing_);
     if (worker_->thread.joinable()) worker_->thread.join();
+    // The lock goes when nobody seals or merges any more: what is published after it would name files that
+    // the next writer has swept.
+    std::lock_guard<std::mutex> maintenance(maintenance_);
     std::lock_guard<std::mutex> lock(mutex_);
     closed_ = true;
     log_.reset();
     release_lock(lock_);
+}
+
+Store::Maintenance::Maintenance(Store& store) : store_(store), before_(maintaining) {
+    if (maintaining == &store) throw StoreError("store '" + store.directory_ + "' is being compacted or refreshed by this very thread; wait until that has returned");
+    if (::getpid() != store.owner_) {
+        lock_ = std::unique_lock<std::mutex>(store.maintenance_, std::try_to_lock);
+        if (!lock_) throw StoreError("store '" + store.directory_ + "' was being read by another thread when this process was forked; open it again here");
+    } else {
+        lock_ = std::unique_lock<std::mutex>(store.maintenance_);
+    }
+    maintaining = &store;
+}
+
+Store::Maintenance::~Maintenance() {
+    maintaining = before_;
+    const bool close = store_.close_again_.exchange(false);
+    lock_.unlock();
+    if (close) store_.close();
 }
 
 // ---- loading ----
@@ -256,7 +285,7 @@ void Store::follow(Index& index, const Manifest& manifest, Place& place, Additio
 
 bool Store::refresh() {
     if (options_.writable) return false;
-    std::lock_guard<std::mutex> maintenance(maintenance_);
+    const Maintenance now_maintaining(*this);
     const uint64_t before = place_.next;
     for (;;) {
         const Manifest manifest = read_manifest(directory_);
@@ -351,6 +380,8 @@ void Store::record_model(const std::string& model) {
 // Where the directory cannot be flushed, a crash may leave either manifest: whatever were written now
 // might belong to a log that only the other one names. So nothing more is.
 void Store::publish(Manifest next) {
+    if (closed_ || ::getpid() != owner_)  // the directory is another writer's
+        throw StoreError("store '" + directory_ + "' was closed; nothing more is published, what was acknowledged is safe");
     next.next_file = std::max(next.next_file, manifest_.next_file);
     next.generation = manifest_.generation + 1;
     replace_manifest(directory_, next);

@@ -69,7 +69,8 @@ class Store : private Journal {
     bool refresh();
     // Seals the log and merges all segments into one without dead rows.
     void compact();
-    // Ends the background work and unlocks the directory; the index can still be searched.
+    // Ends the background work, has a compact() of another thread give up, and unlocks the directory; the
+    // index can still be searched. May be called by any number of threads, and by what interrupts a compact().
     void close();
     StoreInfo info();
 
@@ -105,6 +106,21 @@ class Store : private Journal {
     void begin_log(uint64_t first_sequence);  // mutex_ held
     void fail(const std::string& why) noexcept;
 
+    // One thread at a time seals, merges or refreshes.
+    class Maintenance {
+      public:
+        explicit Maintenance(Store& store);  // throws StoreError where this very thread does so already
+        ~Maintenance();
+        Maintenance(const Maintenance&) = delete;
+        Maintenance& operator=(const Maintenance&) = delete;
+
+      private:
+        Store& store_;
+        std::unique_lock<std::mutex> lock_;
+        const Store* const before_;
+    };
+
+    void go_on() const;  // throws where close() waits for the work to end, or the caller is interrupted
     void work();
     bool seal_next();
     void merge_segments(const std::vector<size_t>& chosen);
@@ -129,7 +145,8 @@ class Store : private Journal {
     bool closed_ = false;
     std::atomic<bool> unapplied_{false};  // a change is on the disk and not (yet) in the index
 
-    std::mutex maintenance_;  // one at a time seals or merges, or refreshes; taken before mutex_
+    std::mutex closing_;      // one thread at a time closes; taken before maintenance_
+    std::mutex maintenance_;  // see Maintenance; taken before mutex_
     std::vector<SegmentPtr> segments_;
     Place place_;
 
@@ -138,8 +155,10 @@ class Store : private Journal {
         std::thread thread;
     };
     std::unique_ptr<Worker> worker_ = std::make_unique<Worker>();
-    bool stop_ = false;
+    std::atomic<bool> stop_{false};          // close() has begun
+    std::atomic<bool> close_again_{false};  // it was called from inside this thread's own maintenance
     File lock_;
+    ForkMutex<std::mutex> mutex_at_fork_{mutex_, ForkOrder::store};
 };
 
 }  // namespace vhash

@@ -1,13 +1,15 @@
 #include "store_lock.hpp"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <mutex>
 #include <set>
+
+#include "fork.hpp"
 
 namespace vhash {
 namespace {
@@ -23,19 +25,20 @@ struct flock whole_file(short type) {
 
 // The lock is one of the open file description: it goes with the process, however that ends. A child of
 // fork() shares it and must not keep it for its parent, so it closes what is listed here.
-struct Locks {
+struct Locks final : ForkLock {
     std::mutex mutex;
     std::set<int> held;
+
+    Locks() : ForkLock(ForkOrder::lock_files) { adopt(); }
+    void hold() override { mutex.lock(); }
+    void let_go(bool child) override {
+        if (child)
+            for (const int fd : held) ::close(fd);
+        mutex.unlock();
+    }
 };
 Locks& locks() {
-    static Locks* const instance = [] {
-        ::pthread_atfork([] { locks().mutex.lock(); }, [] { locks().mutex.unlock(); },
-                         [] {
-                             for (const int fd : locks().held) ::close(fd);
-                             locks().mutex.unlock();
-                         });
-        return new Locks;  // never freed: a child may be forked while the process ends
-    }();
+    static Locks* const instance = new Locks;  // never freed: a child may be forked while the process ends
     return *instance;
 }
 
@@ -53,6 +56,11 @@ File take_lock(const std::string& directory) {
         throw StoreError("store '" + directory + "' is being written by " + (known ? "process " + std::string(pid) : "another process") +
                          "; close it there, or open this one with mode=\"r\" to search", EWOULDBLOCK);
     }
+    // Nothing but a number is ever written here: what holds more may be another's file, under this name too.
+    char before[32] = {};
+    const size_t size = file.read(0, before, sizeof before);
+    if (size == sizeof before || !std::all_of(before, before + size, [](char c) { return c == 0 || (c >= '0' && c <= '9'); }))
+        throw StoreError("'" + file.path() + "' is not the lock of a store: it holds something else than the number of a process; move it elsewhere");
     const std::string pid = std::to_string(::getpid());
     file.truncate(0);
     file.write(0, pid.data(), pid.size());

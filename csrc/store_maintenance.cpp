@@ -3,8 +3,12 @@
 #include <algorithm>
 
 #include "store.hpp"
+#include "threads.hpp"
 
 namespace vhash {
+namespace {
+constexpr uint64_t kStep = 4096;  // rows that are written before it is asked whether to go on
+}
 
 // The background thread: woken by a full log, it works until nothing is left to do.
 void Store::work() {
@@ -17,12 +21,13 @@ void Store::work() {
         lock.unlock();
         std::string trouble;
         try {
-            std::lock_guard<std::mutex> maintenance(maintenance_);
+            const Maintenance maintenance(*this);
             maintain();
         } catch (const std::exception& e) {
             trouble = e.what();
         }
         lock.lock();
+        if (stop_) return;
         trouble_ = trouble;
         // After a failure (a full disk) the logs stay as they are; the next full log tries again.
         if (!trouble.empty()) {
@@ -30,6 +35,11 @@ void Store::work() {
             worker_->wake.wait(lock, [&] { return stop_ || manifest_.generation != seen; });
         }
     }
+}
+
+void Store::go_on() const {
+    if (stop_) throw StoreError("store '" + directory_ + "' was closed while it was compacted; nothing is lost, open it and compact it again");
+    poll();
 }
 
 void Store::maintain() {
@@ -61,13 +71,17 @@ bool Store::seal_next() {
     }
     const Log log = Log::open(log_path(directory_, entry.number), base.bits, entry.number, entry.first_sequence, false);
     Changes changes(base.bits);
-    const LogPosition end = log.read_rest(log.start(), [&](const LogFrame& frame) { changes.take(frame); });
+    const LogPosition end = log.read_rest(log.start(), [&](const LogFrame& frame) {
+        go_on();
+        changes.take(frame);
+    });
     changes.settle();
     const int64_t next_id = changes.next_id(base.next_id);
 
     std::vector<SegmentPtr> segments = segments_;
     std::vector<std::string> old_files{log.path()};
     for (size_t i = 0; i < segments.size(); ++i) {
+        go_on();
         auto changed = std::make_shared<Segment>(*segments[i]);
         const uint64_t died = bury(*segments[i], changes.superseded(), &changed->live);
         if (!died) continue;
@@ -118,10 +132,22 @@ void Store::merge_segments(const std::vector<size_t>& chosen) {
 // A new segment file, read back: the rows it was made from go only when it is known to be whole.
 SegmentPtr Store::write_segment(const Manifest& manifest, uint64_t number, int64_t next_id, const Rows& rows) const {
     const std::string path = segment_path(directory_, number);
-    write_index_file(path, manifest.bits, manifest.model, next_id, rows);
-    const IndexFile file = read_index_file(path, true, false);
-    const SegmentEntry entry{number, file.count, file.count, file.file_size, 0, file.checksum, 0};
-    return open_segment(directory_, manifest, entry);
+    try {
+        write_index_file(path, manifest.bits, manifest.model, next_id, [&](const RowVisitor& visit) {
+            uint64_t seen = 0;
+            rows([&](int64_t id, const uint64_t* code) {
+                if (seen++ % kStep == 0) go_on();
+                visit(id, code);
+            });
+        });
+        go_on();
+        const IndexFile file = read_index_file(path, true, false);
+        const SegmentEntry entry{number, file.count, file.count, file.file_size, 0, file.checksum, 0};
+        return open_segment(directory_, manifest, entry);
+    } catch (...) {
+        discard_file(path);  // nothing names it, and its number is not given out again
+        throw;
+    }
 }
 
 void Store::publish_segments(Manifest next, std::vector<SegmentPtr> segments, const std::vector<std::string>& old_files) {
@@ -134,13 +160,14 @@ void Store::publish_segments(Manifest next, std::vector<SegmentPtr> segments, co
 
 void Store::compact() {
     lock_usable().unlock();
-    std::lock_guard<std::mutex> maintenance(maintenance_);
+    const Maintenance maintenance(*this);
     try {
+        go_on();
         {
             const auto lock = lock_usable();
             if (log_->position().next_sequence > manifest_.logs.back().first_sequence) begin_log(log_->position().next_sequence);
         }
-        while (seal_next()) {}
+        while (seal_next()) go_on();
         std::vector<size_t> all;
         bool dead = false;
         for (size_t i = 0; i < segments_.size(); ++i) {

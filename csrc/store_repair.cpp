@@ -15,7 +15,7 @@ void set_aside(const std::string& path) {
 }
 
 void copy_aside(const std::string& path) {
-    const File from(path, O_RDONLY), to(path + ".damaged", O_WRONLY | O_CREAT | O_TRUNC);
+    const File from(path, O_RDONLY), to = File::create(path + ".damaged");
     const uint64_t size = from.size();
     to.write(0, from.read_all(size).get(), size);
 }
@@ -92,6 +92,7 @@ void repair_logs(const std::string& directory, Manifest& manifest, std::vector<s
 }  // namespace
 
 std::vector<std::string> repair_store(const std::string& directory) {
+    check_path(directory);
     try {
         File lock = take_lock(directory);
         try {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -15,7 +16,24 @@
 namespace vhash {
 namespace {
 
-constexpr unsigned kMaxWorkers = 255;
+constexpr unsigned kMaxWorkers = kMaxThreads - 1;
+constexpr std::chrono::milliseconds kPollEvery{100};
+
+// A piece of a call that has failed on another thread: its error is the one that counts.
+struct Cancelled : std::exception {};
+
+// The calls that this thread works for, from the innermost outwards.
+struct Cancel {
+    const std::atomic<bool>& failed;
+    const Cancel* outer;
+};
+
+struct Watch {
+    Interrupt interrupt = nullptr;
+    const Cancel* cancel = nullptr;
+    std::chrono::steady_clock::time_point next;
+};
+thread_local Watch watch;
 
 struct Job {
     const std::function<void(size_t)>& body;
@@ -23,6 +41,7 @@ struct Job {
     unsigned seats;     // workers that may still join; guarded by the pool's mutex
     unsigned busy = 0;  // workers inside; guarded by the pool's mutex
     std::atomic<size_t> next{0};
+    std::atomic<bool> failed{false};
     std::exception_ptr error;  // guarded by the pool's mutex
 
     Job(const std::function<void(size_t)>& b, size_t n, unsigned s) : body(b), tasks(n), seats(s) {}
@@ -44,7 +63,16 @@ class Pool {
         work_on(job);
         std::unique_lock<std::mutex> lock(mutex_);
         jobs_.erase(std::remove(jobs_.begin(), jobs_.end(), &job), jobs_.end());
-        done_.wait(lock, [&] { return job.busy == 0; });
+        while (job.busy) {
+            if (!watch.interrupt || job.failed) {
+                done_.wait(lock);
+                continue;
+            }
+            done_.wait_for(lock, kPollEvery);
+            lock.unlock();
+            attempt(job, poll);
+            lock.lock();
+        }
         if (job.error) std::rethrow_exception(job.error);
     }
 
@@ -76,14 +104,25 @@ class Pool {
     }
 
     void work_on(Job& job) {
-        for (size_t task; (task = job.next.fetch_add(1)) < job.tasks;) {
-            try {
+        const Cancel mine{job.failed, watch.cancel};
+        watch.cancel = &mine;
+        for (size_t task; (task = job.next.fetch_add(1)) < job.tasks;)
+            attempt(job, [&] {
+                poll();
                 job.body(task);
-            } catch (...) {
-                std::lock_guard<std::mutex> lock(mutex_);
-                if (!job.error) job.error = std::current_exception();
-                job.next.store(job.tasks);
-            }
+            });
+        watch.cancel = mine.outer;
+    }
+
+    template <class Body>
+    void attempt(Job& job, const Body& body) {
+        try {
+            body();
+        } catch (...) {
+            std::lock_guard<std::mutex> lock(mutex_);
+            if (!job.error) job.error = std::current_exception();
+            job.failed = true;
+            job.next.store(job.tasks);
         }
     }
 
@@ -110,14 +149,37 @@ Pool& pool() {
 
 unsigned available_threads() {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-    return std::max(1u, std::thread::hardware_concurrency());
+    unsigned count = std::thread::hardware_concurrency();
+    if (sched_getaffinity(0, sizeof set, &set) == 0) count = static_cast<unsigned>(CPU_COUNT(&set));
+    return std::min(std::max(1u, count), kMaxThreads);
+}
+
+Interruptible::Interruptible(Interrupt interrupt) : interrupt_(watch.interrupt), cancel_(watch.cancel) {
+    watch.interrupt = interrupt;
+    watch.cancel = nullptr;
+    watch.next = std::chrono::steady_clock::now() + kPollEvery;
+}
+
+Interruptible::~Interruptible() {
+    watch.interrupt = interrupt_;
+    watch.cancel = static_cast<const Cancel*>(cancel_);
+}
+
+void poll() {
+    for (const Cancel* call = watch.cancel; call; call = call->outer)
+        if (call->failed.load(std::memory_order_relaxed)) throw Cancelled();
+    if (!watch.interrupt || std::chrono::steady_clock::now() < watch.next) return;
+    watch.interrupt();
+    watch.next = std::chrono::steady_clock::now() + kPollEvery;
 }
 
 void parallel_for(size_t tasks, unsigned threads, const std::function<void(size_t)>& body) {
     const size_t wanted = std::min<size_t>({threads ? threads : 1, tasks, kMaxWorkers + 1});
     if (wanted <= 1) {
-        for (size_t task = 0; task < tasks; ++task) body(task);
+        for (size_t task = 0; task < tasks; ++task) {
+            poll();
+            body(task);
+        }
         return;
     }
     pool().run(tasks, static_cast<unsigned>(wanted - 1), body);

@@ -7,8 +7,31 @@
 
 namespace vhash {
 
-// CPUs that this process may use (its affinity mask), at least 1.
+constexpr unsigned kMaxThreads = 256;  // that one call may use
+
+// CPUs that this process may use (its affinity mask), at least 1 and at most kMaxThreads.
 unsigned available_threads();
+
+// What a long call asks about ten times a second, on the thread that made it; it ends the call by throwing.
+using Interrupt = void (*)();
+
+// While it lives, poll() on this thread asks. One within another (a search by a signal handler that runs
+// inside a search) knows nothing of the outer call.
+class Interruptible {
+  public:
+    explicit Interruptible(Interrupt interrupt);
+    ~Interruptible();
+    Interruptible(const Interruptible&) = delete;
+    Interruptible& operator=(const Interruptible&) = delete;
+
+  private:
+    const Interrupt interrupt_;
+    const void* const cancel_;
+};
+
+// Between two pieces of a long call, on any of its threads, with no lock held that the one who interrupts
+// may want: throws where the call is to end.
+void poll();
 
 // Runs body(0) … body(tasks - 1) on at most `threads` threads, the caller among them, and returns
 // when all have finished; the first exception of a body is thrown again here. Tasks are handed out

@@ -1,6 +1,7 @@
 // The plain-C interface: converts, and lets no exception out.
 #include "vhash.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <string>
@@ -52,6 +53,8 @@ vhash_status guarded(const Body& body) noexcept {
         return failed(VHASH_STORE, e.what());
     } catch (const vhash::ModelMismatch& e) {
         return failed(VHASH_MODEL, e.what());
+    } catch (const std::length_error&) {
+        return failed(VHASH_INVALID, "more codes or ids than memory can hold; pass the number that the arrays have");
     } catch (const std::bad_alloc&) {
         return failed(VHASH_MEMORY, "out of memory");
     } catch (const std::exception& e) {
@@ -65,9 +68,15 @@ void require(const void* pointer, const char* name) {
     if (!pointer) throw std::invalid_argument(std::string(name) + " is null; pass a valid pointer");
 }
 
+// No array is so long: what follows multiplies by sizes and reads that many.
+void require_room(size_t n, size_t each) {
+    if (n > static_cast<size_t>(PTRDIFF_MAX) / each) throw std::length_error("array");
+}
+
 std::vector<uint64_t> packed(const vhash_index* index, const uint8_t* queries, size_t n) {
     require(index, "index");
     if (n) require(queries, "queries");
+    require_room(n, 8 * index->engine->words());
     std::vector<uint64_t> rows(n * index->engine->words());
     vhash::pack_rows(queries, n, index->engine->bits(), rows.data());
     return rows;
@@ -88,7 +97,10 @@ extern "C" {
 const char* vhash_error(void) { return last_error.c_str(); }
 
 vhash_status vhash_set_simd_level(const char* name) {
-    return guarded([&] { vhash::set_simd_level(name); });
+    return guarded([&] {
+        require(name, "name");
+        vhash::set_simd_level(name);
+    });
 }
 
 const char* vhash_simd_level(void) {
@@ -113,7 +125,11 @@ unsigned vhash_index_bits(const vhash_index* index) { return index ? index->engi
 
 size_t vhash_index_size(const vhash_index* index) { return index ? index->engine->size() : 0; }
 
-int vhash_index_contains(const vhash_index* index, int64_t id) { return index && index->engine->contains(id); }
+int vhash_index_contains(const vhash_index* index, int64_t id) {
+    bool found = false;
+    guarded([&] { found = index && index->engine->contains(id); });
+    return found;
+}
 
 vhash_status vhash_index_model(const vhash_index* index, char model[65]) {
     return guarded([&] {
@@ -125,13 +141,14 @@ vhash_status vhash_index_model(const vhash_index* index, char model[65]) {
 }
 
 void vhash_index_set_threads(vhash_index* index, unsigned threads) {
-    if (index) index->threads = threads;
+    if (index) index->threads = std::min(threads, vhash::kMaxThreads);
 }
 
 vhash_status vhash_index_add(vhash_index* index, const uint8_t* codes, size_t n, const int64_t* ids, int64_t* first_id) {
     return guarded([&] {
         require(index, "index");
         if (n) require(codes, "codes");
+        require_room(n, 8 * index->engine->words());
         const int64_t first = index->engine->add(codes, n, ids);
         if (first_id) *first_id = first;
     });
@@ -141,6 +158,7 @@ vhash_status vhash_index_upsert(vhash_index* index, const uint8_t* codes, size_t
     return guarded([&] {
         require(index, "index");
         if (n) require(codes, "codes"), require(ids, "ids");
+        require_room(n, 8 * index->engine->words());
         index->engine->upsert(codes, n, ids);
     });
 }
@@ -149,6 +167,7 @@ vhash_status vhash_index_remove(vhash_index* index, const int64_t* ids, size_t n
     return guarded([&] {
         require(index, "index");
         if (n) require(ids, "ids");
+        require_room(n, sizeof *ids);
         const size_t count = index->engine->remove(ids, n);
         if (removed) *removed = count;
     });
@@ -158,6 +177,7 @@ vhash_status vhash_index_codes(const vhash_index* index, const int64_t* ids, siz
     return guarded([&] {
         require(index, "index");
         if (n) require(ids, "ids"), require(codes, "codes");
+        require_room(n, 8 * index->engine->words());
         index->engine->codes(ids, n, codes);
     });
 }
@@ -180,6 +200,7 @@ vhash_status vhash_index_search_among(const vhash_index* index, const uint8_t* q
         const auto packed_queries = packed(index, queries, n);
         require(found, "found");
         if (eligible) require(among, "among");
+        require_room(eligible, sizeof *among);
         if (n && k) require(ids, "ids"), require(distances, "distances");
         std::vector<uint32_t> rows(eligible);  // IdMap::kNone lies beyond the last row
         const vhash::SnapshotPtr now = index->engine->find_rows(among, eligible, rows.data());
@@ -208,6 +229,7 @@ vhash_status vhash_pairs_next(vhash_pairs* pairs, size_t wanted, const vhash_pai
         require(pairs, "pairs");
         require(batch, "batch");
         require(n, "n");
+        if (!wanted) throw std::invalid_argument("wanted=0: 0 pairs mean the end; ask for at least 1");
         pairs->found.clear();
         pairs->batch.clear();
         pairs->join.next(wanted, pairs->found);

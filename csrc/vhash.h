@@ -46,7 +46,7 @@ VHASH_API vhash_status vhash_set_simd_level(const char* name);
 VHASH_API const char* vhash_simd_level(void);
 
 /* An empty index for codes of 1 to 4096 bits. `model` is the fingerprint of the model that makes
- * the codes (at most 64 characters), or null. Free it with vhash_index_free. */
+ * the codes (at most 64 printable ASCII characters), or null. Free it with vhash_index_free. */
 VHASH_API vhash_status vhash_index_create(unsigned bits, const char* model, vhash_index** index);
 VHASH_API void vhash_index_free(vhash_index* index);
 
@@ -55,7 +55,7 @@ VHASH_API size_t vhash_index_size(const vhash_index* index);
 VHASH_API int vhash_index_contains(const vhash_index* index, int64_t id);
 /* Copies the fingerprint, zero-terminated, into `model`. */
 VHASH_API vhash_status vhash_index_model(const vhash_index* index, char model[65]);
-/* How many threads a search may use; 0: all that the process has, the default. */
+/* How many threads a search may use, at most 256; 0: all that the process has, the default. */
 VHASH_API void vhash_index_set_threads(vhash_index* index, unsigned threads);
 
 /* Adds n codes. `ids` null: the next free ones, the first of which is written to `first_id` unless
@@ -96,7 +96,7 @@ VHASH_API void vhash_ranges_free(vhash_ranges* ranges);
 VHASH_API vhash_status vhash_index_build_multi_index(vhash_index* index);
 
 /* All pairs within `radius` bits (inclusive) in an index, or between it and `other` where that is not
- * null: a stream. Each call of vhash_pairs_next hands out at least `wanted` pairs (fewer at the end,
+ * null: a stream. Each call of vhash_pairs_next hands out at least `wanted` > 0 pairs (fewer at the end,
  * 0 after it) in arrays that hold until the next call. Free it with vhash_pairs_free. */
 typedef struct vhash_pairs vhash_pairs;
 typedef struct {

@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import multiprocessing
+import re
 import shutil
 import sys
 import tempfile
@@ -26,9 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tests import hostile_files
+from tests import fuzz_engine, hostile_files
 from vhash_sdk.codes import VideoCode
-from vhash_sdk.errors import VhashError
+from vhash_sdk.errors import IndexFormatError, StoreError, VhashError
 
 ROOT = Path(__file__).resolve().parents[1]
 FINDINGS = ROOT / ".cache" / "fuzz"
@@ -37,7 +38,7 @@ _HANG_SECONDS = 30.0
 _LEAST_RUNS = 20
 
 Seeds = Callable[[Path], list[bytes]]
-Read = Callable[[bytes, Path], None]
+Read = Callable[[bytes, Path], object]  # what it returns tells inputs apart that are accepted
 
 
 def _decode_seeds(folder: Path) -> list[bytes]:
@@ -167,6 +168,7 @@ TARGETS: dict[str, tuple[Seeds, Read]] = {
     "spec": (_spec_seeds, _spec),
     "names": (_names_seeds, _names),
     "library": (_library_seeds, _library),
+    **fuzz_engine.TARGETS,
 }
 
 
@@ -180,12 +182,14 @@ class Report:
     findings: list[str] = field(default_factory=list)
 
 
-def _signature(error: BaseException | None) -> tuple[object, ...]:
+def _signature(error: BaseException | None, result: object) -> tuple[object, ...]:
     """Where and how a reader failed: a new one means new code was reached."""
     if error is None:
-        return ("accepted",)
-    frames = traceback.extract_tb(error.__traceback__)
-    return (type(error).__name__, *((f.filename, f.lineno) for f in frames if "vhash_sdk" in f.filename))
+        return ("accepted", result)
+    places = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    # the engine's errors all come from one line: their words, without names and numbers, tell them apart
+    words = re.sub(r"'.*?'|\d+", "", str(error)) if isinstance(error, (IndexFormatError, StoreError)) else ""
+    return (type(error).__name__, words, *(place for place in places if "vhash_sdk" in place[0]))
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -224,14 +228,15 @@ def _child(target: str, seconds: float, seed: int, channel: Connection, folder: 
         data = queue.pop() if queue else mutate(corpus[int(rng.integers(0, len(corpus)))], rng)
         channel.send_bytes(data)
         error: BaseException | None = None
+        result: object = None
         try:
-            read(data, place)
+            result = read(data, place)
         except VhashError as raised:
             error = raised
         except BaseException as raised:
             error = raised
             report.findings.append(f"{_keep(target, data)}: {raised!r}"[:300])
-        signature = _signature(error)
+        signature = _signature(error, result)
         if signature not in known:
             known.add(signature)
             corpus.append(data)

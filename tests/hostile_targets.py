@@ -17,7 +17,9 @@ from vhash_sdk.video import Clip, Limits, VideoInfo
 _leak: list[Any] = []
 
 
-def hostile(source: Any, sampling: Sampling, resize: Resize, limits: Limits, box: bool) -> Clip:
+def hostile(
+    source: Any, sampling: Sampling, resize: Resize, limits: Limits, *, box: bool, stream: int | None
+) -> Clip:
     shape = (sampling.frames, *resize.output, 3)
     deed = Path(source).stem.partition("-")[0] if isinstance(source, str) else "object"
     if deed == "hang":

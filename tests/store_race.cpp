@@ -1,7 +1,8 @@
 // Everything at once on one store, for ThreadSanitizer (csrc/sanitize.sh): a writer that adds, replaces,
 // removes and compacts while logs are sealed and merged behind it, searches of its index, and readers
-// that refresh and search.
+// that refresh and search; then a store that several threads close while one compacts it.
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <stdexcept>
@@ -20,6 +21,42 @@ void search(const vhash::Index& index) {
     const auto found = vhash::search_range(*now, &query, 1, 64, SIZE_MAX, 2);
     if (found.matches.size() != now->live) throw std::runtime_error("a search saw half of a change");
     if (now->live % kBatch) throw std::runtime_error("a reader saw half of a change");
+}
+
+// Nobody publishes anything once the next writer may have the directory, and nothing is lost.
+void close_while_compacting(const std::string& directory) {
+    vhash::StoreOptions options;
+    options.bits = 64;
+    options.seal_rows = 200;
+    size_t expected = 0;
+    std::vector<uint64_t> codes(kBatch);
+    for (int turn = 0; turn < 20; ++turn) {
+        const auto store = vhash::Store::open(directory, options);
+        if (store->index().size() != expected) throw std::runtime_error("a close lost something");
+        for (int i = 0; i < 10; ++i) store->index().add(reinterpret_cast<const uint8_t*>(codes.data()), kBatch, nullptr);
+        std::thread compacting([&] {
+            try {
+                for (;;) {
+                    const int64_t next = store->index().next_id() - 1;
+                    store->compact();
+                    store->index().remove(&next, 1);
+                }
+            } catch (const vhash::StoreError&) {
+            }
+        });
+        std::this_thread::sleep_for(std::chrono::milliseconds(turn % 5));
+        std::vector<std::thread> closing;
+        for (int i = 0; i < 4; ++i) closing.emplace_back([&] { store->close(); });
+        for (std::thread& thread : closing) thread.join();
+        {
+            const auto next = vhash::Store::open(directory, options);
+            next->index().add(reinterpret_cast<const uint8_t*>(codes.data()), kBatch, nullptr);
+            compacting.join();
+            expected = next->index().size();
+        }
+        if (store->index().size() + kBatch != expected) throw std::runtime_error("the next writer found something else");
+    }
+    std::filesystem::remove_all(directory);
 }
 
 }  // namespace
@@ -75,5 +112,6 @@ int main(int argc, char** argv) {
     options.writable = false;
     if (vhash::Store::open(directory, options)->index().size() != size) throw std::runtime_error("something was lost");
     std::filesystem::remove_all(directory);
+    close_while_compacting(directory);
     std::printf("%zu codes, no race\n", size);
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .durability import damage, faults, kills, shim, traces
+from .durability import closing, damage, faults, kills, shim, traces
 
 
 @pytest.fixture
@@ -51,6 +51,12 @@ def test_failing_calls_raise_and_lose_nothing(library: Path, memory: Path) -> No
         assert (result.lost, result.wrong) == (0, 0), (name, result.examples)
         assert result.faults, name
         assert result.raised or name in ("short write", "ENOSPC on create", "EIO on rename"), name
+
+
+def test_closing_while_it_is_compacted_loses_nothing(library: Path, memory: Path) -> None:
+    result = closing.run(library, memory, every=2)
+    assert (result.lost, result.wrong) == (0, 0), result.examples
+    assert result.steps > 10 and result.given_up > 0
 
 
 def test_a_crash_of_the_machine_loses_nothing(library: Path, memory: Path) -> None:

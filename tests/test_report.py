@@ -95,7 +95,7 @@ def test_the_parts_of_a_member_come_from_kept_segments(cut: Path) -> None:
     (cut / "cut.mp4").rename(cut / "moved.mp4")  # nothing is decoded for it
     try:
         with Library(cut / "library", create=False) as library:
-            (found,) = library.duplicates(radius=60)
+            (found,) = library.duplicates(radius=60, ask_disk=False)
             assert len(library.common_spans(found.members[0].entry, found.representative)) == 1
     finally:
         (cut / "moved.mp4").rename(cut / "cut.mp4")

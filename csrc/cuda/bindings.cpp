@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "device.hpp"
+#include "../gil.hpp"
 #include "frames.hpp"
 #include "hamming.hpp"
 
@@ -65,7 +66,7 @@ void append(DeviceIndex& index, const Codes& codes, const std::optional<Ids>& id
     require(!ids || (ids->ndim() == 1 && static_cast<std::size_t>(ids->shape(0)) == n), "ids must be int64[n], one for each code");
     const std::uint8_t* bytes = codes.data();
     const std::int64_t* wanted = ids ? ids->data() : nullptr;
-    const py::gil_scoped_release release;
+    const Unlocked release;
     index.append(bytes, n, wanted);
 }
 
@@ -78,7 +79,7 @@ py::tuple search(DeviceIndex& index, const py::object& codes, std::optional<std:
     std::int64_t* id = ids.mutable_data();
     std::uint16_t* distance = distances.mutable_data();
     {
-        const py::gil_scoped_release release;
+        const Unlocked release;
         index.search(queries.bytes, queries.on_device, queries.n, k, method, reinterpret_cast<void*>(stream), id, distance);
     }
     return py::make_tuple(ids, distances);
@@ -95,7 +96,7 @@ py::tuple range_search(DeviceIndex& index, const py::object& codes, std::optiona
     const Method method = method_named(index, name);
     RangeResult found;
     {
-        const py::gil_scoped_release release;
+        const Unlocked release;
         found = index.range(queries.bytes, queries.on_device, queries.n, radius, limit.value_or(~std::uint64_t{0}), method, reinterpret_cast<void*>(stream));
     }
     return py::make_tuple(array_of(found.ids), array_of(found.distances), array_of(found.splits));
@@ -105,14 +106,14 @@ std::uint64_t scan_only(DeviceIndex& index, const Codes& codes, std::int32_t rad
     const std::size_t n = rows_of(index, codes);
     const Method method = method_named(index, name);
     const void* bytes = codes.data();
-    const py::gil_scoped_release release;
+    const Unlocked release;
     return index.scan_only(bytes, n, radius, method, reinterpret_cast<void*>(stream));
 }
 
 std::unique_ptr<DeviceIndex> take(const DeviceIndex& index, const Ids& rows) {
     const std::int64_t* first = rows.data();
     const auto n = static_cast<std::size_t>(rows.size());
-    const py::gil_scoped_release release;
+    const Unlocked release;
     return index.take(first, n);
 }
 

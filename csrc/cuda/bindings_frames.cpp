@@ -7,6 +7,7 @@
 #include <array>
 #include <stdexcept>
 
+#include "../gil.hpp"
 #include "frames.hpp"
 
 namespace py = pybind11;
@@ -59,13 +60,13 @@ void planes_to_rgb(FrameScaler& scaler, const std::vector<std::pair<Addresses, S
         frame.out = reinterpret_cast<std::uint8_t*>(at[3]);
         frames_of_batch.push_back(frame);
     }
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     scaler.run(format, target, frames_of_batch, stride, reinterpret_cast<void*>(stream), direct);
 }
 
 void thin(FrameScaler& scaler, std::uintptr_t frames, std::int64_t count, const Size& size, std::int64_t step, std::uintptr_t out, std::uintptr_t stream) {
     require(frames && out && count >= 0 && step >= 1 && size[0] >= 1 && size[1] >= 1, "frames, count, size or step are out of range");
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     scaler.thin(reinterpret_cast<const std::uint8_t*>(frames), count, size[0], size[1], step, reinterpret_cast<std::uint8_t*>(out), reinterpret_cast<void*>(stream));
 }
 

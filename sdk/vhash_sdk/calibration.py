@@ -12,13 +12,15 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import checked_path
+from .codes import MAX_BITS
 from .errors import ModelError, ModelMismatchError, OptionError
+from .strict_json import parse_json
 from .verification import Verifier, View
 
 USUAL_RATE = 1e-4
@@ -26,6 +28,7 @@ USUAL_RATE = 1e-4
 _SUPPORT = 3.0  # no false match among n pairs: at 95 %, the rate is below 3 / n (the rule of three)
 _DRAWS = 400
 _SCHEMA = 1
+_MAX_WEIGHT = 1e6  # nats of evidence: the measured ones are below 100, and sums of these are finite
 
 
 class Rate(NamedTuple):
@@ -87,12 +90,21 @@ class Calibration:
     verification: Verification | None = None
 
     def __post_init__(self) -> None:
+        facts = (self.bits, 1, MAX_BITS), (self.scenes, 0, 1 << 60)
+        if any(type(n) is not int or not least <= n <= most for n, least, most in facts):
+            raise ModelError(
+                f"calibration: bits={self.bits!r}, scenes={self.scenes!r}: expected whole numbers"
+            )
+        if not isinstance(self.made, str) or not isinstance(self.fingerprint, str):
+            raise ModelError("calibration: fingerprint and made are no texts; make it again")
+        if self.verification is not None and self.verification.table.bits != self.bits:
+            raise ModelError("calibration: the second look is of codes of another width; make it again")
         histograms = [self.negatives, *(self.copies or {}).values()]
         if any(len(row) != self.bits + 1 for row in [*histograms, self.low, self.high]):
             raise ModelError(
                 f"calibration: a table does not have one entry for each of 0 to {self.bits} bits"
             )
-        if any(not isinstance(n, int) or n < 0 for row in histograms for n in row) or not sum(self.negatives):
+        if any(type(n) is not int or n < 0 for row in histograms for n in row) or not sum(self.negatives):
             raise ModelError("calibration: numbers of pairs are not counts, or there are none; make it again")
 
     @property
@@ -198,33 +210,36 @@ class Calibration:
             ModelError: not JSON, of another schema, or not a calibration.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
-            if data.pop("schema") != _SCHEMA:
-                raise ModelError("calibration: of a newer schema; upgrade vhash-sdk")
-            copies = {str(name): tuple(row) for name, row in (data.pop("copies") or {}).items()}
-            low, high = (tuple(float(rate) for rate in data.pop(name)) for name in ("low", "high"))
-            if not all(0 <= rate <= 1 for rate in low + high):
-                raise ModelError("calibration: a bound is no rate between 0 and 1; make it again")
-            counts = tuple(data.pop("negatives"))
-            verification = _verification(data.pop("verification"))
-            return cls(negatives=counts, low=low, high=high, copies=copies, verification=verification, **data)
+            return cls._from_data(parse_json(text))
         except ModelError:
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ModelError(f"calibration is not readable ({error}); make it again") from error
 
+    @classmethod
+    def _from_data(cls, data: dict[str, Any]) -> Calibration:
+        if data.pop("schema") != _SCHEMA:
+            raise ModelError("calibration: of a newer schema; upgrade vhash-sdk")
+        copies = {str(name): tuple(row) for name, row in (data.pop("copies") or {}).items()}
+        low, high = (tuple(float(rate) for rate in data.pop(name)) for name in ("low", "high"))
+        if not all(0 <= rate <= 1 for rate in low + high):
+            raise ModelError("calibration: a bound is no rate between 0 and 1; make it again")
+        counts = tuple(data.pop("negatives"))
+        verification = _verification(data.pop("verification"))
+        return cls(negatives=counts, low=low, high=high, copies=copies, verification=verification, **data)
+
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the JSON document, whole or not at all."""
-        path = Path(file)
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(self.to_json() + "\n")
-        part.replace(path)
+        from .outputs import write_text
+
+        write_text(checked_path("calibration", file), self.to_json() + "\n")
 
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> Calibration:
         """Read what ``save`` wrote. Raises ModelError."""
+        path = checked_path("calibration", file)
         try:
-            return cls.from_json(Path(file).read_text())
+            return cls.from_json(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{os.fspath(file)}: cannot be read as a calibration ({error})") from error
 
@@ -238,11 +253,33 @@ class Calibration:
 def _verification(data: Any) -> Verification | None:
     if data is None:
         return None
-    table = Calibration.from_json(json.dumps(data["table"] | {"schema": _SCHEMA}))
+    if data["table"].get("verification") is not None:
+        raise ModelError("calibration: a second look has no second look of its own; make it again")
+    table = Calibration._from_data(data["table"] | {"schema": _SCHEMA})
     weights = data["verifier"]
-    parts = tuple(float(weight) for weight in weights["parts"])
-    verifier = Verifier(float(weights["bias"]), float(weights["distance"]), parts)
-    return Verification(int(data["radius"]), verifier, table)
+    bias, distance, *parts = (float(w) for w in (weights["bias"], weights["distance"], *weights["parts"]))
+    if max(map(abs, (bias, distance, *parts))) > _MAX_WEIGHT:
+        raise ModelError(f"calibration: a weight is beyond {_MAX_WEIGHT:g} nats; make it again")
+    radius = data["radius"]
+    if type(radius) is not int or not 0 <= radius <= table.bits:
+        raise ModelError(f"calibration: radius={radius!r}: expected 0 to {table.bits} bits")
+    return Verification(radius, Verifier(bias, distance, tuple(parts)), table)
+
+
+def as_calibration(given: Calibration | str | os.PathLike[str] | None) -> Calibration | None:
+    """What an argument ``calibration=`` stands for: a table, a file of one, or None.
+
+    Raises:
+        OptionError: something else.
+        ModelError: the file cannot be read, or is no calibration.
+    """
+    if given is None or isinstance(given, Calibration):
+        return given
+    if isinstance(given, (str, os.PathLike)):
+        return Calibration.load(given)
+    raise OptionError(
+        f"calibration={given!r}: expected a Calibration, a file that `vhash calibrate` has written, or None"
+    )
 
 
 def calibrate(

@@ -26,6 +26,7 @@ from .errors import VhashError
 from .runtime import probe
 from .runtime.onnx import usable_cores
 from .runtime.trt_library import Flavour
+from .strict_json import parse_json
 
 Status = Literal["ok", "warning", "absent", "failed"]
 
@@ -213,7 +214,7 @@ def _models() -> Iterator[Check]:
 
     if not zoo.names():
         yield Check("models", "bundled", "failed", f"no models in {zoo.FOLDER}", "reinstall vhash-sdk")
-    references = json.loads(REFERENCES.read_text("ascii")) if REFERENCES.is_file() else {}
+    references = parse_json(REFERENCES.read_bytes()) if REFERENCES.is_file() else {}
     for path in sorted(zoo.FOLDER.glob("*.onnx")):
         yield _model(path, references)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,23 +14,25 @@ from typing import Any
 
 import numpy as np
 
+from .child import child_command, child_environment
 from .runtime import probe
 from .runtime.onnx_cuda import TINY_MODEL
+from .strict_json import parse_json
 
 
 def in_process(what: str, argument: str) -> str:
     """Answer of one of the ``TRIALS`` in a process of its own, which may crash or hang."""
-    command = [sys.executable, "-m", "vhash_sdk.doctor_trials", what, argument]
-    paths = os.pathsep.join(path for path in sys.path if path)
+    needs = ("numpy", "av", "onnxruntime")
+    command = child_command("vhash_sdk.doctor_trials", what, argument, needs=needs)
     try:
         result = subprocess.run(
-            command, capture_output=True, timeout=60, env={**os.environ, "PYTHONPATH": paths}, check=False
+            command, capture_output=True, timeout=60, env=child_environment(), check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"no answer: {error}"
     if result.returncode:
         return f"the process that tried it ended with {result.returncode}"
-    return str(json.loads(result.stdout.splitlines()[-1]))
+    return str(parse_json(result.stdout.splitlines()[-1]))
 
 
 def _try_provider(provider: str) -> str:

@@ -8,7 +8,7 @@ without the members no two videos of the library are near. The same library give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -21,6 +21,7 @@ from .errors import OptionError
 if TYPE_CHECKING:
     from .library_records import Entry
     from .near_pairs import NearPairs
+    from .on_disk import LeftOut, SameFile
 
 Keep = Literal["longest", "sharpest", "largest"]
 """Which video of a group is its representative.
@@ -28,6 +29,7 @@ Keep = Literal["longest", "sharpest", "largest"]
 ``longest``: seconds (to the half; then as ``sharpest``). ``sharpest``: pixels of the picture (half of them
 where a part of it carries the content: bars, an inset), then bytes a second; it goes by what is known
 without decoding, so a copy that was scaled *up* looks better than it is. ``largest``: bytes of the file.
+By every measure a file that is known to be damaged comes after all that are not.
 """
 
 
@@ -40,11 +42,16 @@ class Member:
         distance: to the representative, in bits; 0 where the files are the same byte for byte.
         false_match_rate: the share of pairs of different scenes that are as near as this, or nearer;
             None where the model is not calibrated.
+        names: paths of other entries that are hard links of its file: all have to go, or it stays.
+        not_offered: why its file is not one to remove: it is a symbolic link, or one leads to it, or it has
+            hard links elsewhere. Nothing: it may go.
     """
 
     entry: Entry
     distance: int
     false_match_rate: Rate | None = None
+    names: tuple[str, ...] = ()
+    not_offered: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,31 @@ class Group:
 
     @property
     def bytes(self) -> int:
-        """Bytes of the members' files: what the duplicates hold."""
-        return sum(member.entry.size for member in self.members)
+        """Bytes of the members' files: what is free when all that may go have gone."""
+        return sum(member.entry.size for member in self.members if not member.not_offered)
 
     def __repr__(self) -> str:
         return f"Group({self.representative.path!r}, {len(self.members)} duplicates, {self.bytes} bytes)"
+
+
+class Groups(list[Group]):
+    """Groups, and what was no part of them for what the disk says.
+
+    Attributes:
+        left_out: videos with near ones whose file is gone, has changed or cannot be reached.
+        same_files: files that the library knows under several paths; one of them is in the groups.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[Group] = (),
+        *,
+        left_out: Iterable[LeftOut] = (),
+        same_files: Iterable[SameFile] = (),
+    ) -> None:
+        super().__init__(groups)
+        self.left_out = tuple(left_out)
+        self.same_files = tuple(same_files)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +105,7 @@ class Videos:
         reliable: ``bool[n]``; one that is not is only grouped with files that are the same byte for byte.
         seconds, pixels, sizes: ``float64[n]``; 0 where not known.
         owner: ``int64[rows]``, for each code row the place of its video.
+        damaged: ``bool[n]``; None: none is.
     """
 
     ids: NDArray[np.int64]
@@ -87,6 +115,7 @@ class Videos:
     pixels: NDArray[np.float64]
     sizes: NDArray[np.float64]
     owner: NDArray[np.int64]
+    damaged: NDArray[np.bool_] | None = None
 
 
 def best_first(videos: Videos, keep: Keep) -> NDArray[np.int64]:
@@ -104,7 +133,8 @@ def best_first(videos: Videos, keep: Keep) -> NDArray[np.int64]:
     }
     if keep not in measures:
         raise OptionError(f"keep={keep!r}; allowed: {', '.join(map(repr, get_args(Keep)))}")
-    return np.lexsort([videos.ids, *(-measure for measure in reversed(measures[keep]))])
+    damaged = np.zeros(len(videos.ids), bool) if videos.damaged is None else videos.damaged
+    return np.lexsort([videos.ids, *(-measure for measure in reversed(measures[keep])), damaged])
 
 
 def stars(
@@ -115,6 +145,7 @@ def stars(
     order: NDArray[np.int64],
     apart: dict[bytes, set[bytes]] | None = None,
     alike: Callable[[int, int], bool] = lambda here, there: True,
+    usable: Callable[[NDArray[np.int64]], Iterable[int]] | None = None,
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """Groups as (representative, [(member, distance), …]), in places of ``videos``.
 
@@ -125,9 +156,13 @@ def stars(
         order: from ``best_first``.
         apart: contents that are no match; none of a group's videos is no match with another one.
         alike: a second look at a representative and a member, by their places.
+        usable: of the places of videos that have near ones, those that may be in a group; None: all.
     """
     near = _Neighbours(videos, places, pairs)
     free = near.paired.copy()
+    if usable is not None:
+        free[:] = False
+        free[list(usable(np.flatnonzero(near.paired)))] = True
     apart = apart or {}
     for here in order[near.paired[order]]:
         if not free[here]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import Calibration
+from .calibration import Calibration, as_calibration
 from .codes import VideoCode
 from .crops import ten_crops
 from .encoded import Encoded, Segments
@@ -27,7 +27,8 @@ from .runtime.onnx import usable_cores
 from .segments import check_windows, segment_rate, segments_of
 from .sequence import Sequence, confidences
 from .spec import ModelSpec
-from .stream import Coded, stream
+from .stream import Coded
+from .stream import stream as encode_stream
 from .video import Clip, Limits, Region, Source, describe, open_source, sample_content
 
 if TYPE_CHECKING:
@@ -131,17 +132,19 @@ class Encoder:
             "threads": self._threads,
         }
 
-    def encode(self, source: Source) -> VideoCode:
+    def encode(self, source: Source, *, stream: int | None = None) -> VideoCode:
         """The code of one video.
 
         Args:
             source: a path, the bytes of a file, a binary file object, frames ``uint8[T, H, W, 3]``
                 (RGB) as an array or anything with DLPack.
+            stream: which of its video streams, from 0, cover pictures not counted. None: the one marked
+                as default, else the longest (``vhash_sdk.video.streams``).
 
         Raises:
             VideoError: the source cannot be read; the subclass says why.
         """
-        clip = self._decode(source)
+        clip = self._decode(source, stream=stream)
         return self._codes([clip], self._latency)[0][0]
 
     def encode_many(
@@ -153,6 +156,7 @@ class Encoder:
         isolate: bool = False,
         frames: bool = False,
         box: bool = False,
+        stream: int | None = None,
         progress: bool = False,
     ) -> Iterator[Encoded]:
         """Codes of many videos, in the order of the input; a bad source never stops the others.
@@ -169,6 +173,7 @@ class Encoder:
             frames: also hand out the logits of the sampled frames, as ``Encoded.sequence``.
             box: also look for the content box (between bars, over a blurred fill, inset in another
                 video) and code what is in it, as ``Encoded.box``; one with a box is decoded twice.
+            stream: as in ``encode``, of every source.
             progress: show a progress bar on standard error.
 
         >>> import numpy as np
@@ -184,8 +189,9 @@ class Encoder:
         if workers < 1 or batch_size < 1:
             raise OptionError(f"workers={workers}, batch_size={batch_size}: both are at least 1")
         results = self._stream(
-            sources, workers=workers, batch_size=batch_size, isolate=isolate, frames=frames, box=box
-        )
+            sources, workers=workers, batch_size=batch_size, isolate=isolate, frames=frames, box=box,
+            stream=stream,
+        )  # fmt: skip
         return with_progress(results, sources) if progress else results
 
     def _stream(
@@ -197,6 +203,7 @@ class Encoder:
         isolate: bool,
         frames: bool,
         box: bool,
+        stream: int | None,
     ) -> Iterator[Encoded]:
         if self._throughput is None:
             self._throughput = self._choice.start(1) if self._device == "cpu" else self._latency
@@ -209,8 +216,8 @@ class Encoder:
 
         # isolated, a source may well hang until its time is up: the others go on meanwhile
         window = (8 if isolate else 2) * workers + batch_size
-        return stream(
-            sources, lambda source: self._decode(source, decoders, box=box), code,
+        return encode_stream(
+            sources, lambda source: self._decode(source, decoders, box=box, stream=stream), code,
             workers=workers, batch_size=batch_size, window=window, during=decoders or nullcontext(),
         )  # fmt: skip
 
@@ -240,6 +247,7 @@ class Encoder:
         rate: float = 2.0,
         region: Region | None = None,
         decoders: DecodePool | None = None,
+        stream: int | None = None,
     ) -> Sequence:
         """Frame logits on a uniform grid of times, from which codes of any span follow.
 
@@ -248,6 +256,7 @@ class Encoder:
             rate: frames per second; a video shorter than ``1 / rate`` has one frame.
             region: only this part of the picture.
             decoders: processes to decode in, so that no source can take this one down.
+            stream: as in ``encode``.
 
         Raises:
             OptionError: ``rate`` is not positive, or the model does not look at single frames.
@@ -257,7 +266,7 @@ class Encoder:
             raise OptionError(f"rate={rate}: expected a positive number of frames per second")
         chunk = self.spec.sampling.frames  # the graph takes so many frames at once
         found, start, total, duration = [], 0, 1, 1e9
-        with _named(source), _frames_reader(source, self._limits, decoders) as read:
+        with _named(source), _frames_reader(source, self._limits, decoders, stream) as read:
             while start < total:
                 times = (np.arange(start, start + (chunk if start == 0 else 8 * chunk)) + 0.5) / rate
                 clip = read(times.clip(max=duration), self._decoder_resize(), region=region)
@@ -294,14 +303,21 @@ class Encoder:
         resize = self.spec.resize
         return resize if self.spec.crops == 1 else replace(resize, crop=None)
 
-    def _decode(self, source: Source, decoders: DecodePool | None = None, *, box: bool = False) -> Clip:
+    def _decode(
+        self,
+        source: Source,
+        decoders: DecodePool | None = None,
+        *,
+        box: bool = False,
+        stream: int | None = None,
+    ) -> Clip:
         sampling, resize = self.spec.sampling, self._decoder_resize()
         with _named(source):
             if decoders is not None:
-                return decoders.decode(source, sampling, resize, box=box)
+                return decoders.decode(source, sampling, resize, box=box, stream=stream)
             if self._resident is not None and not box:
-                return self._resident.decode(source, sampling, resize)
-            with open_source(source, self._limits) as reader:
+                return self._resident.decode(source, sampling, resize, stream=stream)
+            with open_source(source, self._limits, stream=stream) as reader:
                 return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
 
     def _crops(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -366,13 +382,13 @@ def _named(source: Source) -> Iterator[None]:
 
 @contextmanager
 def _frames_reader(
-    source: Source, limits: Limits, decoders: DecodePool | None
+    source: Source, limits: Limits, decoders: DecodePool | None, stream: int | None
 ) -> Iterator[Callable[..., Clip]]:
     """``Reader.frames_at`` of a source, here or in other processes."""
     if decoders is not None:
-        yield partial(decoders.frames_at, source)
+        yield partial(decoders.frames_at, source, stream=stream)
         return
-    with open_source(source, limits) as reader:
+    with open_source(source, limits, stream=stream) as reader:
         yield reader.frames_at
 
 
@@ -391,7 +407,7 @@ def _resident(runtime: Runtime, spec: ModelSpec, limits: Limits) -> Resident | N
 
 
 def _calibration(given: Calibration | str | os.PathLike[str] | None, model: ModelFile) -> Calibration | None:
-    table = Calibration.load(given) if isinstance(given, (str, os.PathLike)) else given or model.calibration
+    table = model.calibration if given is None else as_calibration(given)
     if table is not None:
         table.check_model(model.spec.fingerprint)
     return table

@@ -19,6 +19,10 @@ class CodeError(VhashError, ValueError):
     """A code, or an array or text of codes, has the wrong shape, type, width or padding."""
 
 
+class JsonError(VhashError, ValueError):
+    """A text is not JSON as vhash reads it; whoever reads it says which file, and what to do."""
+
+
 class ModelError(VhashError, ValueError):
     """A model file is broken, is not a vhash model, or asks for something unsafe."""
 

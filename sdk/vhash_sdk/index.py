@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,9 +16,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from .arguments import Codes as Codes  # what every index takes; public from here
-from .arguments import checked_codes, checked_count, checked_ids, checked_model, checked_range, eligible_ids
+from .arguments import (
+    checked_codes,
+    checked_count,
+    checked_ids,
+    checked_model,
+    checked_path,
+    checked_range,
+    checked_threads,
+    eligible_ids,
+)
 from .codes import code_bytes, same_model
 from .errors import ModelMismatchError, VhashError
+from .forking import ForkedLock
 from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches, reason
 
 if TYPE_CHECKING:
@@ -34,7 +43,7 @@ class Index:
         bits: width of the codes, 1 to 4096.
         model: fingerprint of the model whose codes it holds. An index without one takes it from
             the first ``VideoCode`` that is added; bare arrays are believed.
-        threads: threads that one call may use; None: all CPUs of the process.
+        threads: threads that one call may use, 1 to 256; None: all CPUs of the process.
 
     >>> index = Index(16)
     >>> index.add([[0, 0], [1, 0], [255, 255]])
@@ -47,10 +56,8 @@ class Index:
     def __init__(self, bits: int, *, model: str | None = None, threads: int | None = None) -> None:
         code_bytes(bits)
         self._engine = _core.HammingIndex(int(bits), checked_model(model))
-        self._threads = (
-            checked_count("threads", threads, 1) if threads is not None else _core.available_threads()
-        )
-        self._changing = Lock()  # one change at a time decides which model's codes these are
+        self._threads = checked_threads(threads)
+        self._changing = ForkedLock()  # one change at a time decides which model's codes these are
 
     @property
     def bits(self) -> int:
@@ -244,7 +251,7 @@ class Index:
         Raises:
             OSError: the file cannot be written; what was there before is still there.
         """
-        self._engine.save(os.fspath(file))
+        self._engine.save(os.fsencode(checked_path("file", file)))
 
     @classmethod
     def load(
@@ -264,11 +271,12 @@ class Index:
             threads: as for ``Index``.
 
         Raises:
-            IndexFormatError: not an index, damaged, truncated or of a newer version.
+            IndexFormatError: not an index (a directory, say), damaged, truncated or of a newer version.
             OSError: it cannot be read.
         """
-        engine = _core.HammingIndex.load(os.fspath(file), mmap, verify)
-        index = cls(engine.bits, threads=threads)
+        wanted = checked_threads(threads)
+        engine = _core.HammingIndex.load(os.fsencode(checked_path("file", file)), mmap, verify)
+        index = cls(engine.bits, threads=wanted)
         index._engine = engine
         return index
 

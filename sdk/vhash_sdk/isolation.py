@@ -61,16 +61,24 @@ class DecodePool:
         config = json.dumps({"limits": asdict(limits), "target": target}).encode()
         self._wall_time = limits.wall_time
         self._limits = limits
-        self._workers = [DecodeProcess(config) for _ in range(workers)]
+        self._workers = [DecodeProcess(config, target.partition(".")[0]) for _ in range(workers)]
         # last in, first out: with little to do, few workers start
         self._idle: queue.LifoQueue[DecodeProcess] = queue.LifoQueue()
         for worker in self._workers:
             self._idle.put(worker)
 
-    def decode(self, source: Source, sampling: Sampling, resize: Resize, *, box: bool = False) -> Clip:
+    def decode(
+        self,
+        source: Source,
+        sampling: Sampling,
+        resize: Resize,
+        *,
+        box: bool = False,
+        stream: int | None = None,
+    ) -> Clip:
         """Sample and scale the frames of a source in a worker; with ``box`` also of its content box.
 
-        Arrays are already decoded and are sampled here.
+        Arrays are already decoded and are sampled here. ``stream`` is that of ``open_source``.
 
         Raises:
             VideoError: what the decoder says; TimeLimitError when the worker was killed for its
@@ -78,15 +86,23 @@ class DecodePool:
         """
         with _as_file(source) as (path, fd):
             if path is None and fd is None:
-                with open_source(source, self._limits) as reader:
+                with open_source(source, self._limits, stream=stream) as reader:
                     return (
                         sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
                     )
-            what = {"sampling": asdict(sampling), "resize": asdict(resize), "box": box}
+            what = {
+                "sampling": asdict(sampling), "resize": asdict(resize), "box": box, "stream": stream,
+            }  # fmt: skip
             return self._give(source, path, fd, what)
 
     def frames_at(
-        self, source: Source, times: NDArray[np.float64], resize: Resize, *, region: Region | None = None
+        self,
+        source: Source,
+        times: NDArray[np.float64],
+        resize: Resize,
+        *,
+        region: Region | None = None,
+        stream: int | None = None,
     ) -> Clip:
         """Frames of a source at up to 1000 times (see ``Reader.frames_at``), decoded in a worker.
 
@@ -98,7 +114,7 @@ class DecodePool:
                 with open_source(source, self._limits) as reader:
                     return reader.frames_at(times, resize, region=region)
             part = None if region is None else asdict(region)
-            what = {"times": times.tolist(), "resize": asdict(resize), "region": part}
+            what = {"times": times.tolist(), "resize": asdict(resize), "region": part, "stream": stream}
             return self._give(source, path, fd, what)
 
     def _give(self, source: Source, path: str | None, fd: int | None, what: dict[str, Any]) -> Clip:
@@ -212,6 +228,11 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
         codec=str(info["codec"])[:64],
         rotation=int(info["rotation"]),
         mirrored=bool(info["mirrored"]),
+        damaged=None if info["damaged"] is None else str(info["damaged"])[:200],
+        stream=int(info["stream"]),
+        streams=int(info["streams"]),
+        jumps=int(info["jumps"]),
+        repeated=int(info["repeated"]),
     )
     if answer.get("region") is None:
         return Clip(_read_frames(frames, shape), times, exact)

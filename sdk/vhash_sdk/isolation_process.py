@@ -9,19 +9,15 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
-from multiprocessing.spawn import get_executable
 from typing import Any
 
+from .child import child_command, child_environment
 from .isolation_worker import MESSAGE_BYTES
+from .strict_json import parse_json
 
 _START_SECONDS = 120.0  # a worker starts in 0.2 s; a machine that swaps may need a while
 _GRACE_SECONDS = 0.25  # the worker checks the time as well; its own error keeps it alive
-_BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from vhash_sdk.isolation_worker import main; main(*map(int, sys.argv[2:]))"
-)
 
 
 class DiedError(Exception):
@@ -31,8 +27,9 @@ class DiedError(Exception):
 class DecodeProcess:
     """One process: started on demand, used by one thread at a time."""
 
-    def __init__(self, config: bytes) -> None:
+    def __init__(self, config: bytes, needs: str) -> None:
         self._config = config
+        self._needs = needs  # top-level module of what it runs
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = threading.Event()
         self.frames = -1  # memory file that the worker writes frames to
@@ -55,16 +52,17 @@ class DecodeProcess:
         self.frames = os.memfd_create("vhash-frames")
         life, self._life = os.pipe()
         passed = (theirs.fileno(), self.frames, life)
-        arguments = [get_executable(), "-c", _BOOT, json.dumps(sys.path), *map(str, passed)]
+        needs = ("numpy", "av", self._needs)
+        command = child_command("vhash_sdk.isolation_worker", *map(str, passed), needs=needs)
         single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         try:
             self._process = subprocess.Popen(
-                arguments,
+                command,
                 pass_fds=passed,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, **single},
+                env=child_environment(**single),
                 start_new_session=True,  # Ctrl-C is for the caller, who then stops the workers in order
             )
         finally:
@@ -110,7 +108,7 @@ class DecodeProcess:
             message = b""
         if not message:
             raise DiedError(self._epitaph())
-        answer = json.loads(message)
+        answer = parse_json(message, surrogates=True)  # names of files that are not UTF-8
         if not isinstance(answer, dict):
             raise ValueError("not an object")
         return answer

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from .errors import DecodeError, MemoryLimitError, VhashError
 from .spec import Resize, Sampling
+from .strict_json import parse_json
 from .video import Clip, Limits
 
 MESSAGE_BYTES = 128 << 10
@@ -27,12 +29,18 @@ _ALARM_SLACK = 5.0
 
 
 def decode(
-    source: str | os.PathLike[str] | BinaryIO, sampling: Sampling, resize: Resize, limits: Limits, box: bool
+    source: str | os.PathLike[str] | BinaryIO,
+    sampling: Sampling,
+    resize: Resize,
+    limits: Limits,
+    *,
+    box: bool,
+    stream: int | None,
 ) -> Clip:
     """Sample and scale the frames of one source; with ``box`` also those of its content box."""
     from .video import open_source, sample_content
 
-    with open_source(source, limits) as reader:
+    with open_source(source, limits, stream=stream) as reader:
         return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
 
 
@@ -43,23 +51,22 @@ def frames_at(
     from .video import Region, open_source
 
     region = None if request["region"] is None else Region(**request["region"])
-    with open_source(source, limits) as reader:
+    with open_source(source, limits, stream=request["stream"]) as reader:
         return reader.frames_at(np.array(request["times"], np.float64), resize, region=region)
 
 
-def main(control: int, frames: int, life: int) -> None:
+def main() -> None:
     """Serve requests until the caller goes away.
 
-    Args:
-        control: socket for requests and answers.
-        frames: memory file that frames are written to.
-        life: read end of a pipe that the caller never writes to; it closes when the caller dies.
+    Its arguments are descriptors: a socket for requests and answers, a memory file that frames are
+    written to, the read end of a pipe that the caller never writes to and that closes when it dies.
     """
+    control, frames, life = map(int, sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_caller(life)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=control) as caller:
-        config = json.loads(caller.recv(MESSAGE_BYTES))
+        config = parse_json(caller.recv(MESSAGE_BYTES))
         limits = Limits(**config["limits"])
         try:
             module, _, function = config["target"].partition(":")
@@ -81,7 +88,7 @@ def main(control: int, frames: int, life: int) -> None:
                 return
             # should the caller be unable to stop us, the kernel does, whatever the decoder is doing
             signal.setitimer(signal.ITIMER_REAL, (limits.wall_time or 0) and limits.wall_time + _ALARM_SLACK)
-            answer = _serve(json.loads(message), passed, target, limits, frames)
+            answer = _serve(parse_json(message, surrogates=True), passed, target, limits, frames)
             signal.setitimer(signal.ITIMER_REAL, 0)
             answer["retire"] = _virtual_and_resident()[1] > born[1] + _RETIRE_BYTES
             caller.send(json.dumps(answer).encode())
@@ -96,7 +103,8 @@ def _serve(
     def clip_of(source: str | BinaryIO) -> Clip:
         if "times" in request:
             return frames_at(source, request, resize, limits)
-        clip: Clip = target(source, Sampling(**request["sampling"]), resize, limits, request["box"])
+        sampling = Sampling(**request["sampling"])
+        clip: Clip = target(source, sampling, resize, limits, box=request["box"], stream=request["stream"])
         return clip
 
     try:

@@ -6,15 +6,17 @@ are moved, and when they are removed from the library and come back.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .arguments import checked_path
 from .errors import OptionError
 from .library_db import Database
+from .library_rows import Pair
+from .strict_json import parse_json
 
 FILE_KIND = "vhash judgements"
 """What ``kind`` says in a file of judgements."""
@@ -48,10 +50,10 @@ def read_judgements(file: str | os.PathLike[str]) -> list[Judgement]:
         OptionError: not such a file; nothing of it should be believed then.
         OSError: it cannot be read.
     """
-    with open(file, "rb") as stream:
+    with open(checked_path("file", file), "rb") as stream:
         content = stream.read()
     try:
-        document: Any = json.loads(content)
+        document: Any = parse_json(content)
         if document["kind"] != FILE_KIND or document["schema"] != 1:
             raise ValueError(f"kind {document['kind']!r}, schema {document['schema']!r}")
         return [_judgement(pair) for pair in document["pairs"]]
@@ -86,7 +88,7 @@ def record(database: Database, judgements: Iterable[Judgement]) -> int:
 def apart(database: Database) -> dict[bytes, set[bytes]]:
     """For each content those that it is no match with."""
     found: dict[bytes, set[bytes]] = {}
-    for a, b in database.rows("SELECT a, b FROM not_a_match"):
+    for a, b in database.read(Pair, "SELECT a, b FROM not_a_match"):
         found.setdefault(a, set()).add(b)
         found.setdefault(b, set()).add(a)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from .calibration import Calibration
+from .arguments import checked_path
+from .calibration import Calibration, as_calibration
 from .codes import VideoCode, same_model
 from .encoded import Encoded
 from .encoder import Encoder
@@ -26,6 +26,7 @@ from .library_records import AddSummary, Entry, Failure, FoundSpan, Hit
 from .library_search import SecondLook, box_index, nearest
 from .library_serve import ServedIndex, serve
 from .library_verify import Problem, verify
+from .near_pairs import PairCache
 from .runtime.onnx import usable_cores
 from .scan import Found, scan
 from .spec import ModelSpec
@@ -35,7 +36,7 @@ from .video import Limits, Source
 if TYPE_CHECKING:
     from .alignment import Span
     from .calibration import Rate
-    from .duplicates import Group, Keep
+    from .duplicates import Groups, Keep
     from .index import Index
     from .library_segments import Segmented
     from .segment_search import SegmentIndex
@@ -45,7 +46,9 @@ class Library:
     """Videos, their metadata and codes in a directory of its own. One thread at a time.
 
     The truth is an SQLite file: what has been reported as added is on the disk. One process
-    writes at a time, any number read. A library belongs to one model for ever.
+    writes at a time, any number read. A library belongs to one model for ever. Where nothing can be
+    written (a read-only mount, a snapshot, another user's folder), it is read all the same, and what it
+    would keep beside it lives in memory.
 
     Args:
         directory: made where it does not exist, unless ``create`` is False.
@@ -81,9 +84,9 @@ class Library:
     ) -> None:
         if encoder is not None and limits is not None:
             raise OptionError("limits and encoder were both given; give the limits to the Encoder")
-        self.directory = Path(os.path.abspath(directory))
+        self.directory = Path(os.path.abspath(checked_path("directory", directory)))
         file = self.directory / "library.db"
-        if not create and not file.exists():
+        if not create and not _exists(file):
             raise StoreError(f"{directory}: no library there; make one with `vhash add {directory} PATH`")
         if create:
             _make_directory(self.directory)
@@ -92,6 +95,7 @@ class Library:
         self._segment_index: SegmentIndex | None = None
         self._box_index: tuple[str, Index] | None = None
         self._db = Database.open(file)
+        self._pairs = PairCache(self.directory / "pairs.npz", writable=not self._db.unwritable)
         try:
             self._pin = pin_model(self._db, self.directory, model=model, encoder=encoder)
             self._served = None if index is None else serve(self._db, index, self._pin.spec)
@@ -141,6 +145,7 @@ class Library:
                 them: every video is decoded whole. None: if the library keeps segments already.
         """
         roots = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+        self._db.check_writable()
         found = self.scan(roots, exclude=exclude, follow_symlinks=follow_symlinks)
         counts: Counter[str] = Counter()
         problems = []
@@ -167,7 +172,7 @@ class Library:
         Raises:
             OptionError: a path lies in the library's own directory.
         """
-        paths = list(paths)
+        paths = [checked_path("path", path) for path in paths]
         not_own(self.directory, paths)
         own = tuple(f"{place}{os.sep}" for place in {str(self.directory), os.path.realpath(self.directory)})
         for found in scan(paths, exclude=exclude, follow_symlinks=follow_symlinks):
@@ -201,7 +206,7 @@ class Library:
         def encode(paths: Iterable[str]) -> Iterator[Encoded]:
             return self.encoder.encode_many(paths, workers=workers, isolate=True, frames=True, box=True)
 
-        with writer_lock(self.directory / "lock"):
+        with self._writing():
             run = Adding(self._db, encode, retry=retry, awaiting=awaiting)
             with contextlib.closing(run.run(found, roots)) as results:  # type: ignore[type-var]
                 yield from results
@@ -263,7 +268,7 @@ class Library:
         from .library_segments import add_segments
 
         count = usable_cores() if workers is None else workers
-        with writer_lock(self.directory / "lock"):
+        with self._writing():
             run = add_segments(self._db, self.encoder, workers=count, awaiting=awaiting)
             with contextlib.closing(run) as results:  # type: ignore[type-var]
                 yield from results
@@ -349,7 +354,7 @@ class Library:
     @property
     def uuid(self) -> str:
         """Drawn when the library was made: tells it from any other, wherever it is moved."""
-        return str(self._db.rows("SELECT uuid FROM library")[0][0])
+        return self._db.uuid()
 
     @property
     def calibration(self) -> Calibration | None:
@@ -365,7 +370,8 @@ class Library:
         radius: int | None = None,
         keep: Keep = "longest",
         calibration: Calibration | None = None,
-    ) -> list[Group]:
+        ask_disk: bool = True,
+    ) -> Groups:
         """Groups of videos that are copies of each other, by the bytes that the copies hold, most first.
 
         Every member of a group is within the threshold of its representative, and a second look at how
@@ -373,12 +379,18 @@ class Library:
         no match (``judge``) are never in one group. Only codes that are new since the last time are
         compared with the others.
 
+        A file that is gone, has changed since it was added, or cannot be reached is in no group, and a file
+        with several names (links, bind mounts) is in one under one of them: the result, a list, says so in
+        ``left_out`` and ``same_files``.
+
         Args:
             fmr: the threshold as a false-match rate: of so many pairs of different scenes, how many match.
                 None: the rate that fits so many videos, see ``Calibration.rate_for``.
             radius: the threshold in bits, instead.
             keep: which video of a group represents it.
             calibration: from ``vhash calibrate``; None: that of the model, whose second look counts anyway.
+            ask_disk: look at the files. False: go by what the library remembers, e.g. where their disk is
+                not mounted; remove nothing by that.
 
         Raises:
             OptionError: the model is not calibrated, or not for so small a rate; more pairs are that
@@ -389,16 +401,16 @@ class Library:
         if radius is not None and not 0 <= radius <= self.spec.bits:
             raise OptionError(f"radius={radius}: expected 0 to {self.spec.bits} bits")
         own = self.calibration
-        calibration = calibration or own
+        calibration = as_calibration(calibration) or own
         return find_groups(
             self._db,
-            self.directory,
+            self._pairs,
             self.spec,
             radius=threshold(self.spec, calibration, fmr=fmr, videos=len(self)) if radius is None else radius,
             keep=keep,
-            entries=self._entries_of,
             calibration=calibration,
             look=SecondLook(self._db, self.spec, own),
+            ask_disk=ask_disk,
         )
 
     def false_match_rate(self, radius: int, *, calibration: Calibration | None = None) -> Rate | None:
@@ -408,13 +420,19 @@ class Library:
         """
         from .library_groups import false_match_rate
 
-        calibration = calibration or self.calibration
+        calibration = as_calibration(calibration) or self.calibration
         return None if calibration is None else false_match_rate(self._db, calibration, radius)
 
     def judge(self, judgements: Iterable[Judgement]) -> int:
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""
-        with writer_lock(self.directory / "lock"):
+        with self._writing():
             return record(self._db, judgements)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._db.check_writable()
+        with writer_lock(self.directory / "lock"):
+            yield
 
     def serve(self) -> int:
         """Bring the index elsewhere (``index=``) up to date now; returns how many codes it holds.
@@ -432,7 +450,7 @@ class Library:
             paths: files and folders.
             missing: only entries whose file is gone; of the whole library if no path is given.
         """
-        with writer_lock(self.directory / "lock"):
+        with self._writing():
             return remove(self._db, paths, missing=missing)
 
     def verify(self, *, content: bool = False) -> Iterator[Problem]:
@@ -453,7 +471,7 @@ class Library:
 
     def get(self, path: str | os.PathLike[str]) -> Entry | None:
         """The entry at a path, or None."""
-        found = self._entries("WHERE v.path = ?", os.fsencode(os.path.abspath(path)))
+        found = self._entries("WHERE v.path = ?", os.fsencode(os.path.abspath(checked_path("path", path))))
         return found[0] if found else None
 
     def __iter__(self) -> Iterator[Entry]:
@@ -462,9 +480,6 @@ class Library:
         while entries := self._entries("WHERE v.id > ? ORDER BY v.id LIMIT 1000", last):
             yield from entries
             last = entries[-1].id
-
-    def _entries_of(self, ids: list[int]) -> list[Entry]:
-        return self._entries("WHERE v.id IN (SELECT value FROM json_each(?))", json.dumps(ids))
 
     def _entries(self, where: str, value: Any) -> list[Entry]:
         return entries(self._db, self.spec, where, value)
@@ -496,6 +511,15 @@ class Library:
 def _told_apart(code: VideoCode, entry: Entry) -> bool:
     """Whether both videos have enough in them for a second look: else it would compare noise."""
     return not (code.unreliable or entry.code.unreliable)
+
+
+def _exists(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:
+        raise StoreError(
+            f"{file}: cannot be read ({error.strerror}); check the path and its permissions"
+        ) from error
 
 
 def _make_directory(directory: Path) -> None:

@@ -16,7 +16,9 @@ from .encoded import Encoded
 from .errors import SourceError, UnsupportedVideoError, VhashError, VideoError
 from .library_content import METADATA, Content
 from .library_db import Database
+from .library_rows import FailureRow, PathRow, RawPath, VideoState
 from .scan import Found, content_digest, modified_ns
+from .video.rules import DECODING, touched
 from .video.sources import open_media
 
 Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
@@ -38,6 +40,8 @@ class Added:
         error: why, for ``failed`` and ``skipped``.
         previous: another path of this content.
         known: the failure is from an earlier run and the file has not changed: it was not tried again.
+        damaged: what of a file that is in now is missing; None: nothing is known.
+        notes: what to know about how it was read (``VideoInfo.notes``).
     """
 
     path: str
@@ -45,13 +49,15 @@ class Added:
     error: VhashError | None = None
     previous: str | None = None
     known: bool = False
+    damaged: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Job:
     found: Found
     digest: bytes
-    row: Any  # (id, path, size, mtime_ns, digest) of the entry at this path, or None
+    row: VideoState | None  # the entry at this path
 
 
 class Adding:
@@ -125,7 +131,7 @@ class Adding:
     def _triage(self, found: Found) -> _Job | Added | None:
         """Settle a file without decoding it, or say that it must be."""
         path = os.fsencode(found.path)
-        row = self._entry("path = ?", path)
+        row = self._entry(path)
         if found.skipped:
             self._forgive(path)
             return Added(found.path, "skipped", found.error)
@@ -133,9 +139,11 @@ class Adding:
             if row is not None and not exists(path):
                 return None  # the look for vanished entries reports it
             return self._fail(found, found.error, row if found.size == 0 else None)
-        if row is not None and (row[2], row[3]) == (found.size, found.mtime_ns):
-            self._forgive(path)
-            return Added(found.path, "unchanged")
+        if row is not None and (row.size, row.mtime_ns) == (found.size, found.mtime_ns):
+            if not self._is_outdated(row, found.path):
+                self._forgive(path)
+                return Added(found.path, "unchanged")
+            return self._again(found, row)
         if not self._retry and (failure := self._known_failure(found)) is not None:
             return Added(found.path, "failed", failure, known=True)
         try:
@@ -147,38 +155,59 @@ class Adding:
             return Added(found.path, "skipped", error)
         except SourceError as error:
             return self._fail(found, error, None)
-        if row is not None and row[4] == digest:
+        if row is not None and row.digest == digest:
             self._write(
-                "UPDATE video SET size = ?, mtime_ns = ? WHERE id = ?", found.size, found.mtime_ns, row[0]
+                "UPDATE video SET size = ?, mtime_ns = ? WHERE id = ?", found.size, found.mtime_ns, row.id
             )
             self._forgive(path)
             return Added(found.path, "unchanged")
         return self._relate(found, digest, row) or _Job(found, digest, row)
 
-    def _relate(self, found: Found, digest: bytes, row: Any) -> Added | None:
+    def _is_outdated(self, row: VideoState, path: str) -> bool:
+        """Whether older rules coded an entry and today's see another picture in its file."""
+        if (row.frames_rule or 1) >= DECODING:
+            return False
+        try:
+            if touched(path) is not None:
+                return True
+        except VideoError:  # it is told when the file changes, or by `verify`
+            return False
+        self._write("UPDATE video SET frames_rule = ? WHERE id = ?", DECODING, row.id)
+        return False
+
+    def _again(self, found: Found, row: VideoState) -> _Job | Added:
+        try:
+            return _Job(found, content_digest(found.path), row)
+        except SourceError as error:
+            return self._fail(found, error, None)
+
+    def _relate(self, found: Found, digest: bytes, row: VideoState | None) -> Added | None:
         """Take over the codes of the same content at another path."""
-        twins = self._db.rows("SELECT id, path FROM video WHERE digest = ? ORDER BY id LIMIT 20", (digest,))
+        twins = self._db.read(
+            PathRow, "SELECT id, path FROM video WHERE digest = ? ORDER BY id LIMIT 20", (digest,)
+        )
         if not twins:
             return None
         path = os.fsencode(found.path)
-        gone = [twin for twin in twins if not exists(twin[1])]
+        gone = [twin for twin in twins if not exists(twin.path)]
         if gone and row is None:
             with self._whole():
                 self._write(
                     "UPDATE video SET path = ?, size = ?, mtime_ns = ? WHERE id = ?",
-                    path, found.size, found.mtime_ns, gone[0][0],
+                    path, found.size, found.mtime_ns, gone[0].id,
                 )  # fmt: skip
                 self._write("DELETE FROM failure WHERE path = ?", path)
-            return Added(found.path, "moved", previous=os.fsdecode(gone[0][1]))
+            return Added(found.path, "moved", previous=os.fsdecode(gone[0].path))
         twin, previous = twins[0]
-        self._put(_Job(found, digest, row), Content.at(self._db, twin))
-        return Added(found.path, "copied", previous=os.fsdecode(previous))
+        content = Content.at(self._db, twin)
+        self._put(_Job(found, digest, row), content)
+        return Added(found.path, "copied", previous=os.fsdecode(previous), damaged=content.damaged)
 
     def _settle(self, job: _Job, encoded: Encoded) -> Added:
         """Write down what the encoder made of a file."""
         found = job.found
         # looked up again: while it was decoded, its entry may have moved to another path
-        job = replace(job, row=self._entry("path = ?", os.fsencode(found.path)))
+        job = replace(job, row=self._entry(os.fsencode(found.path)))
         if encoded.error is not None:
             return self._fail(found, encoded.error, job.row)
         try:
@@ -189,8 +218,14 @@ class Adding:
         if changed or encoded.code is None:
             error = SourceError(f"{found.path}: changed while it was read; add it again when it is complete")
             return self._fail(found, error, job.row)
-        self._put(job, Content.of(encoded))
-        return Added(found.path, "added" if job.row is None else "changed")
+        content = Content.of(encoded)
+        self._put(job, content)
+        return Added(
+            found.path,
+            "added" if job.row is None else "changed",
+            damaged=content.damaged,
+            notes=() if encoded.info is None else encoded.info.notes(),
+        )
 
     def _put(self, job: _Job, content: Content) -> None:
         found, path = job.found, os.fsencode(job.found.path)
@@ -204,7 +239,7 @@ class Adding:
                     path, *values, time.time(),
                 )  # fmt: skip
             else:
-                video = job.row[0]
+                video = job.row.id
                 self._write(
                     f"UPDATE video SET {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?",
                     *values, video,
@@ -213,7 +248,7 @@ class Adding:
             self._write("DELETE FROM failure WHERE path = ?", path)
         self._codes_changed = True
 
-    def _fail(self, found: Found, error: VhashError, row: Any) -> Added:
+    def _fail(self, found: Found, error: VhashError, row: VideoState | None) -> Added:
         """Write down why; ``row``, the entry of what the file held before, goes: that content is gone."""
         path = os.fsencode(found.path)
         with self._whole():
@@ -229,21 +264,22 @@ class Adding:
         if self._db.rows("SELECT 1 FROM failure WHERE path = ?", (path,)):
             self._write("DELETE FROM failure WHERE path = ?", path)
 
-    def _forget(self, row: Any) -> None:
+    def _forget(self, row: VideoState | None) -> None:
         if row is not None:
-            self._write("DELETE FROM video WHERE id = ?", row[0])
+            self._write("DELETE FROM video WHERE id = ?", row.id)
             self._codes_changed = True
 
     def _known_failure(self, found: Found) -> VideoError | None:
-        rows = self._db.rows(
-            "SELECT kind, message FROM failure WHERE path = ? AND size = ? AND mtime_ns = ?",
+        rows = self._db.read(
+            FailureRow,
+            "SELECT path, kind, message, seen FROM failure WHERE path = ? AND size = ? AND mtime_ns = ?",
             (os.fsencode(found.path), found.size, found.mtime_ns),
         )
-        if not rows or rows[0][0] == "SourceError":  # could not be opened then: asking again is cheap
+        if not rows or rows[0].kind == "SourceError":  # could not be opened then: asking again is cheap
             return None
-        kind = getattr(errors, rows[0][0], VideoError)
-        said = f"{rows[0][1]} (in an earlier run; retry=True or --retry tries it again)"
-        return kind(said) if issubclass(kind, VideoError) else VideoError(said)
+        kind = getattr(errors, rows[0].kind, VideoError)
+        said = f"{rows[0].message} (in an earlier run; retry=True or --retry tries it again)"
+        return kind(said) if isinstance(kind, type) and issubclass(kind, VideoError) else VideoError(said)
 
     def _vanished(self, roots: Iterable[str]) -> Iterator[Added]:
         seen: set[bytes] = set()  # roots may lie in each other
@@ -257,9 +293,11 @@ class Adding:
                     self._write("DELETE FROM failure WHERE path = ?", path)
         self._commit()
 
-    def _entry(self, where: str, value: bytes) -> Any:
-        rows = self._db.rows(
-            f"SELECT id, path, size, mtime_ns, digest FROM video WHERE {where} LIMIT 1", (value,)
+    def _entry(self, path: bytes) -> VideoState | None:
+        rows = self._db.read(
+            VideoState,
+            "SELECT id, path, size, mtime_ns, digest, damaged, frames_rule FROM video WHERE path = ? LIMIT 1",
+            (path,),
         )
         return rows[0] if rows else None
 
@@ -305,21 +343,23 @@ def paths_under(
 ) -> Iterator[bytes]:
     """Paths of the entries at ``root`` and in the folders below it, in order; a few at a time."""
     folder = root.rstrip(b"/") + b"/"
-    yield from (path for (path,) in database.rows(f"SELECT path FROM {table} WHERE path = ?", (root,)))
+    here = database.read(RawPath, f"SELECT path FROM {table} WHERE path = ?", (root,))
+    yield from (row.path for row in here)
     last = folder
-    while rows := database.rows(
+    while rows := database.read(
+        RawPath,
         f"SELECT path FROM {table} WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",
         (last, folder[:-1] + b"0"),
     ):
-        yield from (path for (path,) in rows)
-        last = rows[-1][0]
+        yield from (row.path for row in rows)
+        last = rows[-1].path
 
 
 def exists(path: bytes) -> bool:
     """Whether there is something at ``path``; only a clear no is a no."""
     try:
         os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # no file's name has a NUL
         return False
     except OSError:
         return True

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import VhashError
+from .errors import StoreError, VhashError
 from .library_db import Database
 from .spec import ModelSpec
 
@@ -19,10 +21,20 @@ if TYPE_CHECKING:
     from .index import Index
 
 logger = logging.getLogger("vhash_sdk")
+_GENERATION = re.compile(r"[0-9a-f]{1,64}-[0-9a-f]{1,64}")
 
 
 def cache_file(directory: Path, generation: str, kind: str = "index") -> Path:
-    """Where the index of a generation is kept; ``kind``: ``index`` or ``segments``."""
+    """Where the index of a generation is kept; ``kind``: ``index`` or ``segments``.
+
+    Raises:
+        StoreError: the generation, which comes from a file, is no name of ours: it never becomes a path.
+    """
+    if not _GENERATION.fullmatch(generation):
+        raise StoreError(
+            f"{directory}: its generation is {generation[:100]!r}, not two hexadecimal numbers; the library "
+            "was not made by vhash, or is damaged: bring it back from a copy"
+        )
     return directory / f"{kind}-{generation}.vhi"
 
 
@@ -39,13 +51,12 @@ def cached_index(database: Database, directory: Path, spec: ModelSpec) -> tuple[
 
     generation = database.generation()
     file = cache_file(directory, generation)
-    (count,) = database.rows("SELECT count(*) FROM code WHERE kind = 'full'")[0]
-    if (index := load_index(file, count, spec)) is not None:
+    if (index := load_index(file, database.count(), spec)) is not None:
         return generation, index
     ids, codes, generation = database.codes(spec.bits)
     index = Index(spec.bits, model=spec.fingerprint)
     index.add(codes, ids)
-    save_index(index, directory, generation)
+    save_index(index, database, directory, generation)
     return generation, index
 
 
@@ -54,15 +65,24 @@ def load_index(file: Path, count: int, spec: ModelSpec) -> Index | None:
     from .index import Index
 
     with contextlib.suppress(VhashError, OSError, ValueError):
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for, for ever
+            return None
         index = Index.load(file, mmap=True)
         if len(index) == count and index.bits == spec.bits and index.model == spec.fingerprint:
             return index
     return None
 
 
-def save_index(index: Index, directory: Path, generation: str, kind: str = "index") -> None:
-    """Keep an index, and drop those of other generations; a disk that refuses costs one warning."""
+def save_index(
+    index: Index, database: Database, directory: Path, generation: str, kind: str = "index"
+) -> None:
+    """Keep an index, and drop those of other generations; a disk that refuses costs one warning.
+
+    Where the library cannot be written, the index lives as long as the ``Library`` that asked for it.
+    """
     file = cache_file(directory, generation, kind)
+    if database.unwritable:
+        return
     try:
         index.save(file)
     except (VhashError, OSError) as error:

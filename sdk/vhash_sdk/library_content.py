@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from .encoded import Encoded
 from .library_db import Database
+from .library_rows import Code, Metadata, Trajectory, fitting
 from .verification import views
+from .video.rules import DECODING
 
-METADATA = ("duration", "width", "height", "rate", "codec", "unreliable")
+METADATA = Metadata._fields
 """Columns of ``video`` that come from the content."""
 
 
@@ -24,9 +25,14 @@ class Content:
         trajectories: rows (kind, steps) of ``trajectory``.
     """
 
-    metadata: tuple[Any, ...]
-    codes: tuple[tuple[Any, ...], ...]
-    trajectories: tuple[tuple[Any, ...], ...]
+    metadata: Metadata
+    codes: tuple[Code, ...]
+    trajectories: tuple[Trajectory, ...]
+
+    @property
+    def damaged(self) -> str | None:
+        """What of the file is missing; None: nothing is known."""
+        return self.metadata.damaged
 
     @classmethod
     def of(cls, encoded: Encoded) -> Content:
@@ -37,20 +43,36 @@ class Content:
         codes = {"full": code} if box is None else {"full": code, "box": box.code}
         seen = zip(codes, views(encoded), strict=True)
         return cls(
-            (code.duration, *picture, code.unreliable),
-            tuple((kind, 0.0, None, one.confidence, one.code.tobytes()) for kind, one in codes.items()),
-            tuple((kind, view.trajectory.to_bytes()) for kind, view in seen if view.trajectory is not None),
+            fitting(
+                Metadata,
+                code.duration,
+                *picture,
+                code.unreliable,
+                None if info is None else info.damaged,
+                DECODING,
+            ),
+            tuple(
+                fitting(Code, kind, 0.0, None, one.confidence, one.code.tobytes())
+                for kind, one in codes.items()
+            ),
+            tuple(
+                Trajectory(kind, view.trajectory.to_bytes())
+                for kind, view in seen
+                if view.trajectory is not None
+            ),
         )
 
     @classmethod
     def at(cls, database: Database, video: int) -> Content:
         """What is kept of a video already."""
-        (metadata,) = database.rows(f"SELECT {', '.join(METADATA)} FROM video WHERE id = ?", (video,))
-        codes = database.rows(
-            "SELECT kind, t0, t1, confidence, code FROM code WHERE video = ? ORDER BY id", (video,)
+        (metadata,) = database.read(
+            Metadata, f"SELECT {', '.join(METADATA)} FROM video WHERE id = ?", (video,)
         )
-        steps = database.rows("SELECT kind, steps FROM trajectory WHERE video = ?", (video,))
-        return cls(tuple(metadata), tuple(codes), tuple(steps))
+        codes = database.read(
+            Code, "SELECT kind, t0, t1, confidence, code FROM code WHERE video = ? ORDER BY id", (video,)
+        )
+        steps = database.read(Trajectory, "SELECT kind, steps FROM trajectory WHERE video = ?", (video,))
+        return cls(metadata, tuple(codes), tuple(steps))
 
     def write(self, video: int, execute: Callable[..., object]) -> None:
         """Write codes and trajectories in the place of what there was."""

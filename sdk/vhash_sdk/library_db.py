@@ -13,88 +13,26 @@ import os
 import secrets
 import socket
 import sqlite3
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import as_codes, code_bytes
-from .errors import StoreError, VhashError
+from .errors import ModelError, OptionError, StoreError
+from .library_connect import Opened, changed, connect, named
+from .library_rows import Coded, Generation, Pinned, checked, code_array, id_array
+from .library_schema import APPLICATION_ID, MIGRATIONS
+from .names import printable
 from .spec import ModelSpec
 
 CodeKind = Literal["full", "box", "segment"]
-APPLICATION_ID = 0x76684C31  # "vhL1", so that `file` and we know it from other SQLite files
-
-_FORMAT_1 = """
-CREATE TABLE library (
-  id INTEGER PRIMARY KEY CHECK (id = 1),
-  uuid TEXT NOT NULL,
-  generation TEXT NOT NULL,
-  created REAL NOT NULL,
-  spec TEXT NOT NULL,           -- the model's specification, canonical JSON
-  model_name TEXT NOT NULL,
-  model_version INTEGER NOT NULL,
-  fingerprint TEXT NOT NULL,
-  bits INTEGER NOT NULL,
-  source TEXT NOT NULL          -- what Encoder() takes: name of a bundled model, or path of a file
-);
-CREATE TABLE video (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  path BLOB NOT NULL UNIQUE,
-  size INTEGER NOT NULL,
-  mtime_ns INTEGER NOT NULL,
-  digest BLOB NOT NULL,         -- scan.content_digest
-  duration REAL,                -- seconds
-  width INTEGER,
-  height INTEGER,
-  rate REAL,
-  codec TEXT,
-  added REAL NOT NULL           -- seconds since 1970
-);
-CREATE INDEX video_digest ON video (digest);
-CREATE TABLE code (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  video INTEGER NOT NULL REFERENCES video (id) ON DELETE CASCADE,
-  kind TEXT NOT NULL CHECK (kind IN ('full', 'box', 'segment')),
-  t0 REAL NOT NULL,             -- seconds
-  t1 REAL,                      -- seconds; NULL: to the end
-  confidence REAL,
-  code BLOB NOT NULL
-);
-CREATE INDEX code_video ON code (video);
-CREATE TABLE failure (
-  path BLOB PRIMARY KEY,
-  size INTEGER NOT NULL,
-  mtime_ns INTEGER NOT NULL,
-  kind TEXT NOT NULL,           -- class in vhash_sdk.errors
-  message TEXT NOT NULL,
-  seen REAL NOT NULL
-) WITHOUT ROWID;
-"""
-_FORMAT_2 = """
-CREATE TABLE not_a_match (      -- what a person has said about two contents, wherever their files are
-  a BLOB NOT NULL,              -- scan.content_digest, the smaller one first
-  b BLOB NOT NULL,
-  noted REAL NOT NULL,          -- seconds since 1970
-  PRIMARY KEY (a, b),
-  CHECK (a < b)
-) WITHOUT ROWID;
-"""
-_FORMAT_3 = """
-ALTER TABLE video ADD COLUMN unreliable TEXT;  -- why it is kept out of automatic matches; NULL: it is not
-CREATE TABLE trajectory (       -- how frames change, for a second look at near videos; see verification
-  video INTEGER NOT NULL REFERENCES video (id) ON DELETE CASCADE,
-  kind TEXT NOT NULL CHECK (kind IN ('full', 'box')),
-  steps BLOB NOT NULL,
-  PRIMARY KEY (video, kind)
-) WITHOUT ROWID;
-"""
-# MIGRATIONS[n] takes format n to format n + 1; never edit one that has been released
-MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
+R = TypeVar("R")
+_TRIES = 5  # to read a file that is read without locks while it is written to
 
 
 @dataclass(frozen=True)
@@ -113,48 +51,77 @@ class Pin:
 class Database:
     """One connection to a library's SQLite file. Used by one thread at a time."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, opened: Opened) -> None:
         self.path = path
-        self._connection = connection
+        self._opened = opened
 
     @classmethod
     def open(cls, path: Path) -> Database:
-        """Open the file, which need not exist, and bring its format up to date.
+        """Open the file, which need not exist, and bring its format up to date; to read, if it must be.
 
         Raises:
-            StoreError: not a library, of a newer format, damaged, or the disk fails.
+            StoreError: not a library, of a newer format, damaged, or the disk fails; of an older one, and
+                it cannot be written.
         """
-        with _named(path):
-            connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
-        database = cls(path, connection)
+        database = cls(path, connect(path))
         try:
-            with _named(path):
+            with named(path):
                 database._prepare()
         except BaseException:
-            connection.close()
+            database.close()
             raise
         return database
+
+    @property
+    def unwritable(self) -> str:
+        """Why nothing can be written, or an empty text."""
+        return self._opened.unwritable
+
+    def check_writable(self) -> None:
+        """Raise StoreError where nothing can be written."""
+        if self.unwritable:
+            raise StoreError(
+                f"{self.path.parent}: cannot be written: {self.unwritable}; it can be searched and listed, "
+                "or its directory copied to a place where it can be changed"
+            )
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        return self._opened.connection
 
     def _prepare(self) -> None:
         (marker,) = self._connection.execute("PRAGMA application_id").fetchone()
         (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if marker != APPLICATION_ID and tables:
             raise StoreError(f"{self.path}: an SQLite file of another program; give a directory of its own")
-        for pragma in (
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            "trusted_schema = OFF",
-            "cell_size_check = ON",
-        ):
-            self._connection.execute(f"PRAGMA {pragma}")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > len(MIGRATIONS):
+        # ours has tables and indexes only; views, triggers and virtual tables run what a stranger wrote
+        strange = self._connection.execute(
+            "SELECT name FROM sqlite_master"
+            " WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'"
+        ).fetchone()
+        if strange:
             raise StoreError(
-                f"{self.path}: format {version}, this vhash reads up to {len(MIGRATIONS)}; upgrade vhash-sdk"
+                f"{self.path}: has {strange[0]!r}, a view, trigger or virtual table, which no library has; "
+                "do not use it before you know where it is from"
+            )
+        if not self.unwritable:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if not 0 <= version <= len(MIGRATIONS):
+            advice = "upgrade vhash-sdk" if version > 0 else "the file is damaged: bring it back from a copy"
+            raise StoreError(
+                f"{self.path}: format {version}, this vhash reads up to {len(MIGRATIONS)}; {advice}"
             )
         if version == len(MIGRATIONS):
             return
+        if self.unwritable:
+            raise StoreError(
+                f"{self.path}: format {version} has to be brought up to {len(MIGRATIONS)} first, and cannot "
+                f"be written: {self.unwritable}; open it once where it can, or copy its directory there"
+            )
+        self._migrate()
+
+    def _migrate(self) -> None:
         with self.transaction():
             # asked again: another process may have been faster
             (version,) = self._connection.execute("PRAGMA user_version").fetchone()
@@ -181,6 +148,7 @@ class Database:
 
     def begin(self) -> None:
         """Start a transaction that writes."""
+        self.check_writable()
         self.execute("BEGIN IMMEDIATE")
 
     def commit(self, *, codes: bool) -> None:
@@ -196,22 +164,88 @@ class Database:
 
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """Run one statement. Raises StoreError where SQLite fails."""
-        with _named(self.path):
+        with named(self.path):
             return self._connection.execute(sql, values)
 
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        """All rows of a query. Raises StoreError where SQLite fails."""
-        with _named(self.path):
-            return self._connection.execute(sql, values).fetchall()
+        """All rows of a query, as they are; see ``read``. Raises StoreError where SQLite fails."""
+        for _ in range(_TRIES):
+            with named(self.path):
+                found = self._connection.execute(sql, values).fetchall()
+            if self._connection.in_transaction or not self._reopened():
+                return found
+        raise self._restless()
+
+    def read(self, row: Callable[..., R], sql: str, values: tuple[Any, ...] = ()) -> list[R]:
+        """All rows of a query, checked: see ``library_rows``.
+
+        Raises:
+            StoreError: SQLite fails, or a row is damaged.
+        """
+        return checked(self.path, row, self.rows(sql, values))
+
+    def batches(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[list[Any]]:
+        """The rows of a query as they are, some at a time. Raises StoreError where SQLite fails."""
+        with named(self.path):
+            cursor = self._connection.execute(sql, values)
+        while True:
+            with named(self.path):
+                found = cursor.fetchmany(1000)
+            if changed(self.path, self._opened.seen):
+                raise self._restless()
+            if not found:
+                return
+            yield found
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read in the block belongs together, whatever another process writes meanwhile.
+
+        Raises:
+            StoreError: SQLite fails, or the file was written to where it is read without locks.
+        """
+        self._reopened()
+        self.execute("BEGIN")
+        try:
+            yield
+            if changed(self.path, self._opened.seen):
+                raise self._restless()
+        finally:
+            self.rollback()
+
+    def _reopened(self) -> bool:
+        """Open the file again if it is read without locks and is not what it was."""
+        if not changed(self.path, self._opened.seen):
+            return False
+        self.close()
+        self._opened = connect(self.path)
+        with named(self.path):
+            self._prepare()
+        return True
+
+    def _restless(self) -> StoreError:
+        return StoreError(f"{self.path}: was written to while it was read; try again")
 
     def pin(self) -> Pin | None:
         """The model of this library, or None before the first one is pinned."""
-        rows = self.rows("SELECT spec, source FROM library")
-        return Pin(ModelSpec.from_json(rows[0][0]), rows[0][1]) if rows else None
+        rows = self.read(Pinned, "SELECT spec, source FROM library")
+        if not rows:
+            return None
+        try:
+            return Pin(ModelSpec.from_json(rows[0].spec), rows[0].source)
+        except ModelError as error:
+            raise ModelError(f"{self.path}: {error}") from error
 
     def set_pin(self, pin: Pin) -> None:
         """Pin the model; does nothing where one is pinned already."""
         spec = pin.spec
+        checked(self.path, Pinned, [(spec.to_json(), pin.source)])
+        try:
+            pin.source.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise OptionError(
+                f"{printable(pin.source)}: the model of a library lies at a path that is UTF-8; move it"
+            ) from error
         with self.transaction():
             self._connection.execute(
                 "INSERT OR IGNORE INTO library VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -228,34 +262,38 @@ class Database:
                 ),
             )
 
+    def uuid(self) -> str:
+        """Drawn when the library was made."""
+        return self._generation().uuid
+
     def generation(self) -> str:
         """Changes whenever codes change; two equal ones mean equal codes."""
-        ((uuid, generation),) = self.rows("SELECT uuid, generation FROM library")
-        return f"{uuid}-{generation}"
+        return "-".join(self._generation())
+
+    def _generation(self) -> Generation:
+        rows = self.read(Generation, "SELECT uuid, generation FROM library")
+        if not rows:
+            raise StoreError(f"{self.path}: says nothing about itself; bring it back from a copy")
+        return rows[0]
+
+    def count(self, kind: CodeKind = "full") -> int:
+        """How many codes of a kind there are."""
+        return int(self.rows("SELECT count(*) FROM code WHERE kind = ?", (kind,))[0][0])
 
     def codes(self, bits: int, kind: CodeKind = "full") -> tuple[NDArray[np.int64], NDArray[np.uint8], str]:
         """(video ids ``int64[n]``, codes ``uint8[n, bytes]``, generation) of the codes of one kind.
 
         Raises:
-            StoreError: a code is damaged.
+            StoreError: a code is damaged, or a video has two.
         """
-        width = code_bytes(bits)
-        with _named(self.path):
-            self._connection.execute("BEGIN")  # one snapshot: codes and generation belong together
-            try:
-                rows = self._connection.execute(
-                    "SELECT video, code FROM code WHERE kind = ? ORDER BY video", (kind,)
-                ).fetchall()
-                generation = self.generation()
-            finally:
-                self._connection.execute("COMMIT")
-        with sound_rows(self.path):
-            blob = b"".join(code for _, code in rows)
-            if len(blob) != width * len(rows):
-                raise ValueError("codes of the wrong length")
-            codes = as_codes(np.frombuffer(blob, np.uint8).reshape(-1, width), bits)
-            ids = np.fromiter((video for video, _ in rows), np.int64, len(rows))
-        return ids, codes, generation
+        with self.snapshot():
+            sql = "SELECT video, code FROM code WHERE kind = ? ORDER BY video"
+            rows = self.read(Coded, sql, (kind,))
+            generation = self.generation()
+        ids = id_array([row.id for row in rows])
+        if (np.diff(ids) == 0).any():
+            raise StoreError(f"{self.path}: a video has two codes of the kind {kind}; run `vhash verify`")
+        return ids, code_array(self.path, [row.code for row in rows], bits), generation
 
     def close(self) -> None:
         """Close the connection; the last one to leave folds the log into the file."""
@@ -271,7 +309,8 @@ def writer_lock(path: Path) -> Iterator[None]:
         StoreError: another process writes; the message says which.
     """
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        # never through a link, which may name a file of somebody else; not waiting for a pipe's other end
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
         raise StoreError(
             f"{path}: cannot be opened for writing ({error.strerror}); check its permissions"
@@ -289,6 +328,12 @@ def writer_lock(path: Path) -> Iterator[None]:
             raise StoreError(
                 f"{path}: this file system has no locks ({error.strerror}); keep the library on another one"
             ) from error
+        # Only the line below is ever written here: another file may have been put under this name.
+        start = os.pread(file, 8, 0) if stat.S_ISREG(os.fstat(file).st_mode) else b"?"
+        if start.strip(b"\0") and start != b"process ":
+            raise StoreError(
+                f"{path}: is not the lock of a library, it holds something else; move it elsewhere"
+            )
         with contextlib.suppress(OSError):  # only the message of a second writer is lost on a full disk
             os.ftruncate(file, 0)
             started = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -296,51 +341,6 @@ def writer_lock(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
-
-
-@contextlib.contextmanager
-def sound_rows(path: Path) -> Iterator[None]:
-    """Turn what a damaged row does to our code into StoreError with the file."""
-    try:
-        yield
-    except VhashError:
-        raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise StoreError(f"{path}: holds a damaged row ({error}); run `vhash verify`") from error
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into StoreError with the file, and what to do."""
-    try:
-        yield
-    except UnicodeDecodeError as error:  # Python cannot read SQLite's own message about damaged text
-        raise StoreError(f"{path}: {error.object!r} (SQLITE_CORRUPT); {_advice('SQLITE_CORRUPT')}") from error
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
-        raise StoreError(f"{path}: {error} ({name}); {_advice(name)}") from error
-
-
-def _advice(name: str) -> str:
-    kept = "everything that was reported as done is kept"
-    for start, advice in (
-        ("SQLITE_FULL", f"make room on its disk and run the same command again: {kept}"),
-        (
-            "SQLITE_IOERR",
-            f"its disk fails (see the system's log), or is full; {kept}: run the same command again",
-        ),
-        ("SQLITE_CANTOPEN", "check that its directory exists and can be written"),
-        ("SQLITE_READONLY", "check its permissions"),
-        ("SQLITE_BUSY", "another process holds it; wait for it to end"),
-        ("SQLITE_NOTADB", "this is no library; give another directory, or bring the file back from a copy"),
-        (
-            "SQLITE_CORRUPT",
-            "the file is damaged; bring it back from a copy, or add the videos to a new library",
-        ),
-    ):
-        if name.startswith(start):
-            return advice
-    return "run `vhash verify`"
 
 
 def _without_comments(sql: str) -> str:

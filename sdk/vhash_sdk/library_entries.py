@@ -7,16 +7,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .arguments import checked_path
 from .codes import VideoCode
 from .library_add import exists, paths_under
-from .library_db import Database, sound_rows
+from .library_db import Database
 from .library_records import Entry, Failure
+from .library_rows import FailureRow, VideoRow, code_array, known_or_nan
 from .spec import ModelSpec
 
 _ENTRY = (
     "SELECT v.id, v.path, v.size, v.mtime_ns, v.duration, v.width, v.height, v.rate, v.codec, v.added,"
-    " v.digest, v.unreliable, c.confidence, c.code"
+    " v.digest, v.unreliable, v.damaged, c.confidence, c.code"
     " FROM video v JOIN code c ON c.video = v.id AND c.kind = 'full'"
 )
 _TABLES: tuple[Literal["video", "failure"], ...] = ("video", "failure")
@@ -28,41 +31,40 @@ def entries(database: Database, spec: ModelSpec, where: str, value: Any) -> list
     Raises:
         StoreError: a row is damaged.
     """
-    with sound_rows(database.path):
-        return [_entry(spec, *row) for row in database.rows(f"{_ENTRY} {where}", (value,))]
+    rows = database.read(VideoRow, f"{_ENTRY} {where}", (value,))
+    codes = code_array(database.path, [row.code for row in rows], spec.bits)
+    return [_entry(spec, row, code) for row, code in zip(rows, codes, strict=True)]
 
 
-def _entry(spec: ModelSpec, video: int, path: bytes, size: int, mtime_ns: int, *rest: Any) -> Entry:
-    duration, width, height, rate, codec, added, digest, unreliable, confidence, blob = rest
-    code = VideoCode(
-        np.frombuffer(blob, np.uint8),
+def _entry(spec: ModelSpec, row: VideoRow, code: NDArray[np.uint8]) -> Entry:
+    whole = VideoCode(
+        code,
         spec.bits,
         spec.fingerprint,
-        confidence=float("nan") if confidence is None else float(confidence),
-        duration=float("nan") if duration is None else float(duration),
-        unreliable=unreliable,
+        confidence=known_or_nan(row.confidence),
+        duration=known_or_nan(row.duration),
+        unreliable=row.unreliable,
     )
-    place = os.fsdecode(path)
-    return Entry(video, place, size, mtime_ns / 1e9, added, width, height, rate, codec, code, digest)
+    place, modified = os.fsdecode(row.path), row.mtime_ns / 1e9
+    picture = row.width, row.height, row.rate, row.codec
+    return Entry(row.id, place, row.size, modified, row.added, *picture, whole, row.digest, row.damaged)
 
 
 def failures(database: Database) -> Iterator[Failure]:
     """Files that could not be added, by path; the library may change meanwhile."""
     last = b""
-    while rows := database.rows(
-        "SELECT path, kind, message, seen FROM failure WHERE path > ? ORDER BY path LIMIT 1000", (last,)
-    ):
-        with sound_rows(database.path):
-            found = [Failure(os.fsdecode(path), *rest) for path, *rest in rows]
-        yield from found
-        last = rows[-1][0]
+    select = "SELECT path, kind, message, seen FROM failure WHERE path > ? ORDER BY path LIMIT 1000"
+    while rows := database.read(FailureRow, select, (last,)):
+        for row in rows:
+            yield Failure(os.fsdecode(row.path), row.kind, row.message, row.seen)
+        last = rows[-1].path
 
 
 def remove(
     database: Database, paths: Iterable[str | os.PathLike[str]] = (), *, missing: bool = False
 ) -> list[str]:
     """Remove entries and failures, see ``Library.remove``; the caller holds the writer's lock."""
-    roots = [os.fsencode(os.path.abspath(path)) for path in paths]
+    roots = [os.fsencode(os.path.abspath(checked_path("path", path))) for path in paths]
     removed: dict[str, None] = {}
     with database.transaction(codes=True):
         for root in roots or ([b"/"] if missing else []):

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+import json
+import os
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .calibration import Calibration, Rate
-from .codes import as_codes, code_bytes
-from .duplicates import Group, Keep, Member, Videos, best_first, stars
+from .duplicates import Group, Groups, Keep, Member, Videos, best_first, stars
 from .errors import OptionError
 from .judgements import apart
-from .library_db import Database, sound_rows
-from .library_records import Entry
+from .library_db import Database
+from .library_entries import entries
+from .library_rows import Candidate, VideoFile, code_array, id_array
 from .library_search import SecondLook
-from .near_pairs import distinct, near_pairs
+from .near_pairs import PairCache, distinct
+from .on_disk import Files
 from .spec import ModelSpec
 
 _ROWS = (
-    "SELECT v.id, v.digest, v.duration, v.width * v.height, v.size, c.code, v.unreliable IS NULL"
+    "SELECT v.id, v.digest, v.duration, v.width, v.height, v.size, c.code, v.unreliable, v.damaged"
     " FROM video v"
     " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id"
 )
+_FILES = "SELECT id, path, size, mtime_ns FROM video WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
 
 
 def threshold(spec: ModelSpec, calibration: Calibration | None, *, fmr: float | None, videos: int) -> int:
@@ -63,62 +65,85 @@ def false_match_rate(database: Database, calibration: Calibration, radius: int) 
 
 def find_groups(
     database: Database,
-    directory: Path,
+    cache: PairCache,
     spec: ModelSpec,
     *,
     radius: int,
     keep: Keep,
-    entries: Callable[[list[int]], list[Entry]],
     calibration: Calibration | None,
     look: SecondLook,
-) -> list[Group]:
+    ask_disk: bool = True,
+) -> Groups:
     """Groups of the videos within ``radius`` bits of their representative; see ``Library.duplicates``.
 
     Args:
-        database, directory, spec: of the library.
+        database, cache, spec: of the library.
         radius: in bits.
         keep: which video represents a group.
-        entries: the entries of ids.
         calibration: for the rates of the members.
         look: at candidates.
+        ask_disk: only files that are as they were when they were added, each under one of its names.
     """
     videos, codes = _read(database, spec)
     order = best_first(videos, keep)
     known, places = distinct(codes)
-    pairs = near_pairs(known, spec.bits, radius, directory / "pairs.npz")
+    pairs = cache.near(known, spec.bits, radius)
 
     def alike(a: int, b: int) -> bool:
         same = videos.digests[a] == videos.digests[b]
         return same or look.alike(int(videos.ids[a]), int(videos.ids[b]))
 
-    found = list(stars(videos, places, pairs, order=order, apart=apart(database), alike=alike))
-    wanted = {place for here, members in found for place in (here, *(place for place, _ in members))}
-    at = {entry.id: entry for entry in entries(videos.ids[sorted(wanted)].tolist())}
-    rate = cache(lambda bits: None if calibration is None else calibration.false_match_rate(bits))
+    files = Files()
+
+    def usable(near: NDArray[np.int64]) -> list[int]:
+        return files.look_at(_files(database, videos, near))
+
+    found = list(
+        stars(
+            videos,
+            places,
+            pairs,
+            order=order,
+            apart=apart(database),
+            alike=alike,
+            usable=usable if ask_disk else None,
+        )
+    )
+    ids = [int(videos.ids[place]) for here, members in found for place in (here, *(p for p, _ in members))]
+    where = "WHERE v.id IN (SELECT value FROM json_each(?))"
+    at = {entry.id: entry for entry in entries(database, spec, where, json.dumps(ids))}
+    rate = lru_cache(None)(lambda bits: None if calibration is None else calibration.false_match_rate(bits))
     groups = []
     for here, members in found:
         representative = at.get(int(videos.ids[here]))
-        there = [(at.get(int(videos.ids[place])), distance) for place, distance in members]
-        kept = tuple(Member(entry, bits, rate(bits)) for entry, bits in there if entry is not None)
+        there = [(place, at.get(int(videos.ids[place])), distance) for place, distance in members]
+        kept = tuple(
+            Member(entry, bits, rate(bits), *files.removal(place))
+            for place, entry, bits in there
+            if entry is not None
+        )
         if representative is not None and kept:  # else removed by another process this very moment
             groups.append(Group(representative, kept))
-    return sorted(groups, key=lambda group: (-group.bytes, group.representative.id))
+    groups.sort(key=lambda group: (-group.bytes, group.representative.id))
+    return Groups(groups, left_out=files.left_out, same_files=files.same())
+
+
+def _files(database: Database, videos: Videos, places: NDArray[np.int64]) -> list[tuple[int, str, int, int]]:
+    """(place, path, size, time of the last change) of videos, as the library remembers them."""
+    place_of = {int(videos.ids[place]): int(place) for place in places}
+    rows = database.read(VideoFile, _FILES, (json.dumps(list(place_of)),))
+    return [(place_of[row.id], os.fsdecode(row.path), row.size, row.mtime_ns) for row in rows]
 
 
 def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8]]:
-    rows = database.rows(_ROWS)
-    width = code_bytes(spec.bits)
-    with sound_rows(database.path):
-        blob = b"".join(row[5] for row in rows)
-        if len(blob) != width * len(rows):
-            raise ValueError("codes of the wrong length")
-        codes = as_codes(np.frombuffer(blob, np.uint8).reshape(-1, width), spec.bits)
-        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-        ids, first, owner = np.unique(ids, return_index=True, return_inverse=True)
-        firsts = [rows[row] for row in first]
-        facts = np.array([[row[2] or 0, row[3] or 0, row[4]] for row in firsts], np.float64).reshape(-1, 3)
-        digests = [bytes(row[1]) for row in firsts]
-    seconds, pixels, sizes = facts.T
+    rows = database.read(Candidate, _ROWS)
+    codes = code_array(database.path, [row.code for row in rows], spec.bits)
+    ids, first, owner = np.unique(id_array([row.id for row in rows]), return_index=True, return_inverse=True)
+    firsts = [rows[row] for row in first]
+    facts = [[row.duration or 0, (row.width or 0) * (row.height or 0), row.size] for row in firsts]
+    seconds, pixels, sizes = np.array(facts, np.float64).reshape(-1, 3).T
     pixels = np.where(np.bincount(owner.reshape(-1), minlength=len(ids)) > 1, 0.5, 1.0) * pixels  # has a box
-    reliable = np.array([bool(row[6]) for row in firsts], bool)
-    return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1)), codes
+    reliable = np.array([row.unreliable is None for row in firsts], bool)
+    damaged = np.array([row.damaged is not None for row in firsts], bool)
+    digests = [row.digest for row in firsts]
+    return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1), damaged), codes

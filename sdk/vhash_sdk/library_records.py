@@ -20,6 +20,7 @@ class Entry:
         width, height: pixels; rate: frames per second; codec: FFmpeg's name; None where not known.
         code: the code of the whole video, with its confidence and duration in seconds.
         digest: of the file's content (``scan.content_digest``): the same for copies byte for byte.
+        damaged: what of the file is missing, as ``VideoInfo.damaged`` says; None: nothing is known.
     """
 
     id: int
@@ -33,6 +34,7 @@ class Entry:
     codec: str | None
     code: VideoCode
     digest: bytes
+    damaged: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from functools import lru_cache
 import numpy as np
 
 from .calibration import Calibration
-from .codes import as_codes
 from .engines.protocol import CodeIndex
+from .errors import CodeError, StoreError
 from .index import Index
-from .library_db import Database, sound_rows
+from .library_db import Database
+from .library_rows import Seen, code_array
 from .spec import ModelSpec
 from .verification import Trajectory, View
 
@@ -80,17 +81,22 @@ class SecondLook:
         return look.verifier.verified(first, second, self._spec.bits) <= look.even
 
     def _views(self, video: int) -> tuple[View, ...]:
-        rows = self._database.rows(
+        rows = self._database.read(
+            Seen,
             "SELECT c.code, t.steps, v.duration FROM code c JOIN video v ON v.id = c.video"
             " LEFT JOIN trajectory t ON t.video = c.video AND t.kind = c.kind"
             " WHERE c.video = ? AND c.kind IN ('full', 'box') ORDER BY c.id",
             (video,),
         )
-        with sound_rows(self._database.path):
-            return tuple(
-                View(
-                    as_codes(np.frombuffer(code, np.uint8), self._spec.bits)[0],
-                    None if steps is None else Trajectory.from_bytes(steps, self._spec, seconds or np.nan),
-                )
-                for code, steps, seconds in rows
-            )
+        codes = code_array(self._database.path, [row.code for row in rows], self._spec.bits)
+        return tuple(View(code, self._trajectory(row)) for code, row in zip(codes, rows, strict=True))
+
+    def _trajectory(self, row: Seen) -> Trajectory | None:
+        if row.steps is None:
+            return None
+        try:
+            return Trajectory.from_bytes(row.steps, self._spec, row.duration or np.nan)
+        except CodeError as error:
+            raise StoreError(
+                f"{self._database.path}: holds a damaged row ({error}); run `vhash verify`"
+            ) from error

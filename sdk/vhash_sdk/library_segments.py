@@ -8,16 +8,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .alignment_track import Track
-from .codes import as_codes
 from .encoded import Segments
 from .errors import BackendError, SourceError, VhashError
 from .isolation import DecodePool
-from .library_db import Database, sound_rows
+from .library_db import Database
+from .library_rows import Segment, Video, code_array
 from .pipeline import ordered_map
 from .scan import modified_ns
 from .segments import RATE, content, kept_segments, kept_track
@@ -60,18 +60,14 @@ def stored_track(database: Database, video: int, bits: int) -> Track | None:
     Raises:
         StoreError: the database is damaged.
     """
-    rows = database.rows(
-        "SELECT t0, t1, confidence, code FROM code WHERE video = ? AND kind = 'segment' ORDER BY t0", (video,)
-    )
+    select = "SELECT t0, t1, confidence, code FROM code WHERE video = ? AND kind = 'segment' ORDER BY t0"
+    rows = database.read(Segment, select, (video,))
     if not rows:
         return None
-    with sound_rows(database.path):
-        table = np.array([row[:3] for row in rows], np.float64)
-        codes = as_codes(
-            np.frombuffer(b"".join(row[3] for row in rows), np.uint8).reshape(len(rows), -1), bits
-        )
-        track = kept_track(codes, table[:, :2].mean(axis=1), bits, float(table[:, 1].max()))
-        return replace(track, weights=content(table[:, 2].astype(np.float32)))
+    codes = code_array(database.path, [row.code for row in rows], bits)
+    table = np.array([row[:3] for row in rows], np.float64)
+    track = kept_track(codes, table[:, :2].mean(axis=1), bits, float(table[:, 1].max()))
+    return replace(track, weights=content(table[:, 2].astype(np.float32)))
 
 
 def add_segments(
@@ -89,8 +85,8 @@ def add_segments(
         StoreError: the disk is full or fails.
     """
 
-    def work(row: Any) -> tuple[Any, Segments | VhashError]:
-        path = os.fsdecode(row[1])
+    def work(row: Video) -> tuple[Video, Segments | VhashError]:
+        path = os.fsdecode(row.path)
         try:
             _check_unchanged(path, row)
             return row, kept_segments(encoder.encode_sequence(path, rate=RATE, decoders=decoders))
@@ -101,9 +97,9 @@ def add_segments(
 
     waiting: deque[str] = deque()
 
-    def rows() -> Iterator[Any]:
+    def rows() -> Iterator[Video]:
         for row in _rows(database):
-            waiting.append(os.fsdecode(row[1]))
+            waiting.append(os.fsdecode(row.path))
             if awaiting is not None and len(waiting) == 1:
                 awaiting(waiting[0])
             yield row
@@ -121,41 +117,42 @@ def add_segments(
                     awaiting(waiting[0])
 
 
-def _rows(database: Database) -> Iterator[Any]:
-    """(id, path, size, mtime_ns, digest) of the videos that lack segments, by id."""
+def _rows(database: Database) -> Iterator[Video]:
+    """The videos that lack segments, by id."""
     last = 0
-    while rows := database.rows(
+    while rows := database.read(
+        Video,
         f"SELECT v.id, v.path, v.size, v.mtime_ns, v.digest {_LACKING} AND v.id > ? ORDER BY v.id LIMIT 100",
         (last,),
     ):
         yield from rows
-        last = rows[-1][0]
+        last = rows[-1].id
 
 
-def _check_unchanged(path: str, row: Any) -> None:
+def _check_unchanged(path: str, row: Video) -> None:
     try:
         status = os.stat(path)
-        same = (status.st_size, modified_ns(status)) == (row[2], row[3])
+        same = (status.st_size, modified_ns(status)) == (row.size, row.mtime_ns)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror}); remove it or bring it back") from error
     if not same:
         raise SourceError(f"{path}: has changed since it was added; add it again")
 
 
-def _store(database: Database, row: Any, segments: Segments) -> Segmented:
-    path = os.fsdecode(row[1])
+def _store(database: Database, row: Video, segments: Segments) -> Segmented:
+    path = os.fsdecode(row.path)
     try:
         _check_unchanged(path, row)  # what was read while it changed is worth nothing
     except SourceError as error:
         return Segmented(path, error=error)
     with database.transaction(codes=True):
-        if not database.rows("SELECT 1 FROM video WHERE id = ? AND digest = ?", (row[0], row[4])):
+        if not database.rows("SELECT 1 FROM video WHERE id = ? AND digest = ?", (row.id, row.digest)):
             return Segmented(path, error=SourceError(f"{path}: was removed meanwhile"))
         for code, (start, end), confidence in zip(
             segments.codes, segments.spans.tolist(), segments.confidences.tolist(), strict=True
         ):
             database.execute(
                 "INSERT INTO code (video, kind, t0, t1, confidence, code) VALUES (?, 'segment', ?, ?, ?, ?)",
-                (row[0], start, end, confidence, code.tobytes()),
+                (row.id, start, end, confidence, code.tobytes()),
             )
     return Segmented(path, len(segments))

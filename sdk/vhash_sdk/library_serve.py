@@ -19,8 +19,10 @@ from .codes import code_bytes, same_model
 from .engines.protocol import OpenIndex
 from .errors import ModelMismatchError, OptionError, StoreError
 from .library_db import Database
+from .library_rows import Coded, NewCode, code_array, id_array
 from .spec import ModelSpec
 from .store import open_index
+from .strict_json import parse_json
 
 logger = logging.getLogger("vhash_sdk")
 
@@ -97,48 +99,61 @@ class Served:
             self._index.close()
 
     def _bring_up_to_date(self) -> None:
-        (uuid,) = self._db.rows("SELECT uuid FROM library")[0]
-        text = self._index.note(_STAMP)
-        stamp: dict[str, Any] = json.loads(text) if text else {}
+        uuid, stamp = self._db.uuid(), self._read_stamp()
         if stamp.get("uuid", uuid) != uuid or (not stamp and len(self._index)):
             raise StoreError(
                 f"{self.where}: holds codes that are not of this library; give it a collection of its own"
             )
         # the generation first: what is written meanwhile makes it stale, and the next look goes on
-        generation, last = self._db.generation(), int(stamp.get("last", 0))
+        generation, last = self._db.generation(), stamp.get("last", 0)
         if stamp.get("generation") != generation:
             if not stamp:
                 self._stamp(uuid, "", 0)
             while rows := self._new_rows(last):
                 ids, codes, last = rows
                 self._index.upsert(codes, ids)
-            (count,) = self._db.rows("SELECT count(*) FROM code WHERE kind = 'full'")[0]
-            if len(self._index) != count:  # something was removed, by us or behind our back
+            if len(self._index) != self._db.count():  # something was removed, by us or behind our back
                 changed = self.repair()
                 logger.info("%s: %d codes differed from the library's", self.where, changed)
             self._stamp(uuid, generation, last)
         self._generation = generation
+
+    def _read_stamp(self) -> dict[str, Any]:
+        """What the last writer left in the index, which anybody may have written to since."""
+        text = self._index.note(_STAMP)
+        try:
+            stamp = parse_json(text) if text else {}
+            if not stamp or (
+                isinstance(stamp["uuid"], str)
+                and isinstance(stamp["generation"], str)
+                and type(stamp["last"]) is int
+                and stamp["last"] >= 0
+            ):
+                return dict(stamp)
+            raise ValueError(text[:100])
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(
+                f"{self.where}: its note of what it holds cannot be read ({error!r}); drop the collection, "
+                "it is filled again"
+            ) from error
 
     def _stamp(self, uuid: str, generation: str, last: int) -> None:
         self._index.set_note(_STAMP, json.dumps({"uuid": uuid, "generation": generation, "last": last}))
 
     def _new_rows(self, last: int) -> tuple[NDArray[np.int64], NDArray[np.uint8], int] | None:
         """(videos, codes, number of the last row) of the next rows; a changed code is a new row."""
-        rows = self._db.rows(
+        rows = self._db.read(
+            NewCode,
             "SELECT id, video, code FROM code WHERE kind = 'full' AND id > ? ORDER BY id LIMIT ?",
             (last, _ROWS),
         )
         if not rows:
             return None
-        latest = {video: code for _, video, code in rows}
-        return (*self._arrays(list(latest.items())), int(rows[-1][0]))
+        latest = {row.video: row.code for row in rows}
+        return (*self._arrays(list(latest), list(latest.values())), rows[-1].id)
 
-    def _arrays(self, rows: list[Any]) -> Rows:
-        ids = np.array([video for video, _ in rows], np.int64)
-        raw = b"".join(code for _, code in rows)
-        if len(raw) != len(rows) * code_bytes(self._spec.bits):
-            raise StoreError(f"{self._db.path}: holds a damaged code; run `vhash verify`")
-        return ids, np.frombuffer(raw, np.uint8).reshape(len(rows), code_bytes(self._spec.bits))
+    def _arrays(self, ids: list[int], codes: list[bytes]) -> Rows:
+        return id_array(ids), code_array(self._db.path, codes, self._spec.bits)
 
     def repair(self) -> int:
         """Make the index equal to the library, reading both from end to end; returns how many differed."""
@@ -160,8 +175,7 @@ class Served:
         if self._generation != self._db.generation():  # another process has written since
             return 0
         if wrong:
-            ((uuid,),) = self._db.rows("SELECT uuid FROM library")
-            self._stamp(uuid, "", 0)
+            self._stamp(self._db.uuid(), "", 0)
             self._generation = ""
         return wrong
 
@@ -178,13 +192,14 @@ class Served:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]]:
         """The index's rows with low < id ≤ high, compared with the library's."""
         while low < high:
-            rows = self._db.rows(
+            rows = self._db.read(
+                Coded,
                 "SELECT video, code FROM code WHERE kind = 'full' AND video > ? AND video <= ? "
                 "ORDER BY video LIMIT ?",
                 (low, high, _ROWS),
             )
-            upto = int(rows[-1][0]) if len(rows) == _ROWS else high
-            own, own_codes = self._arrays(rows)
+            upto = rows[-1].id if len(rows) == _ROWS else high
+            own, own_codes = self._arrays([row.id for row in rows], [row.code for row in rows])
             there = (ids > low) & (ids <= upto)
             _, i, j = np.intersect1d(ids[there], own, assume_unique=True, return_indices=True)
             same = (codes[there][i] == own_codes[j]).all(axis=1)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .codes import as_codes
-from .errors import CodeError, SourceError, StoreError, UnknownIdError
+from .errors import CodeError, SourceError, StoreError, UnknownIdError, UnsupportedVideoError, VideoError
 from .library_cache import cache_file, cached_index, load_index
 from .library_db import Database
+from .library_rows import WHOLE_ROWS, Coded, VideoState, code_array, described, faults, id_array, kinds
 from .library_serve import Served
 from .scan import content_digest, modified_ns
 from .spec import ModelSpec
 from .verification import part_widths
+from .video.completeness import cut_off
+from .video.rules import DECODING, touched
+from .video.sources import open_media
+
+if TYPE_CHECKING:
+    from .index import Index
 
 
 @dataclass(frozen=True)
@@ -26,12 +35,14 @@ class Problem:
 
     Attributes:
         kind: ``database`` (damaged), ``code`` (damaged or missing), ``index`` (not that of the codes),
-            ``vanished`` (no such file any more), ``changed`` (the file is not what was encoded).
+            ``vanished`` (no such file any more), ``changed`` (the file is not what was encoded),
+            ``damaged`` (a part of the file is missing, and was when it was added),
+            ``rules`` (older rules coded it, and today's see another picture in the file).
         path: of the video, or of the library's file.
         message: what is wrong, and what to do.
     """
 
-    kind: Literal["database", "code", "index", "vanished", "changed"]
+    kind: Literal["database", "code", "index", "vanished", "changed", "damaged", "rules"]
     path: str
     message: str
 
@@ -46,7 +57,7 @@ def verify(
             f"row {row[1]} of {row[0]} belongs to no video"
             for row in database.rows("PRAGMA foreign_key_check")
         ]
-        damage += _types(database)
+        damage += _rows(database)
     except StoreError as error:
         yield Problem("database", str(database.path), str(error))
         return
@@ -67,40 +78,45 @@ def verify(
     yield from _files(database, content)
 
 
-def _types(database: Database) -> Iterator[str]:
-    """SQLite stores anything in any column, so a damaged page may put a number where a path was."""
-    for table, columns in (
-        ("video", "path blob, size integer, mtime_ns integer, digest blob, added real"),
-        ("code", "video integer, kind text, t0 real, code blob"),
-        ("failure", "path blob, size integer, mtime_ns integer, kind text, message text, seen real"),
-        ("not_a_match", "a blob, b blob, noted real"),
-        ("trajectory", "video integer, kind text, steps blob"),
-    ):
-        for column in columns.split(", "):
-            name, kind = column.split()
-            ((wrong,),) = database.rows(f"SELECT count(*) FROM {table} WHERE typeof({name}) != ?", (kind,))
-            if wrong:
-                yield f"{wrong} rows of {table} have no {kind} as {name}"
+def _rows(database: Database) -> Iterator[str]:
+    """Values of any table that should not be there, one example of each column."""
+    for table, row in WHOLE_ROWS:
+        wrong: Counter[str] = Counter()
+        examples: dict[str, str] = {}
+        for batch in database.batches(f"SELECT {', '.join(name for name, _ in kinds(row))} FROM {table}"):
+            for name, value, kind in faults(row, batch):
+                wrong[name] += 1
+                examples.setdefault(name, described(name, value, kind))
+        for name, count in wrong.items():
+            yield f"{count} rows of {table} are damaged: {examples[name]}"
 
 
 def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:
+    again = "remove it and add it again"
     for (path,) in database.rows(
         "SELECT path FROM video WHERE"
         " (SELECT count(*) FROM code WHERE code.video = video.id AND kind = 'full') != 1"
     ):
-        yield Problem("code", os.fsdecode(path), "has not exactly one code; remove it and add it again")
-    for path, blob in database.execute("SELECT path, code FROM code JOIN video ON video.id = code.video"):
-        try:
-            as_codes(np.frombuffer(blob, np.uint8), spec.bits)
-        except (CodeError, TypeError, ValueError) as error:
-            yield Problem("code", os.fsdecode(path), f"{error}; remove it and add it again")
+        yield Problem("code", os.fsdecode(path), f"has not exactly one code; {again}")
+    for batch in database.batches("SELECT path, code FROM code JOIN video ON video.id = code.video"):
+        for path, blob in batch:
+            try:
+                as_codes(np.frombuffer(blob, np.uint8), spec.bits)
+            except CodeError as error:
+                yield Problem("code", os.fsdecode(path), f"{error}; {again}")
     bytes_each = spec.sampling.frames * sum(part_widths(spec))
-    for (path,) in database.execute(
+    for (path,) in database.rows(
         "SELECT path FROM trajectory JOIN video ON video.id = trajectory.video WHERE length(steps) != ?",
         (bytes_each,),
     ):
-        problem = f"its trajectory has not {bytes_each} bytes; remove it and add it again"
-        yield Problem("code", os.fsdecode(path), problem)
+        yield Problem("code", os.fsdecode(path), f"its trajectory has not {bytes_each} bytes; {again}")
+    for where, problem in (
+        ("kind = 'box' GROUP BY video HAVING count(*) > 1", "has two codes of its content box"),
+        ("kind = 'segment' AND (t1 IS NULL OR t1 < t0)", "a segment ends before it starts"),
+    ):
+        select = "SELECT DISTINCT path FROM code JOIN video ON video.id = code.video WHERE"
+        for (path,) in database.rows(f"{select} {where}"):
+            yield Problem("code", os.fsdecode(path), f"{problem}; {again}")
 
 
 def _index(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Problem]:
@@ -108,7 +124,7 @@ def _index(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Pro
     ids, codes, now = database.codes(spec.bits)
     if generation != now:  # another process has written since: compare again when it is quiet
         return
-    if len(index) != len(ids) or not np.array_equal(index.codes(ids), codes):
+    if not _holds(index, ids, codes):
         yield Problem(
             "index",
             str(directory),
@@ -116,19 +132,22 @@ def _index(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Pro
         )
 
 
+def _holds(index: Index, ids: NDArray[np.int64], codes: NDArray[np.uint8]) -> bool:
+    try:
+        return len(index) == len(ids) and np.array_equal(index.codes(ids), codes)
+    except UnknownIdError:  # a cache of other ids
+        return False
+
+
 def _segments(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Problem]:
     """The kept index of the segments, if there is one, against their codes."""
     generation = database.generation()
-    rows = database.rows("SELECT id, code FROM code WHERE kind = 'segment' ORDER BY id")
+    rows = database.read(Coded, "SELECT id, code FROM code WHERE kind = 'segment' ORDER BY id")
     index = load_index(cache_file(directory, generation, "segments"), len(rows), spec)
     if index is None or generation != database.generation():  # it is made when it is needed
         return
-    ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-    try:
-        same = index.codes(ids).tobytes() == b"".join(code for _, code in rows)
-    except UnknownIdError:
-        same = False
-    if not same:
+    codes = code_array(database.path, [row.code for row in rows], spec.bits)
+    if not _holds(index, id_array([row.id for row in rows]), codes):
         yield Problem(
             "index",
             str(directory),
@@ -147,18 +166,38 @@ def _served(served: Served | None) -> Iterator[Problem]:
 
 def _files(database: Database, content: bool) -> Iterator[Problem]:
     last = 0
-    while rows := database.rows(
-        "SELECT id, path, size, mtime_ns, digest FROM video WHERE id > ? ORDER BY id LIMIT 1000", (last,)
-    ):
-        for _, raw, size, mtime_ns, digest in rows:
-            path = os.fsdecode(raw)
+    select = (
+        "SELECT id, path, size, mtime_ns, digest, damaged, frames_rule FROM video"
+        " WHERE id > ? ORDER BY id LIMIT 1000"
+    )
+    while rows := database.read(VideoState, select, (last,)):
+        for row in rows:
+            path = os.fsdecode(row.path)
             try:
                 status = os.stat(path)
-                same = (status.st_size, modified_ns(status)) == (size, mtime_ns)
-                if (content or not same) and content_digest(path) != digest:
+                same = (status.st_size, modified_ns(status)) == (row.size, row.mtime_ns)
+                if (content or not same) and content_digest(path) != row.digest:
                     yield Problem("changed", path, "the file is not what was encoded; add it again")
+                elif said := row.damaged or (_cut_off(path) if content else None):
+                    yield Problem("damaged", path, f"{said}; get a whole copy, then add it again")
+                elif (row.frames_rule or 1) < DECODING and (why := touched(path)) is not None:
+                    yield Problem(
+                        "rules",
+                        path,
+                        f"{why}, which an older vhash did not heed; add it again, it is coded anew",
+                    )
+            except UnsupportedVideoError:  # nothing is known about it
+                pass
             except FileNotFoundError:
                 yield Problem("vanished", path, "no such file any more; add its new place, or remove it")
             except (OSError, ValueError, SourceError) as error:
                 yield Problem("vanished", path, f"cannot be read ({error}); add its new place, or remove it")
-        last = rows[-1][0]
+        last = rows[-1].id
+
+
+def _cut_off(path: str) -> str | None:
+    """Also for what an older version has added, which did not look."""
+    try:
+        return cut_off(open_media(path))
+    except VideoError:  # it was one when it was added, and has not changed
+        return None

@@ -3,16 +3,13 @@
 A vhash model is an ONNX file whose ``metadata_props`` hold the specification (``vhash.spec``)
 and the card (``vhash.card``). This walks the few protobuf fields that matter, so that
 ``vhash models`` needs neither onnx nor onnxruntime, and refuses files that point at data
-outside themselves before any runtime sees them.
-
-Source: onnx.proto3 of ONNX 1.23 (field numbers) and the protobuf wire format.
+outside themselves before any runtime sees them; see ``onnx_wire``.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import checked_path
 from .calibration import Calibration
 from .errors import ModelError, ModelNotFoundError
+from .onnx_wire import ExternalDataError, scan_model
 from .spec import ModelSpec
+from .strict_json import JsonError, parse_json
 
-_MODEL_GRAPH, _MODEL_METADATA, _MODEL_FUNCTIONS = 7, 14, 25
-_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
-_TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
-_LENGTH_DELIMITED = 2
 _MAX_BYTES = 2 << 30
 
 
@@ -52,8 +48,8 @@ class ModelFile:
     def card(self) -> dict[str, Any]:
         """The model card (licence, data, figures); empty where the file has none."""
         try:
-            card = json.loads(self.metadata.get("vhash.card", "{}"), parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
+            card = parse_json(self.metadata.get("vhash.card", "{}"))
+        except JsonError as error:
             raise ModelError(
                 f"{self.path}: its card is not JSON ({error}); export the model again"
             ) from error
@@ -75,12 +71,14 @@ class ModelFile:
         if text is None:
             return np.ones(self.spec.bits, np.float32)
         try:
-            scales = np.asarray(json.loads(text), np.float32)
-        except (ValueError, TypeError, RecursionError) as error:
+            with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused below
+                scales = np.asarray(parse_json(text), np.float32)
+        except (ValueError, TypeError) as error:
             raise ModelError(f"{self.path}: vhash.scales is no list of numbers ({error})") from error
         if scales.shape != (self.spec.bits,) or not np.isfinite(scales).all():
             raise ModelError(
-                f"{self.path}: vhash.scales has shape {list(scales.shape)}, not [{self.spec.bits}]"
+                f"{self.path}: vhash.scales has shape {list(scales.shape)}, not [{self.spec.bits}], or "
+                "a value that is no float32"
             )
         return scales
 
@@ -100,11 +98,9 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
         ModelNotFoundError: there is no such file.
         ModelError: it is not ONNX, not a vhash model, or refers to data outside itself.
     """
-    path = Path(path)
+    path = checked_path("model", path)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"{path}: larger than 2 GiB, which no ONNX file may be; check the path")
-        content = path.read_bytes()
+        content = _content(path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ModelNotFoundError(
             f"{path}: no such model file; give a .onnx file or a name from `vhash models`"
@@ -112,10 +108,10 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     try:
-        metadata = _scan_model(memoryview(content))
+        metadata = scan_model(memoryview(content))
     except (IndexError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: not a readable ONNX file ({error}); export or copy it again") from error
-    except _ExternalDataError as error:
+    except ExternalDataError as error:
         raise ModelError(
             f"{path}: keeps tensors in another file, which vhash never opens; export it with the data inside"
         ) from error
@@ -128,109 +124,12 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
     return ModelFile(path, content, spec, metadata)
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-class _ExternalDataError(Exception):
-    """A tensor lives in another file."""
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
-    """Yield (field number, wire type, value) of one protobuf message; values of length-delimited
-    fields are views into it."""
-    at, end = 0, len(message)
-    while at < end:
-        key, at = _varint(message, at)
-        wire = key & 7
-        if wire == 0:
-            value, at = _varint(message, at)
-            yield key >> 3, wire, value
-            continue
-        if wire == _LENGTH_DELIMITED:
-            size, at = _varint(message, at)
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"wire type {wire}")
-        if size > end - at:
-            raise ValueError("a field runs past the end of the file")
-        yield key >> 3, wire, message[at : at + size]
-        at += size
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ValueError("a number of more than 10 bytes")
-
-
-def _scan_model(model: memoryview) -> dict[str, str]:
-    metadata, graphs = {}, 0
-    for field, wire, value in _fields(model):
-        if wire != _LENGTH_DELIMITED:
-            continue
-        if field == _MODEL_METADATA:
-            entry = {
-                number: bytes(text) for number, kind, text in _fields(value) if kind == _LENGTH_DELIMITED
-            }
-            metadata[entry.get(1, b"").decode()] = entry.get(2, b"").decode()
-        elif field == _MODEL_GRAPH:
-            graphs += 1
-            _scan_graph(value)
-        elif field == _MODEL_FUNCTIONS:
-            for inner, kind, part in _fields(value):
-                if inner == 7 and kind == _LENGTH_DELIMITED:
-                    _scan_node(part)
-                elif inner == 11 and kind == _LENGTH_DELIMITED:  # FunctionProto.attribute_proto
-                    _scan_attribute(part)
-    if graphs != 1:
-        raise ValueError("it holds no graph")
-    return metadata
-
-
-def _scan_graph(graph: memoryview) -> None:
-    for field, wire, value in _fields(graph):
-        if wire != _LENGTH_DELIMITED:
-            continue
-        if field == _GRAPH_NODE:
-            _scan_node(value)
-        elif field == _GRAPH_INITIALIZER:
-            _scan_tensor(value)
-        elif field == _GRAPH_SPARSE:
-            _scan_sparse(value)
-
-
-def _scan_node(node: memoryview) -> None:
-    for field, wire, attribute in _fields(node):
-        if field == 5 and wire == _LENGTH_DELIMITED:
-            _scan_attribute(attribute)
-
-
-def _scan_attribute(attribute: memoryview) -> None:
-    for field, wire, value in _fields(attribute):
-        if wire != _LENGTH_DELIMITED:
-            continue
-        if field in (5, 10):  # AttributeProto.t, .tensors
-            _scan_tensor(value)
-        elif field in (6, 11):  # .g, .graphs
-            _scan_graph(value)
-        elif field in (22, 23):  # .sparse_tensor, .sparse_tensors
-            _scan_sparse(value)
-
-
-def _scan_sparse(sparse: memoryview) -> None:
-    for field, wire, tensor in _fields(sparse):
-        if field in (1, 2) and wire == _LENGTH_DELIMITED:  # SparseTensorProto.values, .indices
-            _scan_tensor(tensor)
-
-
-def _scan_tensor(tensor: memoryview) -> None:
-    for field, _, value in _fields(tensor):
-        if field == _TENSOR_EXTERNAL_DATA or (field == _TENSOR_DATA_LOCATION and value == 1):
-            raise _ExternalDataError
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file; a library may name any path as its model, a pipe or a device too."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{path}: a pipe, socket or device, not a file; give a .onnx file")
+        if status.st_size > _MAX_BYTES:
+            raise ModelError(f"{path}: larger than 2 GiB, which no ONNX file may be; check the path")
+        return file.read(status.st_size)

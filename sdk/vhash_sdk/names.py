@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -52,6 +54,33 @@ def printable(path: str | os.PathLike[str]) -> str:
     if text.isprintable() and "\\" not in text:
         return text
     return "".join(c if c.isprintable() and c != "\\" else _escape(c) for c in text)
+
+
+# a spreadsheet takes what begins so for a formula, also behind what another locale takes for a separator
+_FORMULA = re.compile("(^|[;,\t])([=+@\\-\uff1d\uff0b\uff0d\uff20])")
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    r"""One row of CSV, without its end; numbers as they are, text so that no spreadsheet computes it.
+
+    Text has been escaped before (``printable``); what would make it a formula is escaped as well.
+
+    >>> print(csv_line([-1.5, "=1+1", "a,b", "@x"]))
+    -1.5,\x3d1+1,"a,b",\x40x
+    """
+    import csv
+    import io
+
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(
+        [_FORMULA.sub(_escaped_start, safe(cell)) if isinstance(cell, str) else cell for cell in cells]
+    )
+    return line.getvalue()
+
+
+def _escaped_start(match: re.Match[str]) -> str:
+    number = ord(match[2])
+    return match[1] + (f"\\x{number:02x}" if number < 0x80 else f"\\u{number:04x}")
 
 
 def shell_quoted(path: str | os.PathLike[str]) -> str:

@@ -11,11 +11,12 @@ import contextlib
 import logging
 import os
 import secrets
+import stat
 import zipfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,31 @@ def distinct(codes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.in
     return keys.view(np.uint8).reshape(-1, codes.shape[1]), place.reshape(-1).astype(np.int64)
 
 
-def near_pairs(codes: NDArray[np.uint8], bits: int, radius: int, cache: Path | None = None) -> NearPairs:
+class PairCache:
+    """The pairs of an earlier call: in a file, and in memory where that cannot be written."""
+
+    def __init__(self, file: Path, *, writable: bool) -> None:
+        self._file, self._writable = file, writable
+        self._known: NearPairs | None = None
+
+    def near(self, codes: NDArray[np.uint8], bits: int, radius: int) -> NearPairs:
+        """``near_pairs`` with this cache."""
+        if self._writable:
+            return near_pairs(codes, bits, radius, self._file)
+        self._known = near_pairs(
+            codes, bits, radius, known=self._known or _load(self._file, codes.shape[1], bits)
+        )
+        return self._known
+
+
+def near_pairs(
+    codes: NDArray[np.uint8],
+    bits: int,
+    radius: int,
+    cache: Path | None = None,
+    *,
+    known: NearPairs | None = None,
+) -> NearPairs:
     """All pairs of distinct codes within ``radius`` bits.
 
     Args:
@@ -69,11 +94,12 @@ def near_pairs(codes: NDArray[np.uint8], bits: int, radius: int, cache: Path | N
         bits: their width.
         radius: largest distance, in bits.
         cache: a file with the pairs of an earlier call, which is used and brought up to date.
+        known: the pairs of an earlier call.
 
     Raises:
         OptionError: more pairs than ``MAX_PAIRS``.
     """
-    old = None if cache is None else _load(cache, codes.shape[1])
+    old = known if cache is None else _load(cache, codes.shape[1], bits)
     if old is None or old.radius < radius:
         whole = Index(bits)
         whole.add(codes)
@@ -138,19 +164,35 @@ def _keys(codes: NDArray[np.uint8]) -> NDArray[np.void]:
     return np.ascontiguousarray(codes).view(np.dtype((np.void, codes.shape[1]))).reshape(-1)
 
 
-def _load(cache: Path, width: int) -> NearPairs | None:
+def _load(cache: Path, width: int, bits: int) -> NearPairs | None:
     """The cache, or None where it is missing, damaged (the archive has checksums) or of other codes."""
     try:
-        with np.load(cache, allow_pickle=False) as file:
-            codes, ends, distances = file["codes"], file["ends"], file["distances"]
-            radius = int(file["radius"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        # not blocking: a pipe is opened and refused, not waited for
+        with open(cache, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode) or not _plain(stream, status.st_size):
+                return None
+            with np.load(stream, allow_pickle=False) as file:
+                codes, ends, distances = file["codes"], file["ends"], file["distances"]
+                radius = int(file["radius"])
+    except Exception:  # an archive that anybody may have written can fail in any way
         return None
     shapes = codes.ndim == 2 and codes.shape[1] == width and ends.shape == (len(distances), 2)
     types = (codes.dtype, ends.dtype, distances.dtype) == (np.uint8, np.int32, np.uint16)
-    if not (shapes and types) or (ends.size and not 0 <= ends.min() <= ends.max() < len(codes)):
+    if not (shapes and types and 0 <= radius <= bits):
+        return None
+    if ends.size and (not 0 <= ends.min() <= ends.max() < len(codes) or distances.max() > radius):
         return None
     return NearPairs(codes, radius, ends, distances)
+
+
+def _plain(stream: BinaryIO, size: int) -> bool:
+    """Whether an archive holds no more than the file does: nothing compressed, nothing twice."""
+    with zipfile.ZipFile(stream) as archive:
+        members = archive.infolist()
+    stream.seek(0)
+    stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+    return stored and sum(member.file_size for member in members) <= size
 
 
 def _save(pairs: NearPairs, cache: Path) -> None:

@@ -50,9 +50,11 @@ class Resident:
         self._lock = threading.Lock()
         self._batch: DeviceBuffer | None = None  # used again, by one batch at a time
 
-    def decode(self, source: Source, sampling: Sampling, resize: Resize) -> Clip:
+    def decode(
+        self, source: Source, sampling: Sampling, resize: Resize, *, stream: int | None = None
+    ) -> Clip:
         """Frames on the device (a ``DeviceArray``), or on the host where NVDEC cannot. Raises VideoError."""
-        with open_source(source, self.decoder.limits, decoder=self.decoder) as reader:
+        with open_source(source, self.decoder.limits, decoder=self.decoder, stream=stream) as reader:
             return reader.sample(sampling, resize)
 
     def run(self, clips: list[Clip]) -> Output:

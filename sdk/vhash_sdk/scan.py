@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
-import glob
 import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .errors import SourceError
+from .errors import OptionError, SourceError
+from .patterns import has_magic, matches
 
 VIDEO_SUFFIXES = frozenset((
-    ".3g2", ".3gp", ".apng", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".ivf", ".m2ts", ".m4v", ".mkv",
-    ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".ts", ".vob", ".webm", ".wmv",
-    ".y4m",
+    ".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avc", ".avi", ".divx", ".dv", ".f4v", ".flc",
+    ".fli", ".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mkv",
+    ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".rm", ".rmvb", ".ts",
+    ".vob", ".webm", ".wmv", ".y4m",
 ))  # fmt: skip
 """What counts as a video in a folder. A file that is named outright is tried whatever its suffix."""
 
@@ -23,6 +24,7 @@ WHOLE_BYTES = 16 << 20
 """Files up to this size are digested whole."""
 _EDGE_BYTES = 4 << 20
 _SAMPLES, _SAMPLE_BYTES = 32, 256 << 10
+_LINK = "a symbolic link; give its target, or follow_symlinks (--follow-symlinks)"
 
 
 @dataclass(frozen=True)
@@ -55,28 +57,51 @@ def scan(
     Args:
         paths: files, folders (walked to the bottom), or patterns with ``*``, ``?``, ``[``, ``**``.
         exclude: patterns of names (``*.txt``, ``thumbs``) or absolute paths (``/disk/old/*``) to leave out.
-        follow_symlinks: enter symbolic links inside folders; loops are recognised. Paths that are
+        follow_symlinks: enter symbolic links inside folders (and where ``**`` finds them); loops are
+            recognised, and a folder that several links lead to is entered once by them. Paths that are
             given themselves are always followed.
+
+    Raises:
+        OptionError: a path is empty.
 
     >>> [found.error is None for found in scan(["/no/such/folder"])]
     [False]
     """
     patterns = tuple(exclude)
-    given = [path for each in paths for path in _expand(os.fspath(each))]
+    given = [each for path in given_paths(paths) for each in _expand(path, follow_symlinks)]
     seen: set[str] | None = set() if len(given) > 1 else None  # one folder cannot name a file twice
-    for path in given:
-        for found in _walk(path, patterns, follow_symlinks):
+    for path, follow_top in given:
+        for found in _walk(path, patterns, follow_symlinks, follow_top):
             if seen is not None:
                 if found.path in seen:
                     continue
-                seen.add(found.path)
+                if not found.skipped:  # a link that is skipped in a folder may be given itself
+                    seen.add(found.path)
             yield found
 
 
-def _expand(path: str) -> list[str]:
-    if not os.path.lexists(path) and glob.has_magic(path):
-        return sorted(os.path.abspath(match) for match in glob.iglob(path, recursive=True)) or [path]
-    return [os.path.abspath(path)]
+def given_paths(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Paths as text, none of them empty: that would be the current directory, which nobody has named.
+
+    Raises:
+        OptionError: one is empty.
+
+    >>> given_paths([""])
+    Traceback (most recent call last):
+    vhash_sdk.errors.OptionError: '': an empty path; give a file or folder, . for the current one
+    """
+    given = [os.fspath(path) for path in paths]
+    if "" in given:
+        raise OptionError("'': an empty path; give a file or folder, . for the current one")
+    return given
+
+
+def _expand(path: str, follow: bool) -> list[tuple[str, bool]]:
+    """(absolute path, whether it is followed if it is a link to a folder) of what a path stands for."""
+    if not os.path.lexists(path) and has_magic(path):
+        follow_top = follow or "**" not in path.split(os.sep)
+        return [(os.path.abspath(match), follow_top) for match in matches(path, follow)] or [(path, True)]
+    return [(os.path.abspath(path), True)]
 
 
 def _excluded(path: str, patterns: tuple[str, ...]) -> bool:
@@ -84,11 +109,12 @@ def _excluded(path: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, p) or fnmatch.fnmatchcase(path, p) for p in patterns)
 
 
-def _walk(top: str, patterns: tuple[str, ...], follow: bool) -> Iterator[Found]:
-    # (path, whether to follow it when it is a link, the folders that it lies in)
-    stack: list[tuple[str, bool, tuple[tuple[int, int], ...]]] = [(top, True, ())]
+def _walk(top: str, patterns: tuple[str, ...], follow: bool, follow_top: bool) -> Iterator[Found]:
+    # (path, whether to follow it when it is a link, the folders that it lies in, whether through a link)
+    stack: list[tuple[str, bool, tuple[tuple[int, int], ...], bool]] = [(top, True, (), False)]
+    linked: set[tuple[int, int]] = set()
     while stack:
-        path, follow_this, parents = stack.pop()
+        path, follow_this, parents, through_link = stack.pop()
         if path != top and _excluded(path, patterns):
             continue
         try:
@@ -101,18 +127,27 @@ def _walk(top: str, patterns: tuple[str, ...], follow: bool) -> Iterator[Found]:
             if here in parents:
                 yield _skip(path, "a symbolic link to a folder that it lies in")
                 continue
+            if path == top and not follow_top and os.path.islink(path):
+                yield _skip(path, _LINK)
+                continue
+            through_link = through_link or (path != top and follow and os.path.islink(path))
+            if through_link and here in linked:  # else links to links make more paths than anyone can walk
+                yield _skip(path, "a symbolic link to a folder, or in one, that another link led to already")
+                continue
+            if through_link:
+                linked.add(here)
             try:
                 names = sorted(os.listdir(path), reverse=True)
             except OSError as error:
                 yield Found(path, error=_unreadable(path, error))
                 continue
             inside = (*parents, here)
-            stack.extend((os.path.join(path, name), follow, inside) for name in names)
+            stack.extend((os.path.join(path, name), follow, inside, through_link) for name in names)
         elif stat.S_ISREG(status.st_mode):
             empty = SourceError(f"{path}: is empty; copy it again") if status.st_size == 0 else None
             yield Found(path, status.st_size, modified_ns(status), empty)
         elif stat.S_ISLNK(status.st_mode):
-            yield _skip(path, "a symbolic link; give its target, or follow_symlinks (--follow-symlinks)")
+            yield _skip(path, _LINK)
         else:  # opening a pipe would wait for ever, opening a device may do anything
             yield _skip(path, "a pipe, socket or device")
 

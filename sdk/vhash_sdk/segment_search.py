@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from .alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_covered
 from .alignment_track import Times, Track
 from .alignment_votes import Match, chunks, vote
-from .codes import as_codes, code_bytes
 from .encoded import Segments
+from .errors import StoreError
 from .library_cache import cache_file, load_index, save_index
-from .library_db import Database, sound_rows
+from .library_db import Database
+from .library_rows import Coded, SegmentPlace, code_array, id_array
 from .segments import RATE, codes_of, kept_segments, kept_track, query_tracks
 from .spec import ModelSpec
 
@@ -80,7 +81,11 @@ class SegmentIndex:
         """The clip with less weight on what is common; the nearest kept windows of its every second one."""
         rows = np.arange(0, len(clip), 2)
         matches = self._index.search(codes_of(clip)[rows], _NEAREST)
-        at = np.searchsorted(self._ids, matches.ids)
+        at = np.minimum(np.searchsorted(self._ids, matches.ids), len(self._ids) - 1)
+        if (self._ids[at] != matches.ids).any():
+            raise StoreError(
+                f"segments-{self.generation}.vhi: is not of these segments; delete it, it is made again"
+            )
         videos = self._videos[at]
         near = matches.distances <= _CLOSE * self._index.bits
         frequency = np.array([len(np.unique(row[mask])) for row, mask in zip(videos, near, strict=True)])
@@ -150,21 +155,18 @@ def segment_index(database: Database, directory: Path, spec: ModelSpec) -> Segme
     """
     from .index import Index
 
-    database.execute("BEGIN")  # one snapshot: rows, codes and generation belong together
-    try:
+    with database.snapshot():  # rows, codes and generation belong together
         generation = database.generation()
-        rows = database.rows("SELECT id, video, t0, t1 FROM code WHERE kind = 'segment' ORDER BY id")
+        rows = database.read(
+            SegmentPlace, "SELECT id, video, t0, t1 FROM code WHERE kind = 'segment' ORDER BY id"
+        )
         index = load_index(cache_file(directory, generation, "segments"), len(rows), spec)
-        codes = None if index else database.rows("SELECT code FROM code WHERE kind = 'segment' ORDER BY id")
-    finally:
-        database.execute("COMMIT")
-    with sound_rows(database.path):
-        table = np.array([row[:2] for row in rows], np.int64).reshape(-1, 2)
-        spans = np.array([row[2:] for row in rows], np.float64).reshape(-1, 2)
-        if index is None:
-            blob = b"".join(code for (code,) in codes or ())
-            array = as_codes(np.frombuffer(blob, np.uint8).reshape(-1, code_bytes(spec.bits)), spec.bits)
-            index = Index(spec.bits, model=spec.fingerprint)
-            index.add(array, table[:, 0])
-            save_index(index, directory, generation, "segments")
-    return SegmentIndex(generation, index, table[:, 0], table[:, 1], spans)
+        select = "SELECT id, code FROM code WHERE kind = 'segment' ORDER BY id"
+        codes = [] if index else [row.code for row in database.read(Coded, select)]
+    ids, videos = id_array([row.id for row in rows]), id_array([row.video for row in rows])
+    spans = np.array([row[2:] for row in rows], np.float64).reshape(-1, 2)
+    if index is None:
+        index = Index(spec.bits, model=spec.fingerprint)
+        index.add(code_array(database.path, codes, spec.bits), ids)
+        save_index(index, database, directory, generation, "segments")
+    return SegmentIndex(generation, index, ids, videos, spans)

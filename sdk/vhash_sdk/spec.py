@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from .codes import MAX_BITS
 from .errors import ModelError
+from .strict_json import parse_json
 
 SamplingKind = Literal["uniform", "middle"]
 ResizeRule = Literal["exact", "short_side"]
@@ -83,6 +84,8 @@ class Resize:
                 f"resize short_side has height {self.height} and width {self.width}: make them equal"
             )
         if self.crop is not None:
+            if not isinstance(self.crop, (list, tuple)):
+                raise ModelError(f"resize.crop={self.crop!r}: expected [height, width] or null")
             object.__setattr__(self, "crop", tuple(self.crop))
             if len(self.crop) != 2:
                 raise ModelError(f"resize.crop={self.crop!r}: expected [height, width] or null")
@@ -199,7 +202,7 @@ class ModelSpec:
             ModelError: not JSON, fields missing or unknown, or a value out of range.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
+            data: dict[str, Any] = parse_json(text)
             parts = tuple(
                 Part(str(p["name"]), (int(p["bits"][0]), int(p["bits"][1]))) for p in data.pop("parts")
             )

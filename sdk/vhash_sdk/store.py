@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Literal, Self
 
 from . import _core
-from .arguments import checked_count, checked_model
+from .arguments import checked_count, checked_model, checked_path, checked_threads
 from .codes import code_bytes
 from .errors import OptionError
+from .forking import ForkedLock
 from .index import Index
 
 if TYPE_CHECKING:
@@ -77,14 +77,12 @@ class StoredIndex(Index):
             raise OptionError(f'mode={mode!r}: choose "rw" to write or "r" to search')
         if bits is not None:
             code_bytes(bits)
-        if threads is not None:
-            checked_count("threads", threads, 1)
+        self._threads, place = checked_threads(threads), os.fsencode(checked_path("directory", directory))
         seal = 0 if seal_rows is None else checked_count("seal_rows", seal_rows, 1)
-        self._store = _core.Store(os.fspath(directory), bits or 0, checked_model(model), mode == "rw", seal)
+        self._store = _core.Store(place, bits or 0, checked_model(model), mode == "rw", seal)
         self._engine = self._store.index
-        self._threads = threads or _core.available_threads()
-        self._changing = Lock()
-        self._directory = os.fspath(directory)
+        self._changing = ForkedLock()
+        self._directory = os.fsdecode(place)
         self._mode: Mode = mode
 
     @property
@@ -119,7 +117,11 @@ class StoredIndex(Index):
         self._store.compact()
 
     def close(self) -> None:
-        """End the background work and let another process write; searching still works."""
+        """End the background work and let another process write; searching still works.
+
+        A ``compact`` of another thread gives up with ``StoreError``: nothing is lost. May be called by any
+        number of threads, and again.
+        """
         self._store.close()
 
     def state(self) -> StoreState:
@@ -146,7 +148,7 @@ def repair(directory: str | os.PathLike[str]) -> list[str]:
         IndexFormatError: its MANIFEST is damaged; restore that from a copy.
         StoreError: it does not exist, another process is writing it, or the system refuses.
     """
-    return _core.repair_store(os.fspath(directory))
+    return _core.repair_store(os.fsencode(checked_path("directory", directory)))
 
 
 def open_index(
@@ -163,7 +165,8 @@ def open_index(
     Raises:
         OptionError: no engine serves this kind of location.
     """
-    text = os.fspath(location)
+    checked_path("location", location)
+    text = os.fsdecode(location)  # as it was given: a Path has no double slashes
     scheme, mark, _ = text.partition("://")
     if not mark:
         return StoredIndex(text, bits=bits, model=model)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codes import hamming_distance
-from .errors import CodeError
+from .errors import CodeError, ModelError
 from .sequence import Sequence
 from .spec import ModelSpec
 
@@ -142,6 +142,11 @@ class Verifier:
                     best = min(best, bitwise)
                     continue
                 alike = correlations(one.trajectory, two.trajectory)
+                if len(alike) != len(self.parts):
+                    raise ModelError(
+                        f"the second look has weights for {len(self.parts)} parts, not {len(alike)}; "
+                        "make the calibration again"
+                    )
                 evidence = self.bias + self.distance * bitwise + float(np.dot(self.parts, alike))
                 best = min(best, round(min(max(bits / 2 - _UNIT * evidence, 0), bits)))
         return best

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-CREATE, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, NOTE = (1 << n for n in range(7))
+CREATE, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, NOTE, OPEN = (1 << n for n in range(8))
 ONCE, STICKY, SHORT, SHORT_STICKY = range(4)
 
 

@@ -26,6 +26,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a locale without UTF-8 must not turn a "✓" into a crash
             stream.reconfigure(errors="backslashreplace")
+    _safe_log()
     try:
         try:
             app(prog_name="vhash")
@@ -39,6 +40,21 @@ def main() -> None:
         if end.code in (130, 141):
             _leave(end.code)
         raise
+
+
+def _safe_log() -> None:
+    """Warnings of the library go to standard error without characters that act on a terminal."""
+    import logging
+
+    from ..names import safe
+
+    class Safe(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return safe(super().format(record))
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Safe())
+    logging.getLogger("vhash_sdk").addHandler(handler)
 
 
 def _leave(status: int) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..names import csv_line
+from ..outputs import check_output, write_text
+from ..scan import given_paths
 from .inputs import ServedBy
-from .library import Lib, model_entry, reason, roots_of
-from .output import ExitCode, Json, Output, error_entry, path_entry, printable
+from .library import Lib, damage, model_entry, reason, roots_of
+from .output import ExitCode, Force, Json, Output, error_entry, path_entry, printable, safe
 
 if TYPE_CHECKING:
     from ..library_add import Added
@@ -69,6 +71,7 @@ def add(
     report: Annotated[
         Path | None, typer.Option(help="Write every file that is not in, and why, as CSV.")
     ] = None,
+    force: Force = False,
     index: ServedBy = None,
     json: Json = False,
 ) -> None:
@@ -98,9 +101,10 @@ def add(
             memory=None if max_memory is None else int(max_memory * 2**30),
             duration=None if max_duration is None else max_duration * 3600,
         )
-        roots = list(roots_of(paths))
+        roots = given_paths(roots_of(paths))  # before a new library is made for them
         not_own(lib, roots)
         if report is not None:
+            check_output(report, "table", option="--report", library=lib, force=force)
             _write_report(report, [])  # a place that cannot be written is better known before than after
         with Library(lib, model=model, index=index, limits=limits) as library:
             run = _Run(out)
@@ -135,9 +139,14 @@ def add(
                 counts=dict(sorted(run.counts.items())),
                 segments=kept,
                 problems=[_problem_entry(result) for result in run.problems],
+                noted=[{**path_entry(result.path), "notes": list(result.notes)} for result in run.noted],
                 moved=[
                     {**path_entry(result.path), "previous": path_entry(result.previous or "")}
                     for result in run.moved
+                ],
+                damaged=[
+                    {**path_entry(result.path), "message": safe(result.damaged or "")}
+                    for result in run.damaged
                 ],
             )
             bad = run.counts["failed"] + run.counts["vanished"] + len(kept["failed"] if kept else ())
@@ -152,12 +161,18 @@ class _Run:
         self.counts: Counter[str] = Counter()
         self.problems: list[Added] = []
         self.moved: list[Added] = []
+        self.damaged: list[Added] = []
+        self.noted: list[Added] = []
 
     def take(self, result: Added) -> None:
         """Count one result, and keep it where it is worth telling."""
         self.counts[result.status] += 1
+        if result.notes:
+            self.noted.append(result)
         if result.status in ("failed", "skipped", "vanished"):
             self.problems.append(result)
+        if result.damaged:
+            self.damaged.append(result)
         elif result.status == "moved":
             self.moved.append(result)
 
@@ -172,6 +187,12 @@ class _Run:
         for problem in self.problems:
             kind = "vanished" if problem.error is None else type(problem.error).__name__
             groups.setdefault(kind, []).append(problem)
+        if self.damaged:
+            self._out.line(f"\ndamaged, added all the same, never the one to keep: {len(self.damaged)}")
+            for file in self.damaged[:_EXAMPLES]:
+                self._out.line(f"  {printable(file.path)}{damage(file.damaged)}")
+            if len(self.damaged) > _EXAMPLES:
+                self._out.line(f"  … and {len(self.damaged) - _EXAMPLES} more; `vhash list` says which")
         for kind, members in sorted(groups.items(), key=lambda group: -len(group[1])):
             self._out.line(f"\n{kind}: {len(members)}")
             for problem in members[:_EXAMPLES]:
@@ -182,6 +203,14 @@ class _Run:
                 self._out.line(f"    {reason(problem.path, str(said))}")
             if len(members) > _EXAMPLES:
                 self._out.line(f"  … and {len(members) - _EXAMPLES} more; --report FILE.csv lists all")
+        if self.noted:
+            self._out.line(f"\nadded, with a remark: {len(self.noted)}")
+        for result in self.noted[:_EXAMPLES]:
+            self._out.line(f"  {printable(result.path)}")
+            for note in result.notes:
+                self._out.line(f"    {note.partition('; --stream')[0]}")
+        if len(self.noted) > _EXAMPLES:
+            self._out.line(f"  … and {len(self.noted) - _EXAMPLES} more; --json lists all")
 
 
 def _limits(
@@ -199,13 +228,12 @@ def _limits(
 
 
 def _write_report(file: Path, problems: list[Added]) -> None:
-    with open(file, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("status", "kind", "path", "message"))
-        for problem in problems:
-            kind = "" if problem.error is None else type(problem.error).__name__
-            message = "" if problem.error is None else reason(problem.path, str(problem.error))
-            writer.writerow((problem.status, kind, printable(problem.path), message))
+    rows: list[tuple[str, ...]] = [("status", "kind", "path", "message")]
+    for problem in problems:
+        kind = "" if problem.error is None else type(problem.error).__name__
+        message = "" if problem.error is None else reason(problem.path, str(problem.error))
+        rows.append((problem.status, kind, printable(problem.path), message))
+    write_text(file, "".join(f"{csv_line(row)}\r\n" for row in rows))
 
 
 def _problem_entry(result: Added) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from ..outputs import check_output
 from .encode import finish
 from .encoding import encode_all, failure_entry, model_entry, open_encoder
 from .inputs import Videos, expand
-from .output import Json, Model, Output, PrecisionOption, counted, path_entry, printable
+from .output import Force, Json, Model, Output, PrecisionOption, counted, path_entry, printable
 
 if TYPE_CHECKING:
     from ..encoded import Encoded
@@ -30,6 +31,7 @@ def calibrate(
         bool,
         typer.Option("--folders-are-scenes", help="Videos of one folder show one scene; else each its own."),
     ] = False,
+    force: Force = False,
     model: Model = "default",
     precision: PrecisionOption = "auto",
     json: Json = False,
@@ -50,7 +52,9 @@ def calibrate(
     from ..verification import views
 
     with Output("calibrate", json=json) as out, open_encoder(model, precision) as encoder:
-        results = encode_all(encoder, expand(videos), out, box=True)
+        paths = expand(videos)
+        check_output(output, "calibration", option="--output", inputs=paths, force=force)
+        results = encode_all(encoder, paths, out, box=True)
         contents: dict[bytes, Encoded] = {}
         for result in results:
             if result.code is not None and not result.code.unreliable:

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import OptionError
 from .encoding import code_entry, model_entry, open_encoder
-from .output import Json, Model, Output, PrecisionOption, printable
+from .output import Force, Json, Model, Output, PrecisionOption, printable
 from .spans import span_entry, span_text, time_code, timeline
 from .strip import Side as StripSide
 from .strip import check_strip, write_strip
@@ -55,6 +55,7 @@ def compare(
     strip: Annotated[
         Path | None, typer.Option(help="Draw frames of both, one above the other: FILE.png or FILE.html.")
     ] = None,
+    force: Force = False,
     model: Model = "default",
     precision: PrecisionOption = "auto",
     json: Json = False,
@@ -77,7 +78,7 @@ def compare(
     """
     with Output("compare", json=json) as out:
         if strip is not None:
-            check_strip(strip)
+            check_strip(strip, [a, b], force=force)
         from ..verification import nearest_views
 
         with open_encoder(model, precision) as encoder:

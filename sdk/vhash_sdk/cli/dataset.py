@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from ..outputs import check_folder
 from .inputs import expand
 from .output import ExitCode, Output, Precision, path_entry, printable
 
@@ -31,6 +32,8 @@ def encode_dataset(
     from ..engines.ray import EncoderOptions
     from ..engines.ray import encode_dataset as encode
 
+    if "://" not in output:
+        check_folder(output, option="--output")
     wanted = engine == "ray" or (engine == "auto" and address is not None)
     with out.progress("encoding", None) as step:
         before = 0

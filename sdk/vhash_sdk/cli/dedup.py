@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..duplicates import Keep
-from .library import Lib, model_entry
-from .output import Json, Output, counted, number, path_entry, printable
+from ..names import csv_line
+from ..outputs import check_output, write_text
+from .library import Lib, damage, model_entry
+from .output import Force, Json, Output, counted, number, path_entry, printable, safe
 from .plan import csv_rows, megabytes, plan_lines
 
 if TYPE_CHECKING:
     from ..alignment import Span
     from ..calibration import Calibration, Rate
-    from ..duplicates import Group, Member
+    from ..duplicates import Group, Groups, Member
     from ..library import Library
     from ..library_records import Entry
 
 _SHOWN = 20  # groups, where the rest is in a file
+_LEFT_OUT = 5  # named in text
 
 
 def dedup(
@@ -51,6 +53,7 @@ def dedup(
         typer.Option(help="Write what could be removed: as CSV (FILE.csv), or as a script, all commented."),
     ] = None,
     csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV row for each video instead.")] = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Find duplicates in a library: groups in which every video is a copy of the one to keep.
@@ -72,6 +75,10 @@ def dedup(
         from ..library import Library
         from ..library_groups import threshold
 
+        read = [*(not_a_match or ()), *([] if calibration is None else [calibration])]
+        for file, kind, option in ((report, "page", "--report"), (plan, _plan_kind(plan), "--plan")):
+            if file is not None:
+                check_output(file, kind, option=option, inputs=read, library=lib, force=force)
         said = [judgement for file in not_a_match or () for judgement in read_judgements(file)]
         with Library(lib, create=False) as library:
             table = library.calibration if calibration is None else Calibration.load(calibration)
@@ -85,13 +92,14 @@ def dedup(
             facts = _Facts(library, groups, within, table)
             if csv_:
                 for row in csv_rows(groups):
-                    out.line(_csv(row))
+                    out.line(csv_line(row))
             else:
                 _show(out, groups, full=plan is None and report is None)
             if plan is not None:
                 _write_plan(plan, groups, facts, keep)
             if report is not None:
                 _write_report(report, groups, facts, keep, out)
+            _tell_left_out(out, groups)
             out.note(f"vhash: {facts.text()}")
             for file, what in ((report, "to look through"), (plan, "nothing is removed until you do it")):
                 if file is not None:
@@ -103,6 +111,14 @@ def dedup(
                 keep=keep,
                 bytes=sum(group.bytes for group in groups),
                 groups=[_group_entry(group) for group in groups],
+                same_files=[
+                    {**path_entry(same.path), "names": [path_entry(name) for name in same.names]}
+                    for same in groups.same_files
+                ],
+                left_out=[
+                    {**path_entry(left.path), "reason": left.reason, "message": left.message}
+                    for left in groups.left_out
+                ],
             )
 
 
@@ -110,7 +126,7 @@ class _Facts:
     """What the threshold means in this library."""
 
     def __init__(
-        self, library: Library, groups: list[Group], radius: int, calibration: Calibration | None
+        self, library: Library, groups: Groups, radius: int, calibration: Calibration | None
     ) -> None:
         self.library, self.groups, self.radius = library, groups, radius
         self.rate = library.false_match_rate(radius, calibration=calibration)
@@ -125,44 +141,83 @@ class _Facts:
             f"{counted(duplicates, 'duplicate')} of {held}. "
             f"Threshold: {self.radius} of {self.library.spec.bits} bits"
         )
+        disk = self._disk()
         if self.rate is None:
-            return f"{text}; without a calibration its false-match rate is not known."
+            return f"{text}; without a calibration its false-match rate is not known.{disk}"
         chance, most = (rate * self.pairs for rate in (self.rate.estimate, self.rate.high))
         expected, advice = f"about {chance:,.0f}, at most {most:,.0f},", "; a smaller --radius leaves fewer"
         if most < 1:
             expected, advice = "fewer than one", ""
         return (
             f"{text}: a false-match rate of {self.rate.estimate:.2g} (95 %: at most {self.rate.high:.2g}). "
-            f"Of the {self.pairs:,} pairs here {expected} match by chance{advice}."
+            f"Of the {self.pairs:,} pairs here {expected} match by chance{advice}.{disk}"
         )
+
+    def _disk(self) -> str:
+        """What the disk says that the library does not know."""
+        said = ""
+        if names := sum(len(same.names) for same in self.groups.same_files):
+            said += (
+                f" {counted(names, 'name')} more of the same files {'is' if names == 1 else 'are'} no copy."
+            )
+        if left := Counter(left.reason for left in self.groups.left_out):
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
+            said += f" Left out are {counted(left.total(), 'near video')}: {reasons}."
+        return said
 
     def entry(self) -> dict[str, Any]:
         """For JSON."""
         return {"radius": self.radius, "false_match_rate": _rate_entry(self.rate), "pairs": self.pairs}
 
 
-def _show(out: Output, groups: list[Group], *, full: bool) -> None:
+def _show(out: Output, groups: Groups, *, full: bool) -> None:
+    names = {same.path: same.names for same in groups.same_files}
+
+    def same(path: str) -> None:
+        for name in names.pop(path, ()):
+            out.line(f"             the same file: {printable(name)}")
+
     shown = groups if full else groups[:_SHOWN]
     for number_, group in enumerate(shown, 1):
         count = len(group.members)
         out.line(f"{number_}. {counted(count, 'duplicate')}, {megabytes(group.bytes)}")
-        out.line(f"    keep  {printable(group.representative.path)}")
+        out.line(f"    keep  {printable(group.representative.path)}{damage(group.representative.damaged)}")
+        same(group.representative.path)
         for member in group.members:
-            out.line(f"  {member.distance:4} bits  {printable(member.entry.path)}")
+            out.line(
+                f"  {member.distance:4} bits  {printable(member.entry.path)}{damage(member.entry.damaged)}"
+            )
+            if member.not_offered:
+                out.line(f"             not to be removed: {member.not_offered}")
+            same(member.entry.path)
     if len(shown) < len(groups):
         out.line(f"… and {len(groups) - len(shown):,} groups more")
+        return
+    for path in list(names)[: None if full else _SHOWN]:
+        out.line(f"one file, nothing to remove: {printable(path)}")
+        same(path)
 
 
-def _write_plan(file: Path, groups: list[Group], facts: _Facts, keep: str) -> None:
-    if file.suffix.lower() == ".csv":
-        lines = [_csv(row) for row in csv_rows(groups)]
+def _tell_left_out(out: Output, groups: Groups) -> None:
+    for left in groups.left_out[:_LEFT_OUT]:
+        out.note(f"vhash: left out: {printable(left.path)}: {left.message}")
+    if (more := len(groups.left_out) - _LEFT_OUT) > 0:
+        out.note(f"vhash: … and {more:,} more; `vhash verify` lists every file that is not as it was")
+
+
+def _plan_kind(file: Path | None) -> str:
+    return "table" if file is not None and file.suffix.lower() == ".csv" else "plan"
+
+
+def _write_plan(file: Path, groups: Groups, facts: _Facts, keep: str) -> None:
+    if _plan_kind(file) == "table":
+        lines = [csv_line(row) for row in csv_rows(groups)]
     else:
         lines = list(plan_lines(groups, facts.text(), keep))
-    with open(file, "w", newline="", encoding="utf-8") as stream:
-        stream.writelines(f"{line}\n" for line in lines)
+    write_text(file, "".join(f"{line}\n" for line in lines))
 
 
-def _write_report(file: Path, groups: list[Group], facts: _Facts, keep: str, out: Output) -> None:
+def _write_report(file: Path, groups: Groups, facts: _Facts, keep: str, out: Output) -> None:
     from ..report import About, write_report
     from ..runtime.onnx import usable_cores
 
@@ -185,18 +240,14 @@ def _write_report(file: Path, groups: list[Group], facts: _Facts, keep: str, out
         )
 
 
-def _csv(fields: list[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
-
-
 def _group_entry(group: Group) -> dict[str, Any]:
     # the contract has the path itself as "representative"; a name that is not UTF-8 has its bytes beside it
     place = path_entry(group.representative.path)
     entry: dict[str, Any] = {"representative": place["path"]}
     if "path_base64" in place:
         entry["representative_base64"] = place["path_base64"]
+    if group.representative.damaged:
+        entry["damaged"] = safe(group.representative.damaged)
     return {**entry, "bytes": group.bytes, "members": [_member_entry(member) for member in group.members]}
 
 
@@ -206,6 +257,9 @@ def _member_entry(member: Member) -> dict[str, Any]:
         "distance": member.distance,
         "bytes": member.entry.size,
         "false_match_rate": _rate_entry(member.false_match_rate),
+        **({"damaged": safe(member.entry.damaged)} if member.entry.damaged else {}),
+        "names": [path_entry(name) for name in member.names],
+        "not_offered": member.not_offered or None,
     }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import VhashError
+from ..outputs import check_output
 from ..runtime.onnx import usable_cores
 from .encoding import encode_all, model_entry, open_encoder
 from .output import ExitCode, Json, Model, Output, PrecisionOption
@@ -127,6 +128,9 @@ def _make_copies(originals: list[Path], folder: Path, out: Output) -> list[Path]
         for original in originals
         for variant in VARIANTS
     ]
+
+    for _, _, target in jobs:
+        check_output(target, "copy", option="--keep", inputs=originals, force=None)
 
     def make(job: tuple[Variant, Path, Path]) -> Path:
         variant, original, target = job

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..names import csv_line
 from .dataset import Engine, encode_dataset
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
-from .inputs import Videos, expand
+from .inputs import StreamOption, Videos, expand
 from .output import (
     ExitCode,
+    Force,
     Json,
     Model,
     Output,
@@ -32,6 +32,7 @@ def encode(
     *,
     model: Model = "default",
     precision: PrecisionOption = "auto",
+    stream: StreamOption = None,
     index: Annotated[
         Path | None,
         typer.Option(help="Also save the codes as an index file, which `vhash search` takes."),
@@ -52,6 +53,7 @@ def encode(
         typer.Option(help="Of the Ray cluster: host:port, auto, or local to start one here for large jobs."),
     ] = None,
     csv_: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     r"""Print the code of each video.
@@ -79,8 +81,8 @@ def encode(
     if output is None and (engine != "auto" or address is not None):
         raise typer.BadParameter("--engine and --address go with --output")
     if output is not None:
-        if csv_ or index is not None:
-            raise typer.BadParameter("--output writes parquet; leave out --csv and --index")
+        if csv_ or index is not None or stream is not None:
+            raise typer.BadParameter("--output writes parquet; leave out --csv, --index and --stream")
         with Output("encode", json=json) as out:
             encode_dataset(
                 videos, output, out, model=model, precision=precision, engine=engine, address=address
@@ -88,11 +90,19 @@ def encode(
         return
     with Output("encode", json=json) as out:
         paths = expand(videos)
+        if index is not None:
+            from .gallery import check_index
+
+            check_index(index, paths, force=force)
         if csv_:
-            out.line(_csv("code", "confidence", "duration", "path", "error"))
+            out.line(csv_line(("code", "confidence", "duration", "path", "error")))
         with open_encoder(model, precision) as encoder:
             results = encode_all(
-                encoder, paths, out, show=lambda result: out.line((_csv_row if csv_ else _line)(result))
+                encoder,
+                paths,
+                out,
+                stream=stream,
+                show=lambda result: out.line((_csv_row if csv_ else _line)(result)),
             )
             good = [(str(result.source), result.code) for result in results if result.code is not None]
             saved = {}
@@ -106,7 +116,11 @@ def encode(
                 )
             out.document(
                 model=model_entry(encoder),
-                videos=[code_entry(path, code) for path, code in good],
+                videos=[
+                    code_entry(str(result.source), result.code, result.info)
+                    for result in results
+                    if result.code is not None
+                ],
                 errors=[failure_entry(result) for result in results if result.error is not None],
                 **saved,
             )
@@ -132,12 +146,6 @@ def _line(result: Encoded) -> str | None:
 def _csv_row(result: Encoded) -> str:
     path = printable(result.source)
     if result.code is None:
-        return _csv("", "", "", path, safe(str(result.error)).replace("\n", " "))
+        return csv_line(("", "", "", path, safe(str(result.error)).replace("\n", " ")))
     code = result.code
-    return _csv(code.text, f"{code.confidence:.4f}", f"{code.duration:.4f}", path, "")
-
-
-def _csv(*fields: str) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
+    return csv_line((code.text, f"{code.confidence:.4f}", f"{code.duration:.4f}", path, ""))

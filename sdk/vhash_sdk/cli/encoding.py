@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .output import Output, Precision, error_entry, number, path_entry
+from .output import Output, Precision, error_entry, number, path_entry, printable, safe
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
     from ..encoded import Encoded
     from ..encoder import Encoder
+    from ..video import VideoInfo
 
 
 def open_encoder(model: str, precision: Precision = "auto") -> Encoder:
@@ -28,6 +30,7 @@ def encode_all(
     isolate: bool = True,
     frames: bool = False,
     box: bool = False,
+    stream: int | None = None,
     show: Callable[[Encoded], None] | None = None,
 ) -> list[Encoded]:
     """Encode all, in order, with a progress bar; failures are reported as they come.
@@ -39,13 +42,18 @@ def encode_all(
         isolate: decode in processes of their own, so that no file can take the command down.
         frames: also keep the logits of frames.
         box: also code content boxes.
+        stream: which video stream of each; None: by the rule.
         show: called with each result at once.
     """
     results = []
     with out.progress("encoding", len(paths)) as step:
-        for result in encoder.encode_many(paths, isolate=isolate, frames=frames, box=box):
+        for result in encoder.encode_many(paths, isolate=isolate, frames=frames, box=box, stream=stream):
             if result.error is not None:
                 out.problem(result.error)
+            if result.info is not None and result.info.damaged:
+                out.note(f"vhash: {printable(os.fsdecode(result.source))}: {safe(result.info.damaged)}")
+            for note in () if result.info is None else result.info.notes():
+                out.note(f"vhash: {printable(result.source)}: {note}")
             if show is not None:
                 show(result)
             results.append(result)
@@ -61,13 +69,15 @@ def model_entry(encoder: Encoder) -> dict[str, Any]:
     return {"name": encoder.spec.name, **entry}
 
 
-def code_entry(path: str, code: VideoCode) -> dict[str, Any]:
-    """A video and its code, for JSON."""
+def code_entry(path: str, code: VideoCode, info: VideoInfo | None = None) -> dict[str, Any]:
+    """A video and its code, for JSON; with ``info`` also what is to be said about how it was read."""
+    notes = {} if info is None else {"notes": list(info.notes())}
     return {
         **path_entry(path),
         "code": code.text,
         "confidence": number(code.confidence),
         "duration": number(code.duration),
+        **notes,
     }
 
 

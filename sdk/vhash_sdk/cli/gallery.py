@@ -7,7 +7,6 @@ codes, and the checksum of FILE, so that two files that do not belong together a
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,9 @@ from .. import _core
 from ..codes import VideoCode
 from ..errors import IndexFormatError, SourceError
 from ..index import Index
+from ..outputs import check_output, write_text
 from ..spec import ModelSpec
+from ..strict_json import parse_json
 from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 
 if TYPE_CHECKING:
@@ -153,16 +154,13 @@ def save_index(file: Path, spec: ModelSpec, videos: Sequence[tuple[str, VideoCod
             for id, (path, code) in enumerate(videos)
         ],
     }
-    target = _names_file(file)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="ascii") as stream:
-            stream.write(to_json(content) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(_names_file(file), to_json(content) + "\n")
+
+
+def check_index(file: Path, paths: Iterable[str], *, force: bool) -> None:
+    """Refuse an index file to write, or one of names beside it, over anything else; see ``check_output``."""
+    for each, kind in ((file, "index"), (_names_file(file), "names")):
+        check_output(each, kind, option="--index", inputs=paths, force=force)
 
 
 def load_index(file: Path) -> IndexGallery:
@@ -179,7 +177,7 @@ def load_index(file: Path) -> IndexGallery:
     index, names = Index.load(file), _names_file(file)
     again = f"make both again with `vhash encode … --index {file}`"
     try:
-        content = json.loads(names.read_text(encoding="utf-8"))
+        content = parse_json(names.read_bytes())
         model, paths = str(content["model"]["name"]), [path_from_entry(video) for video in content["videos"]]
         valid = [video["id"] for video in content["videos"]] == list(range(len(index)))
         checksum = content["index_crc32c"]

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
 
+from ..patterns import has_magic, matches
 from ..scan import VIDEO_SUFFIXES
+
+
+def place(text: str) -> Path:
+    """A path that a command line names; an empty one would be the current directory.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    if not text:
+        raise typer.BadParameter("an empty path; give a directory, . for the current one")
+    return Path(text)
+
 
 Videos = Annotated[
     list[str],
@@ -18,6 +31,17 @@ Videos = Annotated[
         metavar="VIDEO",
         help="Files, folders (with all below them), quoted globs such as '**/*.mp4', or - for a list on "
         "standard input: one path a line, or separated by NUL (find -print0).",
+        show_default=False,
+    ),
+]
+
+
+StreamOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Which video stream of each file, from 0, cover pictures not counted; without it the one marked "
+        "as default, else the longest.",
         show_default=False,
     ),
 ]
@@ -65,14 +89,14 @@ def listed(stream: BinaryIO) -> list[str]:
 def _files(name: str, suffixes: Collection[str] | None) -> Iterator[str]:
     if os.path.isdir(name):
         yield from _walk(name, suffixes)
-    elif glob.has_magic(name) and not os.path.lexists(name):
-        matches = sorted(glob.glob(name, recursive=True))
-        for match in matches:
+    elif has_magic(name) and not os.path.lexists(name):
+        found = matches(name)
+        for match in found:
             if not os.path.isdir(match):
                 yield match
             elif not name.endswith("**"):  # a/** lists what is below a folder beside the folder itself
                 yield from _walk(match, suffixes)
-        if not matches:
+        if not found:
             yield name
     else:
         yield name

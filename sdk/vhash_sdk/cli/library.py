@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .inputs import ServedBy, listed
+from .inputs import ServedBy, listed, place
 from .output import ExitCode, Json, Output, number, path_entry, printable, safe
 
 if TYPE_CHECKING:
     from ..library import Library
     from ..library_records import Entry
 
-Lib = Annotated[Path, typer.Argument(metavar="LIB", help="The library's directory.", show_default=False)]
+Lib = Annotated[
+    Path,
+    typer.Argument(metavar="LIB", parser=place, help="The library's directory.", show_default=False),
+]
 
 
 def list_(
@@ -52,7 +55,7 @@ def list_(
                 videos.append(_entry(entry))
             out.line(
                 f"{entry.id:8} {entry.code.text} {entry.code.duration:9.2f} "
-                f"{entry.width or 0:5}x{entry.height or 0:<5} {printable(entry.path)}"
+                f"{entry.width or 0:5}x{entry.height or 0:<5} {printable(entry.path)}{damage(entry.damaged)}"
             )
         out.document(library=path_entry(library.directory), model=model_entry(library), videos=videos)
 
@@ -143,6 +146,11 @@ def reason(path: str, message: str) -> str:
     return safe(message.removeprefix(path).lstrip(": ")).replace("\n", " ")
 
 
+def damage(said: str | None) -> str:
+    """What is said behind the path of a file of which something is missing."""
+    return f"  [{safe(said)}]" if said else ""
+
+
 def model_entry(library: Library) -> dict[str, Any]:
     """The model of a library, for JSON."""
     spec = library.spec
@@ -163,4 +171,5 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "size": entry.size,
         "modified": number(entry.modified),
         "added": number(entry.added),
+        "damaged": None if entry.damaged is None else safe(entry.damaged),
     }

@@ -30,8 +30,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 Model = Annotated[
     str, typer.Option("--model", "-m", help="Alias or name (see `vhash models`), or a .onnx file.")
 ]
-
-
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Overwrite a file that vhash did not write; never a video or an input."),
+]
 Precision = Literal["auto", "int8", "fp16", "fp32"]
 PrecisionOption = Annotated[Precision, typer.Option(help="What to compute in; auto: int8 on a CPU.")]
 
@@ -85,9 +87,10 @@ class Output(contextlib.AbstractContextManager["Output"]):
         self._screen: Console | None = None  # set while a progress bar is on it
 
     def line(self, text: str | None = "") -> None:
-        """Print one line of results, escaped already; None prints nothing."""
+        """Print one line of results; None prints nothing. What would act on a terminal is escaped."""
         if self.json or text is None:
             return
+        text = safe(text)
         if self._screen is not None and sys.stdout.isatty():
             self._screen.out(text, highlight=False)  # above the bar; both are one terminal
         else:
@@ -110,14 +113,19 @@ class Output(contextlib.AbstractContextManager["Output"]):
         """Print a table; one that goes to a file or a pipe is never cut to a terminal's width."""
         if not self.json:
             from rich.console import Console
+            from rich.segment import Segment, Segments
 
             console = Console(file=sys.stdout)
-            if console.is_terminal:
-                console.print(table)
+            terminal = console.is_terminal
+            if not terminal:
+                console.width = 4096
+            # escaped when it is drawn, so that no cell, title or footer is forgotten
+            drawn = Segments(Segment(safe(each.text), each.style) for each in console.render(table))
+            if terminal:
+                console.print(drawn, end="")
                 return
-            console.width = 4096
             with console.capture() as captured:
-                console.print(table)
+                console.print(drawn, end="")
             print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def document(self, **content: Any) -> None:
@@ -153,7 +161,7 @@ class Output(contextlib.AbstractContextManager["Output"]):
             *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
         )
         with bar:
-            task = bar.add_task(what, total=total, rate="", current="")
+            task = bar.add_task(escape(safe(what)), total=total, rate="", current="")
             self._screen = console
 
             room = max(20, min(60, console.width - 45))  # the end of a path, where its name is
@@ -195,7 +203,8 @@ def to_json(document: Any) -> str:
       "name": "caf\\u00e9"
     }
     """
-    return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)
+    text = json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)
+    return text.replace("\x7f", "\\u007f")  # the one control character that is ASCII, and not escaped by json
 
 
 def number(value: float, digits: int = 4) -> float | None:

@@ -9,22 +9,53 @@ from ..names import printable, shell_quoted
 from .output import counted
 
 if TYPE_CHECKING:
-    from ..duplicates import Group
+    from ..duplicates import Groups, Member
     from ..library_records import Entry
 
-_HEADER = [
+_HEADER = (
     "group", "action", "distance", "false_match_rate", "bytes", "seconds", "width", "height", "path",
-]  # fmt: skip
+)  # fmt: skip
+
+# the last look is the script's own: between the plan and its use days may pass, and disks change
+_SCRIPT = r"""
+keep() { kept=$1 kept_bytes=$2; }
+remove() {  # FILE BYTES
+  if [ -f "$kept" ] && [ -r "$kept" ] && [ "$(wc -c <"$kept")" -eq "$kept_bytes" ] &&
+    [ -f "$1" ] && [ "$(wc -c <"$1")" -eq "$2" ] && [ ! "$1" -ef "$kept" ]; then
+    rm -- "$1"
+  else
+    printf 'left as it is: %q (it, or what is kept of it, is not as it was when this was written)\n' "$1" >&2
+  fi
+}
+"""
 
 
-def csv_rows(groups: list[Group]) -> Iterator[list[object]]:
-    """A header, then a row for each video: ``keep`` for the representative, ``duplicate`` for the others."""
+def csv_rows(groups: Groups) -> Iterator[list[object]]:
+    """A header, then a row for each video.
+
+    The action is ``keep`` for a representative, ``duplicate`` for what may be removed, ``look`` for a
+    duplicate whose removal frees nothing or breaks a link, ``same file`` for another name of one of these,
+    ``left out`` for a video whose file is gone, has changed or cannot be reached.
+    """
     yield list(_HEADER)
+    names = {same.path: same.names for same in groups.same_files}
     for number, group in enumerate(groups, 1):
         yield [number, "keep", 0, "", *_facts(group.representative)]
+        yield from _same(number, names.pop(group.representative.path, ()))
         for member in group.members:
             rate = "" if member.false_match_rate is None else f"{member.false_match_rate.high:.3g}"
-            yield [number, "duplicate", member.distance, rate, *_facts(member.entry)]
+            action = "look" if member.not_offered else "duplicate"
+            yield [number, action, member.distance, rate, *_facts(member.entry)]
+            yield from _same(number, names.pop(member.entry.path, ()))
+    for path, others in names.items():
+        yield from _same("", (path, *others))
+    for left in groups.left_out:
+        yield ["", "left out", "", "", "", "", "", "", printable(left.path)]
+
+
+def _same(number: object, names: tuple[str, ...]) -> Iterator[list[object]]:
+    for name in names:
+        yield [number, "same file", "", "", "", "", "", "", printable(name)]
 
 
 def _facts(entry: Entry) -> list[object]:
@@ -33,18 +64,46 @@ def _facts(entry: Entry) -> list[object]:
     return [entry.size, known, entry.width or "", entry.height or "", printable(entry.path)]
 
 
-def plan_lines(groups: list[Group], facts: str, keep: str) -> Iterator[str]:
-    """A shell script whose every line is a comment; no file name can break out of its line."""
+def plan_lines(groups: Groups, facts: str, keep: str) -> Iterator[str]:
+    """A shell script that removes nothing as it is; no file name can break out of its line."""
     yield "#!/bin/bash"
     yield f"# {facts}"
     yield f"# Of each group the {keep} video is kept. This script does nothing as it is: look at each line,"
-    yield "# and take the # away from those whose file is to go."
+    yield "# and take the # away before `remove` where the file is to go. It then goes only if both files, it"
+    yield "# and the one that is kept, are still there as they were, and are two."
+    yield from _SCRIPT.strip().splitlines()
+    names = {same.path: same.names for same in groups.same_files}
     for number, group in enumerate(groups, 1):
         yield "#"
         yield f"# group {number}: {counted(len(group.members), 'duplicate')}, {megabytes(group.bytes)}"
-        yield f"# keep {shell_quoted(group.representative.path)}"
+        yield f"keep {shell_quoted(group.representative.path)} {group.representative.size}"
+        yield from _same_lines(names.pop(group.representative.path, ()))
         for member in group.members:
-            yield f"# rm -- {shell_quoted(member.entry.path)}  # {member.distance} bits"
+            yield from _removal(member)
+            others = names.pop(member.entry.path, ())
+            yield from _same_lines(tuple(name for name in others if name not in member.names))
+    if names:
+        yield "#"
+    for path, others in names.items():
+        yield f"# one file, nothing to remove: {shell_quoted(path)}"
+        yield from _same_lines(others)
+    for left in groups.left_out:
+        yield f"# left out, {left.reason}: {shell_quoted(left.path)}"
+
+
+def _removal(member: Member) -> Iterator[str]:
+    path, size = shell_quoted(member.entry.path), member.entry.size
+    if member.not_offered:
+        yield f"# not to be removed: {path}  # {member.distance} bits; {member.not_offered}"
+        return
+    yield f"# remove {path} {size}  # {member.distance} bits"
+    for name in member.names:
+        yield f"# remove {shell_quoted(name)} {size}  # the same file by another name: all of them, or none"
+
+
+def _same_lines(names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        yield f"#   the same file: {shell_quoted(name)}"
 
 
 def megabytes(count: int) -> str:

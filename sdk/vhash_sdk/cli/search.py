@@ -10,7 +10,7 @@ import typer
 
 from .encode import finish
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
-from .inputs import ServedBy, Videos, expand
+from .inputs import ServedBy, StreamOption, Videos, expand, place
 from .output import Json, Output, PrecisionOption, path_entry, printable
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def search(
         Path,
         typer.Argument(
             metavar="WHERE",
+            parser=place,
             help="A library of `vhash add`, a folder of videos, or an index file of `vhash encode --index`.",
         ),
     ],
@@ -42,6 +43,7 @@ def search(
         typer.Option("--model", "-m", help="As for encode; a saved index knows the model that made it."),
     ] = None,
     precision: PrecisionOption = "auto",
+    stream: StreamOption = None,
     index: ServedBy = None,
     json: Json = False,
 ) -> None:
@@ -77,17 +79,17 @@ def search(
             gallery = LibraryGallery(where, index)
             with open_encoder(model or gallery.model, precision) as encoder:
                 # what a library keeps of its videos: content boxes, and frames for a second look
-                results = encode_all(encoder, queries, out, frames=True, box=True)
+                results = encode_all(encoder, queries, out, frames=True, box=True, stream=stream)
         elif where.is_dir():
             with open_encoder(model or "default", precision) as encoder:
                 gallery, failed = _folder(where, encoder, out)
-                results = encode_all(encoder, queries, out)
+                results = encode_all(encoder, queries, out, stream=stream)
         else:
             from .gallery import load_index
 
             gallery = load_index(where)
             with open_encoder(model or gallery.model, precision) as encoder:
-                results = encode_all(encoder, queries, out)
+                results = encode_all(encoder, queries, out, stream=stream)
         answers = [
             (str(result.source), result.code, _neighbours(gallery, result, k, radius))
             for result in results

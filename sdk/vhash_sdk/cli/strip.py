@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
+import struct
+import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError
+from ..outputs import check_output, write_text, write_whole
 from .output import printable
 from .spans import span_text
 
@@ -32,10 +35,12 @@ class Side(NamedTuple):
     info: VideoInfo
 
 
-def check_strip(file: Path) -> None:
-    """Raise OptionError for a file of another kind."""
+def check_strip(file: Path, inputs: Sequence[str], *, force: bool) -> None:
+    """Raise OptionError for a file of another kind, or one that is not ours to overwrite."""
     if file.suffix.lower() not in SUFFIXES:
         raise OptionError(f"--strip {file}: expected a name that ends in {' or '.join(SUFFIXES)}")
+    kind = "picture" if file.suffix.lower() == ".png" else "page"
+    check_output(file, kind, option="--strip", inputs=inputs, force=force)
 
 
 def write_strip(file: Path, a: Side, b: Side, spans: Sequence[Span], decoders: DecodePool) -> None:
@@ -55,7 +60,8 @@ def write_strip(file: Path, a: Side, b: Side, spans: Sequence[Span], decoders: D
     ]
     if file.suffix.lower() == ".png":
         rows = [row for picture in pictures for row in (picture, gap, gap)]
-        file.write_bytes(png(np.concatenate(rows[:-2])))
+        with write_whole(file) as stream:
+            stream.write(png(np.concatenate(rows[:-2])))
         return
     blocks = []
     for i, (part, picture) in enumerate(zip(parts, pictures, strict=True), start=1):
@@ -66,10 +72,11 @@ def write_strip(file: Path, a: Side, b: Side, spans: Sequence[Span], decoders: D
             f'<img src="data:image/png;base64,{data}" alt="frames of both videos">'
             f"<p>{html.escape(printable(b.path))} {span_text(*part[2:])}</p>"
         )
-    file.write_text(_PAGE.format(body="\n".join(blocks)), encoding="utf-8")
+    write_text(file, _PAGE.format(body="\n".join(blocks)))
 
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>vhash compare</title>
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="generator" content="vhash"><title>vhash compare</title>
 <meta name="color-scheme" content="light dark"><style>
 body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 110rem; padding: 0 1rem }}
 img {{ max-width: 100%; display: block }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem }}
@@ -112,4 +119,8 @@ def png(picture: NDArray[np.uint8]) -> bytes:
     encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1, 25)
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
     frame.pts = 0
-    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+    data = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+    # who made it, behind the header of 33 bytes, so that the file is known as ours when it is written again
+    chunk = b"tEXtSoftware\0vhash"
+    made = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return data[:33] + made + data[33:]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..outputs import DEMO_MARK
+
 Filter = tuple[str, str]
 """Name and arguments of an FFmpeg filter."""
 
@@ -33,7 +35,15 @@ class Variant:
 
     def write(self, source: Path, target: Path) -> None:
         """Write the modified copy of the video ``source`` to ``target``, an MP4 file."""
-        transcode(source, target, filters=self.filters, crf=self.crf, span=self.span, preset="ultrafast")
+        transcode(
+            source,
+            target,
+            filters=self.filters,
+            crf=self.crf,
+            span=self.span,
+            preset="ultrafast",
+            tags={"comment": DEMO_MARK},
+        )
 
 
 VARIANTS = (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import code_bytes, same_model
-from ..errors import CodeError, ModelMismatchError, OptionError
+from ..errors import CodeError, ModelMismatchError, OptionError, StoreError
 from .milvus import MilvusIndex
 from .protocol import CodeIndex
 from .sources import batches, dataset_of
@@ -61,7 +61,9 @@ def read_codes(
     import pyarrow.compute as compute
 
     columns = ["id", "code", *metadata]
-    if "fingerprint" in dataset_of(source).schema.names:
+    schema = dataset_of(source).schema
+    _check_types(source, schema)
+    if "fingerprint" in schema.names:
         columns.append("fingerprint")
     for batch in batches(source, columns):
         batch = batch.filter(compute.is_valid(batch["code"]))
@@ -74,11 +76,32 @@ def read_codes(
                         f"{os.fspath(source)} holds codes of model {found[:8]}, the index those of "
                         f"{(model or 'unknown')[:8]}; encode with one model"
                     )
-        raw = b"".join(batch["code"].to_pylist())
-        if len(raw) != len(batch) * code_bytes(bits):
+        found_codes = batch["code"].to_pylist()
+        if wrong := {len(code) for code in found_codes} - {code_bytes(bits)}:
             raise CodeError(
-                f"{os.fspath(source)}: codes of {len(raw) / len(batch):g} bytes; the index has {bits} bits, "
+                f"{os.fspath(source)}: codes of {min(wrong)} bytes; the index has {bits} bits, "
                 f"which are {code_bytes(bits)}"
             )
-        codes = np.frombuffer(raw, np.uint8).reshape(len(batch), -1)
+        if batch["id"].null_count:
+            raise StoreError(f"{os.fspath(source)}: a row has a code but no id; give each an id")
+        codes = np.frombuffer(b"".join(found_codes), np.uint8).reshape(len(batch), -1)
         yield batch["id"].to_numpy().astype(np.int64), codes, batch.select(list(metadata)).to_pylist()
+
+
+def _check_types(source: str | os.PathLike[str], schema: Any) -> None:
+    """Raise StoreError unless the columns that codes are read from are of their types."""
+    from pyarrow import types
+
+    binary = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary)
+    texts = (types.is_string, types.is_large_string, types.is_null)
+    for name, checks, expected in (
+        ("id", (types.is_signed_integer,), "int64"),
+        ("code", binary, "binary"),
+        ("fingerprint", texts, "string"),
+    ):
+        if name not in schema.names:
+            if name != "fingerprint":
+                raise StoreError(f"{os.fspath(source)}: has no column {name!r}; see encode_dataset")
+        elif not any(check(schema.field(name).type) for check in checks):
+            kind = schema.field(name).type
+            raise StoreError(f"{os.fspath(source)}: {name!r} is {kind}, not {expected}; see encode_dataset")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..child import child_path
 from ..errors import BackendError, MissingDependencyError, OptionError
 
 
@@ -101,7 +102,11 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    options: dict[str, Any] = {"logging_level": "warning", "log_to_driver": False}
+    job = ray.job_config.JobConfig()
+    # this is how Ray can be told not to look for modules in the current directory, which is where the
+    # videos are
+    job._client_job = True
+    options: dict[str, Any] = {"logging_level": "warning", "log_to_driver": False, "job_config": job}
     if cluster.address == "local":
         from ..runtime.onnx import usable_cores
 
@@ -112,10 +117,25 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
             "_node_ip_address": "127.0.0.1",
         }
     try:
-        ray.init(address=cluster.address, **options)
+        with _path_for_children():
+            ray.init(address=cluster.address, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise BackendError(f"Ray at {cluster.address}: {error}; is the cluster up?") from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _path_for_children() -> Iterator[None]:
+    """What a Ray that is started here inherits: where modules are, without the current directory."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(child_path(("vhash_sdk", "numpy", "av")))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from ..arguments import checked_count
-from ..codes import code_bytes, same_model
+from ..codes import MAX_BITS, code_bytes, same_model
 from ..errors import ModelMismatchError, OptionError, StoreError
+from ..strict_json import parse_json
 from .milvus_client import Connection
 
 Consistency = Literal["read-your-writes", "strong", "bounded", "eventual"]
@@ -113,6 +115,12 @@ class Collection:
     def _check(self, notes: dict[str, str], bits: int | None, model: str) -> None:
         if not {"bits", "model", "next_id", "index"} <= notes.keys():
             raise StoreError(f"{self._where}: not made by vhash; give a collection of its own")
+        for name, least, most in (("bits", 1, MAX_BITS), ("next_id", 0, 2**63 - 1)):
+            if not re.fullmatch("[0-9]{1,19}", notes[name]) or not least <= int(notes[name]) <= most:
+                raise StoreError(
+                    f"{self._where}: says {name}={notes[name][:40]!r}, which is damaged; "
+                    "drop it and fill it anew"
+                )
         if bits is not None and bits != int(notes["bits"]):
             raise OptionError(f"bits={bits}: {self._where} holds codes of {notes['bits']} bits")
         if model and notes["model"] and not same_model(model, notes["model"]):
@@ -185,7 +193,16 @@ class Rows:
         if not self._connection.call("has_collection", self._name):
             return {}
         rows = self._connection.call("query", self._name, filter="id == 0", output_fields=["notes"])
-        return json.loads(rows[0]["notes"]) if rows else {}
+        try:
+            notes = dict(parse_json(rows[0]["notes"])) if rows else {}
+            if all(isinstance(value, str) for value in notes.values()):
+                return notes
+            raise ValueError("a note that is no text")
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(
+                f"{self._connection.location}: its notes in {self._name} cannot be read ({error}); give a "
+                "collection of its own"
+            ) from error
 
     def write(self, notes: dict[str, str]) -> None:
         """Set some of it, durably."""

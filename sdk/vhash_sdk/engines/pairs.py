@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..arguments import checked_count
-from ..errors import OptionError, StoreError
+from ..errors import IndexFormatError, OptionError, StoreError
 from ..index import Index
 from ..matches import PairShare
+from ..strict_json import parse_json
 from .bulk import import_codes
 from .cluster import Cluster, map_rows
 from .parts import PLAN_FOLDER, Folder, arrow
@@ -180,7 +181,12 @@ def _check_job(folder: Folder, job: dict[str, str]) -> None:
         schema = pyarrow.schema([], {"vhash.job": json.dumps(job)})
         folder.write(name, [], schema)
         return
-    before = json.loads(folder.table(name).schema.metadata[b"vhash.job"])
+    try:
+        before = dict(parse_json((folder.table(name).schema.metadata or {})[b"vhash.job"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise IndexFormatError(
+            f"{folder.location}/{name}: does not say what the folder holds ({error}); give a new folder"
+        ) from error
     if before != job:
         was = ", ".join(f"{key} {before.get(key)}" for key in job if before.get(key) != job[key])
         raise OptionError(f"{folder.location} holds the pairs of another call ({was}); give a new folder")

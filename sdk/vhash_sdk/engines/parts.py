@@ -105,7 +105,7 @@ class Folder:
         try:
             with self._system.open(self.path(name), "rb") as file:
                 return how(file)
-        except (pyarrow.ArrowInvalid, EOFError) as error:
+        except (pyarrow.ArrowException, EOFError, ValueError) as error:
             raise IndexFormatError(
                 f"{self.location}/{name}: damaged ({error}); delete it, and it is made again"
             ) from error
@@ -181,13 +181,25 @@ class Plan:
     def _tables(self) -> Iterator[Any]:
         for name in self._files:
             table = self._folder.table(f"{PLAN_FOLDER}/{name}")
-            found = (table.schema.metadata or {}).get(b"vhash.fingerprint", b"").decode()
+            found = (table.schema.metadata or {}).get(b"vhash.fingerprint", b"").decode(errors="replace")
+            _check_plan(f"{self._folder.location}/{PLAN_FOLDER}/{name}", table)
             if found != self._fingerprint:
                 raise ModelMismatchError(
                     f"{self._folder.location} holds codes of model {found[:8] or 'unknown'}, not of "
                     f"{self._fingerprint[:8]}; go on with that model, or give another folder"
                 )
             yield table
+
+
+def _check_plan(where: str, table: Any) -> None:
+    """Raise IndexFormatError unless a table is a plan: numbers of parts, ids and paths, none missing."""
+    expected = {"part": "int32", "id": "int64", "path": "binary"}
+    found = {field.name: str(field.type) for field in table.schema}
+    whole = expected == found and not any(table[name].null_count for name in expected)
+    if not whole or (len(table) and min(table["part"].to_numpy().min(), table["id"].to_numpy().min()) < 0):
+        raise IndexFormatError(
+            f"{where}: is no plan of encode_dataset (columns {found}); give a new folder, or bring it back"
+        )
 
 
 def _write(path: str, tables: Iterable[Any], schema: Any) -> int:

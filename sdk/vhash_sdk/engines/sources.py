@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..arguments import checked_path
 from ..errors import OptionError, SourceError, StoreError
 from .parts import arrow
 
@@ -72,7 +73,7 @@ class RemoteFile:
 
 
 def _absolute(path: str) -> str:
-    return path if "://" in path else os.path.abspath(path)
+    return path if "://" in path else os.path.abspath(checked_path("path", path))
 
 
 def _is_video(path: str) -> bool:
@@ -84,7 +85,9 @@ def _is_video(path: str) -> bool:
 def _listed(name: str) -> Iterator[str]:
     for batch in batches(name, ["path"]):
         for path in batch["path"].to_pylist():
-            yield path if isinstance(path, str) else os.fsdecode(path)
+            if not isinstance(path, (str, bytes)) or not path:
+                raise StoreError(f"{name}: its column 'path' holds {path!r}; expected texts or bytes")
+            yield os.fsdecode(path)
 
 
 def batches(location: str | os.PathLike[str], columns: list[str]) -> Iterator[Any]:
@@ -96,7 +99,7 @@ def batches(location: str | os.PathLike[str], columns: list[str]) -> Iterator[An
     pyarrow = arrow()
     try:
         yield from dataset_of(location).to_batches(columns=columns, batch_size=1 << 16)
-    except (OSError, ValueError, pyarrow.ArrowInvalid) as error:
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise StoreError(
             f"{os.fspath(location)}: cannot be read as parquet with columns {', '.join(columns)} ({error})"
         ) from error
@@ -111,7 +114,7 @@ def dataset_of(location: str | os.PathLike[str]) -> Any:
     try:
         system, place = url_to_fs(os.fspath(location))
         return dataset.dataset(place, format="parquet", filesystem=system)
-    except (OSError, ValueError, ImportError, pyarrow.ArrowInvalid) as error:
+    except (OSError, ValueError, ImportError, pyarrow.ArrowException) as error:
         raise StoreError(f"{os.fspath(location)}: cannot be read as parquet ({error})") from error
 
 

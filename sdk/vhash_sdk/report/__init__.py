@@ -14,7 +14,6 @@ import html
 import json
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -23,9 +22,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..alignment import Span
-from ..duplicates import Group, Member
+from ..duplicates import Group, Groups, Member
 from ..library_records import Entry
 from ..names import path_entry, printable, shell_quoted
+from ..outputs import write_whole
 from ..video import Limits
 from .pictures import Strip, film_strips, strip_size, strip_width
 
@@ -63,11 +63,11 @@ def write_report(
     spans: Align | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Write the report: under a temporary name, then renamed.
+    """Write the report, whole or not at all.
 
     Args:
         file: where; what was there is replaced.
-        groups: what it shows.
+        groups: what it shows; of ``Groups`` also what was left out, and other names of the same files.
         about: where they are from.
         workers: decoding processes.
         limits: what one video may cost.
@@ -81,6 +81,8 @@ def write_report(
     entries = [
         entry for group in groups for entry in (group.representative, *(m.entry for m in group.members))
     ]
+    left, names = (groups.left_out, groups.same_files) if isinstance(groups, Groups) else ((), ())
+    others = {same.path: same.names for same in names}
     frames, height = strip_size(len(entries))
     strips = film_strips(entries, frames=frames, height=height, workers=workers, limits=limits or Limits())
     data = {
@@ -90,22 +92,17 @@ def write_report(
         "facts": about.facts,
         "frames": frames,
         "block": _BLOCK,
-        "videos": [_video(entry, frames, height) for entry in entries],
+        "videos": [_video(entry, frames, height, others.get(entry.path, ())) for entry in entries],
         "groups": list(_groups(groups, spans)),
+        "left": [{"path": printable(each.path), "message": each.message} for each in left],
     }
-    path = Path(file)
-    part = path.with_name(f"{path.name[:200]}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as stream:
-            head, tail = _page(f"Duplicates in {printable(about.library.name)}", data)
-            stream.write(head)
-            for done in _write_pictures(stream, strips, entries):
-                if progress is not None:
-                    progress(done)
-            stream.write(tail)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with write_whole(file) as stream:
+        head, tail = _page(f"Duplicates in {printable(about.library.name)}", data)
+        stream.write(head)
+        for done in _write_pictures(stream, strips, entries):
+            if progress is not None:
+                progress(done)
+        stream.write(tail)
 
 
 def _library(about: About) -> dict[str, Any]:
@@ -113,11 +110,12 @@ def _library(about: About) -> dict[str, Any]:
     return {"path": printable(path), "quoted": shell_quoted(path), "uuid": about.uuid}
 
 
-def _video(entry: Entry, frames: int, height: int) -> dict[str, Any]:
+def _video(entry: Entry, frames: int, height: int, names: Sequence[str]) -> dict[str, Any]:
     known = path_entry(entry.path)
     return {
         **known,
         "shown": printable(entry.path),
+        "names": [printable(name) for name in names],
         "uri": Path(entry.path).as_uri(),
         "digest": entry.digest.hex(),
         "bytes": entry.size,
@@ -126,6 +124,7 @@ def _video(entry: Entry, frames: int, height: int) -> dict[str, Any]:
         "height": entry.height,
         "rate": _rounded(entry.rate),
         "codec": entry.codec,
+        "damaged": entry.damaged,
         "size": [frames * strip_width(entry, height), height],
     }
 
@@ -148,6 +147,7 @@ def _member(group: Group, member: Member, place: int, spans: Align | None) -> di
         "video": place,
         "distance": member.distance,
         "same": member.entry.digest == group.representative.digest,
+        "not_offered": member.not_offered,
         "rate": None if rate is None else float(f"{rate.high:.2g}"),
         "spans": [_span(span) for span in spans(member.entry, group.representative)] if spans else [],
     }

@@ -58,6 +58,7 @@ function seconds(value) {
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   return h ? `${h}:${String(m).padStart(2, "0")}:${String(s).padStart(2, "0")}` : `${m}:${String(s).padStart(2, "0")}`;
 }
+const freed = (row) => (row.not_offered ? 0 : videos[row.video].bytes); // when its file is removed
 const plural = (count, one) => `${number.format(count)} ${one}${count === 1 ? "" : "s"}`;
 const rate = (value) => (value === 0 ? "0" : value < 0.001 ? value.toExponential(0).replace("e", "e") : value.toPrecision(2));
 function announce(text) {
@@ -117,7 +118,7 @@ const rows = [];
 groups.forEach((group, at) => {
   group.at = at;
   group.rows = group.members.map((member) => ({ ...member, group, pair: [group.representative, member.video] }));
-  group.held = group.rows.reduce((sum, row) => sum + videos[row.video].bytes, 0);
+  group.held = group.rows.reduce((sum, row) => sum + freed(row), 0);
   group.near = Math.min(...group.rows.map((row) => row.distance));
   group.far = Math.max(...group.rows.map((row) => row.distance));
   const paths = [group.representative, ...group.rows.map((row) => row.video)].map((v) => videos[v].shown);
@@ -126,10 +127,11 @@ groups.forEach((group, at) => {
 });
 
 function name(video) {
-  const { shown: path, uri } = videos[video];
+  const { shown: path, uri, names } = videos[video];
   const cut = path.lastIndexOf("/") + 1;
   const link = make("a", { class: "name", href: uri, target: "_blank", tabIndex: -1 }, make("bdi", {}, path.slice(cut)));
-  return [link, make("div", { class: "folder" }, make("bdi", {}, path.slice(0, cut)))];
+  const others = names.map((other) => make("div", { class: "folder" }, "the same file: ", make("bdi", {}, other)));
+  return [link, make("div", { class: "folder" }, make("bdi", {}, path.slice(0, cut))), ...others];
 }
 
 function compared(text, value, reference) {
@@ -147,6 +149,7 @@ function meta(video, reference) {
     compared(bytes(v.bytes), null, null),
     ...(v.codec ? [make("span", {}, v.codec)] : []),
     ...(v.rate ? [make("span", {}, `${Number(v.rate.toFixed(2))} fps`)] : []),
+    ...(v.damaged ? [make("strong", {}, v.damaged)] : []),
   ];
   return make("div", { class: "meta" }, ...parts.flatMap((part, i) => (i ? [" · ", part] : [part])));
 }
@@ -181,7 +184,8 @@ function distance(row) {
   const bits = make("div", { class: "bits", "aria-hidden": "true" }, fill);
   const parts = [make("div", { class: "distance" }, bits, `${row.distance} ${row.distance === 1 ? "bit" : "bits"}`)];
   if (row.same) parts.push(make("div", { class: "rate" }, "the same, byte for byte"));
-  else if (row.rate) parts.push(make("div", { class: "rate", title: "The share of pairs of different scenes that come this near: 95 % sure to be below this" }, `false-match rate ≤ ${rate(row.rate)}`));
+  if (row.not_offered) parts.push(make("div", { class: "rate" }, `not to be removed: ${row.not_offered}`));
+  if (!row.same && row.rate) parts.push(make("div", { class: "rate", title: "The share of pairs of different scenes that come this near: 95 % sure to be below this" }, `false-match rate ≤ ${rate(row.rate)}`));
   return parts;
 }
 
@@ -290,7 +294,7 @@ function totals() {
   for (const row of rows) {
     const verdict = said[keyOf(...row.pair)];
     if (verdict) looked++;
-    if (verdict === "n") not += videos[row.video].bytes;
+    if (verdict === "n") not += freed(row);
   }
   const all = groups.reduce((sum, group) => sum + group.held, 0);
   byId("held").textContent = bytes(all - not);
@@ -377,6 +381,11 @@ document.addEventListener("keydown", (event) => {
 
 byId("library").textContent = data.library.path;
 byId("facts").textContent = data.facts;
+if (data.left.length) {
+  byId("left").hidden = false;
+  byId("left").firstElementChild.textContent = `${plural(data.left.length, "near video")} left out: the file is not what was encoded`;
+  byId("left").lastElementChild.append(...data.left.map(({ path, message }) => make("li", {}, make("bdi", {}, path), `: ${message}`)));
+}
 byId("bits").max = threshold.radius; // first: a value is cut to what it allows
 byId("bits").value = threshold.radius;
 for (const id of ["state", "sort", "size"]) byId(id).addEventListener("change", list);

@@ -10,7 +10,6 @@ codes must not depend on how busy a machine was when an encoder was first made.
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import os
 import platform
@@ -25,6 +24,7 @@ from .. import zoo
 from ..errors import BackendError, MissingDependencyError, ModelNotFoundError, OptionError
 from ..modelfile import ModelFile
 from ..spec import ModelSpec
+from ..strict_json import parse_json
 from . import Output, Runtime, probe
 from .onnx import OnnxRuntime, import_onnxruntime
 
@@ -142,7 +142,7 @@ def preferred(model: ModelFile) -> str:
 @functools.cache
 def measured() -> list[dict[str, Any]]:
     """The measurements that hold for this kind of CPU: family, precision, seconds by backend."""
-    table = json.loads(MEASURED.read_text("utf-8")) if MEASURED.is_file() else {"rows": []}
+    table = parse_json(MEASURED.read_bytes()) if MEASURED.is_file() else {"rows": []}
     return [row for row in table["rows"] if row["architecture"] == platform.machine()]
 
 

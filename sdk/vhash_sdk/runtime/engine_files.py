@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from ..errors import ModelError
 from ..modelfile import ModelFile
 from ..spec import ModelSpec
+from ..strict_json import parse_json
 from . import probe
 from .tensorrt_build import BuildOptions, Progress, build_engine, check_target
 from .trt_library import Flavour, import_tensorrt
@@ -121,7 +123,7 @@ def read_engine(path: str | os.PathLike[str]) -> EngineFile:
         raise ModelError(f"{path}: {path.stat().st_size} bytes are too many for an engine; {remedy}")
     content = path.read_bytes()
     try:
-        sidecar: dict[str, Any] = json.loads(sidecar_path(path).read_text("utf-8"))
+        sidecar: dict[str, Any] = parse_json(sidecar_path(path).read_bytes())
         if sidecar["schema"] != SCHEMA:
             raise ModelError(f"{sidecar_path(path)}: format {sidecar['schema']!r} is not {SCHEMA}; {remedy}")
         if hashlib.sha256(content).hexdigest() != sidecar["sha256"]:
@@ -137,7 +139,9 @@ def read_engine(path: str | os.PathLike[str]) -> EngineFile:
             BuildOptions(**options),
             str(sidecar["source"]),
         )
-    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ModelError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ModelError(f"{sidecar_path(path)}: not readable ({error}); {remedy}") from error
 
 
@@ -165,7 +169,8 @@ def cache_path(model: ModelFile, target: Target, options: BuildOptions) -> Path:
         "options": asdict(options),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return cache_folder() / f"{model.spec.name}-{options.precision}-{digest[:16]}{SUFFIX}"
+    name = re.sub(r"[^A-Za-z0-9._-]|^\.", "_", model.spec.name)  # a model file says it, and may say "../x"
+    return cache_folder() / f"{name}-{options.precision}-{digest[:16]}{SUFFIX}"
 
 
 def cached_engine(model: ModelFile, options: BuildOptions, *, progress: Progress | None = None) -> EngineFile:

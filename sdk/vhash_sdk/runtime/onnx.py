@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import BackendError, MissingDependencyError, ModelError
 from ..modelfile import ModelFile
 from . import FRAME_LOGITS, OUTPUTS, Output
+from .exit import native_run
 
 
 class OnnxRuntime:
@@ -45,7 +46,8 @@ class OnnxRuntime:
         if session is None:
             raise BackendError("the encoder is closed; make a new one")
         try:
-            return Output(*session.run(self._outputs, {"frames": frames}))
+            with native_run():
+                return Output(*session.run(self._outputs, {"frames": frames}))
         except Exception as error:
             raise BackendError(f"ONNX Runtime failed on frames {list(frames.shape)}: {error}") from error
 

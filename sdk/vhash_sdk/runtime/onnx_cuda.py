@@ -22,6 +22,7 @@ from ..modelfile import ModelFile
 from . import Output
 from .cuda import DeviceArray, Event, Stream, device_index, download, upload
 from .device import DeviceOutput, Room, allocate_output, arrays_of, run_in_parts
+from .exit import native_run
 from .onnx import check_signature, import_onnxruntime, make_session
 
 logger = logging.getLogger("vhash_sdk")
@@ -148,7 +149,8 @@ class OnnxCudaRuntime:
         if self._graphs_work:
             options.add_run_config_entry("gpu_graph_id", str(self._graph_of(frames, batch, out)))
         try:
-            self._session.run_with_iobinding(binding, options)
+            with native_run():
+                self._session.run_with_iobinding(binding, options)
         except Exception as error:
             raise BackendError(f"ONNX Runtime failed on frames {shape} on {self.device}: {error}") from error
 

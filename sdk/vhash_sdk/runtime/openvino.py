@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import BackendError, MissingDependencyError, ModelError
 from ..modelfile import ModelFile
 from . import FRAME_LOGITS, OUTPUTS, Output
+from .exit import native_run
 from .onnx import usable_cores
 
 
@@ -75,7 +76,7 @@ class OpenVinoRuntime:
 
     def run(self, frames: NDArray[np.uint8]) -> Output:
         """Encode frames ``uint8[batch, crops, T, H, W, 3]``, RGB. Thread-safe."""
-        with self._request() as request:
+        with self._request() as request, native_run():
             try:
                 request.infer({"frames": frames}, share_inputs=True)
                 # copied: the request's memory is written again by its next run

@@ -42,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a container says about its first video stream, checked where it matters.
+    """What a container says about the video stream that was taken, checked where it matters.
 
     Attributes:
         width, height: of the frame as shown (after rotation), in pixels, with what the container may hide.
@@ -52,6 +52,12 @@ class VideoInfo:
         codec: FFmpeg's name of the codec, e.g. ``h264``.
         rotation: degrees clockwise by which the stored picture is turned to be shown: 0, 90, 180 or 270.
         mirrored: whether left and right are exchanged after that.
+        damaged: what of the file is missing, by what its container promises; None: nothing is known.
+        stream: which video stream was taken, from 0, cover pictures not counted; the rule is in
+            ``video.streams``.
+        streams: how many there are.
+        jumps: where the stream's times went back or leapt ahead; they are continued there, as a player does.
+        repeated: sampled frames that stand for ones which cannot be decoded.
     """
 
     width: int
@@ -62,6 +68,28 @@ class VideoInfo:
     codec: str
     rotation: int = 0
     mirrored: bool = False
+    damaged: str | None = None
+    stream: int = 0
+    streams: int = 1
+    jumps: int = 0
+    repeated: int = 0
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about how the video was read; mostly nothing.
+
+        >>> VideoInfo(4, 3, 2.5, None, None, "h264", streams=2).notes()
+        ('stream 0 of 2 was taken; --stream N takes another one (from 0)',)
+        """
+        said = []
+        if self.streams > 1:
+            said.append(
+                f"stream {self.stream} of {self.streams} was taken; --stream N takes another one (from 0)"
+            )
+        if self.jumps:
+            said.append(f"its times jump {self.jumps} times; the pieces are taken one after the other")
+        if self.repeated:
+            said.append(f"{self.repeated} of its sampled frames cannot be decoded; earlier ones stand in")
+        return tuple(said)
 
 
 @dataclass(frozen=True)
@@ -127,5 +155,5 @@ class Decoder(Protocol):
     def name(self) -> str:
         """``pyav`` or ``nvdec``."""
 
-    def open(self, source: FileSource) -> Reader:
-        """Open a source. Raises VideoError, naming the source."""
+    def open(self, source: FileSource, *, stream: int | None = None) -> Reader:
+        """Open a source, or one of its video streams by number. Raises VideoError, naming the source."""

@@ -26,9 +26,8 @@ from .device_frames import DevicePlanes, DeviceScaler, PlaneFormat
 from .limits import check_pixels
 from .pyav import Bounds, PyavReader
 from .region import Region
-from .select import Disordered, select
+from .select import select
 from .sources import open_media
-from .timeline import scan
 from .tone import Tone
 from .tone import tone as tone_map
 from .track import Track
@@ -76,9 +75,9 @@ class NvdecDecoder:
         """``nvdec``."""
         return "nvdec"
 
-    def open(self, source: FileSource) -> NvdecReader:
+    def open(self, source: FileSource, *, stream: int | None = None) -> NvdecReader:
         """Open a path, bytes or a file object. Raises VideoError, as PyAV does."""
-        return NvdecReader(Track(open_media(source), self.limits, 1), self)
+        return NvdecReader(Track(open_media(source), self.limits, 1, stream), self)
 
     def obstacle(self, codec: str, pixels: str, size: tuple[int, int], *, hdr: bool = False) -> str | None:
         """Why the chip cannot decode such a video, HDR that is mapped or any other; None if it can."""
@@ -139,6 +138,8 @@ class NvdecReader(PyavReader):
             return super()._collect(bounds_of, resize, region)
         hdr = resize.picture > 1 and self._hdr is not None
         reason = self._decoder.obstacle(self.info.codec, self._pixels, self._size, hdr=hdr)
+        if self._timeline.jumps:
+            reason = "its times jump, so that it may be several streams"
         if reason is None:
             try:
                 return self._on_device(bounds_of, resize)
@@ -158,19 +159,13 @@ class NvdecReader(PyavReader):
         view = _View(PlaneFormat(box[3] - box[1], box[2] - box[0], **colour), box[:2], tone)
         size = view.format.output(resize)
         with self._decoder.session(self.info.codec, width, height, hdr=tone is not None) as session:
-            bounds = bounds_of(self._timeline)
-            frames = DeviceBuffer(len(bounds) * size[0] * size[1] * 3).array(
-                (len(bounds), *size, 3), np.uint8
+            count = len(bounds_of(self._timeline))
+            frames = DeviceBuffer(count * size[0] * size[1] * 3).array((count, *size, 3), np.uint8)
+            seconds = self._settled(
+                bounds_of, lambda bounds: self._scale(session, bounds, frames.pointer, view, resize)
             )
-            try:
-                shown = self._scale(session, bounds, frames.pointer, view, resize)
-            except Disordered:
-                self._timeline = self._checked(scan(self._track, counted=True))
-                bounds = bounds_of(self._timeline)
-                shown = self._scale(session, bounds, frames.pointer, view, resize)
             session.stream.synchronize()
-        ticks = np.array([shown[bound] for bound in bounds], np.float64) - self._timeline.start
-        return Clip(cast(Any, frames), ticks * float(self._track.tick), self.info)
+        return Clip(cast(Any, frames), seconds, self.info)
 
     def _scale(
         self, session: _Session, bounds: list[int], out: int, view: _View, resize: Resize
@@ -192,7 +187,8 @@ class NvdecReader(PyavReader):
             shown.update(dict.fromkeys(found, time))
 
         if bounds:
-            select(cast(Any, _DeviceTrack(self._track, session)), self._timeline, sorted(rows), emit)
+            track = cast(Any, _DeviceTrack(self._track, session))
+            self._repeated = select(track, self._timeline, sorted(rows), emit)
         return shown
 
 
@@ -304,7 +300,7 @@ class _DeviceTrack:
         self._track, self._session = track, session
         self._filter: Any = None
         self.name, self.context, self.skip_frame = track.name, self, "DEFAULT"
-        for method in ("read", "ticks", "indexed_key", "seek"):
+        for method in ("read", "ticks", "frame_ticks", "indexed_key", "seek"):
             setattr(self, method, getattr(track, method))
 
     @property

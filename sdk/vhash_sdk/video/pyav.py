@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from ..errors import DecodeError, MemoryLimitError, OptionError, UnsupportedVideoError
 from ..spec import Resize, Sampling
+from .clock import Jumped
+from .completeness import blanks, damage
 from .container import Crop, Said
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
@@ -17,11 +20,11 @@ from .picture import colour_of, render
 from .region import Region
 from .resize import output_size
 from .sampling import frame_ranks, uniform_times
-from .select import Disordered, select
+from .select import Disordered, Shortened, select
 from .sources import open_media
 from .timeline import Timeline, first_frame, measure, middle_times, scan
 from .tone import hdr_of
-from .track import Track, fraction
+from .track import Track
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -55,14 +58,14 @@ class PyavDecoder:
         """``pyav``."""
         return "pyav"
 
-    def open(self, source: FileSource) -> PyavReader:
-        """Open a path, bytes or a file object.
+    def open(self, source: FileSource, *, stream: int | None = None) -> PyavReader:
+        """Open a path, bytes or a file object; ``stream``: which of its video streams, None: by the rule.
 
         Raises:
             VideoError: the subclass says what is wrong; the message names the source.
             MissingDependencyError: PyAV is not installed.
         """
-        return PyavReader(Track(open_media(source), self.limits, self.threads), self.limits)
+        return PyavReader(Track(open_media(source), self.limits, self.threads, stream), self.limits)
 
 
 class PyavReader:
@@ -70,33 +73,48 @@ class PyavReader:
 
     def __init__(self, track: Track, limits: Limits) -> None:
         self._track, self._limits = track, limits
+        self._repeated = 0
+        self._said: Said | None = None  # read where a rule wants it
         try:
-            frame, start = first_frame(track)
-            check_pixels(frame.width, frame.height, limits, track.name)
-            self._timeline = self._checked(measure(track, start))
-            self._hdr = hdr_of(frame)
-            self._pixels, self._colour = frame.format.name, colour_of(frame)
-            self._size = (frame.width, frame.height)
-            self._said: Said | None = None  # read where a rule wants it
+            try:
+                self._begin()
+            except Jumped:
+                self._begin()
         except BaseException:
             track.close()
             raise
 
+    def _begin(self) -> None:
+        track = self._track
+        if track.joined:
+            track.reopen()
+        frame, start = first_frame(track)
+        check_pixels(frame.width, frame.height, self._limits, track.name)
+        self._timeline = self._checked(measure(track, start))
+        self._damage = damage(track, self._timeline.end)
+        self._pixels, self._colour = frame.format.name, colour_of(frame)
+        self._size, self._hdr = (frame.width, frame.height), hdr_of(frame)
+
     @property
     def info(self) -> VideoInfo:
         """Size as shown, duration in seconds, frames (once all packets were read), rate, codec."""
-        stream, line = self._track.stream, self._timeline
+        track, line, choice = self._track, self._timeline, self._track.choice
+        assert choice is not None
         width, height = self._shown_size(None)
-        rate = fraction(stream.average_rate)
         return VideoInfo(
             width=width,
             height=height,
             duration=float((line.end - line.start) * self._track.tick),
             frames=None if line.times is None else len(line.times),
-            rate=float(rate) if rate else None,
-            codec=stream.codec.canonical_name,
+            rate=float(track.rate) if track.rate else None,
+            codec=track.codec,
             rotation=self._colour["rotation"],
             mirrored=self._colour["mirrored"],
+            damaged=self._damage or blanks(track),
+            stream=choice.number,
+            streams=choice.streams,
+            jumps=line.jumps,
+            repeated=self._repeated,
         )
 
     def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:
@@ -138,27 +156,46 @@ class PyavReader:
         return self._collect(lambda line: [line.start + int(tick) for tick in ticks], resize, region)
 
     def _collect(self, bounds_of: Bounds, resize: Resize, region: Region | None = None) -> Clip:
-        bounds = bounds_of(self._timeline)
         width, height = self._shown_size(self._crop(resize))
         if region is not None:
             left, top, right, bottom = region.pixels(width, height)
             width, height = right - left, bottom - top
         size = output_size(resize, height, width)
-        frames = np.zeros((len(bounds), *size, 3), np.uint8)
+        frames = np.zeros((len(bounds_of(self._timeline)), *size, 3), np.uint8)
         try:
-            shown = self._render(bounds, frames, resize, region)
+            seconds = self._settled(bounds_of, lambda bounds: self._render(bounds, frames, resize, region))
         except MemoryError as error:
             raise MemoryLimitError(
                 f"{self._track.name}: decoding ran out of memory; free some, or leave the file out"
             ) from error
-        except Disordered:
-            self._timeline = self._checked(scan(self._track, counted=True))
-            bounds = bounds_of(self._timeline)
-            shown = self._render(bounds, frames, resize, region)
-        seconds = (np.array([shown[bound] for bound in bounds], np.float64) - self._timeline.start) * float(
-            self._track.tick
-        )
         return Clip(frames, seconds, self.info)
+
+    def _settled(
+        self, bounds_of: Bounds, render: Callable[[list[int]], dict[int, int]]
+    ) -> NDArray[np.float64]:
+        """Render frames, again for each thing about the timeline that only decoding shows.
+
+        Gives the time of each frame in seconds after the first one of the video.
+        """
+        for last in (False, False, False, True):
+            bounds = bounds_of(self._timeline)
+            try:
+                shown = render(bounds)
+                break
+            except Disordered:
+                if last:
+                    raise
+                jumps = self._timeline.jumps
+                self._timeline = self._checked(replace(scan(self._track, counted=True), jumps=jumps))
+            except Shortened as short:
+                self._timeline = self._timeline.until(short.end)
+            except Jumped:
+                if last:
+                    raise
+                self._begin()
+        ticks = np.array([shown[bound] for bound in bounds], np.float64) - self._timeline.start
+        seconds: NDArray[np.float64] = ticks * float(self._track.tick)
+        return seconds
 
     def _render(
         self, bounds: list[int], out: NDArray[np.uint8], resize: Resize, region: Region | None
@@ -180,7 +217,7 @@ class PyavReader:
 
         if bounds:
             try:
-                select(self._track, self._timeline, sorted(rows), emit)
+                self._repeated = select(self._track, self._timeline, sorted(rows), emit)
             except MemoryError as error:
                 raise DecodeError(f"{self._track.name}: not enough memory to decode its frames") from error
         return shown

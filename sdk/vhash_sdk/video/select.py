@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DecodeError
-from .timeline import MAX_REORDER, Timeline
+from .timeline import MAX_REORDER, Timeline, is_shown
 from .track import DECODER_ERRORS, Track, reason
 
 if TYPE_CHECKING:
@@ -40,6 +40,14 @@ class Disordered(Exception):
     """Frames do not come out in the order of their times."""
 
 
+class Shortened(Exception):
+    """What follows the last picture cannot be decoded: the video ends with that picture, at ``end`` ticks."""
+
+    def __init__(self, end: int) -> None:
+        super().__init__(end)
+        self.end = end
+
+
 class _SoughtInVain(Exception):
     """A seek brought us no further."""
 
@@ -51,33 +59,41 @@ class _Read(NamedTuple):
     restart: bool
 
 
-def select(track: Track, timeline: Timeline, bounds: list[int], emit: Emit) -> None:
+def select(track: Track, timeline: Timeline, bounds: list[int], emit: Emit) -> int:
     """Emit for each of the ascending bounds the last frame at or before it (the first one where none is).
+
+    Gives the number of bounds whose frame cannot be decoded, so that an earlier one stands for it.
 
     Raises:
         Disordered: frames have to be counted; measure again with ``scan(track, counted=True)``.
+        Shortened: the video ends earlier than the timeline says; choose bounds anew.
+        Jumped: its times jump; measure again.
         DecodeError: no frame came out.
     """
-    if not timeline.counted:
+    if not timeline.counted and not timeline.jumps:
         try:
             try:
                 _ShortWay(track, bounds, emit, start=timeline.start).run()
             except _SoughtInVain:
                 _ShortWay(track, bounds, emit, start=timeline.start, seek=False).run()
-            return
+            return 0
         except Unproven:
             pass
-    _in_full(track, timeline, bounds, emit)
+    return _in_full(track, timeline, bounds, emit)
 
 
-def _in_full(track: Track, timeline: Timeline, bounds: list[int], emit: Emit) -> None:
+def _in_full(track: Track, timeline: Timeline, bounds: list[int], emit: Emit) -> int:
     track.reopen()
     times = timeline.times if timeline.counted else None
     held: VideoFrame | None = None
     held_time, count, done, error = _LONG_AGO, 0, 0, ""
+    due: list[int] = []  # times of the pictures that should come out
+    repeated = 0
     packet: Packet[VideoStream] | None
     while done < len(bounds):
         packet = track.read()
+        if packet is not None and times is None and packet.pts is not None and is_shown(track, packet):
+            insort(due, packet.pts)
         try:
             frames = track.decode(packet)
         except DECODER_ERRORS as failure:  # what can be decoded after it still counts
@@ -89,6 +105,7 @@ def _in_full(track: Track, timeline: Timeline, bounds: list[int], emit: Emit) ->
             passed = bisect_left(bounds, time)
             if passed > done:
                 emit(bounds[done:passed], held or frame, held_time if held else time)
+                repeated += _missing(due, bounds[done:passed], held_time)
                 done = passed
             held, held_time, count = frame, time, count + 1
         if packet is None:
@@ -98,7 +115,22 @@ def _in_full(track: Track, timeline: Timeline, bounds: list[int], emit: Emit) ->
             f"{track.name}: no frame can be decoded ({error or 'no packets'}); the file is damaged or cut off"
         )
     if done < len(bounds):
+        last = max(due, default=held_time) if times is None else int(times[-1])
+        step = track.frame_ticks()
+        # a codec may end with pictures that it never shows; a second of them, or an error, is a loss
+        if held_time + step < timeline.end and last - held_time > (2 * step if error else track.ticks(1)):
+            raise Shortened(held_time + step)
         emit(bounds[done:], held, held_time)
+        repeated += _missing(due, bounds[done:], held_time)
+    return repeated
+
+
+def _missing(due: list[int], bounds: list[int], shown: int) -> int:
+    """For how many bounds a picture later than the one that is shown was due."""
+    if shown == _LONG_AGO:
+        return 0
+    rank = bisect_right(due, shown)
+    return sum(bisect_right(due, bound) > rank for bound in bounds)
 
 
 class _ShortWay:

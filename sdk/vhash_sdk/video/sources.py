@@ -7,17 +7,18 @@ or connect to servers. So the container is recognised here, by its first bytes; 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import stat
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError
+from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError, VhashError
+from .bare import BARE, bare_stream
 from .decoder import FileSource
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ CONTAINERS = {
     "nut": "NUT",
     "ivf": "IVF",
     "yuv4mpegpipe": "Y4M",
+    "rm": "RealMedia",
+    "flic": "FLI, FLC",
+    **BARE,
 }
 """Demuxers of FFmpeg that are used, with the file types they stand for."""
 
@@ -47,6 +51,7 @@ INDEXED = frozenset(("mov", "matroska", "avi", "flv", "nut"))
 """Demuxers that have an index of key frames, rather than only of what was read so far."""
 
 _HEAD = 1 << 16  # an APNG says that it is one after its colour profile
+_BLOCK = 4 << 20
 _MAGIC = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
     (b"FLV\x01", "flv"),
@@ -59,6 +64,7 @@ _MAGIC = (
     (b"DKIF", "ivf"),
     (b"YUV4MPEG2 ", "yuv4mpegpipe"),
     (b"\0\0\x01\xba", "mpeg"),
+    (b".RMF\0\0\0", "rm"),
 )
 _BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx"))
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -90,21 +96,20 @@ class Media:
 
     name: str
     demuxer: str
-    _source: str | bytes | BinaryIO
+    _source: str | bytes | _Borrowed
     size: tuple[int, int] | None = None
 
-    def open(self, options: dict[str, str]) -> InputContainer:
-        """A new container that reads from the start. Raises errors of ``av``."""
+    def open(self, options: dict[str, str], part: tuple[int, int] | None = None) -> InputContainer:
+        """A new container that reads from the start, or only the bytes of a part. Raises errors of ``av``."""
         import av
 
         file: Any
-        if isinstance(self._source, str):
+        if part is not None:
+            file = _Part(self._file(), *part)
+        elif isinstance(self._source, str):
             file = self._source
-        elif isinstance(self._source, bytes):
-            file = io.BytesIO(self._source)
         else:
-            self._source.seek(0)
-            file = _Borrowed(self._source)
+            file = self._file()
         # av 18 fails on titles that are not UTF-8 unless told not to; av 19 never does, and cannot be told
         lenient: dict[str, Any] = {}
         if int(av.__version__.split(".")[0]) < 19:
@@ -113,25 +118,91 @@ class Media:
         container: InputContainer = av.open(file, format=self.demuxer, options=options, **lenient)
         return container
 
-    @contextmanager
-    def bytes(self) -> Iterator[BinaryIO]:
-        """The file itself, to be read beside an open container, which does not notice."""
+    @contextlib.contextmanager
+    def raw(self) -> Iterator[BinaryIO]:
+        """The source as a file, to look into it without FFmpeg; what its reading raises is a SourceError."""
+        file = self._file()
+        try:
+            yield file
+        except Exception as error:
+            if isinstance(error, VhashError) or not (isinstance(error, OSError) or self.lost()):
+                raise
+            raise SourceError(f"{self.name} cannot be read: {error}") from error
+        finally:
+            file.close()
+
+    def failure(self, check: Callable[[], None]) -> BaseException | None:
+        """What reading the source itself raises: of a file object what it raised, of a path a disk error.
+
+        FFmpeg calls many a malformed file an input/output error, so the file is read again to tell;
+        ``check`` is called meanwhile.
+        """
+        if isinstance(self._source, _Borrowed):
+            return self._source.failure
+        try:
+            with contextlib.closing(self._file()) as file:
+                while file.read(_BLOCK):
+                    check()
+        except OSError as error:
+            if isinstance(error, VhashError):
+                raise
+            return error
+        return None
+
+    def lost(self) -> BaseException | None:
+        """What a file object raised so far: FFmpeg may have taken it for the end of the file."""
+        return self._source.failure if isinstance(self._source, _Borrowed) else None
+
+    def _file(self) -> Any:
+        """A reader with a place of its own."""
         if isinstance(self._source, str):
-            with open(self._source.removeprefix("file:"), "rb") as file:
-                yield file
-        elif isinstance(self._source, bytes):
-            yield io.BytesIO(self._source)
-        else:
-            place = self._source.tell()
-            yield self._source
-            self._source.seek(place)
+            return open(self._source.removeprefix("file:"), "rb")
+        if isinstance(self._source, _Borrowed):
+            return _Part(self._source, 0, self._source.seek(0, os.SEEK_END))
+        return io.BytesIO(self._source)
 
 
 class _Borrowed:
-    """A file object of the user, which is not ours to close."""
+    """A file object of the user, which is not ours to close; keeps what its reading raises."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._file = file
+        self.failure: BaseException | None = None
+        self.seek = file.seek
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._file.read(size)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def close(self) -> None:
+        """Leaves it open."""
+
+
+class _Part:
+    """Some bytes of a file as a file."""
+
+    def __init__(self, file: Any, start: int, end: int) -> None:
+        self._file, self._start, self._size, self._at = file, start, end - start, 0
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(self._size - self._at, 0)
+        self._file.seek(self._start + self._at)
+        data: bytes = self._file.read(left if size < 0 else min(size, left))
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def open_media(source: FileSource) -> Media:
@@ -149,7 +220,7 @@ def open_media(source: FileSource) -> Media:
             f"decoding video needs PyAV ({error}): pip install av; frames in numpy arrays need no PyAV"
         ) from error
     name = describe(source)
-    opened: str | bytes | BinaryIO
+    opened: str | bytes | _Borrowed
     if isinstance(source, (bytes, bytearray, memoryview)):
         opened = bytes(source)
         head, size = opened[:_HEAD], len(opened)
@@ -158,7 +229,7 @@ def open_media(source: FileSource) -> Media:
         head, size = _read_head(path, name)
         opened = "file:" + os.path.abspath(path)
     elif hasattr(source, "read"):
-        opened = source
+        opened = _Borrowed(source)
         head, size = _head_of_object(source, name)
     else:
         raise SourceError(
@@ -229,12 +300,16 @@ def _recognise(head: bytes, name: str) -> str:
         return "apng"
     if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"AVIX"):
         return "avi"
+    if head[4:6] in (b"\x11\xaf", b"\x12\xaf") and all(struct.unpack("<HHH", head[6:12].ljust(6, b"\0"))):
+        return "flic"
     # transport stream: a sync byte every 188 bytes, with a 4-byte time code in M2TS (192)
     if len(head) >= 188 and any(
         all(head[at] == 0x47 for at in range(first, min(len(head), first + 5 * step), step))
         for first, step in ((0, 188), (4, 192), (0, 204))
     ):
         return "mpegts"
+    if (bare := bare_stream(head)) is not None:
+        return bare
     raise UnsupportedVideoError(f"{name} {_refusal(head)}; accepted: {', '.join(CONTAINERS.values())}")
 
 
@@ -270,7 +345,12 @@ def _refusal(head: bytes) -> str:
     if head.startswith(_IMAGES) or head[8:12] == b"WEBP" or _is_still(head):
         return "is an image, not a video"
     if head.startswith((b"\0\0\x01\xb3", b"\0\0\0\x01", b"\0\0\x01")):
-        return "is a bare coded stream without time stamps; put it into a container"
+        return (
+            "looks like a bare coded stream, without time stamps, but does not begin with the headers that "
+            "decoding needs; put it into a container"
+        )
+    if head[:3] in (b"FWS", b"CWS", b"ZWS"):
+        return "is a Flash programme (SWF), which draws its pictures by itself: convert what it plays"
     if head.startswith((b"ID3", b"fLaC", b"\xff\xfb")) or head[8:12] == b"WAVE":
         return "is audio, not a video"
     if not head.strip(b"\0"):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,12 +43,19 @@ class Timeline:
         start, end: ticks.
         times: ``int64[D]`` ascending, or None where only head and tail were read.
         counted: frames have to be counted, since their own times cannot be used.
+        jumps: where the stream's own times jump; these are continued there (see ``clock``).
     """
 
     start: int
     end: int
     times: NDArray[np.int64] | None = None
     counted: bool = False
+    jumps: int = 0
+
+    def until(self, end: int) -> Timeline:
+        """Ended earlier."""
+        times = None if self.times is None else self.times[self.times < end]
+        return replace(self, end=end, times=times)
 
 
 def first_frame(track: Track) -> tuple[VideoFrame, int | None]:
@@ -88,8 +95,13 @@ def first_frame(track: Track) -> tuple[VideoFrame, int | None]:
 
 
 def measure(track: Track, start: int | None) -> Timeline:
-    """Start and end, read near the end of the file where that is enough."""
-    if start is None or not track.bits.timed:
+    """Start and end, read near the end of the file where that is enough, of all of it where times jump."""
+    if track.joined:
+        line = scan(track, start=start, counted=start is None)
+        if track.jumps:
+            return replace(line, jumps=track.jumps)
+        track.joined = False
+    if start is None or not track.bits.timed or track.timeless:
         return scan(track, counted=True)
     declared = track.declared_end()
     for seconds in _TAIL_SECONDS if declared is not None else ():
@@ -102,7 +114,7 @@ def measure(track: Track, start: int | None) -> Timeline:
         while (packet := track.read()) is not None:
             count += 1
             complete = complete or count > MAX_REORDER or (count == 1 and track.bits.restarts(bytes(packet)))
-            if not _is_shown(track, packet):
+            if not is_shown(track, packet):
                 continue
             if packet.pts is None:
                 return scan(track, counted=True)
@@ -119,7 +131,7 @@ def scan(track: Track, *, start: int | None = None, counted: bool = False) -> Ti
     track.reopen()
     shown = []
     while (packet := track.read()) is not None:
-        if _is_shown(track, packet):
+        if is_shown(track, packet):
             shown.append((packet.pts, packet.dts, packet.duration))
     counted = counted or not track.bits.timed or any(pts is None for pts, _, _ in shown)
     if not shown:
@@ -172,7 +184,8 @@ def middle_times(track: Track, timeline: Timeline, count: int) -> list[int] | No
     return None
 
 
-def _is_shown(track: Track, packet: Packet[VideoStream]) -> bool:
+def is_shown(track: Track, packet: Packet[VideoStream]) -> bool:
+    """Whether a player would show what comes out for a packet."""
     return not packet.is_discard and (not track.bits.hides or track.bits.shown(bytes(packet)))
 
 
@@ -183,7 +196,7 @@ def _is_plain(track: Track, head: list[Packet[VideoStream]]) -> bool:
         return (
             key.is_keyframe and key.pts is not None and not key.is_discard and track.bits.restarts(bytes(key))
         )
-    return last.pts is not None and key.pts is not None and (last.pts > key.pts or not _is_shown(track, last))
+    return last.pts is not None and key.pts is not None and (last.pts > key.pts or not is_shown(track, last))
 
 
 def _decode(track: Track, packet: Packet[VideoStream] | None) -> list[VideoFrame]:

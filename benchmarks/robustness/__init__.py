@@ -1,0 +1,1 @@
+"""How vhash stands up to files that nobody meant for it."""

@@ -1,0 +1,72 @@
+"""The copy descriptor: one picture becomes a unit vector that survives what people do to copies.
+
+EfficientNet-Lite0, generalised mean pooling (Radenović et al. 2018, eq. 2, one learned exponent) and one
+linear layer, as in SSCD (Pizzi et al. 2022, section 4) but small enough for a laptop.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .efficientnet_lite import FEATURES, EfficientNetLite0
+
+WIDTH = 512
+"""Of a descriptor, as the teacher's."""
+
+
+class CopyNetwork(nn.Module):
+    """Pictures ``uint8[n, H, W, 3]`` or float in 0 to 255 → unit vectors ``[n, 512]``.
+
+    H and W must be multiples of 32.
+
+    Args:
+        backbone: usually with ImageNet weights.
+    """
+
+    def __init__(self, backbone: EfficientNetLite0) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.exponent = nn.Parameter(torch.tensor(3.0))
+        self.project = nn.Linear(FEATURES, WIDTH)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Descriptors of unit length."""
+        x = (pictures.permute(0, 3, 1, 2).float() - 127) / 128
+        maps = self.backbone(x.contiguous(memory_format=torch.channels_last)).clamp(min=1e-6)
+        pooled = maps.pow(self.exponent).mean((2, 3)).pow(1 / self.exponent)
+        return functional.normalize(self.project(pooled))
+
+
+def distillation(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean distance on the sphere from what the teacher says of the unedited picture: 1 − cosine."""
+    return 1 - (found * wanted).sum(1).mean()
+
+
+def contrast(found: Tensor, rows: Tensor, bank: Tensor, source: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding the own picture among all that the teacher has described (InfoNCE).
+
+    Pictures of one video are no positives of each other, and no negatives either; nor are pictures that
+    the teacher takes for copies.
+
+    Args:
+        found: descriptors ``[n, 512]``.
+        rows: of their pictures in the bank, ``int64[n]``.
+        bank: the teacher's descriptors of all pictures, ``[N, 512]``.
+        source: which video or picture a row comes from, ``int64[N]``.
+        temperature: of the softmax.
+    """
+    logits = found @ bank.T / temperature
+    left_out = (source[None] == source[rows][:, None]) | (bank[rows] @ bank.T > 0.6)
+    left_out[torch.arange(len(rows)), rows] = False
+    return functional.cross_entropy(logits.masked_fill(left_out, -torch.inf), rows)
+
+
+def spread(found: Tensor, source: Tensor) -> Tensor:
+    """Differential entropy: minus the mean logarithm of the distance to the nearest other (KoLeo).
+
+    Sablayrolles et al. 2019, eq. 3; it pushes strangers apart, so that one threshold holds everywhere.
+    """
+    likeness = (found @ found.T).masked_fill(source[None] == source[:, None], -1)
+    return -(2 - 2 * likeness.amax(1)).clamp(min=1e-6).sqrt().log().mean()
