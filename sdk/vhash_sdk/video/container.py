@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
 
-_MOST, _MOST_TRACKS = 64 << 20, 1 << 20  # bytes of a header that are read
-_STEPS = 10_000  # boxes or elements passed on the way to it
+from .boxes import movie
+
+_MOST_TRACKS = 1 << 20  # bytes of a header that are read
+_STEPS = 10_000  # elements passed on the way to it
 _DOVI_BOXES = (b"dvcC", b"dvvC", b"dvwC")
 _SAMPLE_ENTRY = 78  # bytes of a VisualSampleEntry before its boxes
 # Matroska's element numbers
@@ -68,8 +70,7 @@ class Said:
 def read_mov(file: BinaryIO, track: int) -> Said:
     """Of the track with this number in an MP4 or MOV file."""
     try:
-        moov = _find_moov(file)
-        for trak in (body for kind, body in _boxes(moov) if kind == b"trak"):
+        for trak in (body for kind, body in _boxes(movie(file)) if kind == b"trak"):
             if _track_number(trak) == track:
                 return _sample_entry(_inside(trak, b"mdia", b"minf", b"stbl", b"stsd"))
     except (struct.error, IndexError, OSError, ValueError, ZeroDivisionError):
@@ -92,28 +93,6 @@ def read_matroska(file: BinaryIO, place: int) -> Said:
         return Said(Crop(*sides) if any(sides) else None, profile)
     except (IndexError, KeyError, OSError, ValueError):
         return Said()
-
-
-def _find_moov(file: BinaryIO) -> bytes:
-    end = file.seek(0, 2)
-    at = 0
-    for _ in range(_STEPS):
-        if at + 8 > end:
-            break
-        file.seek(at)
-        head = file.read(16)
-        size, start = int.from_bytes(head[:4], "big"), 8
-        if size == 1:
-            size, start = int.from_bytes(head[8:16], "big"), 16
-        elif size == 0:
-            size = end - at
-        if size < start:
-            break
-        if head[4:8] == b"moov":
-            file.seek(at + start)
-            return file.read(min(size - start, _MOST))
-        at += size
-    return b""
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -94,7 +94,7 @@ class PyavReader:
         self._damage = damage(track, self._timeline.end)
         self._hdr = hdr_of(frame)
         self._pixels, self._colour = frame.format.name, colour_of(frame)
-        self._size = (frame.width, frame.height)
+        self._size, self._hdr = (frame.width, frame.height), hdr_of(frame)
 
     @property
     def info(self) -> VideoInfo:
