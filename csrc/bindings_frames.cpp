@@ -156,7 +156,7 @@ void tone_map(const Deep& y, const Deep& u, const Deep& v, const py::array_t<std
     frames::TonedPlanes out;
     out.y = to_y.mutable_data(), out.u = to_u.mutable_data(), out.v = to_v.mutable_data();
     out.y_stride = in.y_stride, out.c_stride = in.c_stride;
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     for (std::int64_t row = 0; row < frames::chroma_height(in); ++row)
         for (std::int64_t column = 0; column < frames::chroma_width(in); ++column) frames::tone_cell(in, tone, out, row, column);
 }

@@ -173,6 +173,13 @@ def test_no_table_of_a_file_makes_it_an_error_of_ours(tmp_path: Path) -> None:
                 assert said is None or said.startswith("cut off: ")
 
 
+@pytest.mark.parametrize("box", [b"\0\0\0\x08sidx", b"\0\0\0\x20sidx" + b"\xff" * 24])
+def test_a_segment_index_of_nonsense_is_no_promise(tmp_path: Path, box: bytes) -> None:
+    whole = Path(vhash_sdk.__file__).parent / "samples" / "bunny.mp4"
+    (tmp_path / "index.mp4").write_bytes(whole.read_bytes() + box)
+    assert damaged(tmp_path / "index.mp4") is None
+
+
 def test_a_worker_says_it_as_well(tmp_path: Path) -> None:
     whole = write(tmp_path / "a.mp4", **CASES["moov-first.mp4"])
     (tmp_path / "b.mp4").write_bytes(whole[: len(whole) // 2])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.media_files import Part, joined, shifted, write
 from vhash_sdk.library import Library
+from vhash_sdk.video import Limits
 from vhash_sdk.video.rules import DECODING, touched
 
 
@@ -64,6 +67,36 @@ def test_verify_names_and_add_codes_anew(tmp_path: Path) -> None:
         assert not [found for found in library.verify() if found.kind == "rules"]
         assert database.rows("SELECT DISTINCT frames_rule FROM video") == [(DECODING,)]
         assert library.add([videos]).counts == {"unchanged": 2}
+
+
+def test_a_passing_failure_loses_no_entry(tmp_path: Path) -> None:
+    """What older rules coded is coded anew; where that fails for now, the old codes stay."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    write(videos / "cover.mov", Part(1, 3, "mjpeg", "yuvj420p"), Part(40, 2))
+    with Library(tmp_path / "library") as library:
+        library.add([videos])
+        library._db.execute("UPDATE video SET frames_rule = NULL")
+    with Library(tmp_path / "library", limits=Limits(pixels=1000)) as library:
+        assert library.add([videos]).counts == {"failed": 1} and len(library) == 1
+        assert library.add([videos]).counts == {"failed": 1} and len(library) == 1
+    with Library(tmp_path / "library") as library:
+        assert library.add([videos], retry=True).counts == {"changed": 1} and len(library) == 1
+
+
+def test_old_codes_are_neither_kept_for_a_new_date_nor_copied(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    path = write(videos / "cover.mov", Part(1, 3, "mjpeg", "yuvj420p"), Part(40, 2))
+    with Library(tmp_path / "library") as library:
+        library.add([videos])
+        (right,) = (entry.code for entry in library)
+        library._db.execute("UPDATE video SET frames_rule = NULL")
+        library._db.execute("UPDATE code SET code = zeroblob(32)")
+        os.utime(path, (1, 1))
+        shutil.copy(path, videos / "a.mov")
+        assert library.add([videos]).counts == {"added": 1, "changed": 1}
+        assert {entry.code for entry in library} == {right}
 
 
 def test_what_is_ciphertext_leaves_the_library(tmp_path: Path) -> None:

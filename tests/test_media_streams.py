@@ -135,6 +135,17 @@ def test_appended_files_are_one_video(suffix: str, pieces: Path) -> None:
     assert shows(middle, 1) and len(set(middle.times)) >= 9, "of a programme stream FFmpeg guesses times"
 
 
+def test_appended_files_may_differ_in_their_streams(pieces: Path, tmp_path: Path) -> None:
+    """The second file has its picture in another place than the first: behind a cover."""
+    other = write(tmp_path / "cover.mkv", Part(1, 5, "mjpeg", "yuvj420p"), Part(60, 2))
+    path = joined(tmp_path / "all.mkv", pieces / "1.mkv", other)
+    with open_source(path) as reader:
+        for _ in range(2):  # the second time from the first file again
+            clip = reader.sample(Sampling("uniform", 10), SMALL)
+            in_order(clip, (1, 5), (2, 5))
+        assert (reader.info.stream, reader.info.streams) == (0, 1)
+
+
 @pytest.mark.parametrize("hours", [-1, 1, 20])
 def test_a_gap_is_not_picture(hours: int, pieces: Path, tmp_path: Path) -> None:
     first, last = pieces / "1.ts", pieces / "2.ts"
@@ -241,6 +252,15 @@ def test_sample_aes_and_scrambled_transport_streams_are_refused(pieces: Path, tm
     path.write_bytes(_with_stream_type((pieces / "1.ts").read_bytes(), 0xDB))
     with pytest.raises(UnsupportedVideoError, match=r"encrypted \(HLS Sample-AES, H.264\)"):
         sampled(path)
+
+
+def test_a_matroska_file_of_many_tracks_is_walked_once() -> None:
+    """Elements that claim more than their parent holds made every one of them walk the whole rest."""
+    from vhash_sdk.video.boxes import ebml
+
+    inner = b"\xae\x08\x00\x00\x00\x7f\xff\xff\xff\xff" + b"\xec\x80" * 50
+    assert [e.end for e in ebml(io.BytesIO(inner), 0, 20)] == [20]  # of the 127 bytes that it claims
+    assert all(e.start <= e.end <= 20 for e in ebml(io.BytesIO(b"\xae\xff" + b"\xec\x90" * 50), 0, 20))
 
 
 def _with_stream_type(data: bytes, kind: int) -> bytes:

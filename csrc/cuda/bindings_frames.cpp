@@ -89,7 +89,7 @@ void tone_map(FrameScaler& scaler, const std::array<std::uintptr_t, 2>& planes, 
     frames::TonedPlanes to;
     to.y = reinterpret_cast<std::uint8_t*>(out[0]), to.u = reinterpret_cast<std::uint8_t*>(out[1]), to.v = to.u + 1;
     to.y_stride = in.width, to.c_stride = 2 * frames::chroma_width(in), to.c_step = 2;
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     scaler.tone_map(in, tone, to, reinterpret_cast<void*>(stream));
 }
 

@@ -79,10 +79,10 @@ def checked_path(name: str, path: Any) -> Path:
         os.fsencode(found)
     except (TypeError, UnicodeEncodeError) as error:
         raise OptionError(f"{name}={path!r}: expected a path, as text, bytes or a Path ({error})") from None
-    if not found or "\0" in found:
-        raise OptionError(
-            f"{name}={path!r}: a path is not empty and holds no NUL; give that of a file or folder"
-        )
+    if not found:
+        raise OptionError(f"{name}={path!r}: an empty path; give a file or folder, . for the current one")
+    if "\0" in found:
+        raise OptionError(f"{name}={path!r}: holds a NUL, which no name of a file can; check the path")
     return Path(found)
 
 

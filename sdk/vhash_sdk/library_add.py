@@ -143,6 +143,8 @@ class Adding:
             if not self._is_outdated(row, found.path):
                 self._forgive(path)
                 return Added(found.path, "unchanged")
+            if not self._retry and (failure := self._known_failure(found)) is not None:
+                return Added(found.path, "failed", failure, known=True)
             return self._again(found, row)
         if not self._retry and (failure := self._known_failure(found)) is not None:
             return Added(found.path, "failed", failure, known=True)
@@ -156,6 +158,8 @@ class Adding:
         except SourceError as error:
             return self._fail(found, error, None)
         if row is not None and row.digest == digest:
+            if self._is_outdated(row, found.path):
+                return _Job(found, digest, row)
             self._write(
                 "UPDATE video SET size = ?, mtime_ns = ? WHERE id = ?", found.size, found.mtime_ns, row.id
             )
@@ -197,9 +201,12 @@ class Adding:
                     path, found.size, found.mtime_ns, gone[0].id,
                 )  # fmt: skip
                 self._write("DELETE FROM failure WHERE path = ?", path)
-            return Added(found.path, "moved", previous=os.fsdecode(gone[0].path))
+            damaged = Content.at(self._db, gone[0].id).damaged
+            return Added(found.path, "moved", previous=os.fsdecode(gone[0].path), damaged=damaged)
         twin, previous = twins[0]
         content = Content.at(self._db, twin)
+        if (content.metadata.frames_rule or 1) < DECODING:
+            return None  # older rules coded it: this one is decoded
         self._put(_Job(found, digest, row), content)
         return Added(found.path, "copied", previous=os.fsdecode(previous), damaged=content.damaged)
 
@@ -209,6 +216,10 @@ class Adding:
         # looked up again: while it was decoded, its entry may have moved to another path
         job = replace(job, row=self._entry(os.fsencode(found.path)))
         if encoded.error is not None:
+            passing = isinstance(encoded.error, (errors.LimitError, errors.WorkerError, SourceError))
+            if passing and job.row is not None and job.row.digest == job.digest:
+                # the content is as it was: codes by older rules are better than none
+                return self._fail(found, encoded.error, None)
             return self._fail(found, encoded.error, job.row)
         try:
             status = os.stat(found.path)

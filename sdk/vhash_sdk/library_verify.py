@@ -179,7 +179,11 @@ def _files(database: Database, content: bool) -> Iterator[Problem]:
                 if (content or not same) and content_digest(path) != row.digest:
                     yield Problem("changed", path, "the file is not what was encoded; add it again")
                 elif said := row.damaged or (_cut_off(path) if content else None):
-                    yield Problem("damaged", path, f"{said}; get a whole copy, then add it again")
+                    yield Problem(
+                        "damaged",
+                        path,
+                        f"{said.removeprefix('damaged: ')}; get a whole copy, then add it again",
+                    )
                 elif (row.frames_rule or 1) < DECODING and (why := touched(path)) is not None:
                     yield Problem(
                         "rules",

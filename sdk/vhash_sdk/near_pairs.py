@@ -73,10 +73,11 @@ class PairCache:
         """``near_pairs`` with this cache."""
         if self._writable:
             return near_pairs(codes, bits, radius, self._file)
-        self._known = near_pairs(
-            codes, bits, radius, known=self._known or _load(self._file, codes.shape[1], bits)
-        )
-        return self._known
+        known = self._known or _load(self._file, codes.shape[1], bits)
+        found = near_pairs(codes, bits, radius, known=known)
+        if known is None or radius >= known.radius:  # a smaller one would have to be made anew next time
+            self._known = found
+        return found
 
 
 def near_pairs(

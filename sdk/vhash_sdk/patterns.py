@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 
 has_magic = glob.has_magic
-Folders = tuple[tuple[int, int], ...]
 
 
 def matches(pattern: str, follow: bool = False) -> list[str]:
@@ -79,8 +78,16 @@ def _folders(top: str, follow: bool) -> Iterator[str]:
             continue
         seen.add(here)
         yield folder
-        for name in reversed(_names(folder)):
+        try:
+            with os.scandir(folder or os.curdir) as entries:  # knows folders without asking for each
+                below = sorted(
+                    (entry.name, entry.is_symlink())
+                    for entry in entries
+                    if entry.name[0] != "." and (entry.is_symlink() or entry.is_dir())
+                )
+        except OSError:
+            continue
+        for name, link in reversed(below):
             path = os.path.join(folder, name)
-            link = os.path.islink(path)
-            if os.path.isdir(path) and (follow or not link):
+            if not link or (follow and os.path.isdir(path)):
                 stack.append((path, through_link or link))

@@ -76,7 +76,7 @@ class Resize:
     def __post_init__(self) -> None:
         _choice("resize.rule", self.rule, get_args(ResizeRule))
         _choice("resize.filter", self.filter, get_args(ResizeFilter))
-        _choice("resize.picture", self.picture, PICTURE_RULES)
+        _integer("resize.picture", self.picture, PICTURE_RULES[0], PICTURE_RULES[-1])
         _integer("resize.height", self.height, 1, MAX_SIDE)
         _integer("resize.width", self.width, 1, MAX_SIDE)
         if self.rule == "short_side" and self.height != self.width:

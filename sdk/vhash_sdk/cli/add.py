@@ -192,7 +192,7 @@ class _Run:
             self.problems.append(result)
         if result.damaged:
             self.damaged.append(result)
-        elif result.status == "moved":
+        if result.status == "moved":
             self.moved.append(result)
 
     def text(self) -> str:
@@ -205,9 +205,13 @@ class _Run:
         groups: dict[str, list[Added]] = {}
         for problem in self.problems:
             kind = "vanished" if problem.error is None else type(problem.error).__name__
+            if problem.status == "skipped":
+                kind = f"{kind} (skipped)"
             groups.setdefault(kind, []).append(problem)
         if self.damaged:
-            self._out.line(f"\ndamaged, added all the same, never the one to keep: {len(self.damaged)}")
+            self._out.line(
+                f"\ndamaged, added all the same, kept only where no whole copy is: {len(self.damaged)}"
+            )
             for file in self.damaged[:_EXAMPLES]:
                 self._out.line(f"  {printable(file.path)}{damage(file.damaged)}")
             if len(self.damaged) > _EXAMPLES:

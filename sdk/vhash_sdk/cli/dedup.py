@@ -162,7 +162,7 @@ class _Facts:
             )
         if left := Counter(left.reason for left in self.groups.left_out):
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
-            said += f" Left out are {counted(left.total(), 'near video')}: {reasons}."
+            said += f" Left out: {counted(left.total(), 'near video')} ({reasons})."
         return said
 
     def entry(self) -> dict[str, Any]:

@@ -50,10 +50,9 @@ def encode_all(
         for result in encoder.encode_many(paths, isolate=isolate, frames=frames, box=box, stream=stream):
             if result.error is not None:
                 out.problem(result.error)
-            if result.info is not None and result.info.damaged:
-                out.note(f"vhash: {printable(os.fsdecode(result.source))}: {safe(result.info.damaged)}")
-            for note in () if result.info is None else result.info.notes():
-                out.note(f"vhash: {printable(result.source)}: {note}")
+            info = result.info
+            for note in () if info is None else (*filter(None, [info.damaged]), *info.notes()):
+                out.note(f"vhash: {printable(os.fsdecode(result.source))}: {note}")
             if show is not None:
                 show(result)
             results.append(result)
@@ -71,7 +70,9 @@ def model_entry(encoder: Encoder) -> dict[str, Any]:
 
 def code_entry(path: str, code: VideoCode, info: VideoInfo | None = None) -> dict[str, Any]:
     """A video and its code, for JSON; with ``info`` also what is to be said about how it was read."""
-    notes = {} if info is None else {"notes": list(info.notes())}
+    notes: dict[str, Any] = {} if info is None else {"notes": list(info.notes())}
+    if info is not None and info.damaged:
+        notes["damaged"] = safe(info.damaged)
     return {
         **path_entry(path),
         "code": code.text,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _HEADER = (
     "group", "action", "distance", "false_match_rate", "bytes", "seconds", "width", "height", "path",
+    "damaged",
 )  # fmt: skip
 
 # the last look is the script's own: between the plan and its use days may pass, and disks change
@@ -50,18 +51,19 @@ def csv_rows(groups: Groups) -> Iterator[list[object]]:
     for path, others in names.items():
         yield from _same("", (path, *others))
     for left in groups.left_out:
-        yield ["", "left out", "", "", "", "", "", "", printable(left.path)]
+        yield ["", "left out", "", "", "", "", "", "", printable(left.path), ""]
 
 
 def _same(number: object, names: tuple[str, ...]) -> Iterator[list[object]]:
     for name in names:
-        yield [number, "same file", "", "", "", "", "", "", printable(name)]
+        yield [number, "same file", "", "", "", "", "", "", printable(name), ""]
 
 
 def _facts(entry: Entry) -> list[object]:
     seconds = entry.code.duration
     known = "" if seconds != seconds else round(seconds, 3)
-    return [entry.size, known, entry.width or "", entry.height or "", printable(entry.path)]
+    damaged = printable(entry.damaged or "")
+    return [entry.size, known, entry.width or "", entry.height or "", printable(entry.path), damaged]
 
 
 def plan_lines(groups: Groups, facts: str, keep: str) -> Iterator[str]:
@@ -77,6 +79,9 @@ def plan_lines(groups: Groups, facts: str, keep: str) -> Iterator[str]:
         yield "#"
         yield f"# group {number}: {counted(len(group.members), 'duplicate')}, {megabytes(group.bytes)}"
         yield f"keep {shell_quoted(group.representative.path)} {group.representative.size}"
+        if group.representative.damaged:
+            said = printable(group.representative.damaged)
+            yield f"#   what is kept is damaged, look before you remove: {said}"
         yield from _same_lines(names.pop(group.representative.path, ()))
         for member in group.members:
             yield from _removal(member)
@@ -96,7 +101,8 @@ def _removal(member: Member) -> Iterator[str]:
     if member.not_offered:
         yield f"# not to be removed: {path}  # {member.distance} bits; {member.not_offered}"
         return
-    yield f"# remove {path} {size}  # {member.distance} bits"
+    damaged = f"; {printable(member.entry.damaged)}" if member.entry.damaged else ""
+    yield f"# remove {path} {size}  # {member.distance} bits{damaged}"
     for name in member.names:
         yield f"# remove {shell_quoted(name)} {size}  # the same file by another name: all of them, or none"
 

@@ -35,7 +35,8 @@ def bare_stream(head: bytes) -> str | None:
     if len(head) < 32:
         return None
     if head.startswith((b"\0\0\1", b"\0\0\0\1")):
-        rules = {"mpegvideo": _is_mpeg12, "m4v": _is_mpeg4, "h264": _is_h264, "hevc": _is_hevc}
+        # MPEG-4's start codes are among H.264's, not the other way round
+        rules = {"h264": _is_h264, "hevc": _is_hevc, "mpegvideo": _is_mpeg12, "m4v": _is_mpeg4}
         return next((name for name, rule in rules.items() if rule(head)), None)
     if _is_obu(head):
         return "obu"

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 _MOST_HEADER = 64 << 20
 _MOST = 1 << 20  # elements of one file that are looked at
+_MOST_PARTS = 1024  # each is opened by FFmpeg
 
 
 class Element(NamedTuple):
@@ -100,7 +102,10 @@ def ebml(file: BinaryIO, at: int, end: int | None) -> Iterator[Element]:
         number = int.from_bytes(head[width : width + length], "big") & ((1 << 7 * length) - 1)
         start = at + width + length
         known = number != (1 << 7 * length) - 1
-        yield Element(int.from_bytes(head[:width], "big"), start, start + number if known else None)
+        stop = start + number if known else end
+        if stop is not None and end is not None:  # no element leaves the one that it is in
+            stop = max(start, min(stop, end))
+        yield Element(int.from_bytes(head[:width], "big"), start, stop)
         if not known:
             return
         at = start + number
@@ -120,7 +125,7 @@ def parts(file: BinaryIO, demuxer: str) -> list[tuple[int, int]]:
     """
     starts = {"flv": _flv, "ogg": _ogg, "matroska": _matroska}.get(demuxer)
     size = size_of(file)
-    found = [0] if starts is None else [0, *starts(file, size)]
+    found = [0] if starts is None else [0, *islice(starts(file, size), _MOST_PARTS - 1)]
     return list(zip(found, [*found[1:], size], strict=True))
 
 

@@ -89,7 +89,13 @@ def cut_off(media: Media) -> str | None:
         with media.raw() as file:
             size = file.seek(0, 2)
             promised = look(file, size)
-    except (OSError, ValueError, ArithmeticError, struct.error):  # nothing that could be relied on
+    except (
+        OSError,
+        ValueError,
+        ArithmeticError,
+        IndexError,
+        struct.error,
+    ):  # nothing that could be relied on
         return None
     return f"cut off: {size} of at least {promised} bytes are there" if promised > size else None
 
@@ -139,11 +145,13 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
 
 def _sidx_end(box: bytes, after: int) -> int:
     """Where the last of the pieces that a segment index names ends."""
+    if len(box) < 24:
+        return 0
     wide = box[0] > 0
     first = int.from_bytes(box[20:28] if wide else box[16:20], "big")
     at = 28 if wide else 20
     (count,) = struct.unpack_from(">H", box, at + 2)
-    sizes = (int.from_bytes(box[at + 4 + 12 * i :][:4], "big") & 0x7FFFFFFF for i in range(count))
+    sizes = (int.from_bytes(box[at + 4 + 12 * i : at + 8 + 12 * i], "big") & 0x7FFFFFFF for i in range(count))
     return after + first + sum(sizes)
 
 
@@ -192,7 +200,7 @@ def _avi(file: BinaryIO, size: int) -> int:
             if kind == b"hdrl" and end <= size:
                 for name, begin, stop in _chunks(file, start, end):
                     if name == b"strl":
-                        promised = max(promised, _super_index_end(file, begin, stop))
+                        promised = max(promised, _super_index_end(file, begin, min(stop, end)))
         at += 8 + length + length % 2
     return promised
 
@@ -214,9 +222,9 @@ def _chunks(file: BinaryIO, at: int, until: int) -> Iterator[tuple[bytes, int, i
 def _super_index_end(file: BinaryIO, at: int, until: int) -> int:
     """Where the last piece of an index ends, by an OpenDML index of indexes."""
     ends = [0]
-    for kind, start, _ in _chunks(file, at, until):
+    for kind, start, stop in _chunks(file, at, until):
         if kind == b"indx":
-            box = _at(file, start, 1 << 16)
+            box = _at(file, start, max(0, min(stop, until, start + (1 << 16)) - start))
             if len(box) >= 24 and box[3] == 0 and struct.unpack_from("<H", box)[0] == 4:
                 count = min(struct.unpack_from("<I", box, 4)[0], (len(box) - 24) // 16)
                 entries = [struct.unpack_from("<QI", box, 24 + 16 * i) for i in range(count)]

@@ -111,8 +111,9 @@ class VideoInfo:
                 f"stream {self.stream} of {self.streams} was taken; --stream N takes another one (from 0)"
             )
         if self.jumps:
-            said.append(f"its times jump {self.jumps} times; the pieces are taken one after the other")
-        if self.repeated:
+            often = "once" if self.jumps == 1 else f"{self.jumps} times"
+            said.append(f"its times jump {often}; the pieces are taken one after the other")
+        if self.repeated and not self.damaged:  # else that says it
             said.append(f"{self.repeated} of its sampled frames cannot be decoded; earlier ones stand in")
         return tuple(said)
 

@@ -189,6 +189,8 @@ class PyavReader:
                 jumps = self._timeline.jumps
                 self._timeline = self._checked(replace(scan(self._track, counted=True), jumps=jumps))
             except Shortened as short:
+                if last:
+                    raise
                 self._timeline = self._timeline.until(short.end)
             except Jumped:
                 if last:

@@ -148,15 +148,17 @@ class Track:
         from av.stream import Discard
 
         first = self.choice is None
-        if self.choice is None or self._part:  # parts may differ in their streams
+        choice = self.choice
+        if choice is None or len(self._parts) > 1:  # parts may differ in their streams
             part = self._parts[self._part] if len(self._parts) > 1 else None
-            self.choice = choose_stream(
+            choice = choose_stream(
                 container, self.name, self._wanted, lambda: self.media.open(self._options, part)
             )
-        chosen = next(s for s in container.streams.video if s.index == self.choice.index)
+            self.choice = self.choice or choice  # what is told is that of the first part
+        chosen = next(s for s in container.streams.video if s.index == choice.index)
         if first:
             with self.media.raw() as file:
-                how = encryption(file, self.media.demuxer, chosen, self.choice.number)
+                how = encryption(file, self.media.demuxer, chosen, choice.number)
             if how is not None:
                 raise UnsupportedVideoError(
                     f"{self.name} is encrypted ({how}), so it has no picture without its key; "
@@ -215,8 +217,8 @@ class Track:
         Raises SourceError where the disk, or the user's file object, fails, and Jumped where the times
         jump for the first time: begin anew then, with ``joined`` set.
         """
-        self.deadline.check()
         while True:
+            self.deadline.check()
             packet = self._following()
             if packet is not None:
                 break

@@ -83,7 +83,7 @@ def takeovers(file: BinaryIO) -> list[int]:
     if size > _WHOLE:
         return []
     places: list[int] = []
-    current, count, table = -1, 0, 0
+    current, count, table = -1, 0, -1
     for at, length in _places(size):
         file.seek(at)
         for offset, stride, rows in _runs(file.read(length)):
@@ -93,13 +93,14 @@ def takeovers(file: BinaryIO) -> list[int]:
                 if pid == 0:
                     table = at + offset + i * stride
                 if not _begins_picture(packet) or pid == current:
-                    count += pid == current
+                    if pid == current:
+                        count, table = count + 1, -1  # the next piece begins with a table of its own
                     continue
                 if current >= 0:
-                    if count < _SIDE_BY_SIDE or len(places) >= _PIECES:
+                    if table < 0 or count < _SIDE_BY_SIDE or len(places) >= _PIECES:
                         return []
                     places.append(table)
-                current, count = pid, 1
+                current, count, table = pid, 1, -1
     return places if count >= _SIDE_BY_SIDE else []
 
 
