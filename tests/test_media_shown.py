@@ -79,7 +79,7 @@ def test_the_rule_is_part_of_the_specification() -> None:
     assert ModelSpec.from_json(new.to_json()) == new
     assert new.fingerprint != spec().fingerprint
     for wrong in (0, 3, "2", True):
-        with pytest.raises(ModelError, match=r"resize\.picture.*allowed: 1, 2"):
+        with pytest.raises(ModelError, match=r"resize\.picture.*allowed: an integer from 1 to 2"):
             spec(picture=wrong)
 
 

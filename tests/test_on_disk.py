@@ -60,7 +60,7 @@ def test_the_last_copy_is_never_offered(
     lib, plan, table, page = (tmp_path / name for name in ("library", "plan.sh", "plan.csv", "page.html"))
     for file in (plan, table):
         said = run("dedup", lib, "--radius", "60", "--plan", file, "--report", page).stderr
-        assert f"left out: {folder / name}: " in said and f"1 near video: 1 {reason}" in said
+        assert f"left out: {folder / name}: " in said and f"1 near video (1 {reason})" in said
     assert "remove /" not in plan.read_text() and f"# left out, {reason}: {folder / name}" in plan.read_text()
     with open(table, newline="") as file:
         assert [row["action"] for row in csv.DictReader(file)] == ["left out"]
