@@ -217,10 +217,9 @@ class Adding:
         job = replace(job, row=self._entry(os.fsencode(found.path)))
         if encoded.error is not None:
             passing = isinstance(encoded.error, (errors.LimitError, errors.WorkerError, SourceError))
-            if passing and job.row is not None and job.row.digest == job.digest:
-                # the content is as it was: codes by older rules are better than none
-                return self._fail(found, encoded.error, None)
-            return self._fail(found, encoded.error, job.row)
+            # where the content is as it was, codes by older rules are better than none
+            stays = passing and job.row is not None and job.row.digest == job.digest
+            return self._fail(found, encoded.error, None if stays else job.row)
         try:
             status = os.stat(found.path)
             changed = (status.st_size, modified_ns(status)) != (found.size, found.mtime_ns)

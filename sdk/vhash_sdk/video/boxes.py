@@ -62,21 +62,24 @@ def movie(file: BinaryIO) -> bytes:
     return b""
 
 
-def within(data: bytes, wanted: bytes) -> Iterator[bytes]:
-    """The contents of all boxes of one kind, of those that lie side by side in ``data``."""
+def children(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(kind, content) of the boxes that lie side by side in ``data``."""
     at = 0
     while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        head = 8
+        size, head = int.from_bytes(data[at : at + 4], "big"), 8
         if size == 1:
             size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
         elif size == 0:
             size = len(data) - at
         if size < head:
             return
-        if data[at + 4 : at + 8] == wanted:
-            yield data[at + head : at + size]
+        yield data[at + 4 : at + 8], data[at + head : at + size]
         at += size
+
+
+def within(data: bytes, wanted: bytes) -> Iterator[bytes]:
+    """The contents of all boxes of one kind among ``children``."""
+    return (content for kind, content in children(data) if kind == wanted)
 
 
 def descend(data: bytes, *path: bytes) -> bytes:

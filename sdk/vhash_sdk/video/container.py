@@ -8,12 +8,11 @@ not said: FFmpeg has accepted the file, and nothing here may refuse it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
 
-from .boxes import movie
+from .boxes import children, descend, movie, within
 
 _MOST_TRACKS = 1 << 20  # bytes of a header that are read
 _STEPS = 10_000  # elements passed on the way to it
@@ -70,9 +69,9 @@ class Said:
 def read_mov(file: BinaryIO, track: int) -> Said:
     """Of the track with this number in an MP4 or MOV file."""
     try:
-        for trak in (body for kind, body in _boxes(movie(file)) if kind == b"trak"):
+        for trak in within(movie(file), b"trak"):
             if _track_number(trak) == track:
-                return _sample_entry(_inside(trak, b"mdia", b"minf", b"stbl", b"stsd"))
+                return _sample_entry(descend(trak, b"mdia", b"minf", b"stbl", b"stsd"))
     except (struct.error, IndexError, OSError, ValueError, ZeroDivisionError):
         pass
     return Said()
@@ -95,36 +94,16 @@ def read_matroska(file: BinaryIO, place: int) -> Said:
         return Said()
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at + 8 <= len(data):
-        size, start = int.from_bytes(data[at : at + 4], "big"), 8
-        if size == 1:
-            size, start = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        elif size == 0:
-            size = len(data) - at
-        if size < start:
-            return
-        yield data[at + 4 : at + 8], data[at + start : at + size]
-        at += size
-
-
-def _inside(data: bytes, *path: bytes) -> bytes:
-    for wanted in path:
-        data = next((body for kind, body in _boxes(data) if kind == wanted), b"")
-    return data
-
-
 def _track_number(trak: bytes) -> int:
-    header = _inside(trak, b"tkhd")
+    header = descend(trak, b"tkhd")
     return int(struct.unpack_from(">I", header, 20 if header[0] == 1 else 12)[0])
 
 
 def _sample_entry(stsd: bytes) -> Said:
-    entry = next((body for _, body in _boxes(stsd[8:])), b"")
+    entry = next((body for _, body in children(stsd[8:])), b"")
     width, height = struct.unpack_from(">HH", entry, 24)
     crop = profile = None
-    for kind, body in _boxes(entry[_SAMPLE_ENTRY:]):
+    for kind, body in children(entry[_SAMPLE_ENTRY:]):
         if kind == b"clap" and len(body) >= 32:
             crop = _clean_aperture(struct.unpack_from(">8i", body), width, height)
         elif kind in _DOVI_BOXES:
