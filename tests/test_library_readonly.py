@@ -25,53 +25,66 @@ from vhash_sdk.judgements import Judgement
 from vhash_sdk.library import Library
 
 READER = """
-import json, os, sys
+import contextlib, json, os, shutil, sys, tempfile
 from pathlib import Path
 from tests.fake_encoder import FakeEncoder, code_of
 from vhash_sdk.errors import StoreError
 from vhash_sdk.judgements import Judgement
 from vhash_sdk.library import Library
-import vhash_sdk.library_segments, vhash_sdk.library_groups, vhash_sdk.segment_search, vhash_sdk.zoo
+
+def see(directory):
+    seen, refused = {}, []
+    with Library(directory, encoder=FakeEncoder(), create=False) as library:
+        seen["list"] = [Path(entry.path).name for entry in library]
+        seen["rates"] = sorted({entry.rate for entry in library})
+        seen["failed"] = [failure.kind for failure in library.failures()]
+        for _ in range(2):
+            seen["search"] = library.search(code_of(b"a", library.spec), k=1)[0].distance
+            seen["dedup"] = len(library.duplicates(radius=2))
+            seen["segments"] = len(library._segments())
+        seen["verify"] = [problem.kind for problem in library.verify()]
+        for write in (
+            lambda: library.add(["/nowhere"]),
+            lambda: library.remove(["/nowhere"]),
+            lambda: library.judge([Judgement(b"a" * 32, b"b" * 32, False)]),
+            lambda: list(library.segmenting()),
+        ):
+            try:
+                write()
+            except StoreError as error:
+                refused.append("cannot be written" in str(error))
+    return {**seen, "refused": refused}
+
 directory, user = sys.argv[1], int(sys.argv[2])
 if user:
+    # The other user may be kept out of the virtual environment: what is imported late is imported now.
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Exception):
+        see(shutil.copytree(sys.argv[3], Path(folder) / "copy"))
     os.setgroups([]); os.setresgid(user, user, user); os.setresuid(user, user, user)
-seen, refused = {}, []
-with Library(directory, encoder=FakeEncoder(), create=False) as library:
-    seen["list"] = [Path(entry.path).name for entry in library]
-    seen["failed"] = [failure.kind for failure in library.failures()]
-    for _ in range(2):
-        seen["search"] = library.search(code_of(b"a", library.spec), k=1)[0].distance
-        seen["dedup"] = len(library.duplicates(radius=2))
-        seen["segments"] = len(library._segments())
-    seen["verify"] = [problem.kind for problem in library.verify()]
-    for write in (
-        lambda: library.add(["/nowhere"]),
-        lambda: library.remove(["/nowhere"]),
-        lambda: library.judge([Judgement(b"a" * 32, b"b" * 32, False)]),
-        lambda: list(library.segmenting()),
-    ):
-        try:
-            write()
-        except StoreError as error:
-            refused.append("cannot be written" in str(error))
-print(json.dumps({**seen, "refused": refused}))
+print(json.dumps(see(directory)))
 """
 WHOLE = {
     "list": ["a", "b", "copy"], "failed": ["DecodeError"], "search": 0, "dedup": 1, "segments": 2,
-    "verify": [], "refused": [True] * 4,
+    "verify": [], "refused": [True] * 4, "rates": [25.0],
 }  # fmt: skip
 
 
 def read(directory: Path, user: int = 0, prefix: tuple[str, ...] = ()) -> dict[str, object]:
     """What a process sees of a library, as another user if one is given."""
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
-    command = [*prefix, sys.executable, "-c", READER, str(directory), str(user)]
-    result = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=120
-    )
+    result = reader(directory, user, prefix)
     assert result.returncode == 0, result.stderr
     seen: dict[str, object] = json.loads(result.stdout)
     return seen
+
+
+def reader(
+    directory: Path, user: int = 0, prefix: tuple[str, ...] = (), rehearsal: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A process that reads a library, as another user after it has read the rehearsal as this one."""
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    command = [*prefix, sys.executable, "-c", READER, str(directory), str(user), str(rehearsal or directory)]
+    env = {**os.environ, "PYTHONPATH": paths}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture
@@ -143,22 +156,12 @@ def test_what_is_still_in_the_writers_log_is_read_through_it(place: Place) -> No
         assert raw.execute("SELECT rate FROM video WHERE id = 1").fetchone() == (25.0,)  # in the file alone
     raw.close()
     freeze(snapshot)
-    assert read(snapshot, 65534) == WHOLE
-    script = READER.replace('seen["list"] = ', "print([entry.rate for entry in library]); sys.exit(); ")
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, "-c", script, str(snapshot), "65534"],
-        env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert result.stdout.strip() == "[30.0, 30.0, 30.0]", result.stderr
+    assert read(snapshot, 65534) == {**WHOLE, "rates": [30.0]}
     # without the index, the log cannot be read in place: an error, never the old content
     snapshot.chmod(0o755)
     (snapshot / "library.db-shm").unlink()
     snapshot.chmod(0o555)
-    result = subprocess.run(
-        [sys.executable, "-c", script, str(snapshot), "65534"],
-        env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True,
-    )  # fmt: skip
+    result = reader(snapshot, 65534, rehearsal=place.directory)
     assert "StoreError" in result.stderr and "in the log beside it" in result.stderr
     snapshot.chmod(0o755)
 
