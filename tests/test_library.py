@@ -235,6 +235,18 @@ def test_the_index_cache_follows_the_codes_whatever_happens_to_it(place: Place, 
         assert list(library.verify(content=True)) == []
 
 
+def test_a_cache_that_another_process_writes_is_left_to_it(place: Place) -> None:
+    written, abandoned = (place.directory / f"index-{n}-{n}.vhi.tmp.{n}.0" for n in (1, 2))
+    place.write("a", "a")
+    place.add()
+    for path in (written, abandoned):
+        path.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+    with place.open() as library:
+        library.search(code_of(b"a", library.spec))
+    assert written.exists() and not abandoned.exists()
+
+
 def test_a_cache_that_cannot_be_written_costs_one_warning(
     place: Place, monkeypatch: Any, caplog: Any
 ) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import re
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("vhash_sdk")
 _GENERATION = re.compile(r"[0-9a-f]{1,64}-[0-9a-f]{1,64}")
+_ABANDONED = 3600.0
+"""Seconds after which nobody writes on at a file that is not yet in its place."""
 
 
 def cache_file(directory: Path, generation: str, kind: str = "index") -> Path:
@@ -90,7 +93,8 @@ def save_index(
             "%s: the index could not be saved (%s); searching works, but starts slower", file, error
         )
         return
-    for stale in directory.glob(f"{kind}-*.vhi*"):
-        if stale != file:
-            with contextlib.suppress(OSError):
-                stale.unlink()
+    for other in directory.glob(f"{kind}-*.vhi*"):
+        with contextlib.suppress(OSError):
+            # a file that is still written, by another process perhaps, ends otherwise and is young
+            if other != file and (other.suffix == ".vhi" or time.time() - other.stat().st_mtime > _ABANDONED):
+                other.unlink()
