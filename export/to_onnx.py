@@ -54,9 +54,9 @@ from vhash_sdk import zoo  # noqa: E402
 from vhash_sdk.crops import ten_crops  # noqa: E402
 from vhash_sdk.errors import OptionError  # noqa: E402
 from vhash_sdk.modelfile import ModelFile  # noqa: E402
-from vhash_sdk.outputs import check_output, write_text, write_whole  # noqa: E402
 from vhash_sdk.runtime import onnx_graph  # noqa: E402
 from vhash_sdk.spec import PICTURE_RULES, ModelSpec  # noqa: E402
+from vhash_sdk.system.outputs import check_output, write_text, write_whole  # noqa: E402
 
 OPSET = 20
 CHECKPOINTS = ROOT / "training" / "checkpoints"

@@ -33,9 +33,9 @@ sys.path[:0] = [str(ROOT / "sdk")]
 from vhash_sdk import Encoder, zoo  # noqa: E402 (a script run from a clone finds the package beside it)
 from vhash_sdk.errors import VhashError  # noqa: E402
 from vhash_sdk.modelfile import ModelFile  # noqa: E402
-from vhash_sdk.outputs import check_output  # noqa: E402
 from vhash_sdk.runtime import engine_files  # noqa: E402
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine  # noqa: E402
+from vhash_sdk.system.outputs import check_output  # noqa: E402
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import vhash_sdk
-from vhash_sdk.child import child_command, child_environment, child_path
+from vhash_sdk.system.child import child_command, child_environment, child_path
 
 PROGRAM = """
 import sys

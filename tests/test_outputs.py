@@ -12,7 +12,7 @@ import pytest
 from tests.test_cli import run
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.errors import OptionError
-from vhash_sdk.outputs import check_output, write_text, write_whole
+from vhash_sdk.system.outputs import check_output, write_text, write_whole
 
 WRITERS = {
     "encode --index": ("encode", "{other}", "--index", "{file}"),

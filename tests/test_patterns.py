@@ -15,8 +15,8 @@ from tests.test_cli import run
 from vhash_sdk import Library
 from vhash_sdk.cli.inputs import expand
 from vhash_sdk.errors import OptionError
-from vhash_sdk.patterns import matches
 from vhash_sdk.scan import scan
+from vhash_sdk.system.patterns import matches
 
 PATTERNS = [
     "**/*.mp4", "**", "**/", "*", "*/", "d/**", "d/*/*", "d/**/x*", "**/d/**/*.mp4", "[ab].mp4", "?.mp4",

@@ -17,7 +17,7 @@ from vhash_sdk.index import Index
 from vhash_sdk.judgements import read_judgements
 from vhash_sdk.modelfile import ModelFile
 from vhash_sdk.spec import ModelSpec
-from vhash_sdk.strict_json import parse_json
+from vhash_sdk.system.strict_json import parse_json
 from vhash_sdk.verification import Verifier
 
 SDK = Path(__file__).parents[1] / "sdk" / "vhash_sdk"

@@ -26,7 +26,7 @@ from .errors import VhashError
 from .runtime import probe
 from .runtime.onnx import usable_cores
 from .runtime.trt_library import Flavour
-from .strict_json import parse_json
+from .system.strict_json import parse_json
 
 Status = Literal["ok", "warning", "absent", "failed"]
 

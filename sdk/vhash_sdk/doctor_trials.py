@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .child import child_command, child_environment
 from .runtime import probe
 from .runtime.onnx_cuda import TINY_MODEL
-from .strict_json import parse_json
+from .system.child import child_command, child_environment
+from .system.strict_json import parse_json
 
 
 def in_process(what: str, argument: str) -> str:

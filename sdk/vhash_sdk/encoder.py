@@ -16,16 +16,6 @@ from .calibration import Calibration, as_calibration
 from .codes import VideoCode
 from .crops import ten_crops
 from .encoded import Encoded, Segments
-from .encoder_options import (
-    Backend,
-    Precision,
-    check_kind,
-    check_options,
-    check_path,
-    check_positive,
-    check_sources,
-    check_threads,
-)
 from .errors import DecodeError, OptionError, VhashError
 from .modelfile import ModelFile
 from .pipeline import with_progress
@@ -38,6 +28,16 @@ from .sequence import Sequence, confidences
 from .spec import ModelSpec
 from .stream import Coded
 from .stream import stream as encode_stream
+from .system.checks import (
+    Backend,
+    Precision,
+    check_kind,
+    check_options,
+    check_path,
+    check_positive,
+    check_sources,
+    check_threads,
+)
 from .video import Clip, Limits, Region, Source, describe, open_source, sample_content
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from .arguments import (
 )
 from .codes import code_bytes, same_model
 from .errors import ModelMismatchError, VhashError
-from .forking import ForkedLock
 from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches, reason
+from .system.forking import ForkedLock
 
 if TYPE_CHECKING:
     from .cuda_index import CudaIndex

@@ -26,10 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import errors
-from .encoder_options import check_threads
 from .errors import TimeLimitError, VideoError, WorkerError
 from .isolation_process import DecodeProcess, DiedError
 from .spec import Resize, Sampling
+from .system.checks import check_threads
 from .video import Clip, Inner, Limits, Region, Source, VideoInfo, describe, open_source, sample_content
 
 _MAX_FRAME_BYTES = 1 << 31

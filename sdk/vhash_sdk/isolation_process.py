@@ -12,9 +12,9 @@ import subprocess
 import threading
 from typing import Any
 
-from .child import child_command, child_environment
 from .isolation_worker import MESSAGE_BYTES
-from .strict_json import parse_json
+from .system.child import child_command, child_environment
+from .system.strict_json import parse_json
 
 _START_SECONDS = 120.0  # a worker starts in 0.2 s; a machine that swaps may need a while
 _GRACE_SECONDS = 0.25  # the worker checks the time as well; its own error keeps it alive

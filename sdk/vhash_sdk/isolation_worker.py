@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .errors import DecodeError, MemoryLimitError, VhashError
 from .spec import Resize, Sampling
-from .strict_json import parse_json
+from .system.strict_json import parse_json
 from .video import Clip, Limits
 
 MESSAGE_BYTES = 128 << 10

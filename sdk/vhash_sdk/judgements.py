@@ -16,7 +16,7 @@ from .arguments import checked_path
 from .errors import OptionError
 from .library_db import Database
 from .library_rows import Pair
-from .strict_json import parse_json
+from .system.strict_json import parse_json
 
 FILE_KIND = "vhash judgements"
 """What ``kind`` says in a file of judgements."""

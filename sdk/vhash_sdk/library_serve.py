@@ -22,7 +22,7 @@ from .library_db import Database
 from .library_rows import Coded, NewCode, code_array, id_array
 from .spec import ModelSpec
 from .store import open_index
-from .strict_json import parse_json
+from .system.strict_json import parse_json
 
 logger = logging.getLogger("vhash_sdk")
 

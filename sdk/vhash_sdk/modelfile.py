@@ -23,7 +23,7 @@ from .calibration import Calibration
 from .errors import ModelError, ModelNotFoundError
 from .onnx_wire import ExternalDataError, scan_model
 from .spec import ModelSpec
-from .strict_json import JsonError, parse_json
+from .system.strict_json import JsonError, parse_json
 
 _MAX_BYTES = 2 << 30
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .errors import OptionError, SourceError
-from .patterns import has_magic, matches
+from .system.patterns import has_magic, matches
 
 VIDEO_SUFFIXES = frozenset((
     ".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avc", ".avi", ".divx", ".dv", ".f4v", ".flc", ".fli",

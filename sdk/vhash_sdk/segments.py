@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from .alignment_track import Track
 from .codes import pack_bits, unpack_bits
 from .encoded import Segments, segment_spans
-from .encoder_options import check_positive
 from .errors import OptionError
 from .sequence import Sequence, confidences
 from .shots import shot_cuts, shot_spans
+from .system.checks import check_positive
 from .video import Source, find_region
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from .codes import MAX_BITS
 from .errors import ModelError
-from .strict_json import parse_json
+from .system.strict_json import parse_json
 
 SamplingKind = Literal["uniform", "middle"]
 ResizeRule = Literal["exact", "short_side"]

@@ -14,8 +14,8 @@ from . import _core
 from .arguments import checked_count, checked_model, checked_path, checked_threads
 from .codes import code_bytes
 from .errors import OptionError
-from .forking import ForkedLock
 from .index import Index
+from .system.forking import ForkedLock
 
 if TYPE_CHECKING:
     from .engines.protocol import OpenIndex

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..names import csv_line
-from ..outputs import check_output, write_text
 from ..scan import given_paths
+from ..system.outputs import check_output, write_text
 from .inputs import ServedBy
 from .library import Lib, damage, model_entry, reason, roots_of
 from .output import ExitCode, Force, Json, Output, error_entry, path_entry, printable, safe

@@ -10,7 +10,7 @@ import typer
 
 from ..duplicates import Keep
 from ..names import csv_line
-from ..outputs import check_output, write_text
+from ..system.outputs import check_output, write_text
 from .library import Lib, damage, model_entry
 from .output import Force, Json, Output, counted, number, path_entry, printable, safe
 from .plan import csv_rows, megabytes, plan_lines

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import VhashError
-from ..outputs import check_output
 from ..runtime.onnx import usable_cores
+from ..system.outputs import check_output
 from .encoding import encode_all, model_entry, open_encoder
 from .output import ExitCode, Json, Model, Output, PrecisionOption
 from .variants import VARIANTS, Variant

@@ -17,9 +17,9 @@ from .. import _core
 from ..codes import VideoCode
 from ..errors import IndexFormatError, SourceError
 from ..index import Index
-from ..outputs import check_output, write_text
 from ..spec import ModelSpec
-from ..strict_json import parse_json
+from ..system.outputs import check_output, write_text
+from ..system.strict_json import parse_json
 from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from ..patterns import has_magic, matches
 from ..scan import VIDEO_SUFFIXES
+from ..system.patterns import has_magic, matches
 
 
 def place(text: str) -> Path:

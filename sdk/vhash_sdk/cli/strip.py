@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError
-from ..outputs import check_output, write_text, write_whole
+from ..system.outputs import check_output, write_text, write_whole
 from .output import printable
 from .spans import span_text
 

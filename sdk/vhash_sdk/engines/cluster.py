@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..child import child_path
 from ..errors import BackendError, MissingDependencyError, OptionError
+from ..system.child import child_path
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from ..arguments import checked_count
 from ..codes import MAX_BITS, code_bytes, same_model
 from ..errors import ModelMismatchError, OptionError, StoreError
-from ..strict_json import parse_json
+from ..system.strict_json import parse_json
 from .milvus_client import Connection
 
 Consistency = Literal["read-your-writes", "strong", "bounded", "eventual"]

@@ -14,7 +14,7 @@ from ..arguments import checked_count
 from ..errors import IndexFormatError, OptionError, StoreError
 from ..index import Index
 from ..matches import PairShare
-from ..strict_json import parse_json
+from ..system.strict_json import parse_json
 from .bulk import import_codes
 from .cluster import Cluster, map_rows
 from .parts import PLAN_FOLDER, Folder, arrow

@@ -25,7 +25,7 @@ from ..alignment import Span
 from ..duplicates import Group, Groups, Member
 from ..library_records import Entry
 from ..names import path_entry, printable, shell_quoted
-from ..outputs import write_whole
+from ..system.outputs import write_whole
 from ..video import Limits
 from .pictures import Strip, film_strips, strip_size, strip_width
 

@@ -24,7 +24,7 @@ from .. import zoo
 from ..errors import BackendError, MissingDependencyError, ModelNotFoundError, OptionError
 from ..modelfile import ModelFile
 from ..spec import ModelSpec
-from ..strict_json import parse_json
+from ..system.strict_json import parse_json
 from . import Output, Runtime, probe
 from .onnx import OnnxRuntime, import_onnxruntime
 

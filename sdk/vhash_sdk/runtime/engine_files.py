@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import ModelError
 from ..modelfile import ModelFile
 from ..spec import ModelSpec
-from ..strict_json import parse_json
+from ..system.strict_json import parse_json
 from . import probe
 from .tensorrt_build import BuildOptions, Progress, build_engine, check_target
 from .trt_library import Flavour, import_tensorrt

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..errors import BackendError, MissingDependencyError, ModelError
 from ..modelfile import ModelFile
+from ..system.exit import native_run
 from . import FRAME_LOGITS, OUTPUTS, Output
-from .exit import native_run
 
 
 class OnnxRuntime:

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from ..errors import BackendError, ModelError
 from ..modelfile import ModelFile
+from ..system.exit import native_run
 from . import Output
 from .cuda import DeviceArray, Event, Stream, device_index, download, upload
 from .device import DeviceOutput, Room, allocate_output, arrays_of, run_in_parts
-from .exit import native_run
 from .onnx import check_signature, import_onnxruntime, make_session
 
 logger = logging.getLogger("vhash_sdk")

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoder_options import shown
 from ..errors import OptionError
 from ..spec import Resize, Sampling
+from ..system.checks import shown
 from .region import Region
 
 FileSource = str | os.PathLike[str] | bytes | BinaryIO

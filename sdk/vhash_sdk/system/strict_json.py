@@ -11,7 +11,7 @@ import json
 import math
 from typing import Any
 
-from .errors import JsonError as JsonError
+from ..errors import JsonError as JsonError
 
 MAX_DEPTH = 64
 """Arrays and objects within each other; our own documents have at most 6."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
-from .errors import OptionError
+from ..errors import OptionError
 
 Backend = Literal["auto", "onnxruntime", "openvino", "tensorrt"]
 Precision = Literal["auto", "int8", "fp16", "fp32"]

@@ -9,9 +9,9 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
-from .errors import OptionError, VhashError
-from .names import printable
-from .scan import VIDEO_SUFFIXES
+from ..errors import OptionError, VhashError
+from ..names import printable
+from ..scan import VIDEO_SUFFIXES
 
 Path = str | os.PathLike[str]
 _HEAD, _TAIL = 64 << 10, 256 << 10
@@ -170,7 +170,7 @@ def _ours(file: Path, kind: str) -> bool:
 
 
 def _video(file: Path) -> bool:
-    from .video.sources import open_media
+    from ..video.sources import open_media
 
     try:
         open_media(file)
