@@ -232,7 +232,7 @@ def pretend_gpu() -> None:
     from tests.cuda_emulator import build as emulated
     from tests.cuda_emulator import load
     from tests.host_cudart import HostCudart
-    from vhash_sdk.runtime import cuda
+    from vhash_sdk.gpu import cuda
 
     sys.modules["vhash_sdk._cuda"] = load(emulated())
     host = HostCudart()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import ROOT
-from vhash_sdk.runtime.cuda import DeviceArray, DeviceBuffer, Stream, download, upload
+from vhash_sdk.gpu.cuda import DeviceArray, DeviceBuffer, Stream, download, upload
 from vhash_sdk.spec import Resize
 from vhash_sdk.video.device_frames import DevicePlanes, DeviceScaler, PlaneFormat
 from vhash_sdk.video.resize import Planes, planes_to_rgb

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.common import ROOT, summary
 from vhash_sdk import Encoder, Index
 from vhash_sdk.errors import BackendError, MissingDependencyError, OptionError
-from vhash_sdk.runtime.cuda import DeviceArray, Stream, download
+from vhash_sdk.gpu.cuda import DeviceArray, Stream, download
 from vhash_sdk.video import PyavDecoder
 from vhash_sdk.video.nvdec import NvdecDecoder
 
@@ -24,7 +24,7 @@ ASKED = 15e-3  # seconds, file to neighbours, on an H100
 
 def library() -> dict[str, Any]:
     """Whether the driver has its video library and what the chip decodes."""
-    from vhash_sdk.runtime.probe import nvdec_codecs
+    from vhash_sdk.gpu.probe import nvdec_codecs
 
     try:
         ctypes.CDLL("libnvcuvid.so.1")

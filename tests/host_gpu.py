@@ -17,7 +17,8 @@ import pytest
 
 from tests import host_tensorrt
 from tests.host_cudart import HostCudart
-from vhash_sdk.runtime import choice, cuda, engine_files, onnx_cuda, probe, tensorrt_build
+from vhash_sdk.gpu import cuda, probe
+from vhash_sdk.runtime import choice, engine_files, onnx_cuda, tensorrt_build
 
 PROVIDER = "CUDAExecutionProvider"
 

@@ -149,7 +149,7 @@ def test_bad_arguments(emulated: ModuleType) -> None:
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_gpu_equals_cpu(size: tuple[int, int], resize: Resize, rotation: int, mirrored: bool) -> None:
-    from vhash_sdk.runtime.cuda import DeviceBuffer, Stream, download, upload
+    from vhash_sdk.gpu.cuda import DeviceBuffer, Stream, download, upload
 
     format = PlaneFormat(*size, "bt709", full_range=False, rotation=rotation, mirrored=mirrored)
     planes = {

@@ -14,7 +14,7 @@ import pytest
 from vhash_sdk import doctor, zoo
 from vhash_sdk.doctor import diagnose
 from vhash_sdk.doctor_trials import in_process
-from vhash_sdk.runtime import probe
+from vhash_sdk.gpu import probe
 
 
 def test_this_machine_works() -> None:
@@ -100,7 +100,7 @@ def test_a_surprise_is_reported_and_the_rest_goes_on(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.needs_cuda
 def test_nvdec_is_asked() -> None:
-    from vhash_sdk.runtime.probe import nvdec_codecs
+    from vhash_sdk.gpu.probe import nvdec_codecs
 
     assert "h264" in nvdec_codecs()
 

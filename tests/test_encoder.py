@@ -131,7 +131,7 @@ def test_many_sources_are_not_one_path(tiny: Path) -> None:
 
 
 def test_an_explicit_device_never_falls_back(tiny: Path) -> None:
-    from vhash_sdk.runtime.probe import cuda_devices
+    from vhash_sdk.gpu.probe import cuda_devices
 
     if cuda_devices():
         pytest.skip("there is a GPU here")

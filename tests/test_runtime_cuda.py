@@ -10,7 +10,7 @@ import pytest
 
 from tests.host_cudart import HostCudart
 from vhash_sdk.errors import BackendError, MissingDependencyError
-from vhash_sdk.runtime import cuda, probe
+from vhash_sdk.gpu import cuda, probe
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ from tests.host_gpu import pretend, pretended_onnxruntime  # noqa: E402
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_spec  # noqa: E402
 from vhash_sdk import Encoder  # noqa: E402
 from vhash_sdk.errors import BackendError, ModelError, OptionError  # noqa: E402
+from vhash_sdk.gpu.cuda import DeviceBuffer, Stream, download, upload  # noqa: E402
+from vhash_sdk.gpu.dlpack import _Tensor, from_device  # noqa: E402
 from vhash_sdk.modelfile import ModelFile, read_model  # noqa: E402
 from vhash_sdk.runtime import Runtime, choice, onnx_cuda  # noqa: E402
-from vhash_sdk.runtime.cuda import DeviceBuffer, Stream, download, upload  # noqa: E402
 from vhash_sdk.runtime.device import DeviceRuntime, arrays_of  # noqa: E402
-from vhash_sdk.runtime.dlpack import _Tensor, from_device  # noqa: E402
 from vhash_sdk.runtime.onnx import OnnxRuntime  # noqa: E402
 
 GPU = ["tensorrt", "tensorrt-rtx", "onnxruntime-cuda"]

@@ -21,9 +21,9 @@ from tests.tiny_model import save_tiny_model
 from tests.video_files import Case, make
 from vhash_sdk import Encoder, Index
 from vhash_sdk.errors import BackendError, DecodeError, MissingDependencyError
+from vhash_sdk.gpu import probe
+from vhash_sdk.gpu.cuda import DeviceArray
 from vhash_sdk.resident import Resident
-from vhash_sdk.runtime import probe
-from vhash_sdk.runtime.cuda import DeviceArray
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import Limits, PyavDecoder
 from vhash_sdk.video.nvdec import NvdecDecoder
@@ -266,7 +266,7 @@ def test_the_chip_itself(tmp_path: Path, case: Case) -> None:
         decoder = NvdecDecoder()
     except (BackendError, MissingDependencyError) as error:
         pytest.xfail(f"this machine has no NVDEC for us: {error}")  # the README says where it has run
-    from vhash_sdk.runtime.cuda import Stream, download
+    from vhash_sdk.gpu.cuda import Stream, download
 
     with (
         decoder.open(make(case, tmp_path)) as reader,

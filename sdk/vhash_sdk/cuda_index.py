@@ -15,7 +15,7 @@ from .index import Index
 from .matches import Matches, RangeMatches
 
 if TYPE_CHECKING:
-    from .runtime.cuda import DeviceArray
+    from .gpu.cuda import DeviceArray
 
 Method = Literal["auto", "few", "popc", "slices", "s8", "b1"]
 _CHUNK = 1 << 22  # codes that are copied at once

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .codes import VideoCode
 from .doctor_trials import in_process
 from .errors import VhashError
-from .runtime import probe
+from .gpu import probe
 from .runtime.onnx import usable_cores
 from .runtime.trt_library import Flavour
 from .system.strict_json import parse_json

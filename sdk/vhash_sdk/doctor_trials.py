@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .runtime import probe
+from .gpu import probe
 from .runtime.onnx_cuda import TINY_MODEL
 from .system.child import child_command, child_environment
 from .system.strict_json import parse_json
@@ -88,7 +88,7 @@ def _try_tensorrt(flavour: str) -> str:
 
 
 def _run_tensorrt(trt: Any, engine: bytes, logger: Any) -> str:
-    from .runtime import cuda
+    from .gpu import cuda
 
     cuda.device_index("cuda:0")
     context = trt.Runtime(logger).deserialize_cuda_engine(engine).create_execution_context()

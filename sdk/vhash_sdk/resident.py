@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BackendError, MissingDependencyError
+from .gpu.cuda import DeviceArray, DeviceBuffer, Stream, call, cudart, download, upload
 from .reliability import STRIDE, thinned
 from .runtime import Output, Runtime
-from .runtime.cuda import DeviceArray, DeviceBuffer, Stream, call, cudart, download, upload
 from .runtime.device import DeviceRuntime
 from .spec import ModelSpec, Resize, Sampling
 from .video import Clip, Limits, Source, open_source

@@ -22,10 +22,11 @@ import numpy as np
 
 from .. import zoo
 from ..errors import BackendError, MissingDependencyError, ModelNotFoundError, OptionError
+from ..gpu import probe
 from ..modelfile import ModelFile
 from ..spec import ModelSpec
 from ..system.strict_json import parse_json
-from . import Output, Runtime, probe
+from . import Output, Runtime
 from .onnx import OnnxRuntime, import_onnxruntime
 
 logger = logging.getLogger("vhash_sdk")
@@ -148,8 +149,8 @@ def measured() -> list[dict[str, Any]]:
 
 def run_frames(runtime: Runtime, spec: ModelSpec, frames: Any) -> Output:
     """Run a network on frames from anywhere, after checking them; see ``Encoder.encode_frames``."""
+    from ..gpu.dlpack import from_device, on_device
     from .device import DeviceRuntime
-    from .dlpack import from_device, on_device
 
     taken: Any
     if not on_device(frames):

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..gpu.cuda import DeviceArray, DeviceBuffer, PinnedArray
+from ..gpu.dlpack import from_device, on_device
 from ..spec import ModelSpec
 from . import Output, Runtime
-from .cuda import DeviceArray, DeviceBuffer, PinnedArray
-from .dlpack import from_device, on_device
 
 
 class DeviceOutput(NamedTuple):

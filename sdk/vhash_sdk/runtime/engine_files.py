@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from ..gpu import probe
 from ..modelfile import ModelFile
 from ..spec import ModelSpec
 from ..system.strict_json import parse_json
-from . import probe
 from .tensorrt_build import BuildOptions, Progress, build_engine, check_target
 from .trt_library import Flavour, import_tensorrt
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BackendError, ModelError
+from ..gpu.cuda import DeviceArray, Event, Stream, device_index, download, upload
 from ..modelfile import ModelFile
 from ..system.exit import native_run
 from . import Output
-from .cuda import DeviceArray, Event, Stream, device_index, download, upload
 from .device import DeviceOutput, Room, allocate_output, arrays_of, run_in_parts
 from .onnx import check_signature, import_onnxruntime, make_session
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BackendError, ModelError
+from ..gpu.cuda import DeviceArray, DeviceBuffer, Event, Graph, Stream, device_index, download, upload
 from . import FRAME_LOGITS, OUTPUTS, Output
-from .cuda import DeviceArray, DeviceBuffer, Event, Graph, Stream, device_index, download, upload
 from .device import DeviceOutput, Room, arrays_of, run_in_parts
 from .engine_files import EngineFile, check_runs_here, read_timings, write_private
 from .trt_library import make_logger

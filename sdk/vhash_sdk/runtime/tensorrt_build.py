@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from ..errors import BackendError, MissingDependencyError, ModelError, OptionError
+from ..gpu import probe
 from ..modelfile import ModelFile
-from . import onnx_graph, probe
+from . import onnx_graph
 from .trt_library import Flavour, import_tensorrt, make_logger
 
 EnginePrecision = Literal["fp32", "fp16", "bf16", "int8"]
@@ -156,7 +157,7 @@ def build_engine(
     trt = check_target(options)
     content = prepare(model, options.precision)
     if options.flavour == "tensorrt":
-        from .cuda import call
+        from ..gpu.cuda import call
 
         try:
             call("cudaSetDevice", options.device)  # it builds for the current device

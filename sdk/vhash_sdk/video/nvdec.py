@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import BackendError, DecodeError, MissingDependencyError
-from ..runtime.cuda import DeviceBuffer, Stream, call, cudart
-from ..runtime.probe import require_cuda
+from ..gpu.cuda import DeviceBuffer, Stream, call, cudart
+from ..gpu.probe import require_cuda
 from ..spec import Resize
 from .decoder import Clip, FileSource, Limits
 from .device_frames import DevicePlanes, DeviceScaler, PlaneFormat

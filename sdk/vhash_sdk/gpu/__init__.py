@@ -1,0 +1,1 @@
+"""The NVIDIA driver and what talks to it: nothing outside this package loads it."""
