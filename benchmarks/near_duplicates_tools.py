@@ -69,7 +69,7 @@ class Vhash:
         self.version = f"vhash-{spec.fingerprint[:8]}-views"
 
     def encode(self, path: Path) -> NDArray[np.uint8]:
-        from vhash_sdk.verification import views
+        from vhash_sdk.matching.verification import views
 
         (encoded,) = self.encoder.encode_many([path], workers=1, frames=True, box=True)
         if encoded.error is not None:
@@ -79,7 +79,7 @@ class Vhash:
         return np.frombuffer(duration + b"".join(parts), np.uint8)
 
     def views(self, fingerprint: NDArray[np.uint8]) -> list[Any]:
-        from vhash_sdk.verification import Trajectory, View, part_widths
+        from vhash_sdk.matching.verification import Trajectory, View, part_widths
 
         spec = self.encoder.spec
         duration = float(fingerprint[:8].view(np.float64)[0])

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from vhash_sdk.alignment import LEAST_SCORE, Span, align, scored, threshold
-from vhash_sdk.alignment_track import Track
-from vhash_sdk.alignment_votes import Match, chunks, vote
 from vhash_sdk.errors import OptionError
+from vhash_sdk.matching.alignment import LEAST_SCORE, Span, align, scored, threshold
+from vhash_sdk.matching.track import Track
+from vhash_sdk.matching.votes import Match, chunks, vote
 
 BITS = 128
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # an example takes too long to shrink many

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from vhash_sdk import Encoder, zoo
-from vhash_sdk.calibration import Calibration, Verification, calibrate
 from vhash_sdk.errors import ModelError, ModelMismatchError, OptionError
-from vhash_sdk.verification import Verifier
+from vhash_sdk.matching.calibration import Calibration, Verification, calibrate
+from vhash_sdk.matching.verification import Verifier
 
 MODEL = "ab" * 32
 

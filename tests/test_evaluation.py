@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.test_cli import run, run_json
-from vhash_sdk import evaluation
-from vhash_sdk.alignment import Span
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.pairs import read_pairs
 from vhash_sdk.cli.variants import VARIANTS, transcode
 from vhash_sdk.errors import OptionError
-from vhash_sdk.evaluation import evaluate, evaluate_segments
+from vhash_sdk.matching import evaluation
+from vhash_sdk.matching.alignment import Span
+from vhash_sdk.matching.evaluation import evaluate, evaluate_segments
 
 
 def slow(distances: list[int], copies: list[bool]) -> tuple[float, float]:

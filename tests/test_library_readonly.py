@@ -19,10 +19,10 @@ pytest.importorskip("onnx")
 
 from tests.fake_encoder import code_of
 from tests.test_library import Place
-from vhash_sdk.alignment_track import Track
 from vhash_sdk.errors import StoreError
 from vhash_sdk.judgements import Judgement
 from vhash_sdk.library import Library
+from vhash_sdk.matching.track import Track
 
 READER = """
 import contextlib, json, os, shutil, sys, tempfile

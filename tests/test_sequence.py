@@ -7,7 +7,7 @@ import pytest
 
 from vhash_sdk.codes import hamming_distance
 from vhash_sdk.errors import OptionError
-from vhash_sdk.sequence import Sequence, centred
+from vhash_sdk.matching.sequence import Sequence, centred
 from vhash_sdk.spec import ModelSpec, Part, Resize, Sampling
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sdk" / "vhash_sdk" / "samples"

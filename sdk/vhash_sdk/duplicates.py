@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import Rate
 from .errors import OptionError
+from .matching.calibration import Rate
 
 if TYPE_CHECKING:
     from .library_records import Entry

@@ -13,7 +13,7 @@ from .errors import VhashError
 from .video import Region, VideoInfo
 
 if TYPE_CHECKING:
-    from .sequence import Sequence
+    from .matching.sequence import Sequence
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import Calibration, as_calibration
 from .codes import VideoCode
 from .crops import ten_crops
 from .encoded import Encoded, Segments
 from .errors import DecodeError, OptionError, VhashError
+from .matching.calibration import Calibration, as_calibration
+from .matching.sequence import Sequence, confidences
 from .modelfile import ModelFile
 from .pipeline import with_progress
 from .reliability import thinned, unreliable_thinned
@@ -24,7 +25,6 @@ from .runtime import Output, Runtime
 from .runtime.choice import choose, run_frames
 from .runtime.onnx import usable_cores
 from .segments import check_windows, segment_rate, segments_of
-from .sequence import Sequence, confidences
 from .spec import ModelSpec
 from .stream import Coded
 from .stream import stream as encode_stream

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from .arguments import checked_path
-from .calibration import Calibration, as_calibration
 from .codes import VideoCode, same_model
 from .encoded import Encoded
 from .encoder import Encoder
@@ -26,19 +25,20 @@ from .library_records import AddSummary, Entry, Failure, FoundSpan, Hit
 from .library_search import SecondLook, box_index, nearest
 from .library_serve import ServedIndex, serve
 from .library_verify import Problem, verify
+from .matching.calibration import Calibration, as_calibration
+from .matching.verification import View, views
 from .near_pairs import PairCache
 from .runtime.onnx import usable_cores
 from .scan import Found, scan
 from .spec import ModelSpec
-from .verification import View, views
 from .video import Limits, Source
 
 if TYPE_CHECKING:
-    from .alignment import Span
-    from .calibration import Rate
     from .duplicates import Groups, Keep
     from .index import Index
     from .library_segments import Segmented
+    from .matching.alignment import Span
+    from .matching.calibration import Rate
     from .segment_search import SegmentIndex
 
 
@@ -317,8 +317,8 @@ class Library:
 
         From their kept segments: nothing is decoded, and nothing found where one of them has none.
         """
-        from .alignment import align
         from .library_segments import stored_track
+        from .matching.alignment import align
 
         query, reference = (stored_track(self._db, entry.id, self.spec.bits) for entry in (a, b))
         return [] if query is None or reference is None else align(query, reference)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .encoded import Encoded
 from .library_db import Database
 from .library_rows import Code, Metadata, Trajectory, fitting
-from .verification import views
+from .matching.verification import views
 from .video.rules import DECODING
 
 METADATA = Metadata._fields

@@ -9,7 +9,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .calibration import Calibration, Rate
 from .duplicates import Group, Groups, Keep, Member, Videos, best_first, stars
 from .errors import OptionError
 from .judgements import apart
@@ -17,6 +16,7 @@ from .library_db import Database
 from .library_entries import entries
 from .library_rows import Candidate, VideoFile, code_array, id_array
 from .library_search import SecondLook
+from .matching.calibration import Calibration, Rate
 from .near_pairs import PairCache, distinct
 from .on_disk import Files
 from .spec import ModelSpec

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .alignment import Span
 from .codes import VideoCode
 from .library_add import Added
+from .matching.alignment import Span
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from .calibration import Calibration
 from .engines.protocol import CodeIndex
 from .errors import CodeError, StoreError
 from .index import Index
 from .library_db import Database
 from .library_rows import Seen, code_array
+from .matching.calibration import Calibration
+from .matching.verification import Trajectory, View
 from .spec import ModelSpec
-from .verification import Trajectory, View
 
 
 def box_index(database: Database, spec: ModelSpec) -> Index:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .alignment_track import Track
 from .encoded import Segments
 from .errors import BackendError, SourceError, VhashError
 from .isolation import DecodePool
 from .library_db import Database
 from .library_rows import Segment, Video, code_array
+from .matching.track import Track
 from .pipeline import ordered_map
 from .scan import modified_ns
 from .segments import RATE, content, kept_segments, kept_track

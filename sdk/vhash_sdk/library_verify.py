@@ -18,9 +18,9 @@ from .library_cache import cache_file, cached_index, load_index
 from .library_db import Database
 from .library_rows import WHOLE_ROWS, Coded, VideoState, code_array, described, faults, id_array, kinds
 from .library_serve import Served
+from .matching.verification import part_widths
 from .scan import content_digest, modified_ns
 from .spec import ModelSpec
-from .verification import part_widths
 from .video.completeness import cut_off
 from .video.rules import DECODING, touched
 from .video.sources import open_media

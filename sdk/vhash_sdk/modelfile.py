@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arguments import checked_path
-from .calibration import Calibration
 from .errors import ModelError, ModelNotFoundError
+from .matching.calibration import Calibration
 from .onnx_wire import ExternalDataError, scan_model
 from .spec import ModelSpec
 from .system.strict_json import JsonError, parse_json

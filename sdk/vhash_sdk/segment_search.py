@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_covered
-from .alignment_track import Times, Track
-from .alignment_votes import Match, chunks, vote
 from .encoded import Segments
 from .errors import StoreError
 from .library_cache import cache_file, load_index, save_index
 from .library_db import Database
 from .library_rows import Coded, SegmentPlace, code_array, id_array
+from .matching.alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_covered
+from .matching.track import Times, Track
+from .matching.votes import Match, chunks, vote
 from .segments import RATE, codes_of, kept_segments, kept_track, query_tracks
 from .spec import ModelSpec
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment_track import Track
 from .codes import pack_bits, unpack_bits
 from .encoded import Segments, segment_spans
 from .errors import OptionError
-from .sequence import Sequence, confidences
-from .shots import shot_cuts, shot_spans
+from .matching.sequence import Sequence, confidences
+from .matching.track import Track
+from .matching.windows import shot_cuts, shot_spans
 from .system.checks import check_positive
 from .video import Source, find_region
 

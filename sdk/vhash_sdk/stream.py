@@ -11,8 +11,8 @@ from itertools import islice
 from .codes import VideoCode
 from .encoded import Boxed, Encoded
 from .errors import BackendError, VhashError
+from .matching.sequence import Sequence
 from .pipeline import ordered_map
-from .sequence import Sequence
 from .video import Clip, Source
 
 Coded = tuple[VideoCode, Sequence | None]

@@ -45,11 +45,11 @@ def calibrate(
 
       vhash calibrate /videos --output mine.json
     """
-    from ..calibration import calibrate as measure
     from ..codes import hamming_distance
     from ..errors import OptionError
+    from ..matching.calibration import calibrate as measure
+    from ..matching.verification import views
     from ..scan import content_digest
-    from ..verification import views
 
     with Output("calibrate", json=json) as out, open_encoder(model, precision) as encoder:
         paths = expand(videos)

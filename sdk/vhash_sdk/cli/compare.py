@@ -17,11 +17,11 @@ from .strip import Side as StripSide
 from .strip import check_strip, write_strip
 
 if TYPE_CHECKING:
-    from ..alignment import Span
     from ..codes import VideoCode
     from ..encoder import Encoder
+    from ..matching.alignment import Span
+    from ..matching.verification import View
     from ..spec import ModelSpec
-    from ..verification import View
     from ..video import Region, VideoInfo
 
 _VIEWS = ("whole picture", "content box")
@@ -79,7 +79,7 @@ def compare(
     with Output("compare", json=json) as out:
         if strip is not None:
             check_strip(strip, [a, b], force=force)
-        from ..verification import nearest_views
+        from ..matching.verification import nearest_views
 
         with open_encoder(model, precision) as encoder:
             first, second = (_subject(side, encoder) for side in (a, b))
@@ -191,7 +191,7 @@ def _align(out: Output, a: _Subject, b: _Subject, encoder: Encoder, strip: Path 
 
 def _subject(text: str, encoder: Encoder) -> _Subject:
     from ..codes import VideoCode
-    from ..verification import View, views
+    from ..matching.verification import View, views
 
     if text.startswith("vh1:") and not os.path.lexists(text):
         code = VideoCode.from_text(text)

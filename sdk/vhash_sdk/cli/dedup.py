@@ -16,11 +16,11 @@ from .output import Force, Json, Output, counted, number, path_entry, printable,
 from .plan import csv_rows, megabytes, plan_lines
 
 if TYPE_CHECKING:
-    from ..alignment import Span
-    from ..calibration import Calibration, Rate
     from ..duplicates import Group, Groups, Member
     from ..library import Library
     from ..library_records import Entry
+    from ..matching.alignment import Span
+    from ..matching.calibration import Calibration, Rate
 
 _SHOWN = 20  # groups, where the rest is in a file
 _LEFT_OUT = 5  # named in text
@@ -70,10 +70,10 @@ def dedup(
       vhash dedup library --not-a-match judgements.json --plan plan.sh
     """
     with Output("dedup", json=json) as out:
-        from ..calibration import Calibration
         from ..judgements import read_judgements
         from ..library import Library
         from ..library_groups import threshold
+        from ..matching.calibration import Calibration
 
         read = [*(not_a_match or ()), *([] if calibration is None else [calibration])]
         for file, kind, option in ((report, "page", "--report"), (plan, _plan_kind(plan), "--plan")):

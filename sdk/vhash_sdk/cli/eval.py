@@ -15,7 +15,7 @@ from .pairs import Pair, read_pairs
 if TYPE_CHECKING:
     from ..codes import VideoCode
     from ..encoded import Encoded
-    from ..evaluation import Figure
+    from ..matching.evaluation import Figure
 
 
 def eval_(
@@ -86,7 +86,7 @@ eval_.__name__ = "eval"  # the name of the command; the builtin keeps its own
 
 
 def _figures(pairs: list[Pair], encoded: dict[str, Encoded]) -> list[Figure]:
-    from ..evaluation import evaluate
+    from ..matching.evaluation import evaluate
 
     distances = [_distance(encoded[pair.a], encoded[pair.b]) for pair in pairs]
     copies = [pair.copy for pair in pairs]

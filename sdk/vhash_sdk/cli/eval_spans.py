@@ -10,11 +10,11 @@ from .output import Output
 from .pairs import Pair
 
 if TYPE_CHECKING:
-    from ..alignment import Span
-    from ..alignment_track import Track
     from ..encoded import Segments
     from ..encoder import Encoder
-    from ..evaluation import Figure
+    from ..matching.alignment import Span
+    from ..matching.evaluation import Figure
+    from ..matching.track import Track
 
 
 class SpanTrial:
@@ -65,7 +65,7 @@ class SpanTrial:
 
     def figures(self) -> list[Figure]:
         """Segment AP; nothing where no true spans are told, or their pairs failed."""
-        from ..evaluation import evaluate_segments
+        from ..matching.evaluation import evaluate_segments
 
         pairs = [pair for pair, _ in self._found]
         if not any(pair.spans for pair in pairs):
@@ -75,7 +75,7 @@ class SpanTrial:
 
     def entry(self) -> dict[str, Any] | None:
         """What was counted, for JSON; None where no true spans are told."""
-        from ..evaluation import LEAST_OVERLAP
+        from ..matching.evaluation import LEAST_OVERLAP
 
         if not self._pairs:
             return None

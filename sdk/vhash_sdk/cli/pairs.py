@@ -8,8 +8,8 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..alignment import Span
 from ..errors import OptionError
+from ..matching.alignment import Span
 
 _COLUMNS = ("path_a", "path_b", "label")
 _SPAN = ("start_a", "end_a", "start_b", "end_b")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .output import number
 
 if TYPE_CHECKING:
-    from ..alignment import Span
+    from ..matching.alignment import Span
 
 _WIDTH = 60
 

@@ -20,8 +20,8 @@ from .output import printable
 from .spans import span_text
 
 if TYPE_CHECKING:
-    from ..alignment import Span
     from ..isolation import DecodePool
+    from ..matching.alignment import Span
     from ..video import VideoInfo
 
 SUFFIXES = (".png", ".html")

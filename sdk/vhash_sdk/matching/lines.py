@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment_track import Floats, Track, nearest_windows, similarity
-from .alignment_votes import SPEEDS
+from .track import Floats, Track, nearest_windows, similarity
+from .votes import SPEEDS
 
 STEP = 0.25
 """Seconds of the grid of offsets."""

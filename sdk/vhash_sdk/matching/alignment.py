@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment_lines import Line, lines
-from .alignment_track import Floats, Times, Track, nearest_windows
-from .alignment_votes import Place, chunks, nearest, vote
-from .errors import OptionError
+from ..errors import OptionError
+from .lines import Line, lines
+from .track import Floats, Times, Track, nearest_windows
+from .votes import Place, chunks, nearest, vote
 
 LEAST_SCORE = 3.0
 """The score from which on two parts count as copies."""

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import checked_path
-from .codes import MAX_BITS
-from .errors import ModelError, ModelMismatchError, OptionError
-from .system.strict_json import parse_json
+from ..arguments import checked_path
+from ..codes import MAX_BITS
+from ..errors import ModelError, ModelMismatchError, OptionError
+from ..system.strict_json import parse_json
 from .verification import Verifier, View
 
 USUAL_RATE = 1e-4
@@ -230,7 +230,7 @@ class Calibration:
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the JSON document, whole or not at all."""
-        from .system.outputs import write_text
+        from ..system.outputs import write_text
 
         write_text(checked_path("calibration", file), self.to_json() + "\n")
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .codes import pack_bits
-from .encoded import Segments
-from .errors import OptionError
-from .spec import ModelSpec
+from ..codes import pack_bits
+from ..encoded import Segments
+from ..errors import OptionError
+from ..spec import ModelSpec
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import hamming_distance
-from .errors import CodeError, ModelError
+from ..codes import hamming_distance
+from ..errors import CodeError, ModelError
+from ..spec import ModelSpec
 from .sequence import Sequence
-from .spec import ModelSpec
 
 if TYPE_CHECKING:
-    from .encoded import Encoded
+    from ..encoded import Encoded
 
 WIDEST = 64  # logits of each part that are kept: more said nothing more
 _UNIT = 8.0  # bits of verified distance for one nat of evidence

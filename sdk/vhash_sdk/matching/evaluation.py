@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import OptionError
 from .alignment import Span
-from .errors import OptionError
 
 RATES = (0.0, 1e-4, 1e-3, 1e-2)
 LEAST_OVERLAP = 0.5

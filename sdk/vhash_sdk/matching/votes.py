@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment_track import Floats, Times, Track, similarity
+from .track import Floats, Times, Track, similarity
 
 SPEEDS = 1.25 ** (np.arange(-5, 6) / 5)
 """Seconds of the reference for a second of the query that are tried: 0.8 to 1.25 in steps of 4.6 %."""
