@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.common import summary
 from vhash_sdk import Index
 from vhash_sdk.codes import hamming_distance
-from vhash_sdk.cuda_index import CudaIndex, cuda_module
+from vhash_sdk.index.device import CudaIndex, cuda_module
 
 Case = tuple[str, Callable[[], dict[str, Any]]]
 Codes = np.ndarray

@@ -196,7 +196,7 @@ LogPosition Log::read_rest(LogPosition position, const Visitor& visit) const {
 
 void Log::refuse(const LogPosition& position, const std::string& what) const {
     throw FormatError("log '" + path() + "' is damaged at byte " + std::to_string(position.offset) + " of " + std::to_string(size()) + ": " +
-                      what + "; restore the directory from a copy, or keep what is intact with vhash_sdk.store.repair()");
+                      what + "; restore the directory from a copy, or keep what is intact with vhash_sdk.index.repair()");
 }
 
 void Log::resume(LogPosition position, uint64_t session) {

@@ -14,7 +14,7 @@ import numpy as np
 
 from vhash_sdk import _core
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.index.stored import StoredIndex
 
 BITS = 60
 _SEAL_ROWS = 100

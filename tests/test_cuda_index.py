@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from tests.cuda_emulator.fixture import any_order, compiled, emulated
 from vhash_sdk import Index
-from vhash_sdk.cuda_index import CudaIndex
 from vhash_sdk.errors import BackendError, MissingDependencyError, OptionError
 from vhash_sdk.gpu.cuda import DeviceArray
+from vhash_sdk.index.device import CudaIndex
 
 __all__ = ["any_order", "compiled", "emulated"]
 METHODS = ("few", "popc", "slices", "s8", "b1")

@@ -20,9 +20,9 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from tests.against import Against
 from tests.milvus_server import MilvusServer, missing
 from vhash_sdk import VideoCode, open_index
-from vhash_sdk.engines.protocol import CodeIndex, OpenIndex
 from vhash_sdk.errors import CodeError, ModelMismatchError, OptionError, StoreError, UnknownIdError
 from vhash_sdk.index import Index
+from vhash_sdk.index.protocol import CodeIndex, OpenIndex
 
 A, B = "a" * 64, "b" * 64
 DIFFERENCES = {

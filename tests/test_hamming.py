@@ -17,7 +17,7 @@ from vhash_sdk import _core
 from vhash_sdk.codes import code_bytes, hamming_distance
 from vhash_sdk.errors import OptionError
 from vhash_sdk.index import Index, set_simd_level, simd_level, simd_levels
-from vhash_sdk.matches import PairShare
+from vhash_sdk.index.matches import PairShare
 
 WIDTHS = [1, 7, 8, 63, 64, 65, 127, 128, 192, 200, 256, 320, 511, 512, 513, 1024, 4095, 4096]
 
@@ -391,7 +391,7 @@ def test_pool_works_in_a_child_after_fork() -> None:
 import os, warnings
 import numpy as np
 from vhash_sdk.index import Index
-from vhash_sdk.matches import PairShare
+from vhash_sdk.index.matches import PairShare
 warnings.simplefilter("ignore", DeprecationWarning)
 index = Index(64, threads=4)
 index.add(np.random.default_rng(0).integers(0, 256, (500_000, 8), dtype=np.uint8))

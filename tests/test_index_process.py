@@ -14,14 +14,14 @@ import pytest
 from vhash_sdk import _core
 from vhash_sdk.errors import OptionError
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.index.stored import StoredIndex
 
 COMMON = """
 import os, signal, sys, threading, time, warnings
 import numpy as np
 from vhash_sdk.errors import StoreError
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.index.stored import StoredIndex
 
 def codes(n, size=8, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, size), dtype=np.uint8)

@@ -17,7 +17,7 @@ import pytest
 from vhash_sdk import VideoCode, _core, open_index
 from vhash_sdk.errors import IndexFormatError, ModelMismatchError, OptionError, StoreError
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex, repair
+from vhash_sdk.index.stored import StoredIndex, repair
 
 A, B = "a" * 64, "b" * 64
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import initialize, invariant, rule
 
 from vhash_sdk.errors import StoreError
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.index.stored import StoredIndex
 
 from .against import AgainstFresh
 from .test_store import contents, random_codes

@@ -17,9 +17,9 @@ from .errors import VhashError
 if TYPE_CHECKING:
     from .encoded import Encoded
     from .encoder import Encoder
-    from .index import Index
+    from .index.memory import Index
+    from .index.stored import open_index
     from .library import Library
-    from .store import open_index
 
 __version__ = "0.1.0"
 __all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__", "open_index"]
@@ -29,7 +29,7 @@ _LAZY = {
     "Encoded": "encoded",
     "Index": "index",
     "Library": "library",
-    "open_index": "store",
+    "open_index": "index.stored",
 }
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .arguments import checked_path
 from .errors import OptionError
+from .index.arguments import checked_path
 from .library_db import Database
 from .library_rows import Pair
 from .system.strict_json import parse_json

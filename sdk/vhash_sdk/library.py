@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from .arguments import checked_path
 from .codes import VideoCode, same_model
 from .encoded import Encoded
 from .encoder import Encoder
 from .errors import ModelMismatchError, OptionError, StoreError
+from .index.arguments import checked_path
 from .judgements import Judgement, record
 from .library_add import Added, Adding
 from .library_cache import cached_index
@@ -35,7 +35,7 @@ from .video import Limits, Source
 
 if TYPE_CHECKING:
     from .duplicates import Groups, Keep
-    from .index import Index
+    from .index.memory import Index
     from .library_segments import Segmented
     from .matching.alignment import Span
     from .matching.calibration import Rate

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import checked_path
 from .codes import VideoCode
+from .index.arguments import checked_path
 from .library_add import exists, paths_under
 from .library_db import Database
 from .library_records import Entry, Failure

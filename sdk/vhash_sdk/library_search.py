@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from .engines.protocol import CodeIndex
 from .errors import CodeError, StoreError
-from .index import Index
+from .index.memory import Index
+from .index.protocol import CodeIndex
 from .library_db import Database
 from .library_rows import Seen, code_array
 from .matching.calibration import Calibration

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codes import code_bytes, same_model
-from .engines.protocol import OpenIndex
 from .errors import ModelMismatchError, OptionError, StoreError
+from .index.protocol import OpenIndex
+from .index.stored import open_index
 from .library_db import Database
 from .library_rows import Coded, NewCode, code_array, id_array
 from .spec import ModelSpec
-from .store import open_index
 from .system.strict_json import parse_json
 
 logger = logging.getLogger("vhash_sdk")

@@ -26,7 +26,7 @@ from .video.rules import DECODING, touched
 from .video.sources import open_media
 
 if TYPE_CHECKING:
-    from .index import Index
+    from .index.memory import Index
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arguments import checked_path
 from .errors import ModelError, ModelNotFoundError
+from .index.arguments import checked_path
 from .matching.calibration import Calibration
 from .onnx_wire import ExternalDataError, scan_model
 from .spec import ModelSpec

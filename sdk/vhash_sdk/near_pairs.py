@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import OptionError
-from .index import Index
-from .matches import Pairs
+from .index.matches import Pairs
+from .index.memory import Index
 
 logger = logging.getLogger("vhash_sdk")
 

@@ -24,8 +24,8 @@ from .video import Clip, Limits, Source, open_source
 from .video.nvdec import NvdecDecoder
 
 if TYPE_CHECKING:
-    from .cuda_index import CudaIndex
-    from .matches import Matches
+    from .index.device import CudaIndex
+    from .index.matches import Matches
 
 logger = logging.getLogger("vhash_sdk")
 

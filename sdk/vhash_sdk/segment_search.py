@@ -23,7 +23,7 @@ from .spec import ModelSpec
 
 if TYPE_CHECKING:
     from .encoder import Encoder
-    from .index import Index
+    from .index.memory import Index
     from .isolation import DecodePool
     from .video import Region, Source
 
@@ -153,7 +153,7 @@ def segment_index(database: Database, directory: Path, spec: ModelSpec) -> Segme
     Raises:
         StoreError: the database is damaged.
     """
-    from .index import Index
+    from .index.memory import Index
 
     with database.snapshot():  # rows, codes and generation belong together
         generation = database.generation()

@@ -19,7 +19,7 @@ import numpy as np
 
 from vhash_sdk.errors import StoreError
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.index.stored import StoredIndex
 
 from . import shim
 from .workload import BITS, BYTES, digest, wait_until_sealed

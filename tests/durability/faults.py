@@ -17,7 +17,7 @@ from pathlib import Path
 from vhash_sdk import _core
 from vhash_sdk.errors import StoreError
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.index.stored import StoredIndex
 
 from . import shim
 from .workload import BITS, Oracle, change, digest, perform

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.index.stored import StoredIndex
 
 from .workload import BITS, SEAL_ROWS, Oracle, change, digest, perform
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from vhash_sdk.errors import StoreError, VhashError
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.index.stored import StoredIndex
 
 from . import shim
 from .workload import BITS, SEAL_ROWS, Oracle, change, digest, perform, wait_until_sealed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vhash_sdk.index import Index
-from vhash_sdk.store import StoredIndex
+from vhash_sdk.index.stored import StoredIndex
 
 BITS = 60
 BYTES = 8

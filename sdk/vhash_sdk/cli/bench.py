@@ -48,7 +48,7 @@ def search(
 
         from .. import _core
         from ..codes import pack_bits
-        from ..index import Index
+        from ..index.memory import Index
 
         rng, cases = np.random.default_rng(0), []
         for width in bits or [64, 256]:

@@ -21,7 +21,7 @@ from .output import ExitCode, Json, Model, Output, PrecisionOption
 from .variants import VARIANTS, Variant
 
 if TYPE_CHECKING:
-    from ..matches import Matches
+    from ..index.matches import Matches
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -77,7 +77,7 @@ def demo(
 
       vhash demo --keep copies/
     """
-    from ..index import Index
+    from ..index.memory import Index
 
     with Output("demo", json=json) as out, contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vhash-demo-")))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from .. import _core
 from ..codes import VideoCode
 from ..errors import IndexFormatError, SourceError
-from ..index import Index
+from ..index.memory import Index
 from ..spec import ModelSpec
 from ..system.outputs import check_output, write_text
 from ..system.strict_json import parse_json

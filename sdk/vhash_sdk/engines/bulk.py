@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..codes import code_bytes, same_model
 from ..errors import CodeError, ModelMismatchError, OptionError, StoreError
+from ..index.protocol import CodeIndex
 from .milvus import MilvusIndex
-from .protocol import CodeIndex
 from .sources import batches, dataset_of
 
 

@@ -10,7 +10,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import (
+from ..codes import code_bytes
+from ..errors import OptionError, UnknownIdError
+from ..index.arguments import (
     Codes,
     checked_codes,
     checked_count,
@@ -19,9 +21,7 @@ from ..arguments import (
     checked_range,
     eligible_ids,
 )
-from ..codes import code_bytes
-from ..errors import OptionError, UnknownIdError
-from ..matches import Matches, RangeMatches
+from ..index.matches import Matches, RangeMatches
 from .milvus_client import Connection, Location
 from .milvus_collection import Collection, MilvusOptions
 from .milvus_search import MOST, Searcher

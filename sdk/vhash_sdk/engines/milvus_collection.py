@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from ..arguments import checked_count
 from ..codes import MAX_BITS, code_bytes, same_model
 from ..errors import ModelMismatchError, OptionError, StoreError
+from ..index.arguments import checked_count
 from ..system.strict_json import parse_json
 from .milvus_client import Connection
 

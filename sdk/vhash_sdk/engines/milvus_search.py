@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..matches import Matches, RangeMatches
+from ..index.matches import Matches, RangeMatches
 
 MOST = 16_384  # results of one query, by Milvus's own limit
 _SLACK = 64  # results beyond k that show whether the cut goes through a tie

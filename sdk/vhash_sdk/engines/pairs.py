@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..arguments import checked_count
 from ..errors import IndexFormatError, OptionError, StoreError
-from ..index import Index
-from ..matches import PairShare
+from ..index.arguments import checked_count
+from ..index.matches import PairShare
+from ..index.memory import Index
 from ..system.strict_json import parse_json
 from .bulk import import_codes
 from .cluster import Cluster, map_rows

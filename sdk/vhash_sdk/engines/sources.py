@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..arguments import checked_path
 from ..errors import OptionError, SourceError, StoreError
+from ..index.arguments import checked_path
 from .parts import arrow
 
 Source = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import checked_path
 from ..codes import MAX_BITS
 from ..errors import ModelError, ModelMismatchError, OptionError
+from ..index.arguments import checked_path
 from ..system.strict_json import parse_json
 from .verification import Verifier, View
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
-from .codes import VideoCode, as_codes, same_model
-from .errors import CodeError, ModelMismatchError, OptionError
+from .. import _core
+from ..codes import VideoCode, as_codes, same_model
+from ..errors import CodeError, ModelMismatchError, OptionError
 
 Codes = VideoCode | Sequence[VideoCode] | ArrayLike
 """What the index takes as codes: one or many VideoCode, or ``uint8[bytes]`` or ``uint8[n, bytes]``."""

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
+from .. import _core
+from ..codes import code_bytes, same_model
+from ..errors import ModelMismatchError, VhashError
+from ..system.forking import ForkedLock
 from .arguments import Codes as Codes  # what every index takes; public from here
 from .arguments import (
     checked_codes,
@@ -26,14 +29,11 @@ from .arguments import (
     checked_threads,
     eligible_ids,
 )
-from .codes import code_bytes, same_model
-from .errors import ModelMismatchError, VhashError
 from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches, reason
-from .system.forking import ForkedLock
 
 if TYPE_CHECKING:
-    from .cuda_index import CudaIndex
-    from .store import StoredIndex
+    from .device import CudaIndex
+    from .stored import StoredIndex
 
 
 class Index:
@@ -241,7 +241,7 @@ class Index:
             BackendError: no driver, no such device, or not enough memory there.
             MissingDependencyError: this installation has no CUDA kernels.
         """
-        from .cuda_index import CudaIndex
+        from .device import CudaIndex
 
         return CudaIndex(self, device=device)
 
@@ -305,7 +305,7 @@ class Index:
             ModelMismatchError: it holds codes of another model.
             OptionError: it holds codes of another width.
         """
-        from .store import StoredIndex
+        from .stored import StoredIndex
 
         return StoredIndex(directory, bits=bits, model=model, mode=mode, threads=threads)
 

@@ -10,15 +10,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
-from . import _core
+from .. import _core
+from ..codes import code_bytes
+from ..errors import OptionError
+from ..system.forking import ForkedLock
 from .arguments import checked_count, checked_model, checked_path, checked_threads
-from .codes import code_bytes
-from .errors import OptionError
-from .index import Index
-from .system.forking import ForkedLock
+from .memory import Index
 
 if TYPE_CHECKING:
-    from .engines.protocol import OpenIndex
+    from .protocol import OpenIndex
 
 Mode = Literal["rw", "r"]
 
@@ -175,6 +175,6 @@ def open_index(
             f"location={text!r}: no engine for {scheme}://; pass a directory, "
             "milvus://host:port/collection or milvus-lite://file.db/collection"
         )
-    from .engines.milvus import MilvusIndex
+    from ..engines.milvus import MilvusIndex
 
     return MilvusIndex(text, bits=bits, model=model)

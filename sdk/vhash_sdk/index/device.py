@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import BackendError, MissingDependencyError, OptionError
 from .arguments import Codes, checked_codes, checked_count, checked_range, eligible_ids
-from .errors import BackendError, MissingDependencyError, OptionError
-from .index import Index
 from .matches import Matches, RangeMatches
+from .memory import Index
 
 if TYPE_CHECKING:
-    from .gpu.cuda import DeviceArray
+    from ..gpu.cuda import DeviceArray
 
 Method = Literal["auto", "few", "popc", "slices", "s8", "b1"]
 _CHUNK = 1 << 22  # codes that are copied at once
