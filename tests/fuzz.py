@@ -51,9 +51,9 @@ def _decode_seeds(folder: Path) -> list[bytes]:
 
 def _decode(data: bytes, folder: Path) -> None:
     """File to sampled frames, as a worker does it, in this very process."""
-    from vhash_sdk.isolation_worker import decode
     from vhash_sdk.spec import Resize, Sampling
     from vhash_sdk.video import Limits
+    from vhash_sdk.video.isolation.worker import decode
 
     path = folder / "input"
     path.write_bytes(data)

@@ -25,7 +25,7 @@ main()
 
 def plant(folder: Path) -> Path:
     """Modules of every name that a child imports, and then some; the file that says which ones ran."""
-    script = "import sys, vhash_sdk.isolation_worker, vhash_sdk.doctor_trials, av, json\n"
+    script = "import sys, vhash_sdk.video.isolation.worker, vhash_sdk.doctor_trials, av, json\n"
     script += "import importlib.util, onnxruntime, encodings.idna\nprint(json.dumps(sorted(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     names = {name.partition(".")[0] for name in json.loads(found.stdout)} - {"__main__"}

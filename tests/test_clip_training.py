@@ -156,7 +156,7 @@ def test_ten_crops_are_averaged(videos: VideoSet, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, clip = extract_features.network_of(config)
     stored = extract_features.extract_clips(config, videos.root, videos.paths[:1], network, clip)
-    from vhash_sdk.crops import ten_crops
+    from vhash_sdk.video.crops import ten_crops
 
     frames = clip_data.read_clip(
         videos.root / videos.paths[0], ClipConfig("x", frames=8, height=20, width=26)

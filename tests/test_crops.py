@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vhash_sdk.crops import ten_crops
+from vhash_sdk.video.crops import ten_crops
 
 
 def test_ten_crops_are_the_centre_the_corners_and_their_mirrors() -> None:

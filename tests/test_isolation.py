@@ -23,9 +23,9 @@ from vhash_sdk.errors import (
     VideoError,
     WorkerError,
 )
-from vhash_sdk.isolation import DecodePool
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import Limits
+from vhash_sdk.video.isolation.pool import DecodePool
 
 TARGET = "tests.hostile_targets:hostile"
 SAMPLING, RESIZE = Sampling("uniform", 5), Resize("exact", 8, 12)
@@ -136,7 +136,7 @@ def test_a_target_that_cannot_be_imported_says_so() -> None:
 
 def test_workers_import_no_runtime_and_no_cli() -> None:
     code = (
-        "import sys, vhash_sdk.isolation_worker, av; "
+        "import sys, vhash_sdk.video.isolation.worker, av; "
         "print([m for m in ('onnxruntime', 'torch', 'typer', 'rich', 'sqlite3') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -148,7 +148,7 @@ def test_no_worker_outlives_its_caller(deed: str) -> None:
     # the caller is killed with -9 while its worker idles, sleeps, or is stuck with the interpreter's lock
     code = f"""
 import sys, threading, time
-from vhash_sdk.isolation import DecodePool
+from vhash_sdk.video.isolation.pool import DecodePool
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import Limits
 pool = DecodePool(1, Limits(wall_time=None), target={TARGET!r})

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from tests.test_media_picture import SAMPLING, Frames, scene, stored, written
 from vhash_sdk import Encoder, _core
 from vhash_sdk.errors import ModelError, UnsupportedVideoError
-from vhash_sdk.isolation import DecodePool
 from vhash_sdk.spec import ModelSpec, Part, Resize, Sampling
 from vhash_sdk.video import Limits, Region, container, open_source
 from vhash_sdk.video.container import Crop, Said
+from vhash_sdk.video.isolation.pool import DecodePool
 from vhash_sdk.video.picture import render
 from vhash_sdk.video.tone import _TO_BT709, _scene_levels, compressed, scene_light, tone
 

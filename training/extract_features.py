@@ -29,8 +29,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vhash_sdk.crops import ten_crops
 from vhash_sdk.spec import Resize, Sampling
+from vhash_sdk.video.crops import ten_crops
 
 from . import clip_classifier
 from .clip_backbone import make_backbone

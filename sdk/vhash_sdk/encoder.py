@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codes import VideoCode
-from .crops import ten_crops
 from .encoded import Encoded, Segments
 from .errors import DecodeError, OptionError, VhashError
 from .matching.calibration import Calibration, as_calibration
@@ -39,10 +38,11 @@ from .system.checks import (
     check_threads,
 )
 from .video import Clip, Limits, Region, Source, describe, open_source, sample_content
+from .video.crops import ten_crops
 
 if TYPE_CHECKING:
-    from .isolation import DecodePool
     from .resident import Resident
+    from .video.isolation.pool import DecodePool
 
 
 class Encoder:
@@ -407,7 +407,7 @@ def _frames_reader(
 
 
 def _decode_pool(workers: int, limits: Limits) -> DecodePool:
-    from .isolation import DecodePool
+    from .video.isolation.pool import DecodePool
 
     return DecodePool(workers, limits)
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from .encoded import Segments
 from .errors import BackendError, SourceError, VhashError
-from .isolation import DecodePool
 from .library_db import Database
 from .library_rows import Segment, Video, code_array
 from .matching.track import Track
 from .pipeline import ordered_map
 from .scan import modified_ns
 from .segments import RATE, content, kept_segments, kept_track
+from .video.isolation.pool import DecodePool
 
 if TYPE_CHECKING:
     from .encoder import Encoder

@@ -24,8 +24,8 @@ from .spec import ModelSpec
 if TYPE_CHECKING:
     from .encoder import Encoder
     from .index.memory import Index
-    from .isolation import DecodePool
     from .video import Region, Source
+    from .video.isolation.pool import DecodePool
 
 COMMON = 20
 """Windows of a clip that are in more videos than this count less: intros, test cards, black frames."""
@@ -108,7 +108,7 @@ def find_clip(
         OptionError: ``fmr`` is no rate.
     """
     least = LEAST_SCORE if fmr is None else threshold(fmr)
-    from .isolation import DecodePool as Pool
+    from .video.isolation.pool import DecodePool as Pool
 
     with Pool(1, encoder.limits) as decoders:
         found: dict[int, list[Span]] = {}

@@ -23,7 +23,7 @@ from .video import Source, find_region
 
 if TYPE_CHECKING:
     from .encoder import Encoder
-    from .isolation import DecodePool
+    from .video.isolation.pool import DecodePool
 
 RATE = 2.0
 """Frames per second of what a library keeps."""

@@ -36,9 +36,9 @@ class SpanTrial:
 
     def run(self, encoder: Encoder, out: Output) -> None:
         """Align all pairs; failures are reported as they come."""
-        from ..isolation import DecodePool
         from ..segment_search import spans_in
         from ..segments import RATE, kept_segments, query_tracks
+        from ..video.isolation.pool import DecodePool
 
         if not self._pairs:
             return

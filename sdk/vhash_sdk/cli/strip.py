@@ -20,9 +20,9 @@ from .output import printable
 from .spans import span_text
 
 if TYPE_CHECKING:
-    from ..isolation import DecodePool
     from ..matching.alignment import Span
     from ..video import VideoInfo
+    from ..video.isolation.pool import DecodePool
 
 SUFFIXES = (".png", ".html")
 _FRAMES, _HEIGHT = 8, 120

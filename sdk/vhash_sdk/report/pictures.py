@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import VideoError
-from ..isolation import DecodePool
 from ..library_records import Entry
 from ..pipeline import ordered_map
 from ..spec import Resize, Sampling
 from ..video import Limits
+from ..video.isolation.pool import DecodePool
 
 _QUALITY = 9  # mjpeg's quantiser, 2 (best) to 31
 _WIDEST = 2.5  # sides of a frame; what is wider or narrower is squashed to that

@@ -25,12 +25,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import errors
-from .errors import TimeLimitError, VideoError, WorkerError
-from .isolation_process import DecodeProcess, DiedError
-from .spec import Resize, Sampling
-from .system.checks import check_threads
-from .video import Clip, Inner, Limits, Region, Source, VideoInfo, describe, open_source, sample_content
+from ... import errors
+from ...errors import TimeLimitError, VideoError, WorkerError
+from ...spec import Resize, Sampling
+from ...system.checks import check_threads
+from .. import Clip, Inner, Limits, Region, Source, VideoInfo, describe, open_source, sample_content
+from .process import DecodeProcess, DiedError
 
 _MAX_FRAME_BYTES = 1 << 31
 _MAX_PATH = 4096
@@ -53,7 +53,7 @@ class DecodePool:
     """
 
     def __init__(
-        self, workers: int, limits: Limits, *, target: str = "vhash_sdk.isolation_worker:decode"
+        self, workers: int, limits: Limits, *, target: str = "vhash_sdk.video.isolation.worker:decode"
     ) -> None:
         if not hasattr(os, "memfd_create"):
             raise errors.BackendError(

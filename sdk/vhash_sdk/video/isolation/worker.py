@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DecodeError, MemoryLimitError, VhashError
-from .spec import Resize, Sampling
-from .system.strict_json import parse_json
-from .video import Clip, Limits
+from ...errors import DecodeError, MemoryLimitError, VhashError
+from ...spec import Resize, Sampling
+from ...system.strict_json import parse_json
+from .. import Clip, Limits
 
 MESSAGE_BYTES = 128 << 10
 """The longest message in either direction: a path, or the times of 1024 frames, and change."""
@@ -38,7 +38,7 @@ def decode(
     stream: int | None,
 ) -> Clip:
     """Sample and scale the frames of one source; with ``box`` also those of its content box."""
-    from .video import open_source, sample_content
+    from .. import open_source, sample_content
 
     with open_source(source, limits, stream=stream) as reader:
         return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
@@ -48,7 +48,7 @@ def frames_at(
     source: str | os.PathLike[str] | BinaryIO, request: dict[str, Any], resize: Resize, limits: Limits
 ) -> Clip:
     """Scale the frames of one source at given times."""
-    from .video import Region, open_source
+    from .. import Region, open_source
 
     region = None if request["region"] is None else Region(**request["region"])
     with open_source(source, limits, stream=request["stream"]) as reader:

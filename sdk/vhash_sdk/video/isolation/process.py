@@ -12,9 +12,9 @@ import subprocess
 import threading
 from typing import Any
 
-from .isolation_worker import MESSAGE_BYTES
-from .system.child import child_command, child_environment
-from .system.strict_json import parse_json
+from ...system.child import child_command, child_environment
+from ...system.strict_json import parse_json
+from .worker import MESSAGE_BYTES
 
 _START_SECONDS = 120.0  # a worker starts in 0.2 s; a machine that swaps may need a while
 _GRACE_SECONDS = 0.25  # the worker checks the time as well; its own error keeps it alive
@@ -53,7 +53,7 @@ class DecodeProcess:
         life, self._life = os.pipe()
         passed = (theirs.fileno(), self.frames, life)
         needs = ("numpy", "av", self._needs)
-        command = child_command("vhash_sdk.isolation_worker", *map(str, passed), needs=needs)
+        command = child_command("vhash_sdk.video.isolation.worker", *map(str, passed), needs=needs)
         single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         try:
             self._process = subprocess.Popen(
