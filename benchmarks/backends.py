@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from benchmarks.common import DATA, RESULTS, interleave, summary, write_result
 from benchmarks.network_files import BUNDLED, CLIP, checkpoint, model_file
 from vhash_sdk.errors import VhashError
-from vhash_sdk.modelfile import read_model
+from vhash_sdk.models.modelfile import read_model
 from vhash_sdk.runtime import Runtime, choice
 from vhash_sdk.runtime.onnx import usable_cores
 from vhash_sdk.spec import ModelSpec

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.common import RESULTS, write_result
 from benchmarks.network_files import BUNDLED, CLIP, model_file
-from vhash_sdk.modelfile import read_model
+from vhash_sdk.models.modelfile import read_model
 from vhash_sdk.runtime.engine_files import Target, read_engine, write_engine
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import CACHE, DATA, ROOT
-from vhash_sdk import zoo
+from vhash_sdk.models import zoo
 
 FOLDER = CACHE / "models"
 CHECKPOINTS = ROOT / "training" / "checkpoints"

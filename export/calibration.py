@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "sdk")]
 
 from vhash_sdk.matching.calibration import Calibration  # noqa: E402 (a script run from a clone finds its siblings here)
-from vhash_sdk.modelfile import read_model  # noqa: E402
+from vhash_sdk.models.modelfile import read_model  # noqa: E402
 
 CALIBRATIONS = ROOT / "training" / "calibrations"
 MODELS = ROOT / "sdk" / "vhash_sdk" / "models"

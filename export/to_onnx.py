@@ -50,9 +50,9 @@ from export import calibration, families  # noqa: E402 (a script run from a clon
 from export.card import make_card  # noqa: E402 (a script run from a clone finds its siblings here)
 from export.quantise import as_batch  # noqa: E402
 from training.clips import FOLDER, read_frames, split  # noqa: E402
-from vhash_sdk import zoo  # noqa: E402
 from vhash_sdk.errors import OptionError  # noqa: E402
-from vhash_sdk.modelfile import ModelFile  # noqa: E402
+from vhash_sdk.models import zoo  # noqa: E402
+from vhash_sdk.models.modelfile import ModelFile  # noqa: E402
 from vhash_sdk.runtime import onnx_graph  # noqa: E402
 from vhash_sdk.spec import PICTURE_RULES, ModelSpec  # noqa: E402
 from vhash_sdk.system.outputs import check_output, write_text, write_whole  # noqa: E402

@@ -103,7 +103,7 @@ def _model_seeds(folder: Path) -> list[bytes]:
 
 
 def _model(data: bytes, folder: Path) -> None:
-    from vhash_sdk.modelfile import read_model
+    from vhash_sdk.models.modelfile import read_model
 
     path = folder / "input"
     path.write_bytes(data)

@@ -14,10 +14,11 @@ pytest.importorskip("openvino")
 onnx = pytest.importorskip("onnx")
 
 from tests.tiny_model import save_tiny_model  # noqa: E402
-from vhash_sdk import Encoder, zoo  # noqa: E402
+from vhash_sdk import Encoder
 from vhash_sdk.errors import BackendError, MissingDependencyError, ModelError, OptionError  # noqa: E402
 from vhash_sdk.gpu import probe  # noqa: E402
-from vhash_sdk.modelfile import read_model  # noqa: E402
+from vhash_sdk.models import zoo  # noqa: E402
+from vhash_sdk.models.modelfile import read_model  # noqa: E402
 from vhash_sdk.runtime import choice, onnx_graph
 from vhash_sdk.runtime import openvino as openvino_runtime  # noqa: E402
 from vhash_sdk.runtime.onnx import OnnxRuntime  # noqa: E402

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vhash_sdk import Encoder, zoo
+from vhash_sdk import Encoder
 from vhash_sdk.errors import ModelError, ModelMismatchError, OptionError
 from vhash_sdk.matching.calibration import Calibration, Verification, calibrate
 from vhash_sdk.matching.verification import Verifier
+from vhash_sdk.models import zoo
 
 MODEL = "ab" * 32
 

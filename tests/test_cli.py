@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 import vhash_sdk
-from vhash_sdk import Encoder, VideoCode, cli, zoo
+from vhash_sdk import Encoder, VideoCode, cli
 from vhash_sdk.cli.app import app
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS, Variant
+from vhash_sdk.models import zoo
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import open_source
 

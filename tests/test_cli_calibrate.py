@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from tests.test_cli import VALIDATOR, run
-from vhash_sdk import Encoder, zoo
+from vhash_sdk import Encoder
+from vhash_sdk.models import zoo
 
 SAMPLES = zoo.FOLDER.with_name("samples")
 

@@ -19,7 +19,7 @@ from tests.tiny_model import save_tiny_model  # noqa: E402
 from vhash_sdk import Encoder  # noqa: E402
 from vhash_sdk.errors import BackendError, ModelError, OptionError  # noqa: E402
 from vhash_sdk.gpu import probe  # noqa: E402
-from vhash_sdk.modelfile import ModelFile, read_model  # noqa: E402
+from vhash_sdk.models.modelfile import ModelFile, read_model  # noqa: E402
 from vhash_sdk.runtime import engine_files
 from vhash_sdk.runtime.engine_files import cached_engine, read_engine, sidecar_path  # noqa: E402
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine  # noqa: E402

@@ -13,7 +13,7 @@ ort = pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from vhash_sdk import zoo  # noqa: E402
+from vhash_sdk.models import zoo  # noqa: E402
 from vhash_sdk.spec import ModelSpec  # noqa: E402
 
 MODELS = ROOT / "sdk" / "vhash_sdk" / "models"

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 from export import clip, families, to_onnx  # noqa: E402
 from training.clip_model import ClipConfig, ClipModel, load_model, save_model  # noqa: E402
 from vhash_sdk import Encoder  # noqa: E402
-from vhash_sdk.modelfile import read_model  # noqa: E402
+from vhash_sdk.models.modelfile import read_model  # noqa: E402
 from vhash_sdk.runtime.tensorrt_build import prepare  # noqa: E402
 
 

@@ -21,7 +21,7 @@ from vhash_sdk.library import Library
 from vhash_sdk.library_content import Content
 from vhash_sdk.library_db import Database
 from vhash_sdk.library_rows import WHOLE_ROWS, Metadata, checked, fitting, kinds
-from vhash_sdk.modelfile import read_model
+from vhash_sdk.models.modelfile import read_model
 from vhash_sdk.segments import kept_track
 
 COLUMNS = sorted({(table, name) for table, row in WHOLE_ROWS for name, _ in kinds(row)})

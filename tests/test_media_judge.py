@@ -13,7 +13,7 @@ pytest.importorskip("imageio_ffmpeg")
 
 from benchmarks.robustness import making, media
 from benchmarks.robustness.judge import shown
-from vhash_sdk import zoo
+from vhash_sdk.models import zoo
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import open_source
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_spec  # noqa: E402
 from vhash_sdk.errors import ModelError, ModelNotFoundError, VhashError  # noqa: E402
-from vhash_sdk.modelfile import read_model  # noqa: E402
+from vhash_sdk.models.modelfile import read_model  # noqa: E402
 
 
 def test_reads_what_onnx_wrote(tmp_path: Path) -> None:

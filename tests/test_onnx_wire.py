@@ -15,9 +15,9 @@ from google.protobuf.message import DecodeError, Message  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from tests.tiny_model import tiny_model, tiny_spec  # noqa: E402
-from vhash_sdk import onnx_wire  # noqa: E402
 from vhash_sdk.errors import ModelError  # noqa: E402
-from vhash_sdk.modelfile import read_model  # noqa: E402
+from vhash_sdk.models import onnx_wire  # noqa: E402
+from vhash_sdk.models.modelfile import read_model  # noqa: E402
 
 CLASSES = {
     "Model": onnx.ModelProto,

@@ -14,7 +14,7 @@ from tests.tiny_model import save_tiny_model
 from vhash_sdk import Encoder
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.errors import OptionError
-from vhash_sdk.modelfile import read_model
+from vhash_sdk.models.modelfile import read_model
 from vhash_sdk.video import Limits, PyavDecoder
 
 HUGE = 10**5000

@@ -24,7 +24,7 @@ from vhash_sdk import Encoder  # noqa: E402
 from vhash_sdk.errors import BackendError, ModelError, OptionError  # noqa: E402
 from vhash_sdk.gpu.cuda import DeviceBuffer, Stream, download, upload  # noqa: E402
 from vhash_sdk.gpu.dlpack import _Tensor, from_device  # noqa: E402
-from vhash_sdk.modelfile import ModelFile, read_model  # noqa: E402
+from vhash_sdk.models.modelfile import ModelFile, read_model  # noqa: E402
 from vhash_sdk.runtime import Runtime, choice, onnx_cuda  # noqa: E402
 from vhash_sdk.runtime.device import DeviceRuntime, arrays_of  # noqa: E402
 from vhash_sdk.runtime.onnx import OnnxRuntime  # noqa: E402

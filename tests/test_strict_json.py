@@ -16,7 +16,7 @@ from vhash_sdk.index import Index
 from vhash_sdk.judgements import read_judgements
 from vhash_sdk.matching.calibration import Calibration
 from vhash_sdk.matching.verification import Verifier
-from vhash_sdk.modelfile import ModelFile
+from vhash_sdk.models.modelfile import ModelFile
 from vhash_sdk.spec import ModelSpec
 from vhash_sdk.system.strict_json import parse_json
 

@@ -15,10 +15,11 @@ sys.path.insert(0, str(ROOT))
 
 from export import to_trt  # noqa: E402
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_spec  # noqa: E402
-from vhash_sdk import Encoder, zoo  # noqa: E402
+from vhash_sdk import Encoder
 from vhash_sdk.errors import BackendError, MissingDependencyError, ModelError, OptionError  # noqa: E402
 from vhash_sdk.gpu import probe  # noqa: E402
-from vhash_sdk.modelfile import ModelFile, read_model  # noqa: E402
+from vhash_sdk.models import zoo  # noqa: E402
+from vhash_sdk.models.modelfile import ModelFile, read_model  # noqa: E402
 from vhash_sdk.runtime import choice, onnx_graph, trt_library
 from vhash_sdk.runtime.engine_files import read_engine  # noqa: E402
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine, prepare  # noqa: E402

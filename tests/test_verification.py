@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from tests.test_video_region import video
-from vhash_sdk import Library, zoo
+from vhash_sdk import Library
 from vhash_sdk.encoder import Encoder
 from vhash_sdk.errors import CodeError
 from vhash_sdk.matching.sequence import Sequence
 from vhash_sdk.matching.verification import Trajectory, Verifier, View, alignments, correlations, views
+from vhash_sdk.models import zoo
 
 SAMPLES = Path(zoo.FOLDER).with_name("samples")
 SPEC = zoo.load().spec

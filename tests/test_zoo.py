@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from vhash_sdk import zoo
 from vhash_sdk.errors import ModelError, ModelNotFoundError
+from vhash_sdk.models import zoo
 
 
 def test_aliases_name_bundled_models() -> None:

@@ -210,7 +210,7 @@ def _gpu() -> Iterator[Check]:
 
 
 def _models() -> Iterator[Check]:
-    from . import zoo
+    from .models import zoo
 
     if not zoo.names():
         yield Check("models", "bundled", "failed", f"no models in {zoo.FOLDER}", "reinstall vhash-sdk")
@@ -252,7 +252,7 @@ def _code_of_synthetic_clip(path: Path) -> tuple[VideoCode, str]:
 
 
 def _write_references() -> None:
-    from . import zoo
+    from .models import zoo
 
     references = {}
     for path in sorted(zoo.FOLDER.glob("*.onnx")):  # NAME.int8.onnx comes before NAME.onnx, which wins

@@ -17,7 +17,7 @@ from .encoded import Encoded, Segments
 from .errors import DecodeError, OptionError, VhashError
 from .matching.calibration import Calibration, as_calibration
 from .matching.sequence import Sequence, confidences
-from .modelfile import ModelFile
+from .models.modelfile import ModelFile
 from .pipeline import with_progress
 from .reliability import thinned, unreliable_thinned
 from .runtime import Output, Runtime

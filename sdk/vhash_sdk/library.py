@@ -359,7 +359,7 @@ class Library:
     @property
     def calibration(self) -> Calibration | None:
         """What distances mean for the library's model (or its encoder); None where that is not known."""
-        from . import zoo
+        from .models import zoo
 
         return zoo.load(self.model).calibration if self._encoder is None else self._encoder.calibration
 

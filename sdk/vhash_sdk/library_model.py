@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from . import zoo
 from .encoder import Encoder
 from .errors import ModelError, ModelMismatchError, StoreError
 from .library_db import Database, Pin
+from .models import zoo
 from .spec import ModelSpec
 from .video import Limits
 

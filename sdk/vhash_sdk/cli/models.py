@@ -31,7 +31,7 @@ def models(
       vhash models my-model.onnx --json
     """
     with Output("models", json=json) as out:
-        from .. import zoo
+        from ..models import zoo
 
         entries, errors = [], []
         for wanted in [name] if name is not None else zoo.names():
@@ -53,8 +53,8 @@ def models(
 
 
 def _entry(wanted: str) -> dict[str, Any]:
-    from .. import zoo
     from ..errors import ModelNotFoundError
+    from ..models import zoo
 
     model = zoo.load(wanted)
     spec, card = model.spec, model.card

@@ -186,7 +186,7 @@ def encode_dataset(
     """
     if part_rows < 1 or local_below < 0:
         raise OptionError(f"part_rows={part_rows}, local_below={local_below}: at least 1, and at least 0")
-    from .. import zoo
+    from ..models import zoo
 
     options, started = options or EncoderOptions(), time.monotonic()
     spec = zoo.load(options.model).spec

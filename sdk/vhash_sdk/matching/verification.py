@@ -155,7 +155,7 @@ class Verifier:
 def correlations(a: Trajectory, b: Trajectory) -> NDArray[np.float64]:
     """For each part the largest correlation over alignments, and over mirroring where a part tells it.
 
-    >>> from vhash_sdk import zoo
+    >>> from vhash_sdk.models import zoo
     >>> steps = np.random.default_rng(0).integers(-127, 128, (25, 128)).astype(np.int8)
     >>> one = Trajectory(steps, zoo.load().spec, 10.0)
     >>> correlations(one, one).round(3).tolist()

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import zoo
 from ..errors import BackendError, MissingDependencyError, ModelNotFoundError, OptionError
 from ..gpu import probe
-from ..modelfile import ModelFile
+from ..models import zoo
+from ..models.modelfile import ModelFile
 from ..spec import ModelSpec
 from ..system.strict_json import parse_json
 from . import Output, Runtime

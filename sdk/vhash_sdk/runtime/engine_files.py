@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import ModelError
 from ..gpu import probe
-from ..modelfile import ModelFile
+from ..models.modelfile import ModelFile
 from ..spec import ModelSpec
 from ..system.strict_json import parse_json
 from .tensorrt_build import BuildOptions, Progress, build_engine, check_target

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BackendError, MissingDependencyError, ModelError
-from ..modelfile import ModelFile
+from ..models.modelfile import ModelFile
 from ..system.exit import native_run
 from . import FRAME_LOGITS, OUTPUTS, Output
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import BackendError, ModelError
 from ..gpu.cuda import DeviceArray, Event, Stream, device_index, download, upload
-from ..modelfile import ModelFile
+from ..models.modelfile import ModelFile
 from ..system.exit import native_run
 from . import Output
 from .device import DeviceOutput, Room, allocate_output, arrays_of, run_in_parts

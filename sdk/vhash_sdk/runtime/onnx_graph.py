@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import MissingDependencyError, ModelError
-from ..modelfile import ModelFile
+from ..models.modelfile import ModelFile
 
 Half = Literal["fp16", "bf16"]
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from ..errors import BackendError, MissingDependencyError, ModelError, OptionError
 from ..gpu import probe
-from ..modelfile import ModelFile
+from ..models.modelfile import ModelFile
 from . import onnx_graph
 from .trt_library import Flavour, import_tensorrt, make_logger
 

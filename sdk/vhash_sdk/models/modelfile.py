@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ModelError, ModelNotFoundError
-from .index.arguments import checked_path
-from .matching.calibration import Calibration
+from ..errors import ModelError, ModelNotFoundError
+from ..index.arguments import checked_path
+from ..matching.calibration import Calibration
+from ..spec import ModelSpec
+from ..system.strict_json import JsonError, parse_json
 from .onnx_wire import ExternalDataError, scan_model
-from .spec import ModelSpec
-from .system.strict_json import JsonError, parse_json
 
 _MAX_BYTES = 2 << 30
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import ModelNotFoundError
+from ..errors import ModelNotFoundError
 from .modelfile import ModelFile, read_model
 
-FOLDER = Path(__file__).with_name("models")
+FOLDER = Path(__file__).parent
 ALIASES = {"default": "lite0-phash-256", "small": "lite0-phash-64", "semantic": "i3d-256"}
 """``default``: near-duplicates, 256 bits; ``small``: the same, 64 bits; ``semantic``: similar content."""
 

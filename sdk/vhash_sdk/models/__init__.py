@@ -1,0 +1,1 @@
+"""Model files: the bundled ones beside this module, and how any is read."""
