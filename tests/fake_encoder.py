@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.tiny_model import tiny_spec
 from vhash_sdk.codes import VideoCode
-from vhash_sdk.encoded import Encoded
+from vhash_sdk.encoding.encoded import Encoded
 from vhash_sdk.errors import DecodeError, SourceError, VhashError
 from vhash_sdk.spec import ModelSpec
 from vhash_sdk.video import VideoInfo

@@ -31,7 +31,7 @@ def run(*arguments: str | bytes, **more: str) -> subprocess.CompletedProcess[byt
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from vhash_sdk.cli import app\n"
-        "heavy = {'onnxruntime', 'av', 'sqlite3', 'openvino', 'vhash_sdk.encoder'} & set(sys.modules)\n"
+        "heavy = {'onnxruntime', 'av', 'sqlite3', 'openvino', 'vhash_sdk.encoding.encoder'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, check=False)

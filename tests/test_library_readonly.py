@@ -284,6 +284,6 @@ def test_a_cache_of_other_segments_is_named(place: Place) -> None:
 
 
 def segments_track(library: Library) -> Track:
-    from vhash_sdk.segments import kept_track
+    from vhash_sdk.encoding.tracks import kept_track
 
     return kept_track(np.zeros((4, 8), np.uint8), np.arange(4.0), library.spec.bits, 4.0)

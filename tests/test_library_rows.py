@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("onnx")
 
 from tests.fake_encoder import MAGIC, FakeEncoder, code_of
+from vhash_sdk.encoding.tracks import kept_track
 from vhash_sdk.errors import ModelError, OptionError, StoreError, VhashError
 from vhash_sdk.judgements import Judgement
 from vhash_sdk.library import Library
@@ -22,7 +23,6 @@ from vhash_sdk.library_content import Content
 from vhash_sdk.library_db import Database
 from vhash_sdk.library_rows import WHOLE_ROWS, Metadata, checked, fitting, kinds
 from vhash_sdk.models.modelfile import read_model
-from vhash_sdk.segments import kept_track
 
 COLUMNS = sorted({(table, name) for table, row in WHOLE_ROWS for name, _ in kinds(row)})
 VALUES = (

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.test_video_region import video
 from vhash_sdk import Encoder
-from vhash_sdk.reliability import unreliable
+from vhash_sdk.encoding.reliability import unreliable
 
 
 def test_what_is_said_of_videos_without_content() -> None:

@@ -51,7 +51,7 @@ def test_centring_leaves_other_parts_and_the_argument_alone() -> None:
 
 
 def test_the_frames_of_a_video_give_its_code() -> None:
-    encoder_module = pytest.importorskip("vhash_sdk.encoder")
+    encoder_module = pytest.importorskip("vhash_sdk.encoding.encoder")
     pytest.importorskip("onnxruntime")
     files = sorted(SAMPLES.glob("*.mp4"))[:2]
     with encoder_module.Encoder() as encoder:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.test_video_region import video
 from vhash_sdk import Library
-from vhash_sdk.encoder import Encoder
+from vhash_sdk.encoding.encoder import Encoder
 from vhash_sdk.errors import CodeError
 from vhash_sdk.matching.sequence import Sequence
 from vhash_sdk.matching.verification import Trajectory, Verifier, View, alignments, correlations, views

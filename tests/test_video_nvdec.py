@@ -20,10 +20,10 @@ from tests.test_media_shown import with_clap
 from tests.tiny_model import save_tiny_model
 from tests.video_files import Case, make
 from vhash_sdk import Encoder, Index
+from vhash_sdk.encoding.resident import Resident
 from vhash_sdk.errors import BackendError, DecodeError, MissingDependencyError
 from vhash_sdk.gpu import probe
 from vhash_sdk.gpu.cuda import DeviceArray
-from vhash_sdk.resident import Resident
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import Limits, PyavDecoder
 from vhash_sdk.video.nvdec import NvdecDecoder

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.common import machine, table
 from benchmarks.robustness.judge import Shown, shown
 from vhash_sdk import Encoder
-from vhash_sdk.encoded import Encoded
+from vhash_sdk.encoding.encoded import Encoded
 from vhash_sdk.errors import VideoError
 from vhash_sdk.video import Limits
 

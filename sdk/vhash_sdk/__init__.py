@@ -15,8 +15,8 @@ from .codes import VideoCode
 from .errors import VhashError
 
 if TYPE_CHECKING:
-    from .encoded import Encoded
-    from .encoder import Encoder
+    from .encoding.encoded import Encoded
+    from .encoding.encoder import Encoder
     from .index.memory import Index
     from .index.stored import open_index
     from .library import Library
@@ -25,8 +25,8 @@ __version__ = "0.1.0"
 __all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__", "open_index"]
 
 _LAZY = {
-    "Encoder": "encoder",
-    "Encoded": "encoded",
+    "Encoder": "encoding.encoder",
+    "Encoded": "encoding.encoded",
     "Index": "index",
     "Library": "library",
     "open_index": "index.stored",

@@ -245,7 +245,7 @@ def _model(path: Path, references: dict[str, str]) -> Check:
 
 def _code_of_synthetic_clip(path: Path) -> tuple[VideoCode, str]:
     """The code, and the precision that the file says it has."""
-    from .encoder import Encoder
+    from .encoding.encoder import Encoder
 
     with Encoder(path, device="cpu") as encoder:
         return encoder.encode(synthetic_clip()), encoder.info()["precision"]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from .codes import VideoCode, same_model
-from .encoded import Encoded
-from .encoder import Encoder
+from .encoding.encoded import Encoded
+from .encoding.encoder import Encoder
 from .errors import ModelMismatchError, OptionError, StoreError
 from .index.arguments import checked_path
 from .judgements import Judgement, record

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from . import errors
-from .encoded import Encoded
+from .encoding.encoded import Encoded
 from .errors import SourceError, UnsupportedVideoError, VhashError, VideoError
 from .library_content import METADATA, Content
 from .library_db import Database

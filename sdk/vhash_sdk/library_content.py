@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .encoded import Encoded
+from .encoding.encoded import Encoded
 from .library_db import Database
 from .library_rows import Code, Metadata, Trajectory, fitting
 from .matching.verification import views

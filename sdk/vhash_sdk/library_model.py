@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .encoder import Encoder
+from .encoding.encoder import Encoder
 from .errors import ModelError, ModelMismatchError, StoreError
 from .library_db import Database, Pin
 from .models import zoo

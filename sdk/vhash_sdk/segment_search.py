@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .encoded import Segments
+from .encoding.encoded import Segments
+from .encoding.tracks import RATE, codes_of, kept_segments, kept_track, query_tracks
 from .errors import StoreError
 from .library_cache import cache_file, load_index, save_index
 from .library_db import Database
@@ -18,11 +19,10 @@ from .library_rows import Coded, SegmentPlace, code_array, id_array
 from .matching.alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_covered
 from .matching.track import Times, Track
 from .matching.votes import Match, chunks, vote
-from .segments import RATE, codes_of, kept_segments, kept_track, query_tracks
 from .spec import ModelSpec
 
 if TYPE_CHECKING:
-    from .encoder import Encoder
+    from .encoding.encoder import Encoder
     from .index.memory import Index
     from .video import Region, Source
     from .video.isolation.pool import DecodePool

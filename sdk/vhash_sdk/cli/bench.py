@@ -90,7 +90,7 @@ def encode(
       vhash bench encode video.mp4
     """
     with Output("bench encode", json=json) as out:
-        from ..encoder import Encoder
+        from ..encoding.encoder import Encoder
         from ..video import open_source
 
         cases = []

@@ -16,7 +16,7 @@ from .inputs import Videos, expand
 from .output import Force, Json, Model, Output, PrecisionOption, counted, path_entry, printable
 
 if TYPE_CHECKING:
-    from ..encoded import Encoded
+    from ..encoding.encoded import Encoded
 
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 

@@ -18,7 +18,7 @@ from .strip import check_strip, write_strip
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
-    from ..encoder import Encoder
+    from ..encoding.encoder import Encoder
     from ..matching.alignment import Span
     from ..matching.verification import View
     from ..spec import ModelSpec

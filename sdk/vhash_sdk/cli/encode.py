@@ -24,7 +24,7 @@ from .output import (
 )
 
 if TYPE_CHECKING:
-    from ..encoded import Encoded
+    from ..encoding.encoded import Encoded
 
 
 def encode(

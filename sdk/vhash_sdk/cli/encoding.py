@@ -10,14 +10,14 @@ from .output import Output, Precision, error_entry, number, path_entry, printabl
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
-    from ..encoded import Encoded
-    from ..encoder import Encoder
+    from ..encoding.encoded import Encoded
+    from ..encoding.encoder import Encoder
     from ..video import VideoInfo
 
 
 def open_encoder(model: str, precision: Precision = "auto") -> Encoder:
     """An encoder for the options of a command line; use it as a context manager."""
-    from ..encoder import Encoder
+    from ..encoding.encoder import Encoder
 
     return Encoder(model, precision=precision)
 

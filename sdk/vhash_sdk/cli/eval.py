@@ -14,7 +14,7 @@ from .pairs import Pair, read_pairs
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
-    from ..encoded import Encoded
+    from ..encoding.encoded import Encoded
     from ..matching.evaluation import Figure
 
 

@@ -10,8 +10,8 @@ from .output import Output
 from .pairs import Pair
 
 if TYPE_CHECKING:
-    from ..encoded import Segments
-    from ..encoder import Encoder
+    from ..encoding.encoded import Segments
+    from ..encoding.encoder import Encoder
     from ..matching.alignment import Span
     from ..matching.evaluation import Figure
     from ..matching.track import Track
@@ -36,8 +36,8 @@ class SpanTrial:
 
     def run(self, encoder: Encoder, out: Output) -> None:
         """Align all pairs; failures are reported as they come."""
+        from ..encoding.tracks import RATE, kept_segments, query_tracks
         from ..segment_search import spans_in
-        from ..segments import RATE, kept_segments, query_tracks
         from ..video.isolation.pool import DecodePool
 
         if not self._pairs:

@@ -23,7 +23,7 @@ from ..system.strict_json import parse_json
 from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 
 if TYPE_CHECKING:
-    from ..encoded import Encoded
+    from ..encoding.encoded import Encoded
     from ..library_records import Hit
 
 

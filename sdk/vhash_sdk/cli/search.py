@@ -15,8 +15,8 @@ from .output import Json, Output, PrecisionOption, path_entry, printable
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
-    from ..encoded import Encoded
-    from ..encoder import Encoder
+    from ..encoding.encoded import Encoded
+    from ..encoding.encoder import Encoder
     from .gallery import Gallery, Neighbour
 
 

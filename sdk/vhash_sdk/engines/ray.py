@@ -56,7 +56,7 @@ class VideoEncoder:
     """
 
     def __init__(self, options: EncoderOptions | None = None, **fields: Any) -> None:
-        from ..encoder import Encoder
+        from ..encoding.encoder import Encoder
 
         self._options = replace(options or EncoderOptions(), **fields)
         self._encoder = Encoder(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..codes import pack_bits
-from ..encoded import Segments
+from ..encoding.encoded import Segments
 from ..errors import OptionError
 from ..spec import ModelSpec
 

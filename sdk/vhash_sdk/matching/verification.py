@@ -25,7 +25,7 @@ from ..spec import ModelSpec
 from .sequence import Sequence
 
 if TYPE_CHECKING:
-    from ..encoded import Encoded
+    from ..encoding.encoded import Encoded
 
 WIDEST = 64  # logits of each part that are kept: more said nothing more
 _UNIT = 8.0  # bits of verified distance for one nat of evidence

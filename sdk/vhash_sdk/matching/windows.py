@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoded import segment_spans
+from ..encoding.encoded import segment_spans
 from .sequence import Sequence, centred
 
 _SHARE = 0.18  # of all bits: frames of one shot seldom differ in more

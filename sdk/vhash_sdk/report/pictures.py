@@ -11,9 +11,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoding.pipeline import ordered_map
 from ..errors import VideoError
 from ..library_records import Entry
-from ..pipeline import ordered_map
 from ..spec import Resize, Sampling
 from ..video import Limits
 from ..video.isolation.pool import DecodePool

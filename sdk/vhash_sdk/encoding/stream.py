@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from itertools import islice
 
-from .codes import VideoCode
+from ..codes import VideoCode
+from ..errors import BackendError, VhashError
+from ..matching.sequence import Sequence
+from ..video import Clip, Source
 from .encoded import Boxed, Encoded
-from .errors import BackendError, VhashError
-from .matching.sequence import Sequence
 from .pipeline import ordered_map
-from .video import Clip, Source
 
 Coded = tuple[VideoCode, Sequence | None]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import VideoCode
-from .errors import VhashError
-from .video import Region, VideoInfo
+from ..codes import VideoCode
+from ..errors import VhashError
+from ..video import Region, VideoInfo
 
 if TYPE_CHECKING:
-    from .matching.sequence import Sequence
+    from ..matching.sequence import Sequence
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
-from .errors import MissingDependencyError
+from ..errors import MissingDependencyError
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import BackendError, MissingDependencyError
-from .gpu.cuda import DeviceArray, DeviceBuffer, Stream, call, cudart, download, upload
+from ..errors import BackendError, MissingDependencyError
+from ..gpu.cuda import DeviceArray, DeviceBuffer, Stream, call, cudart, download, upload
+from ..runtime import Output, Runtime
+from ..runtime.device import DeviceRuntime
+from ..spec import ModelSpec, Resize, Sampling
+from ..video import Clip, Limits, Source, open_source
+from ..video.nvdec import NvdecDecoder
 from .reliability import STRIDE, thinned
-from .runtime import Output, Runtime
-from .runtime.device import DeviceRuntime
-from .spec import ModelSpec, Resize, Sampling
-from .video import Clip, Limits, Source, open_source
-from .video.nvdec import NvdecDecoder
 
 if TYPE_CHECKING:
-    from .index.device import CudaIndex
-    from .index.matches import Matches
+    from ..index.device import CudaIndex
+    from ..index.matches import Matches
 
 logger = logging.getLogger("vhash_sdk")
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import pack_bits, unpack_bits
+from ..codes import pack_bits, unpack_bits
+from ..errors import OptionError
+from ..matching.sequence import Sequence, confidences
+from ..matching.track import Track
+from ..matching.windows import shot_cuts, shot_spans
+from ..system.checks import check_positive
+from ..video import Source, find_region
 from .encoded import Segments, segment_spans
-from .errors import OptionError
-from .matching.sequence import Sequence, confidences
-from .matching.track import Track
-from .matching.windows import shot_cuts, shot_spans
-from .system.checks import check_positive
-from .video import Source, find_region
 
 if TYPE_CHECKING:
+    from ..video.isolation.pool import DecodePool
     from .encoder import Encoder
-    from .video.isolation.pool import DecodePool
 
 RATE = 2.0
 """Frames per second of what a library keeps."""

@@ -12,22 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import VideoCode
-from .encoded import Encoded, Segments
-from .errors import DecodeError, OptionError, VhashError
-from .matching.calibration import Calibration, as_calibration
-from .matching.sequence import Sequence, confidences
-from .models.modelfile import ModelFile
-from .pipeline import with_progress
-from .reliability import thinned, unreliable_thinned
-from .runtime import Output, Runtime
-from .runtime.choice import choose, run_frames
-from .runtime.onnx import usable_cores
-from .segments import check_windows, segment_rate, segments_of
-from .spec import ModelSpec
-from .stream import Coded
-from .stream import stream as encode_stream
-from .system.checks import (
+from ..codes import VideoCode
+from ..errors import DecodeError, OptionError, VhashError
+from ..matching.calibration import Calibration, as_calibration
+from ..matching.sequence import Sequence, confidences
+from ..models.modelfile import ModelFile
+from ..runtime import Output, Runtime
+from ..runtime.choice import choose, run_frames
+from ..runtime.onnx import usable_cores
+from ..spec import ModelSpec
+from ..system.checks import (
     Backend,
     Precision,
     check_kind,
@@ -37,12 +31,18 @@ from .system.checks import (
     check_sources,
     check_threads,
 )
-from .video import Clip, Limits, Region, Source, describe, open_source, sample_content
-from .video.crops import ten_crops
+from ..video import Clip, Limits, Region, Source, describe, open_source, sample_content
+from ..video.crops import ten_crops
+from .encoded import Encoded, Segments
+from .pipeline import with_progress
+from .reliability import thinned, unreliable_thinned
+from .stream import Coded
+from .stream import stream as encode_stream
+from .tracks import check_windows, segment_rate, segments_of
 
 if TYPE_CHECKING:
+    from ..video.isolation.pool import DecodePool
     from .resident import Resident
-    from .video.isolation.pool import DecodePool
 
 
 class Encoder:
@@ -407,7 +407,7 @@ def _frames_reader(
 
 
 def _decode_pool(workers: int, limits: Limits) -> DecodePool:
-    from .video.isolation.pool import DecodePool
+    from ..video.isolation.pool import DecodePool
 
     return DecodePool(workers, limits)
 
