@@ -25,7 +25,7 @@ main()
 
 def plant(folder: Path) -> Path:
     """Modules of every name that a child imports, and then some; the file that says which ones ran."""
-    script = "import sys, vhash_sdk.video.isolation.worker, vhash_sdk.doctor_trials, av, json\n"
+    script = "import sys, vhash_sdk.video.isolation.worker, vhash_sdk.doctor.trials, av, json\n"
     script += "import importlib.util, onnxruntime, encodings.idna\nprint(json.dumps(sorted(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     names = {name.partition(".")[0] for name in json.loads(found.stdout)} - {"__main__"}
@@ -82,7 +82,7 @@ def test_a_caller_with_the_current_directory_in_its_path_does_not_hand_it_on(
     videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from vhash_sdk import Encoder
-    from vhash_sdk.doctor_trials import in_process
+    from vhash_sdk.doctor.trials import in_process
 
     with Encoder() as encoder:
         list(encoder.encode_many([videos / "a.mp4"], isolate=True))  # all that is imported when it is needed

@@ -11,9 +11,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from vhash_sdk import doctor
-from vhash_sdk.doctor import diagnose
-from vhash_sdk.doctor_trials import in_process
+from vhash_sdk.doctor import doctor
+from vhash_sdk.doctor.doctor import diagnose
+from vhash_sdk.doctor.trials import in_process
 from vhash_sdk.gpu import probe
 from vhash_sdk.models import zoo
 

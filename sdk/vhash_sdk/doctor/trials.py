@@ -1,6 +1,6 @@
 """The trials of the doctor: each backend runs a tiny network, in a process of its own.
 
-python -m vhash_sdk.doctor_trials provider CPUExecutionProvider
+python -m vhash_sdk.doctor.trials provider CPUExecutionProvider
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from .gpu import probe
-from .runtime.onnx_cuda import TINY_MODEL
-from .system.child import child_command, child_environment
-from .system.strict_json import parse_json
+from ..gpu import probe
+from ..runtime.onnx_cuda import TINY_MODEL
+from ..system.child import child_command, child_environment
+from ..system.strict_json import parse_json
 
 
 def in_process(what: str, argument: str) -> str:
     """Answer of one of the ``TRIALS`` in a process of its own, which may crash or hang."""
     needs = ("numpy", "av", "onnxruntime")
-    command = child_command("vhash_sdk.doctor_trials", what, argument, needs=needs)
+    command = child_command("vhash_sdk.doctor.trials", what, argument, needs=needs)
     try:
         result = subprocess.run(
             command, capture_output=True, timeout=60, env=child_environment(), check=False
@@ -68,7 +68,7 @@ def _try_openvino(_: str) -> str:
 
 def _try_tensorrt(flavour: str) -> str:
     """Build y = x · x; on a GPU run it too. Without a driver nothing but rtx's builder is touched."""
-    from .runtime.trt_library import import_tensorrt, make_logger
+    from ..runtime.trt_library import import_tensorrt, make_logger
 
     trt = import_tensorrt("rtx" if flavour == "rtx" else "tensorrt")
     devices = probe.cuda_devices()
@@ -88,7 +88,7 @@ def _try_tensorrt(flavour: str) -> str:
 
 
 def _run_tensorrt(trt: Any, engine: bytes, logger: Any) -> str:
-    from .gpu import cuda
+    from ..gpu import cuda
 
     cuda.device_index("cuda:0")
     context = trt.Runtime(logger).deserialize_cuda_engine(engine).create_execution_context()

@@ -20,17 +20,17 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import VideoCode
-from .doctor_trials import in_process
-from .errors import VhashError
-from .gpu import probe
-from .runtime.onnx import usable_cores
-from .runtime.trt_library import Flavour
-from .system.strict_json import parse_json
+from ..codes import VideoCode
+from ..errors import VhashError
+from ..gpu import probe
+from ..runtime.onnx import usable_cores
+from ..runtime.trt_library import Flavour
+from ..system.strict_json import parse_json
+from .trials import in_process
 
 Status = Literal["ok", "warning", "absent", "failed"]
 
-REFERENCES = Path(__file__).with_name("models") / "references.json"
+REFERENCES = Path(__file__).parents[1] / "models" / "references.json"
 """What each bundled model gives for ``synthetic_clip()``: fingerprint to code as text. After a change of
 models, ``python -m vhash_sdk.doctor`` writes it anew, from the canonical files where they are there."""
 
@@ -102,7 +102,7 @@ def _cpu_name() -> str:
 
 
 def _packages() -> Iterator[Check]:
-    from . import __version__
+    from .. import __version__
 
     yield Check("packages", "vhash-sdk", "ok", __version__)
     versions = {name: _version(name) for name in _VERSIONS}
@@ -210,7 +210,7 @@ def _gpu() -> Iterator[Check]:
 
 
 def _models() -> Iterator[Check]:
-    from .models import zoo
+    from ..models import zoo
 
     if not zoo.names():
         yield Check("models", "bundled", "failed", f"no models in {zoo.FOLDER}", "reinstall vhash-sdk")
@@ -245,14 +245,14 @@ def _model(path: Path, references: dict[str, str]) -> Check:
 
 def _code_of_synthetic_clip(path: Path) -> tuple[VideoCode, str]:
     """The code, and the precision that the file says it has."""
-    from .encoding.encoder import Encoder
+    from ..encoding.encoder import Encoder
 
     with Encoder(path, device="cpu") as encoder:
         return encoder.encode(synthetic_clip()), encoder.info()["precision"]
 
 
 def _write_references() -> None:
-    from .models import zoo
+    from ..models import zoo
 
     references = {}
     for path in sorted(zoo.FOLDER.glob("*.onnx")):  # NAME.int8.onnx comes before NAME.onnx, which wins

@@ -1,0 +1,1 @@
+"""Looks at an installation and says what works and what does not."""
