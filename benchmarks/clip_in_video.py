@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from vhash_sdk import Encoder, Index
 from vhash_sdk.encoding.tracks import RATE, kept_segments, query_tracks
+from vhash_sdk.library.finding import SegmentIndex
 from vhash_sdk.matching.alignment import LEAST_SCORE, Span, without_covered
 from vhash_sdk.matching.track import Track
-from vhash_sdk.segment_search import SegmentIndex
 from vhash_sdk.video.isolation.pool import DecodePool
 
 FOLDER = CACHE / "clip_in_video"

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from benchmarks.common import CACHE, DATA, RESULTS, machine, write_result
 from vhash_sdk import Index, Library
 from vhash_sdk.codes import hamming_distance
-from vhash_sdk.duplicates import Group, Member
+from vhash_sdk.library.duplicates import Group, Member
 from vhash_sdk.report import About, write_report
 
 RADIUS, FLIPPED = 40, 40

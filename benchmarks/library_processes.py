@@ -27,9 +27,8 @@ from typing import Any
 
 from benchmarks.common import write_result
 from tests.fake_encoder import MAGIC, FakeEncoder, code_of
-from vhash_sdk import library_connect
 from vhash_sdk.errors import StoreError
-from vhash_sdk.library import Library
+from vhash_sdk.library import Library, connection
 
 
 def _open(root: Path) -> Library:
@@ -94,7 +93,7 @@ def verify(root: Path, files: int, number: int) -> str:
 
 def read_unlocked(root: Path, files: int, number: int) -> str:
     """Read as where nothing can be written."""
-    library_connect._unwritable = lambda path: "read-only for this benchmark"
+    connection._unwritable = lambda path: "read-only for this benchmark"
     try:
         for _ in range(5):
             with _open(root) as library:

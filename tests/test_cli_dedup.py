@@ -18,7 +18,7 @@ from tests.test_cli import run, run_json
 from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
-from vhash_sdk.judgements import FILE_KIND
+from vhash_sdk.library.judgements import FILE_KIND
 from vhash_sdk.models import zoo
 
 STRANGE = os.fsdecode(b"zz $(touch ruined)\n'; touch ruined\xff #.mp4")

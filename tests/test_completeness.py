@@ -14,7 +14,7 @@ import pytest
 import vhash_sdk
 from tests.test_cli import run, run_json
 from vhash_sdk.library import Library
-from vhash_sdk.library_db import Database
+from vhash_sdk.library.database import Database
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import Limits, PyavDecoder
 from vhash_sdk.video.isolation.pool import DecodePool

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import vhash_sdk.near_pairs as near_pairs_module
+import vhash_sdk.library.near_pairs as near_pairs_module
 from tests.fake_encoder import MAGIC, FakeEncoder
 from vhash_sdk import Library, VideoCode
 from vhash_sdk.codes import hamming_distance
-from vhash_sdk.duplicates import Videos, best_first, stars
 from vhash_sdk.errors import OptionError
-from vhash_sdk.judgements import FILE_KIND, Judgement, read_judgements
-from vhash_sdk.near_pairs import distinct, near_pairs
+from vhash_sdk.library.duplicates import Videos, best_first, stars
+from vhash_sdk.library.judgements import FILE_KIND, Judgement, read_judgements
+from vhash_sdk.library.near_pairs import distinct, near_pairs
 from vhash_sdk.spec import ModelSpec
 
 

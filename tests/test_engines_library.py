@@ -12,7 +12,7 @@ import pytest
 from tests.fake_encoder import BAD, MAGIC, FakeEncoder
 from vhash_sdk import Library, open_index
 from vhash_sdk.errors import ModelMismatchError, OptionError, StoreError
-from vhash_sdk.library_serve import Served
+from vhash_sdk.library.serving import Served
 
 pytest.importorskip("pymilvus", reason="pip install 'vhash-sdk[milvus]'")
 
@@ -85,7 +85,7 @@ def test_a_kill_is_made_good(
     """The process dies at a bad moment: the next one makes the index equal to the library."""
     videos(tmp_path / "v", 30)
     where = f"milvus-lite://{file}/kill_{kill.replace(' ', '_')}"
-    monkeypatch.setattr("vhash_sdk.library_serve._ROWS", 7)
+    monkeypatch.setattr("vhash_sdk.library.serving._ROWS", 7)
     index: Any = open_index(where, bits=64)
 
     class DiedError(Exception):

@@ -349,7 +349,7 @@ def test_file_names_are_bytes(place: Place) -> None:
 
 
 def test_many_that_need_no_encoding_between_two_that_do(place: Place, monkeypatch: Any) -> None:
-    monkeypatch.setattr("vhash_sdk.library_add._SETTLED_ROWS", 5)
+    monkeypatch.setattr("vhash_sdk.library.adding._SETTLED_ROWS", 5)
     for n in range(40):
         place.write(f"v{n:02d}", str(n))
     place.add()

@@ -20,7 +20,7 @@ from tests.test_library import Place
 from vhash_sdk.codes import VideoCode
 from vhash_sdk.errors import StoreError, VhashError
 from vhash_sdk.library import Library
-from vhash_sdk.library_db import MIGRATIONS, Database
+from vhash_sdk.library.database import MIGRATIONS, Database
 
 
 @pytest.fixture
@@ -83,12 +83,12 @@ def test_newer_formats_are_refused_and_old_ones_brought_up(
     place.write("a", "a")
     place.add()
     monkeypatch.setattr(
-        "vhash_sdk.library_db.MIGRATIONS", (*MIGRATIONS, "ALTER TABLE video ADD COLUMN note TEXT;")
+        "vhash_sdk.library.database.MIGRATIONS", (*MIGRATIONS, "ALTER TABLE video ADD COLUMN note TEXT;")
     )
     assert len(place.contents()) == 1  # migrated
     with place.open() as library:
         assert library._db.rows("SELECT note FROM video") == [(None,)]
-    monkeypatch.setattr("vhash_sdk.library_db.MIGRATIONS", MIGRATIONS)
+    monkeypatch.setattr("vhash_sdk.library.database.MIGRATIONS", MIGRATIONS)
     formats = len(MIGRATIONS)
     with pytest.raises(StoreError, match=f"format {formats + 1}, this vhash reads up to {formats}; upgrade"):
         place.open()

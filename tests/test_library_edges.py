@@ -14,7 +14,7 @@ pytest.importorskip("onnx")
 from tests.test_library import Place
 from vhash_sdk.errors import OptionError
 from vhash_sdk.library import Library
-from vhash_sdk.library_add import Adding
+from vhash_sdk.library.adding import Adding
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ DOING = """
 import json, sys
 from tests.fake_encoder import FakeEncoder, code_of
 from vhash_sdk.errors import StoreError
-from vhash_sdk.judgements import Judgement
+from vhash_sdk.library.judgements import Judgement
 from vhash_sdk.library import Library
 directory, folder, what = sys.argv[1:]
 said = []
@@ -35,7 +35,7 @@ try:
         elif what == "remove":
             library.remove([folder])
         elif what == "store":
-            from vhash_sdk.library_segments import _rows, _store
+            from vhash_sdk.library.segmenting import _rows, _store
             import numpy as np
             from vhash_sdk.encoding.encoded import Segments
             spans = np.stack([np.arange(500.0), np.arange(500.0) + 1], axis=1)

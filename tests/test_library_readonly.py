@@ -20,8 +20,8 @@ pytest.importorskip("onnx")
 from tests.fake_encoder import code_of
 from tests.test_library import Place
 from vhash_sdk.errors import StoreError
-from vhash_sdk.judgements import Judgement
 from vhash_sdk.library import Library
+from vhash_sdk.library.judgements import Judgement
 from vhash_sdk.matching.track import Track
 
 READER = """
@@ -29,7 +29,7 @@ import contextlib, json, os, shutil, sys, tempfile
 from pathlib import Path
 from tests.fake_encoder import FakeEncoder, code_of
 from vhash_sdk.errors import StoreError
-from vhash_sdk.judgements import Judgement
+from vhash_sdk.library.judgements import Judgement
 from vhash_sdk.library import Library
 
 def see(directory):
@@ -168,7 +168,7 @@ def test_what_is_still_in_the_writers_log_is_read_through_it(place: Place) -> No
 
 @as_another_user
 def test_a_writer_that_comes_meanwhile_is_noticed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vhash_sdk.library_connect._unwritable", lambda path: "so says a test")
+    monkeypatch.setattr("vhash_sdk.library.connection._unwritable", lambda path: "so says a test")
     reader = place.open()
     monkeypatch.undo()
     assert len(reader) == 3 and reader._db.unwritable
@@ -188,7 +188,7 @@ def test_a_writer_that_leaves_and_comes_back_is_noticed(
     """The last writer takes its log away; the next one has another, which the reader must open anew."""
     with place.open() as writer:
         writer._db.execute("UPDATE video SET rate = 30.0")
-        monkeypatch.setattr("vhash_sdk.library_connect._unwritable", lambda path: "so says a test")
+        monkeypatch.setattr("vhash_sdk.library.connection._unwritable", lambda path: "so says a test")
         reader = place.open()
         monkeypatch.undo()
         assert len(reader) == 3 and {entry.rate for entry in reader} == {30.0}
@@ -237,7 +237,7 @@ def test_a_full_disk_is_no_reason_not_to_read(place: Place, monkeypatch: pytest.
         error.sqlite_errorname = "SQLITE_FULL"  # type: ignore[misc]
         raise StoreError("full") from error
 
-    monkeypatch.setattr("vhash_sdk.library_connect._writable", full)
+    monkeypatch.setattr("vhash_sdk.library.connection._writable", full)
     with place.open() as library:
         assert len(list(library)) == 3 and "SQLITE_FULL" in library._db.unwritable
         with pytest.raises(StoreError, match="cannot be written"):

@@ -17,11 +17,11 @@ pytest.importorskip("onnx")
 from tests.fake_encoder import MAGIC, FakeEncoder, code_of
 from vhash_sdk.encoding.tracks import kept_track
 from vhash_sdk.errors import ModelError, OptionError, StoreError, VhashError
-from vhash_sdk.judgements import Judgement
 from vhash_sdk.library import Library
-from vhash_sdk.library_content import Content
-from vhash_sdk.library_db import Database
-from vhash_sdk.library_rows import WHOLE_ROWS, Metadata, checked, fitting, kinds
+from vhash_sdk.library.content import Content
+from vhash_sdk.library.database import Database
+from vhash_sdk.library.judgements import Judgement
+from vhash_sdk.library.rows import WHOLE_ROWS, Metadata, checked, fitting, kinds
 from vhash_sdk.models.modelfile import read_model
 
 COLUMNS = sorted({(table, name) for table, row in WHOLE_ROWS for name, _ in kinds(row)})
@@ -224,9 +224,5 @@ def test_a_failure_whose_path_has_a_nul_can_be_removed(sound: Path, tmp_path: Pa
 def test_rows_are_read_in_one_place() -> None:
     """Nothing but the reader turns BLOBs into arrays; ``verify`` looks at damage on purpose."""
     folder = Path(Database.open.__code__.co_filename).parent
-    found = [
-        path.name
-        for path in folder.glob("*.py")
-        if "frombuffer" in path.read_text() and ("library" in path.name or path.name == "segment_search.py")
-    ]
-    assert sorted(found) == ["library_rows.py", "library_verify.py"]
+    found = [path.name for path in folder.glob("*.py") if "frombuffer" in path.read_text()]
+    assert sorted(found) == ["checking.py", "rows.py"]

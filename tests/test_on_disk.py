@@ -20,7 +20,7 @@ from tests.test_duplicates import names, near_code
 from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
-from vhash_sdk.duplicates import Groups
+from vhash_sdk.library.duplicates import Groups
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from tests.test_cli import run
 from vhash_sdk import Library, VideoCode
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import transcode
-from vhash_sdk.duplicates import Group, Member
-from vhash_sdk.judgements import Judgement, read_judgements
-from vhash_sdk.library_records import Entry
+from vhash_sdk.library.duplicates import Group, Member
+from vhash_sdk.library.judgements import Judgement, read_judgements
+from vhash_sdk.library.records import Entry
 from vhash_sdk.names import printable
 from vhash_sdk.report import About, write_report
 

@@ -19,10 +19,10 @@ from vhash_sdk.cli.variants import transcode
 from vhash_sdk.codes import pack_bits
 from vhash_sdk.encoding.tracks import kept_segments, query_track
 from vhash_sdk.errors import OptionError
+from vhash_sdk.library.finding import COMMON, SegmentIndex
 from vhash_sdk.matching.sequence import centred
 from vhash_sdk.matching.track import Track
 from vhash_sdk.matching.windows import shot_cuts
-from vhash_sdk.segment_search import COMMON, SegmentIndex
 from vhash_sdk.video.isolation.pool import DecodePool
 
 ORDER = ("chair", "bunny", "glass", "meadow", "legs")

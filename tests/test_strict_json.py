@@ -13,7 +13,7 @@ from vhash_sdk import Encoder
 from vhash_sdk.cli.gallery import load_index
 from vhash_sdk.errors import IndexFormatError, JsonError, ModelError, OptionError
 from vhash_sdk.index import Index
-from vhash_sdk.judgements import read_judgements
+from vhash_sdk.library.judgements import read_judgements
 from vhash_sdk.matching.calibration import Calibration
 from vhash_sdk.matching.verification import Verifier
 from vhash_sdk.models.modelfile import ModelFile
@@ -119,7 +119,7 @@ def test_judgements_and_names_of_nonsense(text: str, tmp_path: Path) -> None:
 
 
 def test_every_reader_of_json_is_the_strict_one() -> None:
-    own = {"strict_json.py", "isolation_process.py"}  # the latter starts a worker with a line of Python
+    own = {"strict_json.py", "process.py"}  # the latter starts a worker with a line of Python
     found = [path for path in SDK.rglob("*.py") if "json.load" in path.read_text() and path.name not in own]
     assert found == []
 

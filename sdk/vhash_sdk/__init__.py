@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .encoding.encoder import Encoder
     from .index.memory import Index
     from .index.stored import open_index
-    from .library import Library
+    from .library.library import Library
 
 __version__ = "0.1.0"
 __all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__", "open_index"]

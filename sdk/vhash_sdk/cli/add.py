@@ -17,7 +17,7 @@ from .library import Lib, damage, model_entry, reason, roots_of
 from .output import ExitCode, Force, Json, Output, error_entry, path_entry, printable, safe
 
 if TYPE_CHECKING:
-    from ..library_add import Added
+    from ..library.adding import Added
     from ..video import Limits
 
 _EXAMPLES = 3
@@ -112,7 +112,7 @@ def add(
       vhash add library /videos --index milvus://localhost:19530/videos
     """
     with Output("add", json=json) as out:
-        from ..library import Library, not_own
+        from ..library.library import Library, not_own
 
         limits = _limits(
             pixels=_whole(max_pixels, 1e6),

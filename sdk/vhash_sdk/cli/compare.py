@@ -166,7 +166,7 @@ def _align(out: Output, a: _Subject, b: _Subject, encoder: Encoder, strip: Path 
             raise OptionError(f"--strip {strip}: {encoder.spec.name} codes whole clips, so it finds no parts")
         out.line(f"parts are not looked for: {encoder.spec.name} codes whole clips only")
         return None
-    from ..segment_search import common_spans
+    from ..library.finding import common_spans
     from ..video.isolation.pool import DecodePool
 
     with DecodePool(2, encoder.limits) as decoders:

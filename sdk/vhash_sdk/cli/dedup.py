@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..duplicates import Keep
+from ..library.duplicates import Keep
 from ..names import csv_line
 from ..system.outputs import check_output, write_text
 from .library import Lib, damage, model_entry
@@ -16,9 +16,9 @@ from .output import Force, Json, Output, counted, number, path_entry, printable,
 from .plan import csv_rows, megabytes, plan_lines
 
 if TYPE_CHECKING:
-    from ..duplicates import Group, Groups, Member
-    from ..library import Library
-    from ..library_records import Entry
+    from ..library.duplicates import Group, Groups, Member
+    from ..library.library import Library
+    from ..library.records import Entry
     from ..matching.alignment import Span
     from ..matching.calibration import Calibration, Rate
 
@@ -70,9 +70,9 @@ def dedup(
       vhash dedup library --not-a-match judgements.json --plan plan.sh
     """
     with Output("dedup", json=json) as out:
-        from ..judgements import read_judgements
-        from ..library import Library
-        from ..library_groups import threshold
+        from ..library.grouping import threshold
+        from ..library.judgements import read_judgements
+        from ..library.library import Library
         from ..matching.calibration import Calibration
 
         read = [*(not_a_match or ()), *([] if calibration is None else [calibration])]

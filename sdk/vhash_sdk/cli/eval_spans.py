@@ -37,7 +37,7 @@ class SpanTrial:
     def run(self, encoder: Encoder, out: Output) -> None:
         """Align all pairs; failures are reported as they come."""
         from ..encoding.tracks import RATE, kept_segments, query_tracks
-        from ..segment_search import spans_in
+        from ..library.finding import spans_in
         from ..video.isolation.pool import DecodePool
 
         if not self._pairs:

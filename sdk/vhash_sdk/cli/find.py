@@ -13,7 +13,7 @@ from .output import Json, Output, error_entry, path_entry, printable
 from .spans import span_entry, span_text
 
 if TYPE_CHECKING:
-    from ..library_records import FoundSpan
+    from ..library.records import FoundSpan
 
 
 def find(
@@ -43,7 +43,7 @@ def find(
     """
     with Output("find", json=json) as out:
         from ..errors import VideoError
-        from ..library import Library
+        from ..library.library import Library
 
         answers: list[tuple[str, list[FoundSpan]]] = []
         errors: list[dict[str, Any]] = []

@@ -24,7 +24,7 @@ from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 
 if TYPE_CHECKING:
     from ..encoding.encoded import Encoded
-    from ..library_records import Hit
+    from ..library.records import Hit
 
 
 class Neighbour(NamedTuple):
@@ -101,7 +101,7 @@ class LibraryGallery:
     kind = "library"
 
     def __init__(self, directory: Path, index: str | None = None) -> None:
-        from ..library import Library
+        from ..library.library import Library
 
         self._library = Library(directory, index=index, create=False)
         self.path, self.model = str(directory), self._library.model

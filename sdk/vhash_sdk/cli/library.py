@@ -14,8 +14,8 @@ from .inputs import ServedBy, listed, place
 from .output import ExitCode, Json, Output, number, path_entry, printable, safe
 
 if TYPE_CHECKING:
-    from ..library import Library
-    from ..library_records import Entry
+    from ..library.library import Library
+    from ..library.records import Entry
 
 Lib = Annotated[
     Path,
@@ -136,7 +136,7 @@ def roots_of(paths: list[str] | tuple[str, ...]) -> Iterator[str]:
 
 
 def _open(lib: Path, index: str | None = None) -> Library:
-    from ..library import Library
+    from ..library.library import Library
 
     return Library(lib, create=False, index=index)
 

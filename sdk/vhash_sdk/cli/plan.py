@@ -9,8 +9,8 @@ from ..names import printable, shell_quoted
 from .output import counted
 
 if TYPE_CHECKING:
-    from ..duplicates import Groups, Member
-    from ..library_records import Entry
+    from ..library.duplicates import Groups, Member
+    from ..library.records import Entry
 
 _HEADER = (
     "group", "action", "distance", "false_match_rate", "bytes", "seconds", "width", "height", "path",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .output import Output, error_entry, path_entry
 
 if TYPE_CHECKING:
-    from ..library import Library
+    from ..library.library import Library
 
 
 def keep_segments(library: Library, out: Output, *, workers: int | None) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Which part of one video is which part of another: temporal alignment of two tracks of codes.
 
 A copy of a part lies on a line in the plane of query time and reference time: its slope is the
-speed, its intercept the offset. Matches of single windows vote for places (``alignment_votes``);
-there the stretches along lines are found (``alignment_lines``), so that inserted intros and outros
+speed, its intercept the offset. Matches of single windows vote for places (``votes``);
+there the stretches along lines are found (``lines``), so that inserted intros and outros
 cost nothing; neighbouring stretches of one line are joined and scored.
 
 Two things tell a copy from another clip of the same scene. *Similarity*: the mean agreement of

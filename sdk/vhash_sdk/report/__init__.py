@@ -21,8 +21,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..duplicates import Group, Groups, Member
-from ..library_records import Entry
+from ..library.duplicates import Group, Groups, Member
+from ..library.records import Entry
 from ..matching.alignment import Span
 from ..names import path_entry, printable, shell_quoted
 from ..system.outputs import write_whole

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..encoding.pipeline import ordered_map
 from ..errors import VideoError
-from ..library_records import Entry
+from ..library.records import Entry
 from ..spec import Resize, Sampling
 from ..video import Limits
 from ..video.isolation.pool import DecodePool

@@ -1,4 +1,4 @@
-"""What runs inside a decode worker; see ``isolation``."""
+"""What runs inside a decode worker; see ``pool``."""
 
 from __future__ import annotations
 

@@ -9,17 +9,17 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import OptionError
+from ..matching.calibration import Calibration, Rate
+from ..spec import ModelSpec
+from .database import Database
 from .duplicates import Group, Groups, Keep, Member, Videos, best_first, stars
-from .errors import OptionError
+from .entries import entries
 from .judgements import apart
-from .library_db import Database
-from .library_entries import entries
-from .library_rows import Candidate, VideoFile, code_array, id_array
-from .library_search import SecondLook
-from .matching.calibration import Calibration, Rate
 from .near_pairs import PairCache, distinct
 from .on_disk import Files
-from .spec import ModelSpec
+from .rows import Candidate, VideoFile, code_array, id_array
+from .searching import SecondLook
 
 _ROWS = (
     "SELECT v.id, v.digest, v.duration, v.width, v.height, v.size, c.code, v.unreliable, v.damaged"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .codes import VideoCode
-from .library_add import Added
-from .matching.alignment import Span
+from ..codes import VideoCode
+from ..matching.alignment import Span
+from .adding import Added
 
 
 @dataclass(frozen=True)

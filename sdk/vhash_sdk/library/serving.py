@@ -15,14 +15,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import code_bytes, same_model
-from .errors import ModelMismatchError, OptionError, StoreError
-from .index.protocol import OpenIndex
-from .index.stored import open_index
-from .library_db import Database
-from .library_rows import Coded, NewCode, code_array, id_array
-from .spec import ModelSpec
-from .system.strict_json import parse_json
+from ..codes import code_bytes, same_model
+from ..errors import ModelMismatchError, OptionError, StoreError
+from ..index.protocol import OpenIndex
+from ..index.stored import open_index
+from ..spec import ModelSpec
+from ..system.strict_json import parse_json
+from .database import Database
+from .rows import Coded, NewCode, code_array, id_array
 
 logger = logging.getLogger("vhash_sdk")
 

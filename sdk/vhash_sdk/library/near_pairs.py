@@ -21,9 +21,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import OptionError
-from .index.matches import Pairs
-from .index.memory import Index
+from ..errors import OptionError
+from ..index.matches import Pairs
+from ..index.memory import Index
 
 logger = logging.getLogger("vhash_sdk")
 

@@ -10,36 +10,36 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from .codes import VideoCode, same_model
-from .encoding.encoded import Encoded
-from .encoding.encoder import Encoder
-from .errors import ModelMismatchError, OptionError, StoreError
-from .index.arguments import checked_path
+from ..codes import VideoCode, same_model
+from ..encoding.encoded import Encoded
+from ..encoding.encoder import Encoder
+from ..errors import ModelMismatchError, OptionError, StoreError
+from ..index.arguments import checked_path
+from ..matching.calibration import Calibration, as_calibration
+from ..matching.verification import View, views
+from ..runtime.onnx import usable_cores
+from ..scan import Found, scan
+from ..spec import ModelSpec
+from ..video import Limits, Source
+from .adding import Added, Adding
+from .cache import cached_index
+from .checking import Problem, verify
+from .database import Database, writer_lock
+from .entries import entries, failures, remove
 from .judgements import Judgement, record
-from .library_add import Added, Adding
-from .library_cache import cached_index
-from .library_db import Database, writer_lock
-from .library_entries import entries, failures, remove
-from .library_model import named, pin_model, pinned_encoder
-from .library_records import AddSummary, Entry, Failure, FoundSpan, Hit
-from .library_search import SecondLook, box_index, nearest
-from .library_serve import ServedIndex, serve
-from .library_verify import Problem, verify
-from .matching.calibration import Calibration, as_calibration
-from .matching.verification import View, views
+from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
-from .runtime.onnx import usable_cores
-from .scan import Found, scan
-from .spec import ModelSpec
-from .video import Limits, Source
+from .records import AddSummary, Entry, Failure, FoundSpan, Hit
+from .searching import SecondLook, box_index, nearest
+from .serving import ServedIndex, serve
 
 if TYPE_CHECKING:
+    from ..index.memory import Index
+    from ..matching.alignment import Span
+    from ..matching.calibration import Rate
     from .duplicates import Groups, Keep
-    from .index.memory import Index
-    from .library_segments import Segmented
-    from .matching.alignment import Span
-    from .matching.calibration import Rate
-    from .segment_search import SegmentIndex
+    from .finding import SegmentIndex
+    from .segmenting import Segmented
 
 
 class Library:
@@ -265,7 +265,7 @@ class Library:
         Raises:
             StoreError: another process writes, or the disk is full or fails.
         """
-        from .library_segments import add_segments
+        from .segmenting import add_segments
 
         count = usable_cores() if workers is None else workers
         with self._writing():
@@ -276,14 +276,14 @@ class Library:
     @property
     def has_segments(self) -> bool:
         """Whether segments are kept: ``add`` then keeps those of new videos too."""
-        from .library_segments import has_segments
+        from .segmenting import has_segments
 
         return has_segments(self._db)
 
     @property
     def lacking_segments(self) -> int:
         """How many videos have no segments."""
-        from .library_segments import lacking
+        from .segmenting import lacking
 
         return lacking(self._db)
 
@@ -303,7 +303,7 @@ class Library:
             VideoError: the clip cannot be read.
             OptionError: the library has no segments, or ``fmr`` is no rate.
         """
-        from .segment_search import find_clip
+        from .finding import find_clip
 
         spans = (
             FoundSpan(span, entry)
@@ -317,15 +317,15 @@ class Library:
 
         From their kept segments: nothing is decoded, and nothing found where one of them has none.
         """
-        from .library_segments import stored_track
-        from .matching.alignment import align
+        from ..matching.alignment import align
+        from .segmenting import stored_track
 
         query, reference = (stored_track(self._db, entry.id, self.spec.bits) for entry in (a, b))
         return [] if query is None or reference is None else align(query, reference)
 
     def _segments(self) -> SegmentIndex:
         if self._segment_index is None or self._segment_index.generation != self._db.generation():
-            from .segment_search import segment_index
+            from .finding import segment_index
 
             self._segment_index = segment_index(self._db, self.directory, self.spec)
         if not len(self._segment_index) and len(self):
@@ -359,7 +359,7 @@ class Library:
     @property
     def calibration(self) -> Calibration | None:
         """What distances mean for the library's model (or its encoder); None where that is not known."""
-        from .models import zoo
+        from ..models import zoo
 
         return zoo.load(self.model).calibration if self._encoder is None else self._encoder.calibration
 
@@ -396,7 +396,7 @@ class Library:
             OptionError: the model is not calibrated, or not for so small a rate; more pairs are that
                 near than anyone could look through; ``radius`` is not between 0 and all bits.
         """
-        from .library_groups import find_groups, threshold
+        from .grouping import find_groups, threshold
 
         if radius is not None and not 0 <= radius <= self.spec.bits:
             raise OptionError(f"radius={radius}: expected 0 to {self.spec.bits} bits")
@@ -418,7 +418,7 @@ class Library:
 
         None where the model is not calibrated.
         """
-        from .library_groups import false_match_rate
+        from .grouping import false_match_rate
 
         calibration = as_calibration(calibration) or self.calibration
         return None if calibration is None else false_match_rate(self._db, calibration, radius)

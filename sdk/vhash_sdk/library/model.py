@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .encoding.encoder import Encoder
-from .errors import ModelError, ModelMismatchError, StoreError
-from .library_db import Database, Pin
-from .models import zoo
-from .spec import ModelSpec
-from .video import Limits
+from ..encoding.encoder import Encoder
+from ..errors import ModelError, ModelMismatchError, StoreError
+from ..models import zoo
+from ..spec import ModelSpec
+from ..video import Limits
+from .database import Database, Pin
 
 
 def pin_model(

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Literal
 
-from . import errors
-from .encoding.encoded import Encoded
-from .errors import SourceError, UnsupportedVideoError, VhashError, VideoError
-from .library_content import METADATA, Content
-from .library_db import Database
-from .library_rows import FailureRow, PathRow, RawPath, VideoState
-from .scan import Found, content_digest, modified_ns
-from .video.rules import DECODING, touched
-from .video.sources import open_media
+from .. import errors
+from ..encoding.encoded import Encoded
+from ..errors import SourceError, UnsupportedVideoError, VhashError, VideoError
+from ..scan import Found, content_digest, modified_ns
+from ..video.rules import DECODING, touched
+from ..video.sources import open_media
+from .content import METADATA, Content
+from .database import Database
+from .rows import FailureRow, PathRow, RawPath, VideoState
 
 Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
 _COMMIT_SECONDS = 0.5

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import as_codes
-from .errors import CodeError, SourceError, StoreError, UnknownIdError, UnsupportedVideoError, VideoError
-from .library_cache import cache_file, cached_index, load_index
-from .library_db import Database
-from .library_rows import WHOLE_ROWS, Coded, VideoState, code_array, described, faults, id_array, kinds
-from .library_serve import Served
-from .matching.verification import part_widths
-from .scan import content_digest, modified_ns
-from .spec import ModelSpec
-from .video.completeness import cut_off
-from .video.rules import DECODING, touched
-from .video.sources import open_media
+from ..codes import as_codes
+from ..errors import CodeError, SourceError, StoreError, UnknownIdError, UnsupportedVideoError, VideoError
+from ..matching.verification import part_widths
+from ..scan import content_digest, modified_ns
+from ..spec import ModelSpec
+from ..video.completeness import cut_off
+from ..video.rules import DECODING, touched
+from ..video.sources import open_media
+from .cache import cache_file, cached_index, load_index
+from .database import Database
+from .rows import WHOLE_ROWS, Coded, VideoState, code_array, described, faults, id_array, kinds
+from .serving import Served
 
 if TYPE_CHECKING:
-    from .index.memory import Index
+    from ..index.memory import Index
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from .names import printable
-from .scan import modified_ns
+from ..names import printable
+from ..scan import modified_ns
 
 Reason = Literal["vanished", "changed", "unreachable"]
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import OptionError
-from .index.arguments import checked_path
-from .library_db import Database
-from .library_rows import Pair
-from .system.strict_json import parse_json
+from ..errors import OptionError
+from ..index.arguments import checked_path
+from ..system.strict_json import parse_json
+from .database import Database
+from .rows import Pair
 
 FILE_KIND = "vhash judgements"
 """What ``kind`` says in a file of judgements."""

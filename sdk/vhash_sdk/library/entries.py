@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import VideoCode
-from .index.arguments import checked_path
-from .library_add import exists, paths_under
-from .library_db import Database
-from .library_records import Entry, Failure
-from .library_rows import FailureRow, VideoRow, code_array, known_or_nan
-from .spec import ModelSpec
+from ..codes import VideoCode
+from ..index.arguments import checked_path
+from ..spec import ModelSpec
+from .adding import exists, paths_under
+from .database import Database
+from .records import Entry, Failure
+from .rows import FailureRow, VideoRow, code_array, known_or_nan
 
 _ENTRY = (
     "SELECT v.id, v.path, v.size, v.mtime_ns, v.duration, v.width, v.height, v.rate, v.codec, v.added,"

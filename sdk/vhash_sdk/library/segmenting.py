@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .encoding.encoded import Segments
-from .encoding.pipeline import ordered_map
-from .encoding.tracks import RATE, content, kept_segments, kept_track
-from .errors import BackendError, SourceError, VhashError
-from .library_db import Database
-from .library_rows import Segment, Video, code_array
-from .matching.track import Track
-from .scan import modified_ns
-from .video.isolation.pool import DecodePool
+from ..encoding.encoded import Segments
+from ..encoding.pipeline import ordered_map
+from ..encoding.tracks import RATE, content, kept_segments, kept_track
+from ..errors import BackendError, SourceError, VhashError
+from ..matching.track import Track
+from ..scan import modified_ns
+from ..video.isolation.pool import DecodePool
+from .database import Database
+from .rows import Segment, Video, code_array
 
 if TYPE_CHECKING:
-    from .encoding.encoder import Encoder
+    from ..encoding.encoder import Encoder
 
 _LACKING = "FROM video v WHERE NOT EXISTS (SELECT 1 FROM code c WHERE c.video = v.id AND c.kind = 'segment')"
 

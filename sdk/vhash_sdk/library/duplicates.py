@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import OptionError
-from .matching.calibration import Rate
+from ..errors import OptionError
+from ..matching.calibration import Rate
 
 if TYPE_CHECKING:
-    from .library_records import Entry
     from .near_pairs import NearPairs
     from .on_disk import LeftOut, SameFile
+    from .records import Entry
 
 Keep = Literal["longest", "sharpest", "largest"]
 """Which video of a group is its representative.

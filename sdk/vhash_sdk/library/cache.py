@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import StoreError, VhashError
-from .library_db import Database
-from .spec import ModelSpec
+from ..errors import StoreError, VhashError
+from ..spec import ModelSpec
+from .database import Database
 
 if TYPE_CHECKING:
-    from .index.memory import Index
+    from ..index.memory import Index
 
 logger = logging.getLogger("vhash_sdk")
 _GENERATION = re.compile(r"[0-9a-f]{1,64}-[0-9a-f]{1,64}")
@@ -50,7 +50,7 @@ def cached_index(database: Database, directory: Path, spec: ModelSpec) -> tuple[
     Raises:
         StoreError: the database is damaged.
     """
-    from .index.memory import Index
+    from ..index.memory import Index
 
     generation = database.generation()
     file = cache_file(directory, generation)
@@ -65,7 +65,7 @@ def cached_index(database: Database, directory: Path, spec: ModelSpec) -> tuple[
 
 def load_index(file: Path, count: int, spec: ModelSpec) -> Index | None:
     """The index kept in a file, if it is whole and has so many codes of the model."""
-    from .index.memory import Index
+    from ..index.memory import Index
 
     with contextlib.suppress(VhashError, OSError, ValueError):
         if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for, for ever

@@ -23,12 +23,12 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ModelError, OptionError, StoreError
-from .library_connect import Opened, changed, connect, named
-from .library_rows import Coded, Generation, Pinned, checked, code_array, id_array
-from .library_schema import APPLICATION_ID, MIGRATIONS
-from .names import printable
-from .spec import ModelSpec
+from ..errors import ModelError, OptionError, StoreError
+from ..names import printable
+from ..spec import ModelSpec
+from .connection import Opened, changed, connect, named
+from .rows import Coded, Generation, Pinned, checked, code_array, id_array
+from .schema import APPLICATION_ID, MIGRATIONS
 
 CodeKind = Literal["full", "box", "segment"]
 R = TypeVar("R")
@@ -185,7 +185,7 @@ class Database:
         raise self._restless()
 
     def read(self, row: Callable[..., R], sql: str, values: tuple[Any, ...] = ()) -> list[R]:
-        """All rows of a query, checked: see ``library_rows``.
+        """All rows of a query, checked: see ``library.rows``.
 
         Raises:
             StoreError: SQLite fails, or a row is damaged.

@@ -7,14 +7,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from .errors import CodeError, StoreError
-from .index.memory import Index
-from .index.protocol import CodeIndex
-from .library_db import Database
-from .library_rows import Seen, code_array
-from .matching.calibration import Calibration
-from .matching.verification import Trajectory, View
-from .spec import ModelSpec
+from ..errors import CodeError, StoreError
+from ..index.memory import Index
+from ..index.protocol import CodeIndex
+from ..matching.calibration import Calibration
+from ..matching.verification import Trajectory, View
+from ..spec import ModelSpec
+from .database import Database
+from .rows import Seen, code_array
 
 
 def box_index(database: Database, spec: ModelSpec) -> Index:

@@ -19,8 +19,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import as_codes, code_bytes
-from .errors import CodeError, StoreError
+from ..codes import as_codes, code_bytes
+from ..errors import CodeError, StoreError
 
 R = TypeVar("R")
 _NONE = type(None)

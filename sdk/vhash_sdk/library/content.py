@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .encoding.encoded import Encoded
-from .library_db import Database
-from .library_rows import Code, Metadata, Trajectory, fitting
-from .matching.verification import views
-from .video.rules import DECODING
+from ..encoding.encoded import Encoded
+from ..matching.verification import views
+from ..video.rules import DECODING
+from .database import Database
+from .rows import Code, Metadata, Trajectory, fitting
 
 METADATA = Metadata._fields
 """Columns of ``video`` that come from the content."""

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .encoding.encoded import Segments
-from .encoding.tracks import RATE, codes_of, kept_segments, kept_track, query_tracks
-from .errors import StoreError
-from .library_cache import cache_file, load_index, save_index
-from .library_db import Database
-from .library_rows import Coded, SegmentPlace, code_array, id_array
-from .matching.alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_covered
-from .matching.track import Times, Track
-from .matching.votes import Match, chunks, vote
-from .spec import ModelSpec
+from ..encoding.encoded import Segments
+from ..encoding.tracks import RATE, codes_of, kept_segments, kept_track, query_tracks
+from ..errors import StoreError
+from ..matching.alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_covered
+from ..matching.track import Times, Track
+from ..matching.votes import Match, chunks, vote
+from ..spec import ModelSpec
+from .cache import cache_file, load_index, save_index
+from .database import Database
+from .rows import Coded, SegmentPlace, code_array, id_array
 
 if TYPE_CHECKING:
-    from .encoding.encoder import Encoder
-    from .index.memory import Index
-    from .video import Region, Source
-    from .video.isolation.pool import DecodePool
+    from ..encoding.encoder import Encoder
+    from ..index.memory import Index
+    from ..video import Region, Source
+    from ..video.isolation.pool import DecodePool
 
 COMMON = 20
 """Windows of a clip that are in more videos than this count less: intros, test cards, black frames."""
@@ -108,7 +108,7 @@ def find_clip(
         OptionError: ``fmr`` is no rate.
     """
     least = LEAST_SCORE if fmr is None else threshold(fmr)
-    from .video.isolation.pool import DecodePool as Pool
+    from ..video.isolation.pool import DecodePool as Pool
 
     with Pool(1, encoder.limits) as decoders:
         found: dict[int, list[Span]] = {}
@@ -153,7 +153,7 @@ def segment_index(database: Database, directory: Path, spec: ModelSpec) -> Segme
     Raises:
         StoreError: the database is damaged.
     """
-    from .index.memory import Index
+    from ..index.memory import Index
 
     with database.snapshot():  # rows, codes and generation belong together
         generation = database.generation()

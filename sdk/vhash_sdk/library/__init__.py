@@ -1,0 +1,7 @@
+"""A library of videos that survives crashes: ``Library``, and what it hands out."""
+
+from __future__ import annotations
+
+from .library import Library
+
+__all__ = ["Library"]
