@@ -168,7 +168,7 @@ def tests(dry: bool) -> Iterator[Case]:
     """Each file with tests marked needs_cuda; a skipped one counts as failed."""
     paths = [
         path
-        for path in sorted((ROOT / "tests").glob("test_*.py"))
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
         if "needs_cuda" in path.read_text("utf-8") and path.name != "test_gpu_benchmark.py"
     ]
     for path in paths[:1] if dry else paths:

@@ -3,7 +3,7 @@
 Each file is encoded with ``isolate=True``: it must give a code or a ``VideoError``, in time, with
 the caller unharmed and no bigger than before. Then each is encoded in process, in a process that may
 die: what crashes or hangs there is listed, and is why isolation exists.
-Writes benchmarks/results/hostile.json. The short version is tests/test_hostile.py.
+Writes benchmarks/results/hostile.json. The short version is tests/video/test_hostile.py.
 """
 
 from __future__ import annotations

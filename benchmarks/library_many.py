@@ -3,7 +3,7 @@
     python -m benchmarks.library_many [--files 100000] [--no-result]
 
 Codes are digests of the files' content, so that what is measured is the library and not the decoder. Writes
-benchmarks/results/library_many.json; the short version is in tests/test_library_elsewhere.py.
+benchmarks/results/library_many.json; the short version is in tests/library/test_elsewhere.py.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ have reported, one groups, one verifies, one reads as from a read-only mount. Co
 files' content, so that what is tested is the library and not the decoder. Wrong is: any error
 but that another process writes, a reported file that is not found, a group of unequal files, a problem that
 ``verify`` finds. Writes benchmarks/results/library_processes.json; the short version is in
-tests/test_library_elsewhere.py.
+tests/library/test_elsewhere.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 //
 // THE DEFINITION. Stored codes depend on it: it may never change. `>>` is the arithmetic shift
 // (rounds down), `/` rounds down too, and no intermediate leaves a signed 32-bit integer except
-// where 64 bits are named. tests/test_resize.py says the same in numpy.
+// where 64 bits are named. tests/video/test_resize.py says the same in numpy.
 //
 // 1. Weights along one axis (64-bit integers). The frame has S pixels along the axis and is
 //    scaled to D. The plane has cells of s pixels, n = ceil(S / s) of them: s = 1 for luma and

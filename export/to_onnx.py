@@ -365,7 +365,7 @@ def main() -> None:
     for precision, result in make(source, options, clips):
         file = files[precision]
         figures: dict[str, Any]
-        if precision == "bf16":  # built and parsed by TensorRT (tests/test_tensorrt.py)
+        if precision == "bf16":  # built and parsed by TensorRT (tests/runtime/test_tensorrt.py)
             figures = {"not run": "no CPU runtime computes convolutions in bfloat16"}
         else:
             figures = compare(result, spec, expected, checks)

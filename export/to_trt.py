@@ -30,9 +30,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "sdk")]
 
-from vhash_sdk import Encoder
+from vhash_sdk import Encoder  # noqa: E402 (a script run from a clone finds the package beside it)
 from vhash_sdk.errors import VhashError  # noqa: E402
-from vhash_sdk.models import zoo  # noqa: E402 (a script run from a clone finds the package beside it)
+from vhash_sdk.models import zoo  # noqa: E402
 from vhash_sdk.models.modelfile import ModelFile  # noqa: E402
 from vhash_sdk.runtime import engine_files  # noqa: E402
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine  # noqa: E402

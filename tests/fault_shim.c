@@ -1,4 +1,4 @@
-/* Preloaded by test_library_faults: writes and syncs of chosen files fail from the nth on.
+/* Preloaded by library/test_faults.py: writes and syncs of chosen files fail from the nth on.
  *
  * FAULT_PATH: part of the file's path; FAULT_AFTER: how many calls succeed first;
  * FAULT_ERRNO: number of the error; FAULT_CALLS: "write", "sync" or "short" (half is written, then it fails).

@@ -16,7 +16,7 @@ class CodeIndex(Protocol):
     """An index of codes by Hamming distance: ``Index``, ``StoredIndex`` and ``MilvusIndex`` are ones.
 
     Results come by (distance, id); the radius is inclusive; ids are int64. The methods are described
-    at ``Index``; ``tests/test_engines_contract.py`` holds every index to this and lists the differences.
+    at ``Index``; ``tests/engines/test_contract.py`` holds every index to this and lists the differences.
     """
 
     @property

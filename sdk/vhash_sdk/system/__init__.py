@@ -1,1 +1,1 @@
-"""What touches processes and files, and what is believed of text from outside; no module here knows of videos."""
+"""Processes, files and foreign text: what is done with them; no module here knows of videos."""
