@@ -15,6 +15,7 @@ from .codes import VideoCode
 from .errors import VhashError
 
 if TYPE_CHECKING:
+    from .comparison import compare
     from .encoding.encoded import Encoded
     from .encoding.encoder import Encoder
     from .index.memory import Index
@@ -22,13 +23,24 @@ if TYPE_CHECKING:
     from .library.library import Library
 
 __version__ = "0.1.0"
-__all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__", "open_index"]
+__all__ = [
+    "Encoded",
+    "Encoder",
+    "Index",
+    "Library",
+    "VhashError",
+    "VideoCode",
+    "__version__",
+    "compare",
+    "open_index",
+]
 
 _LAZY = {
     "Encoder": "encoding.encoder",
     "Encoded": "encoding.encoded",
     "Index": "index",
     "Library": "library",
+    "compare": "comparison",
     "open_index": "index.stored",
 }
 
