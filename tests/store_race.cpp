@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "store.hpp"
+#include "store/store.hpp"
 
 namespace {
 

@@ -7,10 +7,10 @@
 
 #include <optional>
 
-#include "device.hpp"
-#include "../gil.hpp"
-#include "frames.hpp"
-#include "hamming.hpp"
+#include "cuda/device.hpp"
+#include "system/gil.hpp"
+#include "cuda/frames.hpp"
+#include "cuda/hamming.hpp"
 
 namespace py = pybind11;
 
