@@ -6,9 +6,12 @@
 #include <new>
 #include <string>
 
+#include "hamming/hamming.hpp"
 #include "index/index.hpp"
 #include "index/pairs.hpp"
+#include "index/search.hpp"
 #include "store/store.hpp"
+#include "system/files.hpp"
 #include "system/threads.hpp"
 
 struct vhash_index {

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "index/search.hpp"
 #include "store/store.hpp"
 
 namespace {

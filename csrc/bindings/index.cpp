@@ -1,5 +1,5 @@
 // Python's view of the index: converts arrays, releases the GIL, raises. Arguments have been checked
-// by vhash_sdk/index.py; what is checked here keeps memory safe.
+// by vhash_sdk/index/arguments.py; what is checked here keeps memory safe.
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -7,9 +7,12 @@
 #include <cstring>
 
 #include "bindings/module.hpp"
-#include "system/checksum.hpp"
+#include "hamming/hamming.hpp"
 #include "index/index.hpp"
 #include "index/pairs.hpp"
+#include "index/search.hpp"
+#include "system/checksum.hpp"
+#include "system/files.hpp"
 #include "system/threads.hpp"
 
 namespace py = pybind11;

@@ -1,5 +1,5 @@
 // The Python module vhash_sdk._cuda. Conversions, the GIL and errors only; arguments were checked by
-// vhash_sdk/device_index.py and video/device_frames.py, and what is checked here keeps memory safe.
+// vhash_sdk/index/device.py and video/device_frames.py, and what is checked here keeps memory safe.
 #include <cuda_runtime.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>

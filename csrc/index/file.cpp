@@ -19,7 +19,9 @@
 #include <vector>
 
 #include "system/checksum.hpp"
-#include "index/index.hpp"
+#include "hamming/hamming.hpp"
+#include "index/model.hpp"
+#include "index/rows.hpp"
 #include "system/threads.hpp"
 
 namespace vhash {
@@ -206,31 +208,6 @@ void write_index_file(const std::string& path, unsigned bits, const std::string&
         throw;
     }
     sync_directory(directory_of(path));
-}
-
-void Index::save(const std::string& path) const {
-    check_path(path);
-    const SnapshotPtr now = snapshot();
-    write_index_file(path, bits_, model(), next_id(), [&](const RowVisitor& visit) {
-        for (const Chunk& chunk : now->chunks)
-            for (size_t r = 0; r < chunk.rows; ++r) {
-                if (r % 4096 == 0) poll();
-                if (chunk.is_live(r)) visit(chunk.id(r), chunk.codes.get() + r * now->words);
-            }
-    });
-}
-
-std::unique_ptr<Index> Index::load(const std::string& path, bool map, bool verify) {
-    check_path(path);
-    const IndexFile file = read_index_file(path, map, verify);
-    auto index = std::make_unique<Index>(file.bits, file.model);
-    try {
-        index->attach(file.codes, file.count, file.ids, file.id_base);
-    } catch (const std::invalid_argument& e) {
-        throw FormatError("index file '" + path + "' is damaged: " + e.what() + "; restore it from a copy");
-    }
-    index->set_next_id(file.next_id);
-    return index;
 }
 
 }  // namespace vhash

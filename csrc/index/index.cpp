@@ -1,281 +1,24 @@
 #include "index/index.hpp"
 
-#include "index/multi_index.hpp"
-
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <new>
 #include <utility>
+
+#include "hamming/hamming.hpp"
+#include "index/file.hpp"
+#include "index/model.hpp"
+#include "index/multi_index.hpp"
+#include "system/threads.hpp"
 
 namespace vhash {
 namespace {
-
-constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kChunkBytes = size_t{4} << 20;
-constexpr size_t kFirstRows = 64;
-
-// Codes are scanned from end to end, so whole huge pages pay: fewer TLB misses, longer prefetches.
-template <class T>
-std::shared_ptr<T> allocate(size_t count) {
-    const size_t bytes = std::max<size_t>(64, count * sizeof(T));
-    const size_t align = bytes >= kHugePage ? kHugePage : 64;
-    void* memory = std::aligned_alloc(align, (bytes + align - 1) / align * align);
-    if (!memory) throw std::bad_alloc();
-    if (align == kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
-    return std::shared_ptr<T>(static_cast<T*>(memory), [](T* p) { std::free(p); });
-}
-
-// Rows of a full chunk: a multiple of a bitmap word, about kChunkBytes of codes.
-size_t chunk_rows(size_t words) { return std::max<size_t>(4096, kChunkBytes / (8 * words)) / 64 * 64; }
-
-std::shared_ptr<uint64_t> copy_live(const Chunk& chunk) {
-    const size_t n = (std::max(chunk.capacity, chunk.rows) + 63) / 64;
-    auto bitmap = allocate<uint64_t>(n);
-    if (chunk.live) std::memcpy(bitmap.get(), chunk.live.get(), n * 8);
-    else std::memset(bitmap.get(), 0xff, n * 8);
-    return bitmap;
-}
-
-uint64_t mix(uint64_t x) {  // splitmix64 finaliser
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
-// A new numbering of rows begins with each: no two have the same generation.
-std::shared_ptr<Snapshot> empty_snapshot(unsigned bits) {
-    static std::atomic<uint64_t> generations{0};
-    auto empty = std::make_shared<Snapshot>();
-    empty->bits = bits;
-    empty->words = (bits + 63) / 64;
-    empty->generation = ++generations;
-    empty->adaptive = std::make_shared<Adaptive>();
-    return empty;
-}
 
 bool ascending(const int64_t* ids, size_t n) {
     return std::adjacent_find(ids, ids + n, [](int64_t a, int64_t b) { return a >= b; }) == ids + n;
 }
 
 }  // namespace
-
-const Chunk& Snapshot::chunk_of(uint64_t row) const {
-    const auto after = std::upper_bound(chunks.begin(), chunks.end(), row,
-                                        [](uint64_t r, const Chunk& c) { return r < c.start; });
-    return *(after - 1);
-}
-
-bool is_model(const std::string& text) {
-    return text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
-namespace {
-void check_model(const std::string& model) {
-    if (!is_model(model)) throw std::invalid_argument("a model's fingerprint has at most 64 characters, printable ASCII; see ModelSpec.fingerprint");
-}
-}  // namespace
-
-void pack_rows(const uint8_t* codes, size_t n, unsigned bits, uint64_t* rows) {
-    const size_t bytes = (bits + 7) / 8, words = (bits + 63) / 64;
-    if (bits % 64 == 0) {
-        if (n) std::memcpy(rows, codes, n * bytes);
-        return;
-    }
-    const uint64_t mask = (uint64_t{1} << (bits % 64)) - 1;
-    for (size_t i = 0; i < n; ++i, rows += words, codes += bytes) {
-        rows[words - 1] = 0;
-        std::memcpy(rows, codes, bytes);
-        rows[words - 1] &= mask;
-    }
-}
-
-// ---- IdMap: open addressing over rows; the ids themselves are read from the chunks ----
-
-size_t IdMap::slot(int64_t id) const { return mix(static_cast<uint64_t>(id)) & (rows_.size() - 1); }
-
-void IdMap::clear() {
-    rows_.clear();
-    used_ = count_ = 0;
-}
-
-void IdMap::grow(const Snapshot& snapshot) {
-    std::vector<uint32_t> old;
-    size_t size = 64;
-    while (size < 3 * (count_ + 1)) size *= 2;
-    old.swap(rows_);
-    rows_.assign(size, kNone);
-    used_ = count_;
-    for (const uint32_t row : old) {
-        if (row >= kErased) continue;
-        size_t at = slot(snapshot.id(row));
-        while (rows_[at] != kNone) at = (at + 1) & (size - 1);
-        rows_[at] = row;
-    }
-}
-
-// All live rows at once: a block's slots are on their way from memory while the block before is placed.
-void IdMap::build(const Snapshot& snapshot) {
-    constexpr size_t kBlock = 64;
-    size_t size = 64;
-    while (size < 2 * (snapshot.live + 1)) size *= 2;
-    rows_.assign(size, kNone);
-    used_ = count_ = snapshot.live;
-    std::pair<size_t, uint32_t> block[kBlock];
-    size_t filled = 0;
-    const auto place = [&] {
-        for (size_t i = 0; i < filled; ++i) {
-            size_t at = block[i].first;
-            while (rows_[at] != kNone) at = (at + 1) & (size - 1);
-            rows_[at] = block[i].second;
-        }
-        filled = 0;
-    };
-    for (const Chunk& chunk : snapshot.chunks)
-        for (size_t r = 0; r < chunk.rows; ++r) {
-            if (!chunk.is_live(r)) continue;
-            block[filled] = {slot(chunk.id(r)), static_cast<uint32_t>(chunk.start + r)};
-            __builtin_prefetch(&rows_[block[filled].first], 1);
-            if (++filled == kBlock) place();
-        }
-    place();
-}
-
-void IdMap::insert(const Snapshot& snapshot, int64_t id, uint32_t row) {
-    if (4 * (used_ + 1) > 3 * rows_.size()) grow(snapshot);
-    size_t at = slot(id);
-    while (rows_[at] != kNone) at = (at + 1) & (rows_.size() - 1);
-    rows_[at] = row;
-    ++used_;
-    ++count_;
-}
-
-uint32_t IdMap::find(const Snapshot& snapshot, int64_t id) const {
-    if (rows_.empty()) return kNone;
-    for (size_t at = slot(id); rows_[at] != kNone; at = (at + 1) & (rows_.size() - 1))
-        if (rows_[at] != kErased && snapshot.id(rows_[at]) == id) return rows_[at];
-    return kNone;
-}
-
-void IdMap::erase(const Snapshot& snapshot, int64_t id) {
-    for (size_t at = slot(id); rows_[at] != kNone; at = (at + 1) & (rows_.size() - 1)) {
-        if (rows_[at] == kErased || snapshot.id(rows_[at]) != id) continue;
-        rows_[at] = kErased;
-        --count_;
-        return;
-    }
-}
-
-// ---- Draft: edits on a private copy of the snapshot; codes are shared ----
-
-struct Index::Draft {
-    std::shared_ptr<Snapshot> next;
-    std::vector<bool> own_live;  // chunks whose bitmap was copied for this draft
-
-    explicit Draft(const Snapshot& base) : next(std::make_shared<Snapshot>(base)) {
-        own_live.resize(next->chunks.size());
-    }
-
-    void kill(uint64_t row) {
-        const size_t at = static_cast<size_t>(&next->chunk_of(row) - next->chunks.data());
-        Chunk& chunk = next->chunks[at];
-        if (!own_live[at]) {
-            chunk.live = copy_live(chunk);
-            own_live[at] = true;
-        }
-        const size_t r = row - chunk.start;
-        const_cast<uint64_t*>(chunk.live.get())[r / 64] &= ~(uint64_t{1} << (r % 64));
-        --chunk.live_rows;
-        --next->live;
-    }
-
-    void push(Chunk chunk) {
-        chunk.start = next->rows;
-        next->rows += chunk.rows;
-        next->live += chunk.live_rows;
-        next->chunks.push_back(std::move(chunk));
-        own_live.push_back(false);
-    }
-
-    // Makes room behind the last chunk, in place where its memory has some, and returns it.
-    Chunk& room(size_t wanted, size_t words) {
-        const size_t full = chunk_rows(words);
-        if (next->chunks.empty() || next->chunks.back().capacity <= next->chunks.back().rows) {
-            const bool small = !next->chunks.empty() && next->chunks.back().capacity < full &&
-                               size_t{next->chunks.back().rows} * 2 <= full;
-            if (!small) {
-                Chunk fresh;
-                fresh.capacity = static_cast<uint32_t>(
-                    std::min(full, (std::max(wanted, kFirstRows) + 63) / 64 * 64));
-                fresh.codes = allocate<uint64_t>(fresh.capacity * words);
-                push(fresh);
-                return next->chunks.back();
-            }
-            enlarge(next->chunks.back(), std::min(full, std::max<size_t>(wanted, next->chunks.back().rows) +
-                                                            next->chunks.back().rows), words);
-        }
-        return next->chunks.back();
-    }
-
-    // The last chunk moves to larger memory; readers keep the old one.
-    void enlarge(Chunk& chunk, size_t capacity, size_t words) {
-        capacity = (capacity + 63) / 64 * 64;
-        auto codes = allocate<uint64_t>(capacity * words);
-        std::memcpy(codes.get(), chunk.codes.get(), size_t{chunk.rows} * words * 8);
-        if (chunk.ids) {
-            auto ids = allocate<int64_t>(capacity);
-            std::memcpy(ids.get(), chunk.ids.get(), size_t{chunk.rows} * 8);
-            chunk.ids = ids;
-        }
-        if (chunk.live) {
-            auto live = allocate<uint64_t>(capacity / 64);
-            std::memset(live.get(), 0xff, capacity / 8);
-            std::memcpy(live.get(), chunk.live.get(), (chunk.rows + 63) / 64 * 8);
-            chunk.live = live;
-            own_live.back() = true;
-        }
-        chunk.codes = codes;
-        chunk.capacity = static_cast<uint32_t>(capacity);
-    }
-
-    // Appends rows; `row(i, destination)` writes the i-th code. ids null: first_id + i.
-    template <class WriteRows>
-    void append(size_t n, const int64_t* ids, int64_t first_id, size_t words, const WriteRows& write) {
-        for (size_t done = 0; done < n;) {
-            Chunk& chunk = room(n - done, words);
-            const size_t count = std::min<size_t>(n - done, chunk.capacity - chunk.rows);
-            // Beyond the rows that any snapshot shows, so no reader looks here.
-            write(done, count, const_cast<uint64_t*>(chunk.codes.get()) + size_t{chunk.rows} * words);
-            write_ids(chunk, ids ? ids + done : nullptr, first_id + static_cast<int64_t>(done), count);
-            chunk.rows += static_cast<uint32_t>(count);
-            chunk.live_rows += static_cast<uint32_t>(count);
-            next->rows += count;
-            next->live += count;
-            done += count;
-        }
-    }
-
-    // Ids that run on from those of the chunk take no memory.
-    static void write_ids(Chunk& chunk, const int64_t* ids, int64_t first, size_t count) {
-        if (chunk.rows == 0) chunk.id_base = ids ? ids[0] : first;
-        if (!chunk.ids) {
-            const int64_t expected = chunk.id_base + static_cast<int64_t>(chunk.rows);
-            bool runs_on = ids ? true : first == expected;
-            for (size_t i = 0; ids && i < count && runs_on; ++i) runs_on = ids[i] == expected + static_cast<int64_t>(i);
-            if (runs_on) return;
-            auto fresh = allocate<int64_t>(chunk.capacity);
-            for (size_t r = 0; r < chunk.rows; ++r) fresh.get()[r] = chunk.id_base + static_cast<int64_t>(r);
-            chunk.ids = fresh;
-        }
-        int64_t* out = const_cast<int64_t*>(chunk.ids.get()) + chunk.rows;
-        for (size_t i = 0; i < count; ++i) out[i] = ids ? ids[i] : first + static_cast<int64_t>(i);
-    }
-};
-
-// ---- Index ----
 
 Index::Index(unsigned bits, std::string model) : bits_(bits), words_((bits + 63) / 64), model_(std::move(model)) {
     if (bits < 1 || bits > kMaxBits)
@@ -600,6 +343,31 @@ void Index::assign(Index& other) {
     mapped_ = std::exchange(other.mapped_, false);
     model_ = other.model_;
     next_id_ = std::max(next_id_, other.next_id_);
+}
+
+void Index::save(const std::string& path) const {
+    check_path(path);
+    const SnapshotPtr now = snapshot();
+    write_index_file(path, bits_, model(), next_id(), [&](const RowVisitor& visit) {
+        for (const Chunk& chunk : now->chunks)
+            for (size_t r = 0; r < chunk.rows; ++r) {
+                if (r % 4096 == 0) poll();
+                if (chunk.is_live(r)) visit(chunk.id(r), chunk.codes.get() + r * now->words);
+            }
+    });
+}
+
+std::unique_ptr<Index> Index::load(const std::string& path, bool map, bool verify) {
+    check_path(path);
+    const IndexFile file = read_index_file(path, map, verify);
+    auto index = std::make_unique<Index>(file.bits, file.model);
+    try {
+        index->attach(file.codes, file.count, file.ids, file.id_base);
+    } catch (const std::invalid_argument& e) {
+        throw FormatError("index file '" + path + "' is damaged: " + e.what() + "; restore it from a copy");
+    }
+    index->set_next_id(file.next_id);
+    return index;
 }
 
 void Index::build_multi_index(unsigned threads, bool now) {

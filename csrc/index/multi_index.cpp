@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "index/topk.hpp"
 #include "system/threads.hpp"
 
 namespace vhash {

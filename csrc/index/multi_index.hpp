@@ -11,7 +11,8 @@
 #include <memory>
 #include <vector>
 
-#include "index/index.hpp"
+#include "hamming/hamming.hpp"
+#include "index/rows.hpp"
 
 namespace vhash {
 

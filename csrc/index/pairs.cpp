@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
+#include "hamming/hamming.hpp"
+#include "index/search.hpp"
 #include "system/threads.hpp"
 
 namespace vhash {

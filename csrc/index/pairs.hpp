@@ -10,7 +10,7 @@
 
 #include <vector>
 
-#include "index/index.hpp"
+#include "index/rows.hpp"
 
 namespace vhash {
 

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "index/index.hpp"
+#include "hamming/hamming.hpp"
 #include "index/multi_index.hpp"
+#include "index/search.hpp"
+#include "system/files.hpp"
 #include "system/threads.hpp"
 
 namespace vhash {

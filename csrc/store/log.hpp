@@ -18,7 +18,7 @@
 #include <string>
 
 #include "system/files.hpp"
-#include "index/index.hpp"
+#include "index/journal.hpp"
 
 namespace vhash {
 

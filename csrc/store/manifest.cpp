@@ -11,7 +11,8 @@
 #include "system/checksum.hpp"
 #include "system/files.hpp"
 #include "hamming/hamming.hpp"
-#include "index/index.hpp"
+#include "index/model.hpp"
+#include "index/rows.hpp"
 
 namespace vhash {
 namespace {

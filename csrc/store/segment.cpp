@@ -9,7 +9,7 @@
 #include <map>
 
 #include "system/checksum.hpp"
-#include "index/index.hpp"
+#include "index/rows.hpp"
 
 namespace vhash {
 namespace {

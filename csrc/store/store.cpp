@@ -10,6 +10,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "hamming/hamming.hpp"
+#include "index/model.hpp"
 #include "store/lock.hpp"
 #include "system/threads.hpp"
 
@@ -72,7 +74,7 @@ void check_options(const std::string& directory, const StoreOptions& options, co
 
 std::unique_ptr<Store> Store::open(const std::string& directory, const StoreOptions& options) {
     check_path(directory);
-    if (!is_model(options.model)) throw std::invalid_argument("a model's fingerprint has at most 64 characters, printable ASCII; see ModelSpec.fingerprint");
+    check_model(options.model);
     try {
         require_store(directory, options);
         File lock;
