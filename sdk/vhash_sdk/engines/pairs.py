@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ..errors import IndexFormatError, OptionError, StoreError
 from ..index.arguments import checked_count
+from ..index.base import BaseIndex
 from ..index.matches import PairShare
 from ..index.memory import Index
 from ..system.strict_json import parse_json
@@ -148,7 +149,7 @@ def _name(share: PairShare) -> str:
     return f"pairs-{share.choice:04d}-{share.part:05d}.parquet"
 
 
-def _opened(place: str, threads: int) -> Index:
+def _opened(place: str, threads: int) -> BaseIndex:
     """``threads`` 0: all cores."""
     if os.path.isdir(place):
         return Index.open(place, mode="r", threads=threads or None)

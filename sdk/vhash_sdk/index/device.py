@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BackendError, MissingDependencyError, OptionError
 from .arguments import Codes, checked_codes, checked_count, checked_range, eligible_ids
+from .base import BaseIndex
 from .matches import Matches, RangeMatches
-from .memory import Index
 
 if TYPE_CHECKING:
     from ..gpu.cuda import DeviceArray
@@ -38,7 +38,7 @@ class CudaIndex:
         OptionError: ``device`` is not one of those.
     """
 
-    def __init__(self, index: Index, *, device: str = "cuda") -> None:
+    def __init__(self, index: BaseIndex, *, device: str = "cuda") -> None:
         number = _device_number(device)
         module = cuda_module()
         if not 0 <= number < module.device_count():
@@ -50,7 +50,7 @@ class CudaIndex:
         self._ids: NDArray[np.int64] | None  # None: they are _base, _base + 1, ...
         self._engine = self._copied(index, module, number)
 
-    def _copied(self, index: Index, module: Any, number: int) -> Any:
+    def _copied(self, index: BaseIndex, module: Any, number: int) -> Any:
         rows = index._engine.rows()
         chunks: Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]] = iter(lambda: rows.next(_CHUNK), None)
         consecutive = False
