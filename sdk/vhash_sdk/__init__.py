@@ -17,8 +17,8 @@ from .errors import VhashError
 if TYPE_CHECKING:
     from .encoding.encoded import Encoded
     from .encoding.encoder import Encoder
+    from .engines.open import open_index
     from .index.memory import Index
-    from .index.stored import open_index
     from .library.library import Library
 
 __version__ = "0.1.0"
@@ -29,7 +29,7 @@ _LAZY = {
     "Encoded": "encoding.encoded",
     "Index": "index",
     "Library": "library",
-    "open_index": "index.stored",
+    "open_index": "engines.open",
 }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import BackendError, MissingDependencyError, OptionError
+from ..errors import BackendError, OptionError
+from ..gpu.module import cuda_module
 from .arguments import Codes, checked_codes, checked_count, checked_range, eligible_ids
 from .base import BaseIndex
 from .matches import Matches, RangeMatches
@@ -155,21 +155,6 @@ class CudaIndex:
             places = places[places < len(self)]
             rows = places[np.isin(self._ids[places], wanted)]
         return self._engine.take(np.ascontiguousarray(rows, np.int64))
-
-
-def cuda_module() -> Any:
-    """The extension module with the CUDA kernels; it loads without a driver.
-
-    Raises:
-        MissingDependencyError: it was not built.
-    """
-    try:
-        return importlib.import_module("vhash_sdk._cuda")
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"this installation of vhash has no CUDA kernels ({error}); install it from source where nvcc is "
-            "(CUDA toolkit 12 or newer), with VHASH_CUDA=1"
-        ) from error
 
 
 def _device_number(device: str) -> int:

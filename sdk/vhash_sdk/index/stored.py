@@ -18,7 +18,6 @@ from .base import BaseIndex
 
 if TYPE_CHECKING:
     from .device import CudaIndex
-    from .protocol import OpenIndex
 
 Mode = Literal["rw", "r"]
 
@@ -175,32 +174,3 @@ def repair(directory: str | os.PathLike[str]) -> list[str]:
         StoreError: it does not exist, another process is writing it, or the system refuses.
     """
     return _core.repair_store(os.fsencode(checked_path("directory", directory)))
-
-
-def open_index(
-    location: str | os.PathLike[str], *, bits: int | None = None, model: str | None = None
-) -> OpenIndex:
-    """Open the index at a location, or create it there where ``bits`` is given.
-
-    Args:
-        location: a directory, as for ``Index.open``; ``milvus://host:port/collection`` or
-            ``milvus-lite://file.db/collection``, as for ``vhash_sdk.engines.milvus.MilvusIndex``.
-        bits: width of the codes; None: the index must exist.
-        model: fingerprint of the model whose codes it holds.
-
-    Raises:
-        OptionError: no engine serves this kind of location.
-    """
-    checked_path("location", location)
-    text = os.fsdecode(location)  # as it was given: a Path has no double slashes
-    scheme, mark, _ = text.partition("://")
-    if not mark:
-        return StoredIndex(text, bits=bits, model=model)
-    if scheme not in ("milvus", "milvus+tls", "milvus-lite"):
-        raise OptionError(
-            f"location={text!r}: no engine for {scheme}://; pass a directory, "
-            "milvus://host:port/collection or milvus-lite://file.db/collection"
-        )
-    from ..engines.milvus import MilvusIndex
-
-    return MilvusIndex(text, bits=bits, model=model)
