@@ -46,9 +46,9 @@ def calibrate(
       vhash calibrate /videos --output mine.json
     """
     from ..codes import hamming_distance
+    from ..encoding.encoded import views
     from ..errors import OptionError
     from ..matching.calibration import calibrate as measure
-    from ..matching.verification import views
     from ..scan import content_digest
 
     with Output("calibrate", json=json) as out, open_encoder(model, precision) as encoder:

@@ -191,7 +191,8 @@ def _align(out: Output, a: _Subject, b: _Subject, encoder: Encoder, strip: Path 
 
 def _subject(text: str, encoder: Encoder) -> _Subject:
     from ..codes import VideoCode
-    from ..matching.verification import View, views
+    from ..encoding.encoded import views
+    from ..matching.verification import View
 
     if text.startswith("vh1:") and not os.path.lexists(text):
         code = VideoCode.from_text(text)

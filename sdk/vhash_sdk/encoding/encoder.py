@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..codes import VideoCode
 from ..errors import DecodeError, OptionError, VhashError
 from ..matching.calibration import Calibration, as_calibration
-from ..matching.sequence import Sequence, confidences
+from ..matching.sequence import Segments, Sequence, confidences
+from ..matching.windows import check_windows, segment_rate, segments_of
 from ..models.modelfile import ModelFile
 from ..runtime import Output, Runtime
 from ..runtime.choice import choose, run_frames
@@ -33,12 +34,11 @@ from ..system.checks import (
 )
 from ..video import Clip, Limits, Region, Source, describe, open_source, sample_content
 from ..video.crops import ten_crops
-from .encoded import Encoded, Segments
+from .encoded import Encoded
 from .pipeline import with_progress
 from .reliability import thinned, unreliable_thinned
 from .stream import Coded
 from .stream import stream as encode_stream
-from .tracks import check_windows, segment_rate, segments_of
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoding.encoded import Segments
-from ..encoding.tracks import RATE, codes_of, kept_segments, kept_track, query_tracks
+from ..encoding.tracks import codes_of, kept_segments, kept_track, query_tracks
 from ..errors import StoreError
 from ..matching.alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_covered
+from ..matching.sequence import Segments
 from ..matching.track import Times, Track
 from ..matching.votes import Match, chunks, vote
+from ..matching.windows import RATE
 from ..spec import ModelSpec
 from .cache import cache_file, load_index, save_index
 from .database import Database

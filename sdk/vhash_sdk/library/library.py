@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ..codes import VideoCode, same_model
-from ..encoding.encoded import Encoded
+from ..encoding.encoded import Encoded, views
 from ..encoding.encoder import Encoder
 from ..errors import ModelMismatchError, OptionError, StoreError
 from ..index.arguments import checked_path
 from ..matching.calibration import Calibration, as_calibration
-from ..matching.verification import View, views
+from ..matching.verification import View
 from ..runtime.onnx import usable_cores
 from ..scan import Found, scan
 from ..spec import ModelSpec
