@@ -35,9 +35,8 @@ from ..system.checks import (
 from ..video import Clip, Limits, Region, Source, describe, open_source, sample_content
 from ..video.crops import ten_crops
 from .encoded import Encoded
-from .pipeline import with_progress
 from .reliability import thinned, unreliable_thinned
-from .stream import Coded
+from .stream import Coded, with_progress
 from .stream import stream as encode_stream
 
 if TYPE_CHECKING:

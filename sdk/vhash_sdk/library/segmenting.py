@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..encoding.pipeline import ordered_map
+from ..encoding.stream import ordered_map
 from ..encoding.tracks import content, kept_segments, kept_track
 from ..errors import BackendError, SourceError, VhashError
 from ..matching.sequence import Segments
