@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..codes import VideoCode
-from ..errors import BackendError, MissingDependencyError, VhashError
+from ..errors import BackendError, MissingDependencyError, OptionError, VhashError
 from ..matching.sequence import Sequence
+from ..system.checks import shown
 from ..video import Clip, Source
 from .encoded import Boxed, Encoded
 
 Coded = tuple[VideoCode, Sequence | None]
 T = TypeVar("T")
 U = TypeVar("U")
+
+
+def check_sources(sources: Any) -> None:
+    """Raise OptionError unless there may be many sources in it."""
+    if isinstance(sources, (str, bytes, os.PathLike)):
+        raise OptionError(f"sources={shown(sources)}: many sources are a list; encode() takes a single one")
+    if not isinstance(sources, Iterable):
+        raise OptionError(
+            f"sources={shown(sources)} is of type {type(sources).__name__}; give a list of sources"
+        )
 
 
 def stream(

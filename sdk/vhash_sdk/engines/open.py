@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
-from ..index.arguments import checked_path
 from ..index.stored import StoredIndex
+from ..system.checks import checked_path
 
 if TYPE_CHECKING:
     from ..index.protocol import OpenIndex

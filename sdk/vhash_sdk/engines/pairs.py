@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import IndexFormatError, OptionError, StoreError
-from ..index.arguments import checked_count
 from ..index.base import BaseIndex
 from ..index.matches import PairShare
 from ..index.memory import Index
+from ..system.checks import checked_count
 from ..system.strict_json import parse_json
 from .bulk import import_codes
 from .cluster import Cluster, map_rows

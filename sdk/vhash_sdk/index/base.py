@@ -16,16 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from ..codes import same_model
 from ..errors import ModelMismatchError, VhashError
+from ..system.checks import checked_count, checked_path
 from ..system.forking import ForkedLock
-from .arguments import (
-    Codes,
-    checked_codes,
-    checked_count,
-    checked_ids,
-    checked_path,
-    checked_range,
-    eligible_ids,
-)
+from .arguments import Codes, checked_codes, checked_ids, checked_range, eligible_ids
 from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches, reason
 
 

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BackendError, OptionError
 from ..gpu.module import cuda_module
-from .arguments import Codes, checked_codes, checked_count, checked_range, eligible_ids
+from ..system.checks import check_choice, checked_count
+from .arguments import Codes, checked_codes, checked_range, eligible_ids
 from .base import BaseIndex
 from .matches import Matches, RangeMatches
 
@@ -111,9 +112,10 @@ class CudaIndex:
             among: eligible ids, or a boolean mask with a place for each id from 0; None: all.
             method: how to scan (see csrc/cuda/hamming_kernels.cuh); all give the same. For measurements.
         """
+        check_choice("method", method, get_args(Method))
         array, _ = checked_codes(codes, self.bits, self.model)
         engine, wanted = self._eligible(among), checked_count("k", k, 0)
-        return Matches(*engine.search(array, None, wanted, method=_method(method)))
+        return Matches(*engine.search(array, None, wanted, method=method))
 
     def range_search(
         self,
@@ -125,10 +127,11 @@ class CudaIndex:
         method: Method = "auto",
     ) -> RangeMatches:
         """Find all codes within ``radius`` bits (inclusive) of each query; see ``Index.range_search``."""
+        check_choice("method", method, get_args(Method))
         array, _ = checked_codes(codes, self.bits, self.model)
         within, most = checked_range(radius, limit, self.bits)
         engine = self._eligible(among)
-        return RangeMatches(*engine.range_search(array, None, within, most, method=_method(method)))
+        return RangeMatches(*engine.range_search(array, None, within, most, method=method))
 
     def search_device(self, codes: DeviceArray, k: int = 10, *, stream: int = 0) -> Matches:
         """The same for queries ``uint8[n, bytes]`` in device memory, ready on ``stream`` (a cudaStream_t).
@@ -162,9 +165,3 @@ def _device_number(device: str) -> int:
     if not device.startswith("cuda") or not number.isdecimal():
         raise OptionError(f"device={device!r}; allowed: 'cuda', 'cuda:0' and so on")
     return int(number)
-
-
-def _method(method: str) -> str:
-    if method not in get_args(Method):
-        raise OptionError(f"method={method!r}; allowed: {', '.join(map(repr, get_args(Method)))}")
-    return method

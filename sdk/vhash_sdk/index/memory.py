@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from .. import _core
 from ..codes import code_bytes
-from .arguments import checked_model, checked_path, checked_threads
+from ..system.checks import checked_path
+from .arguments import checked_model, checked_threads
 from .base import BaseIndex
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Literal, NoReturn, Self, get_args
 
 from .. import _core
 from ..codes import code_bytes
-from ..errors import OptionError
-from .arguments import checked_count, checked_model, checked_path, checked_threads
+from ..system.checks import check_choice, checked_count, checked_path
+from .arguments import checked_model, checked_threads
 from .base import BaseIndex
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ class StoredIndex(BaseIndex):
         threads: int | None = None,
         seal_rows: int | None = None,
     ) -> None:
-        if mode not in ("rw", "r"):
-            raise OptionError(f'mode={mode!r}: choose "rw" to write or "r" to search')
+        check_choice("mode", mode, get_args(Mode))
         if bits is not None:
             code_bytes(bits)
         allowed, place = checked_threads(threads), os.fsencode(checked_path("directory", directory))

@@ -14,12 +14,12 @@ from ..codes import VideoCode, same_model
 from ..encoding.encoded import Encoded, views
 from ..encoding.encoder import Encoder
 from ..errors import ModelMismatchError, OptionError, StoreError
-from ..index.arguments import checked_path
 from ..matching.calibration import Calibration, as_calibration
 from ..matching.verification import View
 from ..runtime.onnx import usable_cores
 from ..scan import Found, scan
 from ..spec import ModelSpec
+from ..system.checks import checked_path
 from ..video import Limits, Source
 from .adding import Added, Adding
 from .cache import cached_index

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..codes import MAX_BITS
 from ..errors import ModelError, ModelMismatchError, OptionError
-from ..index.arguments import checked_path
+from ..system.checks import checked_path
 from ..system.strict_json import parse_json
 from .verification import Verifier, View
 
