@@ -36,7 +36,7 @@ from vhash_sdk.models import zoo  # noqa: E402
 from vhash_sdk.models.modelfile import ModelFile  # noqa: E402
 from vhash_sdk.runtime import engine_files  # noqa: E402
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine  # noqa: E402
-from vhash_sdk.system.outputs import check_output  # noqa: E402
+from vhash_sdk.video.outputs import check_output  # noqa: E402
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
