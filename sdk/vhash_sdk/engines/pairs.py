@@ -15,6 +15,7 @@ from ..index.base import BaseIndex
 from ..index.matches import PairShare
 from ..index.memory import Index
 from ..system.checks import checked_count
+from ..system.files import write_text
 from ..system.strict_json import parse_json
 from .bulk import import_codes
 from .cluster import Cluster, map_rows
@@ -170,7 +171,7 @@ def _as_index(codes: str, copy: Path) -> str:
         with Index.open(copy, bits=8 * kind.byte_width) as index:
             import_codes(codes, index)
             index.compact()
-        complete.write_text("the import is complete\n")
+        write_text(complete, "the import is complete\n")
     return os.path.abspath(copy)
 
 
