@@ -31,8 +31,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
 from training.clips import FOLDER, split  # noqa: E402 (a script run from a clone finds its siblings here)
 from vhash_sdk import Encoder  # noqa: E402
+from vhash_sdk.encoding.encoded import views  # noqa: E402
 from vhash_sdk.matching.calibration import Calibration, Verification, calibrate  # noqa: E402
-from vhash_sdk.matching.verification import Trajectory, Verifier, View, correlations, views  # noqa: E402
+from vhash_sdk.matching.verification import Trajectory, Verifier, View, correlations  # noqa: E402
 from vhash_sdk.spec import ModelSpec  # noqa: E402
 
 SCENES = Path(__file__).with_name("calibration_scenes.csv")

@@ -25,10 +25,11 @@ from common import CACHE, DATA, RESULTS, write_result
 from numpy.typing import NDArray
 
 from vhash_sdk import Encoder, Index
-from vhash_sdk.encoding.tracks import RATE, kept_segments, query_tracks
+from vhash_sdk.encoding.tracks import kept_segments, query_tracks
 from vhash_sdk.library.finding import SegmentIndex
 from vhash_sdk.matching.alignment import LEAST_SCORE, Span, without_covered
 from vhash_sdk.matching.track import Track
+from vhash_sdk.matching.windows import RATE
 from vhash_sdk.video.isolation.pool import DecodePool
 
 FOLDER = CACHE / "clip_in_video"

@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.common import summary
 from vhash_sdk import Index
 from vhash_sdk.codes import hamming_distance
-from vhash_sdk.index.device import CudaIndex, cuda_module
+from vhash_sdk.gpu.module import cuda_module
+from vhash_sdk.index.device import CudaIndex
 
 Case = tuple[str, Callable[[], dict[str, Any]]]
 Codes = np.ndarray

@@ -7,7 +7,7 @@ import argparse
 import numpy as np
 
 from vhash_sdk import Index
-from vhash_sdk.index.device import cuda_module
+from vhash_sdk.gpu.module import cuda_module
 
 
 def hamming(rows: int) -> int:

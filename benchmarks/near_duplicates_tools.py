@@ -69,7 +69,7 @@ class Vhash:
         self.version = f"vhash-{spec.fingerprint[:8]}-views"
 
     def encode(self, path: Path) -> NDArray[np.uint8]:
-        from vhash_sdk.matching.verification import views
+        from vhash_sdk.encoding.encoded import views
 
         (encoded,) = self.encoder.encode_many([path], workers=1, frames=True, box=True)
         if encoded.error is not None:

@@ -309,7 +309,9 @@ def main() -> None:
 
     with ThreadPoolExecutor(options.jobs) as pool:  # each target is a process of its own
         results = dict(pool.map(run, options.only.split(",")))
-    command = f"python -m tests.fuzz --seconds {options.seconds:g} --seed {options.seed} --jobs {options.jobs}"
+    command = (
+        f"python -m tests.fuzz --seconds {options.seconds:g} --seed {options.seed} --jobs {options.jobs}"
+    )
     print(write_result("fuzz", {"command": command, "targets": results}))
     sys.exit(any(result["findings"] for result in results.values()))
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .comparison import compare
     from .encoding.encoded import Encoded
     from .encoding.encoder import Encoder
+    from .engines.open import open_index
     from .index.memory import Index
-    from .index.stored import open_index
     from .library.library import Library
 
 __version__ = "0.1.0"
@@ -41,7 +41,7 @@ _LAZY = {
     "Index": "index",
     "Library": "library",
     "compare": "comparison",
-    "open_index": "index.stored",
+    "open_index": "engines.open",
 }
 
 

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from .codes import VideoCode, same_model, unpack_bits
-from .encoding.encoded import Encoded, Segments
+from .encoding.encoded import Encoded, views
 from .encoding.encoder import Encoder
-from .encoding.tracks import RATE, kept_segments, kept_track, query_tracks
+from .encoding.tracks import kept_segments, kept_track, query_tracks
 from .errors import VhashError
 from .matching.alignment import Span, align, without_covered
 from .matching.calibration import USUAL_RATE
+from .matching.sequence import Segments
 from .matching.track import Track
 from .matching.verdict import Decision, Verdict
-from .matching.verification import View, nearest_views, views
+from .matching.verification import View, nearest_views
+from .matching.windows import RATE
 from .spec import ModelSpec
 from .video import Region, Source, VideoInfo
 from .video.isolation.pool import DecodePool

@@ -37,7 +37,7 @@ try:
         elif what == "store":
             from vhash_sdk.library.segmenting import _rows, _store
             import numpy as np
-            from vhash_sdk.encoding.encoded import Segments
+            from vhash_sdk.matching.sequence import Segments
             spans = np.stack([np.arange(500.0), np.arange(500.0) + 1], axis=1)
             made = Segments(np.zeros((500, 8), np.uint8), spans, 64, library.spec.fingerprint,
                             np.ones(500, np.float32))

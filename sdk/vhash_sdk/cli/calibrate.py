@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from ..system.outputs import check_output
+from ..video.outputs import check_output
 from .encode import finish
 from .encoding import encode_all, failure_entry, model_entry, open_encoder
 from .inputs import Videos, expand
@@ -46,9 +46,9 @@ def calibrate(
       vhash calibrate /videos --output mine.json
     """
     from ..codes import hamming_distance
+    from ..encoding.encoded import views
     from ..errors import OptionError
     from ..matching.calibration import calibrate as measure
-    from ..matching.verification import views
     from ..scan import content_digest
 
     with Output("calibrate", json=json) as out, open_encoder(model, precision) as encoder:

@@ -10,7 +10,8 @@ import typer
 
 from ..library.duplicates import Keep
 from ..names import csv_line
-from ..system.outputs import check_output, write_text
+from ..system.files import write_text
+from ..video.outputs import check_output
 from .library import Lib, damage, model_entry
 from .output import Force, Json, Output, counted, number, path_entry, printable, safe
 from .plan import csv_rows, megabytes, plan_lines

@@ -15,7 +15,7 @@ import typer
 
 from ..errors import VhashError
 from ..runtime.onnx import usable_cores
-from ..system.outputs import check_output
+from ..video.outputs import check_output
 from .encoding import encode_all, model_entry, open_encoder
 from .output import ExitCode, Json, Model, Output, PrecisionOption
 from .variants import VARIANTS, Variant

@@ -25,6 +25,7 @@ from ..errors import VhashError
 from ..gpu import probe
 from ..runtime.onnx import usable_cores
 from ..runtime.trt_library import Flavour
+from ..system.files import write_text
 from ..system.strict_json import parse_json
 from .trials import in_process
 
@@ -258,7 +259,7 @@ def _write_references() -> None:
     for path in sorted(zoo.FOLDER.glob("*.onnx")):  # NAME.int8.onnx comes before NAME.onnx, which wins
         code, _ = _code_of_synthetic_clip(path)
         references[code.fingerprint] = code.text
-    REFERENCES.write_text(json.dumps(references, indent=2, sort_keys=True) + "\n", "ascii")
+    write_text(REFERENCES, json.dumps(references, indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

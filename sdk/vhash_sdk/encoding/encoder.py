@@ -15,30 +15,20 @@ from numpy.typing import NDArray
 from ..codes import VideoCode
 from ..errors import DecodeError, OptionError, VhashError
 from ..matching.calibration import Calibration, as_calibration
-from ..matching.sequence import Sequence, confidences
+from ..matching.sequence import Segments, Sequence, confidences
+from ..matching.windows import check_windows, segment_rate, segments_of
 from ..models.modelfile import ModelFile
 from ..runtime import Output, Runtime
-from ..runtime.choice import choose, run_frames
+from ..runtime.choice import Backend, Precision, check_options, choose, run_frames
 from ..runtime.onnx import usable_cores
 from ..spec import ModelSpec
-from ..system.checks import (
-    Backend,
-    Precision,
-    check_kind,
-    check_options,
-    check_path,
-    check_positive,
-    check_sources,
-    check_threads,
-)
+from ..system.checks import MAX_THREADS, check_kind, check_positive, checked_count, checked_path
 from ..video import Clip, Limits, Region, Source, describe, open_source, sample_content
 from ..video.crops import ten_crops
-from .encoded import Encoded, Segments
-from .pipeline import with_progress
+from .encoded import Encoded
 from .reliability import thinned, unreliable_thinned
-from .stream import Coded
+from .stream import Coded, check_sources, with_progress
 from .stream import stream as encode_stream
-from .tracks import check_windows, segment_rate, segments_of
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool
@@ -85,17 +75,21 @@ class Encoder:
         limits: Limits | None = None,
         calibration: Calibration | str | os.PathLike[str] | None = None,
     ) -> None:
-        check_path("model", model, "the name of a bundled model, or the path of a file")
-        check_options(device, backend, precision, threads)
-        check_kind("limits", limits, Limits, "vhash_sdk.video.Limits")
-        check_kind(
-            "calibration", calibration, Calibration, "a Calibration, or the path of its file", path=True
+        check_kind("model", model, (str, os.PathLike), "the name of a bundled model, or the path of a file")
+        checked_path("model", model)
+        check_options(device, backend, precision)
+        if limits is not None:
+            check_kind("limits", limits, Limits, "vhash_sdk.video.Limits, or None")
+        given = as_calibration(calibration)
+        self._threads = (
+            usable_cores()
+            if threads is None
+            else checked_count("threads", threads, 1, MAX_THREADS, none="all cores")
         )
-        self._threads = usable_cores() if threads is None else int(threads)
         self._limits = limits or Limits()
         self._choice = choose(model, device=device, backend=backend, precision=precision)
         self._model, self._device = self._choice.model, self._choice.device
-        self._calibration = _calibration(calibration, self._model)
+        self._calibration = _calibration(given, self._model)
         self._latency = self._choice.start(self._threads)
         self._resident = _resident(self._latency, self.spec, self._limits)
         # one thread a run: encode_many is parallel over videos, which scales better than within one
@@ -200,8 +194,8 @@ class Encoder:
             workers = self._threads
         if batch_size is None:
             batch_size = 1 if self._device == "cpu" else 8
-        check_threads("workers", workers, none="one a core")
-        check_threads("batch_size", batch_size, none="1 on a CPU, 8 on a GPU")
+        checked_count("workers", workers, 1, MAX_THREADS, none="one a core")
+        checked_count("batch_size", batch_size, 1, MAX_THREADS, none="1 on a CPU, 8 on a GPU")
         results = self._stream(
             sources, workers=workers, batch_size=batch_size, isolate=isolate, frames=frames, box=box,
             stream=stream,
@@ -277,7 +271,8 @@ class Encoder:
             VideoError: the source cannot be read.
         """
         check_positive("rate", rate, "frames per second", most=1000)
-        check_kind("region", region, Region, "a Region")
+        if region is not None:
+            check_kind("region", region, Region, "a Region, or None")
         chunk = self.spec.sampling.frames  # the graph takes so many frames at once
         found, start, total, duration = [], 0, 1, 1e9
         with _named(source), _frames_reader(source, self._limits, decoders, stream) as read:
@@ -420,8 +415,8 @@ def _resident(runtime: Runtime, spec: ModelSpec, limits: Limits) -> Resident | N
     return resident(runtime, spec, limits)
 
 
-def _calibration(given: Calibration | str | os.PathLike[str] | None, model: ModelFile) -> Calibration | None:
-    table = model.calibration if given is None else as_calibration(given)
+def _calibration(given: Calibration | None, model: ModelFile) -> Calibration | None:
+    table = model.calibration if given is None else given
     if table is not None:
         table.check_model(model.spec.fingerprint)
     return table

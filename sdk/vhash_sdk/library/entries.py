@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import VideoCode
-from ..index.arguments import checked_path
 from ..spec import ModelSpec
+from ..system.checks import checked_path
 from .adding import exists, paths_under
 from .database import Database
 from .records import Entry, Failure

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ..codes import VideoCode, same_model
-from ..encoding.encoded import Encoded
+from ..encoding.encoded import Encoded, views
 from ..encoding.encoder import Encoder
 from ..errors import ModelMismatchError, OptionError, StoreError
-from ..index.arguments import checked_path
 from ..matching.calibration import USUAL_RATE, Calibration, as_calibration
 from ..matching.verdict import Verdict
-from ..matching.verification import View, views
+from ..matching.verification import View
 from ..runtime.onnx import usable_cores
 from ..scan import Found, scan
 from ..spec import ModelSpec
+from ..system.checks import checked_path
 from ..video import Limits, Source
 from .adding import Added, Adding
 from .cache import cached_index

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..encoding.encoded import Segments
-from ..encoding.pipeline import ordered_map
-from ..encoding.tracks import RATE, content, kept_segments, kept_track
+from ..encoding.stream import ordered_map
+from ..encoding.tracks import content, kept_segments, kept_track
 from ..errors import BackendError, SourceError, VhashError
+from ..matching.sequence import Segments
 from ..matching.track import Track
+from ..matching.windows import RATE
 from ..scan import modified_ns
 from ..video.isolation.pool import DecodePool
 from .database import Database

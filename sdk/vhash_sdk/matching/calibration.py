@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from ..codes import MAX_BITS
 from ..errors import ModelError, ModelMismatchError, OptionError
-from ..index.arguments import checked_path
+from ..system.checks import checked_path
+from ..system.files import write_text
 from ..system.strict_json import parse_json
 from .verification import Verifier
 
@@ -219,8 +220,6 @@ class Calibration:
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the JSON document, whole or not at all."""
-        from ..system.outputs import write_text
-
         write_text(checked_path("calibration", file), self.to_json() + "\n")
 
     @classmethod

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from ..errors import BackendError, MissingDependencyError, ModelError, OptionError
 from ..gpu import probe
 from ..models.modelfile import ModelFile
+from ..system.checks import check_choice
 from . import onnx_graph
 from .trt_library import Flavour, import_tensorrt, make_logger
 
@@ -56,12 +57,8 @@ class BuildOptions:
     effort: int | None = None
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("flavour", self.flavour, get_args(Flavour)),
-            ("precision", self.precision, get_args(EnginePrecision)),
-        ):
-            if value not in allowed:
-                raise OptionError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
+        check_choice("flavour", self.flavour, get_args(Flavour))
+        check_choice("precision", self.precision, get_args(EnginePrecision))
         low, usual, high = self.batches
         if not 1 <= low <= usual <= high:
             raise OptionError(f"batches={self.batches}; allowed: 1 ≤ smallest ≤ usual ≤ largest")

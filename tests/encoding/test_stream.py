@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vhash_sdk.encoding.pipeline import ordered_map
+from vhash_sdk.encoding.stream import ordered_map
 
 
 def test_order_is_kept_and_input_is_read_lazily() -> None:

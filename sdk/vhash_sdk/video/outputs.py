@@ -1,17 +1,15 @@
-"""Files that commands write: never over an input, a video or somebody else's file; whole or not at all."""
+"""What a command may write over: never an input, a video or somebody else's file."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterable
 
 from ..errors import OptionError, VhashError
 from ..names import printable
 from ..scan import VIDEO_SUFFIXES
+from .sources import open_media
 
 Path = str | os.PathLike[str]
 _HEAD, _TAIL = 64 << 10, 256 << 10
@@ -105,46 +103,6 @@ def check_folder(folder: Path, *, option: str) -> None:
         raise OptionError(f"{option} {printable(folder)}: is no folder; give the folder, then the videos")
 
 
-@contextlib.contextmanager
-def write_whole(file: Path) -> Iterator[BinaryIO]:
-    """A stream to write a file with: it appears, or replaces what was there, when the block ends well.
-
-    A symbolic link stays one, and its target is replaced. A pipe, terminal or device is written to.
-
-    Raises:
-        OSError: it cannot be written; what was there before is still there.
-    """
-    try:
-        mode = os.stat(file).st_mode
-    except FileNotFoundError:
-        mode = None
-    if mode is not None and not stat.S_ISREG(mode):
-        with open(file, "wb") as stream:
-            yield stream
-        return
-    path = os.path.realpath(file)
-    folder, name = os.path.split(path)
-    part = os.path.join(folder, f"{os.fsdecode(os.fsencode(name)[:200])}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as stream:
-            if mode is not None:
-                os.fchmod(stream.fileno(), stat.S_IMODE(mode))
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a text in UTF-8, whole or not at all. Raises OSError."""
-    with write_whole(file) as stream:
-        stream.write(text.encode("utf-8"))
-
-
 def _of_library(file: Path, library: Path) -> bool:
     name = os.path.basename(file)
     own = name.startswith("library.db") or name == "lock" or name.endswith((".vhi", ".npz"))
@@ -170,8 +128,6 @@ def _ours(file: Path, kind: str) -> bool:
 
 
 def _video(file: Path) -> bool:
-    from ..video.sources import open_media
-
     try:
         open_media(file)
     except VhashError:
