@@ -20,15 +20,22 @@ if TYPE_CHECKING:
     from .engines.open import open_index
     from .index.memory import Index
     from .library.library import Library
+    from .matching.calibration import Calibration
+    from .video.decoder import Limits
 
 __version__ = "0.1.0"
-__all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__", "open_index"]
+__all__ = [
+    "Calibration", "Encoded", "Encoder", "Index", "Library", "Limits", "VhashError", "VideoCode",
+    "__version__", "open_index",
+]  # fmt: skip
 
 _LAZY = {
+    "Calibration": "matching.calibration",
     "Encoder": "encoding.encoder",
     "Encoded": "encoding.encoded",
     "Index": "index",
     "Library": "library",
+    "Limits": "video",
     "open_index": "engines.open",
 }
 

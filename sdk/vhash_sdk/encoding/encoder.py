@@ -74,7 +74,7 @@ class Encoder:
         checked_path("model", model)
         check_options(device, backend, precision)
         if limits is not None:
-            check_kind("limits", limits, Limits, "vhash_sdk.video.Limits, or None")
+            check_kind("limits", limits, Limits, "vhash_sdk.Limits, or None")
         given = as_calibration(calibration)
         self._threads = (
             usable_cores()
