@@ -33,7 +33,17 @@ def test_import_loads_numpy_and_the_engine_only() -> None:
 def test_every_public_name_resolves() -> None:
     code = "import vhash_sdk; [getattr(vhash_sdk, name) for name in vhash_sdk.__all__]"
     subprocess.run([sys.executable, "-c", code], check=True)
-    known = {"Calibration", "Encoder", "Encoded", "Index", "Library", "Limits", "VideoCode", "open_index"}
+    known = {
+        "Calibration",
+        "Encoder",
+        "Encoded",
+        "Index",
+        "Library",
+        "Limits",
+        "VideoCode",
+        "compare",
+        "open_index",
+    }
     assert known <= set(vhash_sdk.__all__)
 
 

@@ -22,12 +22,12 @@ LAYERS = (
     ("engines",),
     ("library",),
     ("report", "doctor"),
-    ("compare",),
+    ("comparison",),
     ("cli",),
 )
 """Modules and packages of ``vhash_sdk``, lowest first: each imports from its own layer and those below."""
 
-TOP = {"__init__", "errors", "codes", "spec", "names", "scan", "compare"}
+TOP = {"__init__", "errors", "codes", "spec", "names", "scan", "comparison"}
 """The modules that lie in no package."""
 
 OF_THE_FACE = {"_core", "_cuda", "__version__"}

@@ -15,6 +15,7 @@ from .codes import VideoCode
 from .errors import VhashError
 
 if TYPE_CHECKING:
+    from .comparison import compare
     from .encoding.encoded import Encoded
     from .encoding.encoder import Encoder
     from .engines.open import open_index
@@ -25,9 +26,18 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Calibration", "Encoded", "Encoder", "Index", "Library", "Limits", "VhashError", "VideoCode",
-    "__version__", "open_index",
-]  # fmt: skip
+    "Calibration",
+    "Encoded",
+    "Encoder",
+    "Index",
+    "Library",
+    "Limits",
+    "VhashError",
+    "VideoCode",
+    "__version__",
+    "compare",
+    "open_index",
+]
 
 _LAZY = {
     "Calibration": "matching.calibration",
@@ -36,6 +46,7 @@ _LAZY = {
     "Index": "index",
     "Library": "library",
     "Limits": "video",
+    "compare": "comparison",
     "open_index": "engines.open",
 }
 

@@ -71,7 +71,6 @@ def dedup(
       vhash dedup library --not-a-match judgements.json --plan plan.sh
     """
     with Output("dedup", json=json) as out:
-        from ..library.grouping import threshold
         from ..library.judgements import read_judgements
         from ..library.library import Library
         from ..matching.calibration import Calibration
@@ -83,9 +82,7 @@ def dedup(
         said = [judgement for file in not_a_match or () for judgement in read_judgements(file)]
         with Library(lib, create=False) as library:
             table = library.calibration if calibration is None else Calibration.load(calibration)
-            within = radius
-            if within is None:
-                within = threshold(library.spec, table, fmr=fmr, videos=len(library))
+            within = library.threshold(fmr, calibration=table) if radius is None else radius
             if said:
                 out.note(f"vhash: {len(said)} judgements read; {library.judge(said)} pairs are no match")
             with out.progress(f"comparing {len(library):,} videos", None):

@@ -36,8 +36,8 @@ class SpanTrial:
 
     def run(self, encoder: Encoder, out: Output) -> None:
         """Align all pairs; failures are reported as they come."""
+        from ..comparison import spans_in
         from ..encoding.tracks import kept_segments, query_tracks
-        from ..library.finding import spans_in
         from ..matching.windows import RATE
         from ..video.isolation.pool import DecodePool
 
