@@ -21,13 +21,17 @@ if TYPE_CHECKING:
     from .engines.open import open_index
     from .index.memory import Index
     from .library.library import Library
+    from .matching.calibration import Calibration
+    from .video.decoder import Limits
 
 __version__ = "0.1.0"
 __all__ = [
+    "Calibration",
     "Encoded",
     "Encoder",
     "Index",
     "Library",
+    "Limits",
     "VhashError",
     "VideoCode",
     "__version__",
@@ -36,10 +40,12 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Calibration": "matching.calibration",
     "Encoder": "encoding.encoder",
     "Encoded": "encoding.encoded",
     "Index": "index",
     "Library": "library",
+    "Limits": "video",
     "compare": "comparison",
     "open_index": "engines.open",
 }

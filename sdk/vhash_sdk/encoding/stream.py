@@ -11,14 +11,12 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from ..codes import VideoCode
 from ..errors import BackendError, MissingDependencyError, OptionError, VhashError
-from ..matching.sequence import Sequence
 from ..system.checks import shown
 from ..video import Clip, Source
 from .encoded import Boxed, Encoded
+from .network import Coded
 
-Coded = tuple[VideoCode, Sequence | None]
 T = TypeVar("T")
 U = TypeVar("U")
 

@@ -163,13 +163,7 @@ def build_engine(
                 raise
     logger = make_logger(trt)
     builder = trt.Builder(logger)
-    network = builder.create_network(0)
-    parser = trt.OnnxParser(network, logger)
-    if not parser.parse(content):
-        errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
-        raise ModelError(
-            f"{model.path}: TensorRT {trt.__version__} does not understand its graph: {_one_line(errors)}"
-        )
+    network = _network(trt, builder, logger, content, model)
     config = _configure(trt, builder, options)
     _add_profile(builder, network, config, options.batches)
     if dry_run:
@@ -191,6 +185,17 @@ def build_engine(
         )
     timings = bytes(config.get_timing_cache().serialize()) if options.flavour == "tensorrt" else b""
     return bytes(engine), timings
+
+
+def _network(trt: Any, builder: Any, logger: Any, content: bytes, model: ModelFile) -> Any:
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(content):
+        errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
+        raise ModelError(
+            f"{model.path}: TensorRT {trt.__version__} does not understand its graph: {_one_line(errors)}"
+        )
+    return network
 
 
 def _configure(trt: Any, builder: Any, options: BuildOptions) -> Any:
