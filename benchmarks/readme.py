@@ -11,8 +11,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import clip_report, scale_tables
+from benchmarks import clip_report
 from benchmarks.common import ROOT, load, made_on, table
+from benchmarks.speed import scale_tables
 
 README = ROOT / "README.md"
 PAGES = (README, ROOT / "docs" / "scale.md")
@@ -422,7 +423,7 @@ def clip_models() -> str:
         f"with ten (the paper, on a GPU: {code['paper']['one crop']} s, {code['paper']['ten crops']} s). Hash network in batches "
         f"of 1,000 and 2,000: {1e6 * latency['fp32']['1000']:.0f} and {1e6 * latency['fp32']['2000']:.0f} µs a code, in bfloat16 "
         f"{1e6 * latency['bf16']['1000']:.0f} and {1e6 * latency['bf16']['2000']:.0f} µs (the paper, on a GPU: 2 to 3 µs). "
-        f"Mid planes padded with zeros to multiples of 16, times as fast as without: {padding} (`python -m benchmarks.clip_padding`). "
+        f"Mid planes padded with zeros to multiples of 16, times as fast as without: {padding} (`python -m benchmarks.speed.video_networks_padding`). "
         f"Fine-tuning R(2+1)D-34 + BERT on this CPU: {trained['clips_per_second']:.2f} clips/s, "
         f"{100 * trained['share_waiting']:.0f} % of the time waiting for data. {source('clip_models')}"
     )

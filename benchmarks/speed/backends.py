@@ -1,8 +1,8 @@
 """Backends side by side: speed, and whether they give the same bits.
 
-    python -m benchmarks.backends                      # all; writes results/backends.json
-    python -m benchmarks.backends --only speed --models lite0-phash-256
-    python -m benchmarks.backends --prefer             # writes what `auto` prefers from that result
+    python -m benchmarks.speed.backends                      # all; writes results/backends.json
+    python -m benchmarks.speed.backends --only speed --models lite0-phash-256
+    python -m benchmarks.speed.backends --prefer             # writes what `auto` prefers from that result
 
 Speed: one video through the network, all cores, cases taken in turn. Agreement: PyTorch and every backend
 on real clips that shaped no model, decoded by PyAV; the share of bits and of whole codes that are equal,
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import DATA, RESULTS, interleave, summary, write_result
-from benchmarks.network_files import BUNDLED, CLIP, checkpoint, model_file
+from benchmarks.speed.network_files import BUNDLED, CLIP, checkpoint, model_file
 from vhash_sdk.errors import VhashError
 from vhash_sdk.models.modelfile import read_model
 from vhash_sdk.runtime import Runtime, choice
@@ -143,7 +143,7 @@ def keep(name: str, kind: str, found: dict[str, Any]) -> None:
     models: dict[str, Any] = json.loads(file.read_text())["models"] if file.is_file() else {}
     entry = models.setdefault(name, {"weights": "generated" if name == CLIP else "bundled"})
     entry[kind] = found
-    write_result("backends", {"command": "python -m benchmarks.backends", "models": models})
+    write_result("backends", {"command": "python -m benchmarks.speed.backends", "models": models})
 
 
 def write_preferences() -> None:
@@ -167,7 +167,7 @@ def write_preferences() -> None:
                 "family": read_model(model_file(name, "fp32")).spec.family, "precision": precision,
                 "architecture": platform.machine(), "seconds": seconds,
             })  # fmt: skip
-    about = {"made by": "python -m benchmarks.backends --prefer", "machine": result["machine"]}
+    about = {"made by": "python -m benchmarks.speed.backends --prefer", "machine": result["machine"]}
     choice.MEASURED.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
 
 

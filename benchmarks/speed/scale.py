@@ -1,8 +1,8 @@
 """Each engine beside the embedded index: a million codes; and the self-join of ten million by Ray.
 
-python -m benchmarks.scale                     # about 10 minutes on 2 cores; all sections
-python -m benchmarks.scale --only rates,pairs
-python -m benchmarks.scale --only kills        # kill -9: Ray's actors and driver, the Milvus server
+python -m benchmarks.speed.scale                     # about 10 minutes on 2 cores; all sections
+python -m benchmarks.speed.scale --only rates,pairs
+python -m benchmarks.speed.scale --only kills        # kill -9: Ray's actors and driver, the Milvus server
 
 Sections that are not run keep their earlier results. The servers run in a network namespace of their own
 (``tests/milvus_server.py``), connected by a relay on 127.0.0.1: it adds well below a millisecond.
@@ -26,14 +26,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, machine, summary
+from benchmarks.common import RESULTS, ROOT, machine, summary
 from tests.engine_jobs import Job, wait_for
 from tests.engine_kills import kill_server
 from tests.milvus_server import MilvusServer, missing
 from vhash_sdk import open_index
 from vhash_sdk.index import Index
 
-SAMPLES = Path(__file__).resolve().parents[1] / "sdk" / "vhash_sdk" / "samples"
+SAMPLES = ROOT / "sdk" / "vhash_sdk" / "samples"
 
 
 @contextlib.contextmanager
@@ -245,7 +245,10 @@ def main() -> None:
             section = pairs(options.join, radius=4)
         else:
             section = kills(options.rounds)
-        command = {"command": f"python -m benchmarks.scale --only {name}", "load average": os.getloadavg()}
+        command = {
+            "command": f"python -m benchmarks.speed.scale --only {name}",
+            "load average": os.getloadavg(),
+        }
         result = json.loads(file.read_text()) if file.exists() else {}
         if name == "rates":  # widths that were not asked for keep their rows
             kept = [row for row in result.get(name, {}).get("rows", []) if row["bits"] not in options.bits]

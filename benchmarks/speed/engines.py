@@ -1,6 +1,6 @@
 """Engines that TensorRT for RTX really builds, without a GPU, from every bundled model.
 
-    python -m benchmarks.engines [--models lite0-phash-256]
+    python -m benchmarks.speed.engines [--models lite0-phash-256]
 
 Each precision for compute capability 8.9, batches 1 to 8: parsed, built ahead of time, written, read.
 int8 comes from a file with zero point 0, exported into .cache/models. Writes results/engines.json.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS, write_result
-from benchmarks.network_files import BUNDLED, CLIP, model_file
+from benchmarks.speed.network_files import BUNDLED, CLIP, model_file
 from vhash_sdk.models.modelfile import read_model
 from vhash_sdk.runtime.engine_files import Target, read_engine, write_engine
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine
@@ -61,7 +61,11 @@ def main() -> None:
     old = json.loads(file.read_text())["engines"] if file.is_file() else []
     rows = [row for row in old if row["model"] not in names] + made
     rows.sort(key=lambda row: (MODELS.index(row["model"]), PRECISIONS.index(row["precision"])))
-    result = {"command": "python -m benchmarks.engines", "flavour": "rtx", "compute_capability": CAPABILITY}
+    result = {
+        "command": "python -m benchmarks.speed.engines",
+        "flavour": "rtx",
+        "compute_capability": CAPABILITY,
+    }
     write_result("engines", {**result, "engines": rows})
 
 

@@ -1,8 +1,8 @@
 """What zero-padded mid planes gain: R(2+1)D-34 with 45, 230, 460, 921 planes, and with 48, 240, 464, 928.
 
-    python -m benchmarks.clip_models --prepare      # the padded files
-    python -m benchmarks.clip_padding --prepare     # the same network unpadded, some CPU minutes
-    python -m benchmarks.clip_padding
+    python -m benchmarks.speed.video_networks --prepare          # the padded files
+    python -m benchmarks.speed.video_networks_padding --prepare  # the same unpadded, some CPU minutes
+    python -m benchmarks.speed.video_networks_padding
 
 Generated weights: time does not depend on them. The two are run in turn in one process, all cores, one
 clip. I3D is not here: its planes are multiples of 16 but for two layers of 24, which nothing pads. Writes
@@ -15,8 +15,8 @@ import argparse
 
 import onnx
 
-from benchmarks.clip_models import FOLDER, MODELS, engines, example
 from benchmarks.common import interleave, summary, write_result
+from benchmarks.speed.video_networks import FOLDER, MODELS, engines, example
 
 NAME = "clip_padding"
 PADDED, UNPADDED = "r2plus1d-34-random", "r2plus1d-34-unpadded"
@@ -60,7 +60,7 @@ def main() -> None:
         gain = {key: seconds["as they are"][key] / seconds["padded"][key] for key in ("min", "p50")}
         rows.append({"engine": title, "seconds": seconds, "times as fast padded": gain})
         print(title, {key: round(value, 3) for key, value in gain.items()}, flush=True)
-    print(write_result(NAME, {"command": f"python -m benchmarks.{NAME}", "rows": rows}))
+    print(write_result(NAME, {"command": "python -m benchmarks.speed.video_networks_padding", "rows": rows}))
 
 
 if __name__ == "__main__":

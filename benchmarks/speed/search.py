@@ -1,6 +1,6 @@
 """Exact Hamming search beside faiss, usearch and numpy, in one process, answers checked.
 
-    python -m benchmarks.search [--quick] [--threads 1] [--rounds 5] [--plot FILE.png]
+    python -m benchmarks.speed.search [--quick] [--threads 1] [--rounds 5] [--plot FILE.png]
 
 Cases are taken in turn, round after round, and timed by the CPU time of the process (with one
 thread that is the wall time of a quiet machine). faiss is measured in both of its modes (heap and
@@ -307,7 +307,7 @@ def main() -> None:
         plot(results, arguments.plot)
     if not arguments.quick:
         result = {
-            "command": "python -m benchmarks.search",
+            "command": "python -m benchmarks.speed.search",
             "threads": arguments.threads,
             "simd": {"vhash": simd_level(), "faiss": os.environ.get("FAISS_SIMD_LEVEL", "its best")},
             "knn": results,

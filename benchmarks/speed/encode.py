@@ -1,6 +1,6 @@
 """File to code: where the time goes, beside videohash2 and beside PyAV + swscale + float32.
 
-    python -m benchmarks.encode [--video FILE] [--rounds 15]
+    python -m benchmarks.speed.encode [--video FILE] [--rounds 15]
 
 One 10 s 320×240 H.264 file (made from the sample clips unless given). Every case runs in one
 process, in turn, with all cores. Writes benchmarks/results/encode.json.
@@ -18,12 +18,12 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from benchmarks.common import CACHE, ffmpeg_on_path, interleave, summary, write_result
+from benchmarks.common import CACHE, ROOT, ffmpeg_on_path, interleave, summary, write_result
 from vhash_sdk import Encoder
 from vhash_sdk.video import open_source
 from vhash_sdk.video.resize import planes_to_rgb
 
-SAMPLES = Path(__file__).resolve().parents[1] / "sdk" / "vhash_sdk" / "samples"
+SAMPLES = ROOT / "sdk" / "vhash_sdk" / "samples"
 RATE, SECONDS, WIDTH, HEIGHT = 30, 10, 320, 240
 
 
@@ -125,7 +125,7 @@ def main() -> None:
         info = encoder.info()
     del info["file"]
     result = {
-        "command": "python -m benchmarks.encode",
+        "command": "python -m benchmarks.speed.encode",
         "video": {"name": path.name, "bytes": path.stat().st_size, "frames": full_decode(path)},
         "encoder": info,
         "seconds": {name: {**summary(wall[name]), "cpu_min": min(cpu[name])} for name in table},

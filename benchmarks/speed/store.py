@@ -1,7 +1,7 @@
 """What keeping an index in a directory costs: acknowledged adds, opening, beside the bare disk.
 
-    python -m benchmarks.store            # 1e7 codes of 64 bits, in the temporary folder
-    python -m benchmarks.store --codes 1000000 --disk /mnt/fast
+    python -m benchmarks.speed.store            # 1e7 codes of 64 bits, in the temporary folder
+    python -m benchmarks.speed.store --codes 1000000 --disk /mnt/fast
 
 Writes benchmarks/results/store.json. The disk's share is measured beside ours: the same bytes, written
 and flushed by ``write`` and ``fdatasync`` alone. Opening is measured with the files in the page cache,
@@ -101,7 +101,7 @@ def main() -> None:
                 index.add(codes[start : start + 10 * BATCH], ids[start : start + 10 * BATCH])
         opened["ids in no order"] = opens(directory, codes, 5)
     result = {
-        "command": "python -m benchmarks.store",
+        "command": "python -m benchmarks.speed.store",
         "codes": len(codes),
         "bits": 64,
         "batch": BATCH,

@@ -1,6 +1,6 @@
 """The frame kernel against swscale: 4:2:0 planes to RGB at a model's size, one thread each.
 
-    python benchmarks/resize.py
+    python -m benchmarks.speed.resize
 
 One process, the cases in turn; the same decoded picture goes into both, and what comes out is
 compared with an exact floating-point average. swscale is called through PyAV with the area flag
@@ -11,15 +11,12 @@ benchmarks/results/resize.json.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.common import interleave, summary, write_result
 from vhash_sdk import _core
 from vhash_sdk.spec import Resize
@@ -125,7 +122,7 @@ def main() -> None:
         records = [measure(*size, filter, rounds) for filter in ("area", "bilinear") for size in SIZES]
     finally:
         _core.set_simd_level(usual)
-    command = f"python benchmarks/resize.py --rounds {rounds}"
+    command = f"python -m benchmarks.speed.resize --rounds {rounds}"
     print(write_result("resize", {"command": command, "threads": 1, "cases": records}))
 
 

@@ -1,6 +1,6 @@
 """A file to its nearest neighbours: every stage, end to end, and throughput against batch size.
 
-    python -m benchmarks.end_to_end [--video FILE] [--rounds 60]
+    python -m benchmarks.speed.end_to_end [--video FILE] [--rounds 60]
 
 One 10 s 320×240 H.264 file (made from the sample clips unless given), the default model, and an index of a
 million 256-bit codes. Each backend that runs here takes part: on a machine with a GPU that is ONNX Runtime
@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.backends import CPU_CASES, GPU_CASES, cpu_timed, label
 from benchmarks.common import CACHE, RESULTS, interleave, summary, write_result
-from benchmarks.encode import make_video
+from benchmarks.speed.backends import CPU_CASES, GPU_CASES, cpu_timed, label
+from benchmarks.speed.encode import make_video
 from vhash_sdk import Encoder, Index
 from vhash_sdk.errors import VhashError
 from vhash_sdk.video import open_source
@@ -142,7 +142,7 @@ def main() -> None:
     timed = {key: partial(cpu_timed, case, cpu[key]) for key, case in flat.items()}
     seconds = interleave(timed, rounds=args.rounds, warmup=2)
     result = {
-        "command": "python -m benchmarks.end_to_end",
+        "command": "python -m benchmarks.speed.end_to_end",
         "video": {"name": path.name, "bytes": path.stat().st_size},
         "codes": CODES,
         "load average": os.getloadavg()[0],

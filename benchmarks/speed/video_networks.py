@@ -1,8 +1,8 @@
 """Speed of the clip networks: R(2+1)D-34 (generated weights, for time does not depend on them) and I3D.
 
-    python -m benchmarks.clip_models --prepare     # exports what is timed, about 10 minutes
-    python -m benchmarks.clip_models               # the table
-    python -m benchmarks.clip_models --training    # training throughput, about 3 minutes
+    python -m benchmarks.speed.video_networks --prepare     # exports what is timed, about 10 minutes
+    python -m benchmarks.speed.video_networks               # the table
+    python -m benchmarks.speed.video_networks --training    # training throughput, about 3 minutes
 
 Every case is run in turn in one process, all cores. The share is of the rate that a large matrix product
 of the same precision reached, PyTorch's or OpenVINO's, the best of those measured after every run. Writes
@@ -279,7 +279,7 @@ def main() -> None:
         return
     path = RESULTS / f"{NAME}.json"
     result = json.loads(path.read_text()) if path.exists() else {}
-    result["command"] = f"python -m benchmarks.{NAME}"
+    result["command"] = "python -m benchmarks.speed.video_networks"
     result.pop("machine", None)  # it is written anew
     if options.training:
         result["training"] = training()

@@ -1,6 +1,6 @@
 """Duplicates at size: a library of synthetic codes grouped, and a report of thousands of groups opened.
 
-    python -m benchmarks.dedup [--videos 100000] [--groups 5000] [--only library,report]
+    python -m benchmarks.speed.dedup [--videos 100000] [--groups 5000] [--only library,report]
 
 library: --videos rows with random codes, 4 of 10 of them copies (0 to 40 bits flipped) of one of the
          first half, in the library's own database; seconds of the whole ``Library.duplicates``: the first
@@ -204,7 +204,7 @@ def main() -> None:
     options = parser.parse_args()
     file = RESULTS / "dedup.json"
     result = json.loads(file.read_text()) if file.exists() else {}
-    result["command"] = "python -m benchmarks.dedup"
+    result["command"] = "python -m benchmarks.speed.dedup"
     if "library" in options.only:
         result["library"] = {**library(options.videos, options.rounds), "machine": machine()}
     if "report" in options.only:

@@ -1,6 +1,6 @@
 """Bits of i3d-256 in int8 beside PyTorch's float32, with free zero points and with all of them 0.
 
-    python -m benchmarks.zero_points       # 40 real clips that shaped neither; some CPU minutes
+    python -m benchmarks.speed.i3d_zero_points       # 40 real clips that shaped neither; some CPU minutes
 
 ONNX Runtime and OpenVINO want the first kind, which is bundled, TensorRT the second
 (``export/to_onnx.py --symmetric``); here both run on ONNX Runtime. Adds to ``results/export_i3d-256.json``.
@@ -40,7 +40,7 @@ def main() -> None:
         "free zero points (bundled)": onnx.load(ROOT / "sdk" / "vhash_sdk" / "models" / f"{MODEL}.int8.onnx"),
         "zero point 0": to_onnx.store_half(source.quantise(graph, fit, symmetric=True)),
     }
-    found: dict[str, Any] = {"command": f"python -m benchmarks.zero_points --clips {options.clips}"}
+    found: dict[str, Any] = {"command": f"python -m benchmarks.speed.i3d_zero_points --clips {options.clips}"}
     found["clips"] = len(checks)
     for name, model in models.items():
         found[name] = to_onnx.compare(model, spec, expected, checks)

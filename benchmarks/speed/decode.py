@@ -1,6 +1,6 @@
 """Sampling frames with seeking and skipping, beside decoding everything.
 
-    python -m benchmarks.decode [FILE ...] [--rounds 9]
+    python -m benchmarks.speed.decode [FILE ...] [--rounds 9]
 
 Without files: a 10 s 320×240 H.264 file of moving noise that the script makes, with all frames
 as they come (GOP 250, B-frames). Every case runs in one process, in turn, one decoder thread
@@ -118,7 +118,7 @@ def main() -> None:
             f"{row['video']['name'][:32]:32} {best[0]:10.1f} {best[1]:10.1f} {best[2]:11.1f} "  # type: ignore[index]
             f"{row['uniform_over_all']:6.2f}  {row['same_pixels']}"
         )
-    write_result("decode", {"command": "python -m benchmarks.decode FILE ...", "files": rows})
+    write_result("decode", {"command": "python -m benchmarks.speed.decode FILE ...", "files": rows})
 
 
 if __name__ == "__main__":
