@@ -1,6 +1,6 @@
 """Several processes on one library at once: add, remove, search, group, verify, for minutes.
 
-    python -m benchmarks.library_processes [--seconds 180] [--files 2000] [--no-result]
+    python -m benchmarks.robustness.library_processes [--seconds 180] [--files 2000] [--no-result]
 
 Two processes add and remove (one at a time may write, the other is told so), two search for what the writers
 have reported, one groups, one verifies, one reads as from a read-only mount. Codes are digests of the

@@ -1,4 +1,6 @@
-"""Corrupted files against the whole encoder: python -m benchmarks.hostile [--count 2000] [--seed 0]
+"""Corrupted files against the whole encoder.
+
+    python -m benchmarks.robustness.hostile [--count 2000] [--seed 0]
 
 Each file is encoded with ``isolate=True``: it must give a code or a ``VideoError``, in time, with
 the caller unharmed and no bigger than before. Then each is encoded in process, in a process that may
@@ -26,6 +28,7 @@ from vhash_sdk import Encoder
 from vhash_sdk.errors import VideoError
 from vhash_sdk.video import Limits
 
+COMMAND = "python -m benchmarks.robustness.hostile"
 LIMITS = Limits(wall_time=10.0, memory=1 << 30)
 _IN_PROCESS_SECONDS = 60.0
 
@@ -79,7 +82,7 @@ def in_process(paths: list[str], folder: Path) -> dict[str, object]:
     crashed, hung, escaped = [], [], []
     at = 0
     while at < len(paths):
-        command = [sys.executable, "-m", "benchmarks.hostile", "--child", str(listing), str(at)]
+        command = [sys.executable, *COMMAND.split()[1:], "--child", str(listing), str(at)]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, bufsize=1) as child:
             assert child.stdout is not None
             while select.select([child.stdout], [], [], _IN_PROCESS_SECONDS)[0]:
@@ -134,7 +137,7 @@ def main() -> None:
             (folder / file).write_bytes(content)
             paths.append(str(folder / file))
         result = {
-            "command": f"python -m benchmarks.hostile --count {options.count} --seed {options.seed}",
+            "command": f"{COMMAND} --count {options.count} --seed {options.seed}",
             "files": len(paths),
             "isolated": isolated(paths),
             "in_process": in_process(paths, folder),

@@ -1,7 +1,7 @@
 """Tries to make a store lose a code: kill -9, damage, failing disks, crashes of the machine.
 
-    python -m benchmarks.durability            # 200 kills, 5,000 flips, every call: 5 to 20 minutes
-    python -m benchmarks.durability --short    # a minute
+    python -m benchmarks.robustness.durability          # 200 kills, 5,000 flips, every call: 5 to 20 minutes
+    python -m benchmarks.robustness.durability --short  # a minute
 
 Writes benchmarks/results/durability.json (not with --short) and exits with 1 if anything was lost or wrong.
 The pieces are in tests/durability, where a short version runs with the tests.
@@ -55,7 +55,7 @@ def main() -> int:
         )
         killed = timed("kills", lambda: kills.run(there / "kills", 10 if short else 200))
     result = {
-        "command": "python -m benchmarks.durability",
+        "command": "python -m benchmarks.robustness.durability",
         "kill -9": asdict(killed),
         "bit flips": asdict(flips),
         "log cut at every byte, as a crash does": asdict(cuts.cut),

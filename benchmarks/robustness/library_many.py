@@ -1,6 +1,6 @@
 """A library of very many files: add, list, search, group, verify, remove; seconds and memory of each.
 
-    python -m benchmarks.library_many [--files 100000] [--no-result]
+    python -m benchmarks.robustness.library_many [--files 100000] [--no-result]
 
 Codes are digests of the files' content, so that what is measured is the library and not the decoder. Writes
 benchmarks/results/library_many.json; the short version is in tests/library/test_elsewhere.py.

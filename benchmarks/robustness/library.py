@@ -1,6 +1,7 @@
 """A library at size: throughput, memory, resume, kills, an evil folder.
 
-    python -m benchmarks.library [--files 10000] [--tiny] [--rounds 4] [--only throughput,full,kills,evil]
+    python -m benchmarks.robustness.library [--files 10000] [--tiny] [--rounds 4] \\
+        [--only throughput,full,kills,evil]
 
 throughput: a plain loop over ``Encoder.encode`` on one core and ``Library.add`` on two, in turn.
 full:       --files short clips (cut from the real ones and encoded again) added in one run, memory of
@@ -340,8 +341,8 @@ def main() -> None:
             part = "full_tiny" if options.tiny else part
         else:
             answer = kills(make_clips(300)) if part == "kills" else evil()
-        commit, command = machine()["commit"], " ".join(sys.argv[1:])
-        result[part] = {"command": f"python -m benchmarks.library {command}", "commit": commit, **answer}
+        command = " ".join(["python -m benchmarks.robustness.library", *sys.argv[1:]])
+        result[part] = {"command": command, "commit": machine()["commit"], **answer}
         print(part, json.dumps(result[part]))
         write_result("library", result)
 
