@@ -1,4 +1,4 @@
-"""Every CUDA kernel at small sizes, checked against the CPU: what compute-sanitizer runs (see gpu.py)."""
+"""Every CUDA kernel at small sizes, checked against the CPU: what compute-sanitizer runs (see run.py)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hamming(rows: int) -> int:
 
 def frames() -> int:
     """Both frame kernels and the thinning one."""
-    from benchmarks.gpu_frames import check_planes
+    from benchmarks.gpu.frames import check_planes
 
     checked = 0
     for height, width in ((48, 64), (33, 51), (120, 40)):
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="on the emulator")
     dry = parser.parse_args().dry_run
     if dry:
-        from benchmarks.gpu import pretend_gpu
+        from benchmarks.gpu.run import pretend_gpu
 
         pretend_gpu()
     assert cuda_module().device_count() > 0

@@ -1,4 +1,4 @@
-"""Hamming search in device memory: every method and size, beside other libraries (see gpu.py)."""
+"""Hamming search in device memory: every method and size, beside other libraries (see run.py)."""
 
 from __future__ import annotations
 

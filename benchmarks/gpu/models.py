@@ -1,14 +1,14 @@
-"""Models that a CPU cannot train in reasonable time (see gpu.py): UVVH at the paper's width, distillation.
+"""Models that a CPU cannot train in reasonable time (see run.py): UVVH at the paper's width, distillation.
 
     python -m benchmarks.gpu --parts models --minutes 4.5   # GPU machine, data unpacked to .cache/gpu
-    python -m benchmarks.gpu_models                         # afterwards: codes join those of retrieval_runs
+    python -m benchmarks.gpu.models                         # afterwards: codes join those of retrieval_runs
 
 No case starts after ``--minutes``: a part of the distillation takes over four, and counts for nothing if a
 call of ten minutes cuts it off. Its state is in .cache/gpu/distilled: the next part has to run on
 the same machine, which gives the student back in pieces:
 ``split -b 15M .cache/gpu/distilled/model.safetensors "$OUT"/student.``
 
-Data as `gpu_carry` brings it: ``ucf101_14c_vgg16`` (features), ``real10`` (clips) and ``weights`` (I3D).
+Data as `carry` brings it: ``ucf101_14c_vgg16`` (features), ``real10`` (clips) and ``weights`` (I3D).
 """
 
 from __future__ import annotations

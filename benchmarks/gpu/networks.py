@@ -1,4 +1,4 @@
-"""The networks on a GPU: precision, compilation, CUDA graphs, padding; and training (see gpu.py)."""
+"""The networks on a GPU: precision, compilation, CUDA graphs, padding; and training (see run.py)."""
 
 from __future__ import annotations
 

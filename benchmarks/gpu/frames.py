@@ -1,4 +1,4 @@
-"""The frame kernel on a GPU: bytes checked against the CPU, share of the memory bandwidth (see gpu.py)."""
+"""The frame kernel on a GPU: bytes checked against the CPU, share of the memory bandwidth (see run.py)."""
 
 from __future__ import annotations
 

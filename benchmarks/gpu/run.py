@@ -14,11 +14,11 @@ outside must be carried, as wheels for the same Python (``pip download --no-deps
 --no-index --target DIR`` and PYTHONPATH): ``av`` (35 MB; decoding, NVDEC and the samples), and where the
 machine lacks them ``cuda-bindings`` (device memory), ``hypothesis`` and ``PyNvVideoCodec`` (27 MB).
 The part ``models`` trains on real data: clips, I3D's weights and features, unpacked to .cache/gpu. Where
-a call takes little, `benchmarks.gpu_carry` cuts all of this into pieces:
+a call takes little, `benchmarks.gpu.carry` cuts all of this into pieces:
 
-    python -m benchmarks.gpu_carry pack ../shared/data/videos/real10 ../shared/data/weights \\
+    python -m benchmarks.gpu.carry pack ../shared/data/videos/real10 ../shared/data/weights \\
         ../shared/data/features/ucf101_14c_vgg16 .whl      # here; send one piece with each call
-    python -m benchmarks.gpu_carry unpack .cache/gpu       # there, with the last one
+    python -m benchmarks.gpu.carry unpack .cache/gpu       # there, with the last one
 
 A machine that gives back one folder gets it by ``--out``. First line to try there:
 
@@ -49,12 +49,12 @@ from benchmarks.common import RESULTS, ROOT, machine
 
 PARTS = ("build", "tests", "sanitizer", "hamming", "frames", "networks", "nvdec", "training", "models")
 MEASURED = {
-    "hamming": "gpu_hamming",
-    "frames": "gpu_frames",
-    "networks": "gpu_networks",
-    "nvdec": "gpu_nvdec",
-    "training": "gpu_networks",
-    "models": "gpu_models",
+    "hamming": "hamming",
+    "frames": "frames",
+    "networks": "networks",
+    "nvdec": "nvdec",
+    "training": "networks",
+    "models": "models",
 }
 Case = tuple[str, Callable[[], dict[str, Any]]]
 
@@ -209,7 +209,7 @@ def sanitizer(dry: bool) -> Iterator[Case]:
     for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
 
         def run(tool: str = tool) -> dict[str, Any]:
-            program = [sys.executable, "-m", "benchmarks.gpu_small", *(["--dry-run"] if dry else [])]
+            program = [sys.executable, "-m", "benchmarks.gpu.small", *(["--dry-run"] if dry else [])]
             found = shutil.which("compute-sanitizer")
             if not found and not dry:
                 raise RuntimeError("there is no compute-sanitizer on the PATH")
@@ -241,7 +241,9 @@ def pretend_gpu() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the parts; 0 when all is done and passed, 1 when something failed, 3 when time ran out."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n\n")[0]
+    )
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated, of " + ", ".join(PARTS))
     parser.add_argument("--minutes", type=float, default=9.0, help="start no case after so long")
     parser.add_argument("--out", type=Path, help="folder of gpu.json (default: benchmarks/results)")
@@ -250,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--dry-run", action="store_true", help="on a CPU, through the fall-backs; means nothing"
     )
     options = parser.parse_args(arguments)
-    if importlib.util.find_spec("vhash_sdk") is None:
+    if importlib.util.find_spec("vhash_sdk") is None:  # not installed: the part ``build`` makes it in place
         sys.path.insert(0, str(ROOT / "sdk"))
     dry, wanted = options.dry_run, options.parts.split(",")
     if unknown := set(wanted) - set(PARTS):
@@ -261,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
         pretend_gpu()
     for part in wanted:
         own = {"build": build, "tests": tests, "sanitizer": sanitizer}.get(part)
-        cases = own or getattr(importlib.import_module(f"benchmarks.{MEASURED[part]}"), part)
+        cases = own or getattr(importlib.import_module(f"benchmarks.gpu.{MEASURED[part]}"), part)
         book.run(part, cases(dry))
     book.write()
     failures = book.failures()

@@ -1,4 +1,4 @@
-"""NVDEC against PyAV, and the resident pipeline from file to neighbours (see gpu.py)."""
+"""NVDEC against PyAV, and the resident pipeline from file to neighbours (see run.py)."""
 
 from __future__ import annotations
 

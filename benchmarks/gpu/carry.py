@@ -1,7 +1,7 @@
 """Data for a GPU machine that takes little at a time: packed into pieces here, put together there.
 
-    python -m benchmarks.gpu_carry pack ../shared/data/weights .whl     # .carry/1, .carry/2 …
-    python -m benchmarks.gpu_carry unpack .cache/gpu                    # there, when all pieces have come
+    python -m benchmarks.gpu.carry pack ../shared/data/weights .whl     # .carry/1, .carry/2 …
+    python -m benchmarks.gpu.carry unpack .cache/gpu                    # there, when all pieces have come
 
 Each piece is a folder of its own, so that one can be sent with each call. Unpacking says which pieces are
 missing, damaged or of another packing, by their SHA-256, before anything is written.
