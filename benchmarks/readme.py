@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import clip_report
 from benchmarks.common import ROOT, load, made_on, table
+from benchmarks.retrieval import supervised_report
 from benchmarks.speed import scale_tables
 
 README = ROOT / "README.md"
@@ -373,7 +373,7 @@ def unseen() -> str:
     first = next(iter(load("real10_unseen")["models"].values()))
     chance = " and ".join(f"{first[database]['chance']:.3f}" for database in ("left out", "whole"))
     return (
-        clip_report.unseen_table("real10_unseen", "real10, classes that nothing was fitted on")
+        supervised_report.unseen_table("real10_unseen", "real10, classes that nothing was fitted on")
         + "\n\nAll 45 pairs of classes left out in turn; 95 % intervals by a bootstrap over groups; chance "
         f"{chance}. `i3d-256` is class-discriminant-256, chosen inside the train split; its input size was picked "
         f"by these figures. {source('real10_unseen')}"
@@ -383,12 +383,14 @@ def unseen() -> str:
 def closed_sets() -> str:
     result = load("clip_hashing")
     tables = [
-        clip_report.closed_table(result, place) for place in clip_report.METHODS if result["runs"].get(place)
+        supervised_report.closed_table(result, place)
+        for place in supervised_report.METHODS
+        if result["runs"].get(place)
     ]
     return (
         "\n\n".join(tables)
         + "\n\nQueries are of classes that were trained on, so this measures a classifier; trivial code: the hash network's "
-        f"own prediction as a number. {clip_report.joint_or_separate(result)} {source('clip_hashing')}"
+        f"own prediction as a number. {supervised_report.joint_or_separate(result)} {source('clip_hashing')}"
     )
 
 

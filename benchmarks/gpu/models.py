@@ -1,7 +1,7 @@
 """Models that a CPU cannot train in reasonable time (see run.py): UVVH at the paper's width, distillation.
 
     python -m benchmarks.gpu --parts models --minutes 4.5   # GPU machine, data unpacked to .cache/gpu
-    python -m benchmarks.gpu.models                         # afterwards: codes join those of retrieval_runs
+    python -m benchmarks.gpu.models                         # afterwards: codes join those of the other runs
 
 No case starts after ``--minutes``: a part of the distillation takes over four, and counts for nothing if a
 call of ten minutes cuts it off. Its state is in .cache/gpu/distilled: the next part has to run on
@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import CACHE, RESULTS
-from benchmarks.real10_unseen import uncoded
+from benchmarks.retrieval.real10_unseen import uncoded
 
 if TYPE_CHECKING:
     from training.clip_data import VideoSet
@@ -162,7 +162,7 @@ def _text(codes: np.ndarray) -> str:
 
 
 def main() -> None:
-    """Put the codes of ``results/gpu.json`` beside those of `retrieval_runs`, for its report."""
+    """Put the codes of ``results/gpu.json`` beside those of `unsupervised_runs`, for its report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,8 +1,8 @@
 """The report of the clip networks' closed sets: tables, spread over code lengths, curves.
 
-    python -m benchmarks.clip_hashing      # the runs: about an hour of one core, may be stopped and started
-    python -m benchmarks.clip_curves       # precision over recall at 64 bits, minutes
-    python -m benchmarks.clip_report       # seconds
+    python -m benchmarks.retrieval.supervised_runs    # the runs: about an hour of one core, may be stopped
+    python -m benchmarks.retrieval.supervised_curves  # precision over recall at 64 bits, minutes
+    python -m benchmarks.retrieval.supervised_report  # seconds
 
 Writes ``training/REPORT_CLIP.md`` from the files in ``results/``. Cells whose runs are not there yet are
 absent, never guessed.
@@ -53,7 +53,7 @@ HOW = (
 )
 FIVE = (
     "Every stage is trained without the two classes. Five pairs leave each class out once; the tables share "
-    "queries and database, but not the pairs. `python -m benchmarks.clip_unseen`."
+    "queries and database, but not the pairs. `python -m benchmarks.retrieval.supervised_unseen`."
 )
 CHOSEN = (
     "Unseen classes inside the train split. Shrinking what differs within the classes that were seen "
@@ -175,7 +175,7 @@ def unseen_table(file: str, first: str, prefix: str = "") -> str:
 
 
 def choice_section() -> list[str]:
-    """What the bundled model's projection was chosen among, where `clip_choice` has run."""
+    """What the bundled model's projection was chosen among, where `i3d_projection` has run."""
     path = RESULTS / "clip_choice.json"
     if not path.exists():
         return []
@@ -191,7 +191,7 @@ def choice_section() -> list[str]:
 
 
 def ten_crops_section() -> list[str]:
-    """Ten crops beside one, where `ten_crops` has run."""
+    """Ten crops beside one, where `i3d_ten_crops` has run."""
     path = RESULTS / "ten_crops.json"
     if not path.exists():
         return []
@@ -231,7 +231,7 @@ def near_duplicates_section() -> list[str]:
 
 
 def zero_points_section() -> list[str]:
-    """Both kinds of int8 beside PyTorch, where `zero_points` has run."""
+    """Both kinds of int8 beside PyTorch, where `i3d_zero_points` has run."""
     path = RESULTS / "export_i3d-256.json"
     result = json.loads(path.read_text()).get("int8 by zero points") if path.exists() else None
     if result is None:
@@ -247,7 +247,7 @@ def zero_points_section() -> list[str]:
 
 
 def curves_section() -> list[str]:
-    """Precision at some recalls, and the plots, where `clip_curves` has run."""
+    """Precision at some recalls, and the plots, where `supervised_curves` has run."""
     path = RESULTS / "clip_curves.json"
     if not path.exists():
         return []

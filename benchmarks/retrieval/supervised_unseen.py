@@ -1,6 +1,6 @@
 """BERT and the hash network on classes they never saw: real10, five disjoint pairs of classes left out.
 
-    python -m benchmarks.clip_unseen       # features as for clip_hashing; some CPU minutes, can be resumed
+    python -m benchmarks.retrieval.supervised_unseen  # features as for supervised_runs; some CPU minutes
 
 Every stage (BERT, hash network, ITQ) is trained on the train split of the other eight classes. Five pairs
 leave each class out once, where `real10_unseen` leaves out all 45: a trained network costs too much for
@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.clip_hashing import Floats, bert_training, real10_tokens, rotated, supervised
 from benchmarks.common import CACHE, RESULTS, write_result
-from benchmarks.real10_unseen import affine, uncoded
+from benchmarks.retrieval.real10_unseen import affine, uncoded
+from benchmarks.retrieval.supervised_runs import Floats, bert_training, real10_tokens, rotated, supervised
 from training.clip_data import VideoSet
 from training.train_clip_bert import train
 from training.unseen import Code, Fit, Labelled, Rows, unseen_classes
@@ -88,7 +88,7 @@ def main() -> None:
         found = unseen_classes(data, make(), seeds=(0,), pairs=pairs)
         models[name] = {"bits": bits, **found.summary()}
         write_result(NAME, {
-            "command": f"python -m benchmarks.{NAME}", "left out": pairs, "seeds": 1,
+            "command": "python -m benchmarks.retrieval.supervised_unseen", "left out": pairs, "seeds": 1,
             "queries": len(found.queries), "models": models,
         })  # fmt: skip
         print(name, models[name]["left out"]["mAP"], models[name]["whole"]["mAP"], flush=True)

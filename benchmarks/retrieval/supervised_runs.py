@@ -4,8 +4,8 @@
         --height 160 --width 160 --crop 0 --filter area --engine openvino --precision bf16 --threads 1 \\
         --videos ../shared/data/videos/real10/manifest.csv \\
         --weights ../shared/data/weights/i3d_rgb_kinetics400_fp16.npz       # about 4 CPU minutes
-    python -m benchmarks.clip_hashing                       # everything that is missing, some CPU hours
-    python -m benchmarks.clip_hashing --only ucf101
+    python -m benchmarks.retrieval.supervised_runs                  # everything that is missing: CPU hours
+    python -m benchmarks.retrieval.supervised_runs --only ucf101
 
 Closed sets: database = train split, queries = test split of the same classes, ties averaged over.
 Such figures measure a classifier, so the trivial code (the predicted class's number) and the
@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.common import CACHE, DATA, RESULTS, write_result
-from benchmarks.real10_unseen import affine, real10, record, uncoded
+from benchmarks.retrieval.real10_unseen import affine, real10, record, uncoded
 from training import baselines, clips
 from training.clip_data import VideoSet, read_manifest
 from training.data import load_ucf101_14c
@@ -41,6 +41,7 @@ from training.train_hash import hash_codes, train_hash_network, trivial_codes
 from training.unseen import Code, Fit, Rows, unseen_classes
 
 NAME = "clip_hashing"
+COMMAND = "python -m benchmarks.retrieval.supervised_runs"
 STORE = CACHE / "real10" / "i3d_u32_160"
 BITS = (16, 64, 512, 32, 128, 256)  # in the order of their runs
 SEEDS = (0, 1, 2)
@@ -279,7 +280,12 @@ def main() -> None:
             result = json.loads(path.read_text()) if path.exists() else {"runs": {}}
             result["runs"].setdefault(place, {})[name] = found
             write_result(
-                NAME, {"command": f"python -m benchmarks.{NAME}", "features": SETS, "runs": result["runs"]}
+                NAME,
+                {
+                    "command": "python -m benchmarks.retrieval.supervised_runs",
+                    "features": SETS,
+                    "runs": result["runs"],
+                },
             )
             print(f"{place} {name}: {found}", flush=True)
     if options.only in (None, "unseen"):

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import clip_report, common
-from benchmarks.clip_report import Row, closed_table, joint_or_separate, markdown
+from benchmarks import common
+from benchmarks.retrieval import supervised_report
+from benchmarks.retrieval.supervised_report import Row, closed_table, joint_or_separate, markdown
 
 
 def separate(hash_: float, trivial: float = 0.5) -> dict[str, float]:
@@ -19,7 +20,7 @@ def separate(hash_: float, trivial: float = 0.5) -> dict[str, float]:
 def result(runs: dict[str, Any]) -> dict[str, Any]:
     return {
         "machine": {"cpu": "a CPU", "cores": 2, "date": "2026-11-22"},
-        "command": "python -m benchmarks.clip_hashing",
+        "command": "python -m benchmarks.retrieval.supervised_runs",
         "features": {"ucf101": "some", "real10": "others"},
         "runs": {"real10": runs},
     }
@@ -76,7 +77,7 @@ def test_separate_and_joint_are_compared_where_both_were_run() -> None:
 
 def test_the_report_copes_with_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common, "RESULTS", tmp_path)
-    monkeypatch.setattr(clip_report, "RESULTS", tmp_path)
+    monkeypatch.setattr(supervised_report, "RESULTS", tmp_path)
     (tmp_path / "clip_hashing.json").write_text(json.dumps(result({"uncoded": 0.4})))
     assert "| 0.400 |" in markdown()
     assert (
@@ -112,15 +113,16 @@ def test_the_report_copes_with_what_is_there(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_committed_report_is_of_the_committed_results() -> None:
-    assert clip_report.FILE.read_text() == markdown(), "run: python -m benchmarks.clip_report"
+    made_by = "run: python -m benchmarks.retrieval.supervised_report"
+    assert supervised_report.FILE.read_text() == markdown(), made_by
 
 
 def test_curves_of_perfect_codes_and_of_one_code_for_all() -> None:
     pytest.importorskip("torch")
     import numpy as np
 
-    from benchmarks.clip_curves import RADII, figures
-    from benchmarks.clip_hashing import Closed
+    from benchmarks.retrieval.supervised_curves import RADII, figures
+    from benchmarks.retrieval.supervised_runs import Closed
 
     targets = np.repeat(np.arange(4), 5)
     test = np.arange(20) % 5 == 0
@@ -140,7 +142,7 @@ def test_every_nth_video_of_each_class_and_split() -> None:
     pytest.importorskip("torch")
     import numpy as np
 
-    from benchmarks.ten_crops import chosen
+    from benchmarks.retrieval.i3d_ten_crops import chosen
     from training.clip_data import VideoSet
 
     labels, split = np.array(["a", "b"] * 12), np.array((["train"] * 2 + ["test"] * 2) * 6)

@@ -1,10 +1,10 @@
 """Do ten crops help? I3D features of real10: mean over ten crops, centre crop, whole frame.
 
-    python -m benchmarks.ten_crops --every 4     # a quarter of each class: a few CPU minutes
-    python -m benchmarks.ten_crops               # all 541 clips: a CPU quarter of an hour; can be resumed
+    python -m benchmarks.retrieval.i3d_ten_crops --every 4  # a quarter of each class: a few CPU minutes
+    python -m benchmarks.retrieval.i3d_ten_crops            # all 541 clips: 15 CPU minutes; can be resumed
 
 Crops of 160 out of 183 pixels (the paper: 112 of 128); the whole frames are the store of
-`clip_hashing`, which says how to make it. Writes ``results/ten_crops.json``: closed-set mAP@70 and
+`supervised_runs`, which says how to make it. Writes ``results/ten_crops.json``: closed-set mAP@70 and
 unseen-class mAP of the uncoded feature, paired differences over queries.
 """
 
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.clip_hashing import STORE, Closed
 from benchmarks.common import CACHE, DATA, write_result
-from benchmarks.real10_unseen import uncoded
+from benchmarks.retrieval.real10_unseen import uncoded
+from benchmarks.retrieval.supervised_runs import STORE, Closed
 from training import clips
 from training.clip_data import VideoSet, read_manifest
 from training.extract_features import Extraction, extract_clips, network_of
@@ -98,7 +98,7 @@ def main() -> None:
         print(name, models[name], flush=True)
     queries = videos.split == "test"
     write_result(NAME, {
-        "command": f"python -m benchmarks.{NAME} --every {options.every}",
+        "command": f"python -m benchmarks.retrieval.i3d_ten_crops --every {options.every}",
         "features": "I3D, 32 frames uniformly, mean of 4 tokens, OpenVINO bf16, unit length, centred cosine",
         "videos": len(rows), "of": len(whole), "queries": int(queries.sum()),
         "models": models, "paired": differences(ap, unseen, videos.groups[queries]),

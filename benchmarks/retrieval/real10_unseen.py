@@ -3,8 +3,8 @@
     python -m training.frame_features .cache/real10/lite0_192 --size 192 \\
         --backbone sdk/vhash_sdk/models/lite0-phash-256.int8.onnx \\
         --videos ../shared/data/videos/real10/manifest.csv        # features, about a CPU minute
-    python -m benchmarks.real10_unseen                            # everything that is missing
-    python -m benchmarks.real10_unseen --again neighbour-64        # one method once more
+    python -m benchmarks.retrieval.real10_unseen                       # everything that is missing
+    python -m benchmarks.retrieval.real10_unseen --again neighbour-64  # one method once more
 
 Writes ``results/real10_unseen.json``, one entry a method; entries of other scripts stay (they call
 `record`). The protocol is `training.unseen`: what is learned is learned on eight classes, queries and
@@ -53,7 +53,7 @@ def record(name: str, found: Unseen, **about: object) -> None:
     write_result(
         NAME,
         {
-            "command": "python -m benchmarks.real10_unseen",
+            "command": "python -m benchmarks.retrieval.real10_unseen",
             "protocol": "each pair of classes left out in turn (45); learned on the train split of the other "
             "eight; queries: test split of the two; database: train split of the two (left out) or of all "
             "ten (whole); ties averaged over, Z = min(R, K); 95 % intervals by a bootstrap over groups",

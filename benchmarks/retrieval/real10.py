@@ -1,6 +1,6 @@
 """Retrieval by class on real10: how far a code that was made for copies also finds the same content.
 
-    python benchmarks/real10.py
+    python -m benchmarks.retrieval.real10
 
 Queries are the test split, the database is the train split; mAP with ties averaged over, the
 cut-off normalised by min(R, K). Beside each model's code: its own uncoded embedding, centred
@@ -11,18 +11,15 @@ here is the scene; chance is the share of relevant items. Writes results/real10.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import DATA, ROOT, write_result
 from numpy.typing import NDArray
 
-sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
-
-from training import clips, metrics  # noqa: E402 (a script run from a clone finds its siblings here)
-from vhash_sdk import Encoder  # noqa: E402
+from benchmarks.common import DATA, write_result
+from training import clips, metrics
+from vhash_sdk import Encoder
 
 KS: tuple[int | None, ...] = (5, 20, 100, None)
 

@@ -4,7 +4,7 @@ UCF101: database = training data = groups 14–25, queries = groups 8–13. real
 Lite0 features): queries = a quarter of each class's training groups; `training.train_semantic.recipe`
 is chosen here. No test split is read. Writes ``results/retrieval_tuning.json``, mAP over 3 seeds::
 
-    python -m benchmarks.retrieval_tuning
+    python -m benchmarks.retrieval.unsupervised_tuning
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import write_result
-from benchmarks.retrieval_runs import SEEDS, Sets
+from benchmarks.retrieval.unsupervised_runs import SEEDS, Sets
 from training.baselines import itq
 from training.data import FeatureSet, relevance
 from training.metrics import average_precision, hamming
@@ -71,7 +71,7 @@ def main() -> None:
     write_result(
         "retrieval_tuning",
         {
-            "command": "python -m benchmarks.retrieval_tuning",
+            "command": "python -m benchmarks.retrieval.unsupervised_tuning",
             "protocol": "train splits only. UCF101: database = training data = groups 14-25, queries = "
             "groups 8-13; real10: queries = a quarter of each class's groups, Lite0 features",
             "videos": {

@@ -1,6 +1,6 @@
-"""Precision over recall on the closed sets, 64 bits, seed 0: the codes that `clip_hashing` only scores.
+"""Precision over recall on the closed sets, 64 bits, seed 0: the codes that `supervised_runs` only scores.
 
-    python -m benchmarks.clip_curves       # minutes; trained BERTs of clip_hashing are taken from .cache
+    python -m benchmarks.retrieval.supervised_curves  # minutes; supervised_runs has left its BERTs in .cache
 
 Codes are kept in ``.cache/clip_curves/``, so a second run only draws. Writes ``results/clip_curves.json`` and
 ``training/report/clip_precision_recall_SET.png``.
@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.clip_hashing import (
+from benchmarks.common import CACHE, ROOT, write_result
+from benchmarks.retrieval.supervised_runs import (
     Closed,
     Floats,
     bert_feature,
@@ -23,7 +24,6 @@ from benchmarks.clip_hashing import (
     real10_tokens,
     ucf101,
 )
-from benchmarks.common import CACHE, ROOT, write_result
 from training import baselines
 from training.evaluate import precision_recall_plot
 from training.metrics import curve_by_radius, curve_by_rank
@@ -116,7 +116,7 @@ def main() -> None:
             PLOTS / f"clip_precision_recall_{place}.png",
             title=f"{place}, closed set, {BITS} bits, seed {SEED}",
         )  # fmt: skip
-    command = f"python -m benchmarks.{NAME}"
+    command = "python -m benchmarks.retrieval.supervised_curves"
     write_result(
         NAME,
         {"command": command, "bits": BITS, "seed": SEED, "within radius": "precision, recall", "sets": sets},

@@ -1,7 +1,7 @@
 """A picture of queries and their five nearest videos by a model's code: right ones green, wrong ones red.
 
     python -m training.train_semantic --bits 64
-    python -m benchmarks.top5 runs/semantic/lite0-neighbour-64.safetensors
+    python -m benchmarks.retrieval.top5 runs/semantic/lite0-neighbour-64.safetensors
 
 One query of each class from real10's test split, the database its train split; ties are broken by
 the order of the manifest. Writes ``top5.png`` beside the checkpoint; the clips are for research use, so
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import DATA
-from benchmarks.real10_unseen import STORE, mean_features, real10
+from benchmarks.retrieval.real10_unseen import STORE, mean_features, real10
 from training import clips, plots
 from training.metrics import hamming
 from training.semantic import load_model

@@ -1,6 +1,6 @@
 """How the projection of the bundled clip model was chosen: inside real10's train split.
 
-    python -m benchmarks.clip_choice       # features as for clip_hashing; a few CPU minutes
+    python -m benchmarks.retrieval.i3d_projection       # features as for supervised_runs; a few CPU minutes
 
 The unseen-class protocol of `training.unseen`, with a third of each class's groups in the train split as
 queries and the rest as database: no video that is ever tested on is looked at. 256 bits, one rotation.
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.clip_hashing import discriminant, real10_tokens, rotated
 from benchmarks.common import write_result
+from benchmarks.retrieval.supervised_runs import discriminant, real10_tokens, rotated
 from training.clip_data import VideoSet
 from training.unseen import DATABASES, Fit, Labelled, unseen_classes
 
@@ -64,7 +64,7 @@ def main() -> None:
         }
         print(name, models[name], flush=True)
     write_result(NAME, {
-        "command": f"python -m benchmarks.{NAME}", "bits": BITS, "videos": len(videos),
+        "command": "python -m benchmarks.retrieval.i3d_projection", "bits": BITS, "videos": len(videos),
         "queries": int(data.test.sum()), "models": models,
     })  # fmt: skip
 

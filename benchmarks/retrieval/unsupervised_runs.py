@@ -1,11 +1,11 @@
-"""Train every method of the retrieval table and keep its codes; `retrieval_report.py` reads them.
+"""Train every method of the retrieval table and keep its codes; `unsupervised_report.py` reads them.
 
 One run = one method, code length and seed. Its codes go to ``.cache/retrieval/PROTOCOL/``, so the
 script can be stopped and started again, and does the missing runs only. Runs are done in the order
 of the grid, most telling first::
 
-    python -m benchmarks.retrieval_runs --protocol test
-    python -m benchmarks.retrieval_runs --protocol real10     # EfficientNet-Lite0 features of real10
+    python -m benchmarks.retrieval.unsupervised_runs --protocol test
+    python -m benchmarks.retrieval.unsupervised_runs --protocol real10     # EfficientNet-Lite0 features
 
 UVVH and its ablations run on PCA-512 features (fitted on the database's frames) with narrowed
 layers, `NARROW`, which is written into the table; `FULL` is at the paper's width.

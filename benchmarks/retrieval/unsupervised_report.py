@@ -1,7 +1,7 @@
-"""Score the codes that `retrieval_runs` made: the table, paired differences, curves.
+"""Score the codes that `unsupervised_runs` made: the table, paired differences, curves.
 
-    python -m benchmarks.retrieval_runs --protocol test     # hours on 2 cores; may be stopped and started
-    python -m benchmarks.retrieval_report                   # minutes
+    python -m benchmarks.retrieval.unsupervised_runs --protocol test  # hours on 2 cores; may be stopped
+    python -m benchmarks.retrieval.unsupervised_report                # minutes
 
 Writes ``results/retrieval_ucf101.json``, ``training/REPORT.md`` and its plots in ``training/report/``.
 Cells whose runs are not there yet are absent from the table, never guessed.
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.clip_report import unseen_table
 from benchmarks.common import RESULTS, ROOT, write_result
-from benchmarks.retrieval_runs import (
+from benchmarks.retrieval.supervised_report import unseen_table
+from benchmarks.retrieval.unsupervised_runs import (
     ABLATIONS,
     ATTEMPTS,
     FULL,
@@ -60,7 +60,9 @@ WHY = (
     "mAP@5 as before, and its seeds differ by more than the widths do (the first alone, .666, promised "
     "more than three seeds keep). There the shorter schedule is too short."
 )
-REPRODUCE = """One run of the table, 64 bits, seed 0 (labels only measure):
+MAKE_CODES = "python -m benchmarks.retrieval.unsupervised_runs"
+SCORE_CODES = "python -m benchmarks.retrieval.unsupervised_report"
+REPRODUCE = f"""One run of the table, 64 bits, seed 0 (labels only measure):
 
     python -m training.train_uvvh --data ../shared/data/features/ucf101_14c_vgg16 --output runs/uvvh64 \\
         --pca 512 --widths 128 128 128 --projection 1024 --hidden 128 --precision bf16 --threads 1
@@ -70,7 +72,7 @@ At the paper's width:
     python -m training.train_uvvh --data ../shared/data/features/ucf101_14c_vgg16 --output runs/uvvh64-full \\
         --precision bf16 --threads 1
 
-The table: `python -m benchmarks.retrieval_runs`, then `python -m benchmarks.retrieval_report`."""
+The table: `{MAKE_CODES}`, then `{SCORE_CODES}`."""
 COPIES_SHOWN = ("learned:", "code:", "codes:default", "phash")
 COPIES = (
     "The same codes asked for altered copies: 720 of 128 originals, different scenes, as in the README's "
@@ -131,7 +133,7 @@ def main() -> None:
     write_result(
         "retrieval_ucf101",
         {
-            "command": "python -m benchmarks.retrieval_runs; python -m benchmarks.retrieval_report",
+            "command": f"{MAKE_CODES}; {SCORE_CODES}",
             "protocol": "train split, unlabelled = database, test split = queries; tie-aware, Z = min(R, K)",
             "about": about, "table": [s.summary() for s in scored.values()], "paired": pairs,
             "validation": [s.summary() for s in tried],
@@ -215,7 +217,7 @@ def markdown(
         f"{about['chance']:.3f}), tie-aware, Z = min(R, K), mean ± standard deviation over seeds. UVVH and "
         f"its ablations: {NARROW['pca']} principal components, layers narrowed to {NARROW['widths']}, bf16 "
         "mixed precision. "
-        "Made by `python -m benchmarks.retrieval_runs` and `python -m benchmarks.retrieval_report`.", "",
+        f"Made by `{MAKE_CODES}` and `{SCORE_CODES}`.", "",
         markdown_table(scored), "",
         "## Paired differences", "",
         "Per query, same seeds, 95 % bootstrap over the queries' groups.", "",
