@@ -13,7 +13,7 @@ Google's ImageNet network stays as it is; the code behind it is neighbour-uvvh (
 benchmark. With ``--copies`` each comes with the altered copies of `training.augment`, which are
 positives of their original: a code for copies as well as for content.
 ``benchmarks/retrieval/real10_unseen.py`` measures the same recipes on classes that they did not see,
-``benchmarks/near_duplicates.py --tools learned:…`` on altered copies.
+``benchmarks.near_duplicates.run --tools learned:…`` on altered copies.
 """
 
 from __future__ import annotations

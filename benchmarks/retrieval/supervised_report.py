@@ -209,7 +209,7 @@ def ten_crops_section() -> list[str]:
 
 
 def near_duplicates_section() -> list[str]:
-    """What I3D's codes add to the default model, where `near_duplicates_clip` has run."""
+    """What I3D's codes add to the default model, where `near_duplicates.with_i3d` has run."""
     path = RESULTS / "near_duplicates_clip.json"
     if not path.exists():
         return []

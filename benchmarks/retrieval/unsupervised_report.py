@@ -81,7 +81,7 @@ COPIES = (
     "altered ones. On so few clips, learning what is alike makes different clips of one scene alike too; "
     "copies as positives help where the feature fails (blurred padding, picture in picture, combined), but "
     "no learned code comes near the fused one, which stays the default. "
-    "`python benchmarks/near_duplicates.py --tools codes:default,phash,code:semantic,learned:itq-64,…`"
+    "`python -m benchmarks.near_duplicates.run --tools codes:default,phash,code:semantic,learned:itq-64,…`"
 )
 REAL10 = (
     "EfficientNet-Lite0 features (192 × 192, 25 frames) of all ten classes: database = train split, which "

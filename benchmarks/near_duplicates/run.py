@@ -1,18 +1,18 @@
 """Near-duplicates: how many transformed copies each tool finds, and how many strangers it takes for one.
 
-    python benchmarks/near_duplicates.py                      # everything; about half an hour on 2 cores
-    python benchmarks/near_duplicates.py --tools vhash:default,phash
-    python benchmarks/near_duplicates.py --keep --tools code:semantic,learned:itq-64,learned:neighbour-64
-    python benchmarks/near_duplicates.py --table              # print the stored result as Markdown
+    python -m benchmarks.near_duplicates.run          # everything; about half an hour on 2 cores
+    python -m benchmarks.near_duplicates.run --tools vhash:default,phash
+    python -m benchmarks.near_duplicates.run --keep --tools code:semantic,learned:itq-64,learned:neighbour-64
+    python -m benchmarks.near_duplicates.run --table  # print the stored result as Markdown
 
-128 originals, 48 of them × 15 transformations (``near_duplicates_clips.py``), pairs made by
-others, and peers (``near_duplicates_tools.py``). Clips and fingerprints are kept in ``.cache``;
+128 originals, 48 of them × 15 transformations (``clips.py``), pairs made by
+others, and peers (``tools.py``). Clips and fingerprints are kept in ``.cache``;
 ``--fresh`` encodes again. Needs ffmpeg or imageio-ffmpeg and the ``bench`` extra; TMK also needs
 ``pip install tmkpy`` (which builds with cmake, swig and FFmpeg's headers). A tool that cannot be
 loaded is left out and named; a file that a tool cannot read counts as not found.
 
 *Different scenes* leaves out pairs that share a scene (the same UT-Interaction set, the same
-camera as listed in ``near_duplicates_scenes.csv``; a picture-in-picture copy also shares the
+camera as listed in ``scenes.csv``; a picture-in-picture copy also shares the
 scene of its background). *All* has every pair but a query's own.
 """
 
@@ -27,11 +27,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import CACHE, DATA, RESULTS, write_result
-from near_duplicates_clips import TRANSFORMATIONS, Original, Query, natural_pairs, originals, queries
-from near_duplicates_metrics import FIGURES, Pairs, Ranking, bootstrap, interval, scene_weights
-from near_duplicates_tools import OURS, PEERS, Tool
 from numpy.typing import NDArray
+
+from benchmarks.common import CACHE, DATA, RESULTS, write_result
+from benchmarks.near_duplicates.clips import (
+    TRANSFORMATIONS,
+    Original,
+    Query,
+    natural_pairs,
+    originals,
+    queries,
+)
+from benchmarks.near_duplicates.metrics import FIGURES, Pairs, Ranking, bootstrap, interval, scene_weights
+from benchmarks.near_duplicates.tools import OURS, PEERS, Tool
 
 KINDS = ("different scenes", "all")
 MODELS = ("vhash:default", "codes:default", "codes:small")
@@ -149,7 +157,7 @@ def load(key: str) -> Tool | None:
     try:
         family, _, model = key.partition(":")
         if family == "learned":  # needs the training code, which the others do without
-            from near_duplicates_learned import Learned
+            from benchmarks.near_duplicates.learned import Learned
 
             return Learned(model)
         if family in OURS:
@@ -213,7 +221,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         }
     return {
         "benchmark": "near_duplicates",
-        "command": " ".join(["python benchmarks/near_duplicates.py", *sys.argv[1:]]),
+        "command": " ".join(["python -m benchmarks.near_duplicates.run", *sys.argv[1:]]),
         "originals": len(clips),
         "queries": len(asked),
         "scenes of queries": len({query.original.scene for query in asked}),

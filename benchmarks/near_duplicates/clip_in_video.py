@@ -1,8 +1,8 @@
 """Clips inside longer videos: which transformed excerpts are found, where, and how many strangers.
 
-    python benchmarks/clip_in_video.py                    # 200 excerpts that are there, 200 that are not
-    python benchmarks/clip_in_video.py --set tune --count 60    # the set that parameters were chosen on
-    python benchmarks/clip_in_video.py --table            # the stored result as text
+    python -m benchmarks.near_duplicates.clip_in_video          # 200 excerpts that are there, 200 strangers
+    python -m benchmarks.near_duplicates.clip_in_video --set tune --count 60  # what parameters were chosen on
+    python -m benchmarks.near_duplicates.clip_in_video --table  # the stored result as text
 
 Excerpts of 5 to 15 s of half-hour videos (``clip_in_video_clips.py``), searched as ``Library.find``
 does: the clip is right where one span has both ends within 1 s; every other span, in any query, is a
@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clip_in_video_clips import TRANSFORMATIONS, Excerpt, excerpts, folds, probe
-from common import CACHE, DATA, RESULTS, write_result
 from numpy.typing import NDArray
 
+from benchmarks.common import CACHE, DATA, RESULTS, write_result
+from benchmarks.near_duplicates.clip_in_video_clips import TRANSFORMATIONS, Excerpt, excerpts, folds, probe
 from vhash_sdk import Encoder, Index
 from vhash_sdk.encoding.tracks import kept_segments, query_tracks
 from vhash_sdk.library.finding import SegmentIndex
@@ -169,7 +169,9 @@ def main() -> None:
     }
     print(json.dumps(result, indent=1))
     if args.set == "test":
-        write_result("clip_in_video", {"command": "python benchmarks/clip_in_video.py", **result})
+        write_result(
+            "clip_in_video", {"command": "python -m benchmarks.near_duplicates.clip_in_video", **result}
+        )
 
 
 if __name__ == "__main__":

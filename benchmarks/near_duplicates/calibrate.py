@@ -1,7 +1,7 @@
 """Calibrate the bundled models: what a distance means, before and after verification.
 
-    python benchmarks/calibrate.py                    # lite0-phash-256
-    python benchmarks/calibrate.py --model small
+    python -m benchmarks.near_duplicates.calibrate                  # lite0-phash-256
+    python -m benchmarks.near_duplicates.calibrate --model small
 
 Negative pairs: real10's clips outside the near-duplicate benchmark and UCF101's make-up clips,
 of different scenes (``calibration_scenes.csv`` and what the names say). Copies: altered clips of
@@ -16,31 +16,29 @@ from __future__ import annotations
 import argparse
 import csv
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calibration_clips import Copy, copies
-from common import CACHE, DATA, ROOT, write_result
 from numpy.typing import NDArray
 
-sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
-
-from training.clips import FOLDER, split  # noqa: E402 (a script run from a clone finds its siblings here)
-from vhash_sdk import Encoder  # noqa: E402
-from vhash_sdk.encoding.encoded import views  # noqa: E402
-from vhash_sdk.matching.calibration import Calibration, Verification, calibrate  # noqa: E402
-from vhash_sdk.matching.verification import Trajectory, Verifier, View, correlations  # noqa: E402
-from vhash_sdk.spec import ModelSpec  # noqa: E402
+from benchmarks.common import CACHE, DATA, ROOT, write_result
+from benchmarks.near_duplicates.calibration_clips import Copy, copies
+from training.clips import FOLDER, split
+from vhash_sdk import Encoder
+from vhash_sdk.encoding.encoded import views
+from vhash_sdk.matching.calibration import Calibration, Verification, calibrate
+from vhash_sdk.matching.verification import Trajectory, Verifier, View, correlations
+from vhash_sdk.spec import ModelSpec
 
 SCENES = Path(__file__).with_name("calibration_scenes.csv")
 CANDIDATES = 0.05  # false-match rate of the codes up to which pairs are verified
 MADE = (
     "421 clips of real10 (surveillance, traffic, staged actions) and 145 of UCF101's make-up clips; copies "
-    "by benchmarks/calibration_clips.py. None is in the near-duplicate benchmark; some show the same places."
+    "by benchmarks/near_duplicates/calibration_clips.py. None is in the near-duplicate benchmark; some show "
+    "the same places."
 )
 Views = tuple[View, ...]
 Matrix = NDArray[np.float64]
@@ -290,7 +288,7 @@ def main() -> None:
     tables = {"codes": calibration, "verified": calibration.verification.table}
     result = {
         "benchmark": "calibration",
-        "command": f"python benchmarks/calibrate.py --model {options.model}",
+        "command": f"python -m benchmarks.near_duplicates.calibrate --model {options.model}",
         "model": spec.name,
         "videos": len(videos),
         "scenes": calibration.scenes,

@@ -10,7 +10,7 @@ so that what is in the gallery once is absent once:
            video are all other real10 clips and the 145 clips of UCF101
 
 An excerpt is 5 to 15 s cut anywhere from the run of the set's clips in the long video (or, absent,
-from the fold's other clips), then transformed as in ``near_duplicates_clips.py``.
+from the fold's other clips), then transformed as in ``clips.py``.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import ffmpeg
-from near_duplicates_clips import Original, encode, make, originals, probe, real10_original
-
+from benchmarks.common import ffmpeg
+from benchmarks.near_duplicates.clips import Original, encode, make, originals, probe, real10_original
 from training.clips import benchmark_clips, split
 
 WIDTH, HEIGHT, RATE = 398, 224, 25
@@ -153,7 +152,7 @@ def cut(source: Path, start: float, end: float, cache: Path) -> Original:
 
 
 def transformed(name: str, clip: Original, background: Original, cache: Path) -> Path:
-    """``near_duplicates_clips.make``, and a slower copy beside its faster one."""
+    """``clips.make``, and a slower copy beside its faster one."""
     if name == "speed080":
         graph = f"[0:v]setpts=PTS/0.8,fps={RATE}"
         return encode(cache / name / f"{clip.name}.mp4", ["-i", str(clip.path)], graph)

@@ -9,19 +9,16 @@ the code alone: ``learned:uncoded``, ``learned:lsh-64``, ``learned:itq-64``, ``l
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import CACHE, DATA, ROOT
-from near_duplicates_tools import hamming
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(ROOT))  # the training code is not installed
-
+from benchmarks.common import CACHE, DATA
+from benchmarks.near_duplicates.tools import hamming
 from training import baselines, train_semantic
 from training.clips import read_frames
 from training.frame_features import FeatureStore

@@ -19,7 +19,6 @@ import hashlib
 import json
 import random
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,11 +26,9 @@ from functools import cache
 from pathlib import Path
 
 import av
-from common import ffmpeg
 from PIL import Image, ImageDraw, ImageFont
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from benchmarks.common import ffmpeg
 from training.clips import benchmark_clips
 
 TRANSFORMATIONS = (
@@ -39,7 +36,7 @@ TRANSFORMATIONS = (
     "trim15", "fps15", "blurpad", "pip", "text", "combo",
 )  # fmt: skip
 WORDS = ("never", "before", "morning", "river", "tonight", "because", "golden", "street", "winter", "home")
-SCENES = Path(__file__).with_name("near_duplicates_scenes.csv")
+SCENES = Path(__file__).with_name("scenes.csv")
 
 
 @dataclass(frozen=True)

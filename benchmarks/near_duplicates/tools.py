@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 import av
 import numpy as np
-from common import ffmpeg, ffmpeg_on_path
 from numpy.typing import NDArray
 from PIL import Image
+
+from benchmarks.common import ffmpeg, ffmpeg_on_path
 
 FRAMES = 25  # of every tool that samples uniformly
 

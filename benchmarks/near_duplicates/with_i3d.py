@@ -1,6 +1,6 @@
 """Does the clip model help to find near-duplicates, beside the default model's code or its second look?
 
-    python benchmarks/near_duplicates_clip.py     # clips and fingerprints as kept by near_duplicates.py
+    python -m benchmarks.near_duplicates.with_i3d  # clips and fingerprints as kept by run.py
 
 The distance of I3D's codes, weighted, is added to the distance of the default model's codes, or to the
 verified distance. Writes ``results/near_duplicates_clip.json``: figures, and the paired change that the
@@ -13,11 +13,12 @@ import argparse
 from typing import Any
 
 import numpy as np
-from common import CACHE, DATA, write_result
-from near_duplicates import KINDS, distances, encode_all, load, pairs_of
-from near_duplicates_clips import originals, queries
-from near_duplicates_metrics import FIGURES, Ranking, bootstrap, interval, scene_weights
 from numpy.typing import NDArray
+
+from benchmarks.common import CACHE, DATA, write_result
+from benchmarks.near_duplicates.clips import originals, queries
+from benchmarks.near_duplicates.metrics import FIGURES, Ranking, bootstrap, interval, scene_weights
+from benchmarks.near_duplicates.run import KINDS, distances, encode_all, load, pairs_of
 
 NAME = "near_duplicates_clip"
 ADDED, TO = "code:semantic", {"codes": "codes:default", "second look": "vhash:default"}
@@ -62,7 +63,8 @@ def main() -> None:
                 rows.append(row)
                 print(title, kind, weight, [round(float(x), 3) for x in point], flush=True)
     write_result(NAME, {
-        "command": f"python benchmarks/{NAME}.py", "added": ADDED, "queries": len(asked), "rows": rows,
+        "command": "python -m benchmarks.near_duplicates.with_i3d",
+        "added": ADDED, "queries": len(asked), "rows": rows,
     })  # fmt: skip
 
 

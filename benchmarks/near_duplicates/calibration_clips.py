@@ -8,16 +8,13 @@ benchmark's own numbers. Originals come from the ``tune`` half of ``training/cli
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from near_duplicates_clips import Shape, encode, even, probe
 from PIL import Image, ImageDraw, ImageFont
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from benchmarks.near_duplicates.clips import Shape, encode, even, probe
 from training.clips import FOLDER, split
 
 Draw = random.Random

@@ -1,8 +1,8 @@
 """How the fused model was chosen: split, axes, ridge and rotation, measured on clips kept for that.
 
-    python benchmarks/fused_choices.py
+    python -m benchmarks.near_duplicates.fused_choices
 
-Near-duplicate search as in ``near_duplicates.py``, but among the ``tune`` clips of real10, of
+Near-duplicate search as in ``run.py``, but among the ``tune`` clips of real10, of
 which the benchmark and the projection have seen none; 48 of them × 15 transformations. The CNN
 features are those of the bundled int8 file. Writes results/fused_choices.json.
 """
@@ -10,26 +10,23 @@ features are those of the bundled int8 file. Writes results/fused_choices.json.
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import CACHE, DATA, ROOT, write_result
-from near_duplicates_clips import Original, queries, real10_original
-from near_duplicates_metrics import FIGURES, Pairs, Ranking
-from near_duplicates_tools import hamming
 from numpy.typing import NDArray
 
-sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
-
-from training.clips import read_frames, split  # noqa: E402 (a script run from a clone finds its siblings here)
-from training.features import features_of, kept  # noqa: E402
-from training.fused import FusedModel  # noqa: E402
-from training.projection import discriminant_axes, random_rotation, within_covariance  # noqa: E402
-from training.train_fused import DEFAULT, LOW8, SMALL, TrainConfig  # noqa: E402
+from benchmarks.common import CACHE, DATA, write_result
+from benchmarks.near_duplicates.clips import Original, queries, real10_original
+from benchmarks.near_duplicates.metrics import FIGURES, Pairs, Ranking
+from benchmarks.near_duplicates.tools import hamming
+from training.clips import read_frames, split
+from training.features import features_of, kept
+from training.fused import FusedModel
+from training.projection import discriminant_axes, random_rotation, within_covariance
+from training.train_fused import DEFAULT, LOW8, SMALL, TrainConfig
 
 QUERIES = 6  # of each class
 SEEDS = 4  # rotations that each variant is averaged over
