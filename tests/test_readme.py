@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.readme import PAGES, README, TABLES, render
+from benchmarks.docs.tables import PAGES, README, TABLES, render
 
 TEXT = README.read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_figure_comes_from_a_result_file(page: Path) -> None:
-    assert render(page.read_text()) == page.read_text(), "run: python -m benchmarks.readme"
+    assert render(page.read_text()) == page.read_text(), "run: python -m benchmarks.docs.tables"
 
 
 def test_every_table_is_shown() -> None:

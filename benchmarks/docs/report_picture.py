@@ -1,6 +1,6 @@
 """The README's picture of a report: the sample clips with some of their copies, as a browser shows it.
 
-    python -m benchmarks.report_picture
+    python -m benchmarks.docs.report_picture
 
 Needs playwright, Chromium and Pillow; writes benchmarks/results/report.webp.
 """

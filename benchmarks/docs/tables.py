@@ -1,7 +1,7 @@
 """Write the README's figures from benchmarks/results/*.json, so that no figure is typed by hand.
 
-python -m benchmarks.readme            # rewrite the blocks between <!-- table: NAME --> and <!-- /table -->
-python -m benchmarks.readme --check    # exit 1 where the README does not say what the results say
+python -m benchmarks.docs.tables            # rewrite the blocks between <!-- table: NAME --> and <!-- /table -->
+python -m benchmarks.docs.tables --check    # exit 1 where the README does not say what the results say
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ _BLOCK = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- /table -->)",
 def source(name: str) -> str:
     result = load(name)
     where = result["machine"]
-    command = result.get("command", f"python benchmarks/{name}.py")
-    return f"`{command}`, {made_on(where)}."
+    return f"`{result['command']}`, {made_on(where)}."
 
 
 def encode() -> str:
@@ -468,7 +467,9 @@ def main() -> int:
         if "--check" not in sys.argv:
             page.write_text(wanted)
         elif text != wanted:
-            print(f"{page.name} does not say what benchmarks/results say; run: python -m benchmarks.readme")
+            print(
+                f"{page.name} does not say what benchmarks/results say; run: python -m benchmarks.docs.tables"
+            )
             stale = 1
     return stale
 

@@ -1,6 +1,6 @@
 """Make the sample clips of ``vhash demo`` from their originals (see NOTICE).
 
-    python benchmarks/make_samples.py ../shared/data/videos
+    python -m benchmarks.docs.make_samples ../shared/data/videos
 
 Cuts six short scenes out of two videos that may be copied: Big Buck Bunny (CC BY, Blender Foundation)
 and the chair of ThreatExchange's TMK samples (BSD, Facebook).
@@ -11,9 +11,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from benchmarks.common import ROOT
 from vhash_sdk.cli.variants import Filter, transcode
 
-TARGET = Path(__file__).resolve().parents[1] / "sdk" / "vhash_sdk" / "samples"
+TARGET = ROOT / "sdk" / "vhash_sdk" / "samples"
 BUNNY = ("misc/bigbuckbunny.mp4", "(c) 2008 Blender Foundation, www.bigbuckbunny.org, CC BY 3.0")
 CHAIR = ("neardup/chair-orig-22-sd-bar.mp4", "(c) 2014-present, Facebook, Inc., ThreatExchange, BSD License")
 NO_BARS: Filter = ("crop", "416:720:32:0")
