@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -33,6 +34,13 @@ def made_on(where: dict[str, Any]) -> str:
     'Xeon, 1 core, 2026-11-22'
     """
     return f"{where['cpu']}, {where['cores']} core{'s' * (where['cores'] != 1)}, {where['date']}"
+
+
+def command_line(explanation: str | None) -> argparse.ArgumentParser:
+    """A parser whose ``--help`` shows a module's docstring as it is written."""
+    return argparse.ArgumentParser(
+        description=explanation, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def machine() -> dict[str, Any]:

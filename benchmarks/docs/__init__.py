@@ -1,1 +1,1 @@
-"""What the README and the pages in docs/ show: tables of figures, the picture of a report, the sample clips."""
+"""What the README and the pages of docs/ show: figures, the picture of a report, the sample clips."""

@@ -8,10 +8,9 @@ and the chair of ThreatExchange's TMK samples (BSD, Facebook).
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from benchmarks.common import ROOT
+from benchmarks.common import ROOT, command_line
 from vhash_sdk.cli.variants import Filter, transcode
 
 TARGET = ROOT / "sdk" / "vhash_sdk" / "samples"
@@ -34,7 +33,10 @@ SCENES = (
 def main() -> None:
     import av
 
-    videos = Path(sys.argv[1])
+    parser = command_line(__doc__)
+    parser.add_argument("videos", type=Path, help="the folder with the originals")
+    options = parser.parse_args()
+    videos: Path = options.videos
     TARGET.mkdir(exist_ok=True)
     for name, (original, copyright_), filters, seconds in SCENES:
         source, target = videos / original, TARGET / f"{name}.mp4"

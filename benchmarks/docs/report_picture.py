@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.common import RESULTS
+from benchmarks.common import RESULTS, command_line
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
 
@@ -24,6 +24,7 @@ VHASH = [sys.executable, "-c", "from vhash_sdk.cli import main; main()"]
 
 
 def main() -> None:
+    command_line(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         videos, page, picture = (Path(folder) / name for name in ("videos", "duplicates.html", "shot.png"))
         videos.mkdir()

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.common import ROOT, load, made_on, table
+from benchmarks.common import ROOT, command_line, load, made_on, table
 from benchmarks.retrieval import supervised_report
 from benchmarks.speed import scale_tables
 
@@ -460,11 +460,14 @@ def render(text: str) -> str:
 
 
 def main() -> int:
+    parser = command_line(__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
+    check = parser.parse_args().check
     stale = 0
     for page in PAGES:
         text = page.read_text()
         wanted = render(text)
-        if "--check" not in sys.argv:
+        if not check:
             page.write_text(wanted)
         elif text != wanted:
             print(

@@ -9,13 +9,14 @@ missing, damaged or of another packing, by their SHA-256, before anything is wri
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import shutil
 import tarfile
 import tempfile
 from pathlib import Path
+
+from benchmarks.common import command_line
 
 PIECES = Path(".carry")
 
@@ -93,9 +94,7 @@ def unpack(target: Path, pieces: Path = PIECES) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack", help="cut files and folders into pieces")
     packing.add_argument("sources", nargs="+", type=Path)

@@ -13,7 +13,6 @@ Data as `carry` brings it: ``ucf101_14c_vgg16`` (features), ``real10`` (clips) a
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import tempfile
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmarks.common import CACHE, RESULTS
+from benchmarks.common import CACHE, RESULTS, command_line
 from benchmarks.retrieval.real10_unseen import uncoded
 
 if TYPE_CHECKING:
@@ -163,9 +162,7 @@ def _text(codes: np.ndarray) -> str:
 
 def main() -> None:
     """Put the codes of ``results/gpu.json`` beside those of `unsupervised_runs`, for its report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.parse_args()
     book = json.loads((RESULTS / "gpu.json").read_text("utf-8"))
     cases = book["parts"].get("models", {})

@@ -13,7 +13,6 @@ the scenes predicts the false-match rate on the other half, with its plot. What 
 
 from __future__ import annotations
 
-import argparse
 import csv
 import re
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, ROOT, write_result
+from benchmarks.common import CACHE, DATA, ROOT, command_line, write_result
 from benchmarks.near_duplicates.calibration_clips import Copy, copies
 from training.clips import FOLDER, split
 from vhash_sdk import Encoder
@@ -257,9 +256,7 @@ def plot(result: dict[str, Any], file: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--model", default="default")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--copies", type=int, default=3, help="clips of each class to alter, in every way")

@@ -12,7 +12,6 @@ false match. Needs ffmpeg or imageio-ffmpeg and the ``bench`` extra; clips and c
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, RESULTS, write_result
+from benchmarks.common import CACHE, DATA, RESULTS, command_line, write_result
 from benchmarks.near_duplicates.clip_in_video_clips import TRANSFORMATIONS, Excerpt, excerpts, folds, probe
 from vhash_sdk import Encoder, Index
 from vhash_sdk.encoding.tracks import kept_segments, query_tracks
@@ -141,9 +140,7 @@ def run(kind: str, count: int) -> tuple[list[Excerpt], list[list[Span]], Ours, l
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--set", choices=("test", "tune"), default="test")
     parser.add_argument("--count", type=int, default=200, help="excerpts that are there, and that are not")
     parser.add_argument("--table", action="store_true", help="print the stored result")

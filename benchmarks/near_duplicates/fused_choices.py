@@ -9,7 +9,6 @@ features are those of the bundled int8 file. Writes results/fused_choices.json.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, write_result
+from benchmarks.common import CACHE, DATA, command_line, write_result
 from benchmarks.near_duplicates.clips import Original, queries, real10_original
 from benchmarks.near_duplicates.metrics import FIGURES, Pairs, Ranking
 from benchmarks.near_duplicates.tools import hamming
@@ -64,9 +63,7 @@ def phash_bits(luma: NDArray[np.float32], rows: int, columns: int) -> NDArray[np
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
     clips = tune_originals(options.data)

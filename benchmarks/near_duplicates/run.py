@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, RESULTS, write_result
+from benchmarks.common import CACHE, DATA, RESULTS, command_line, write_result
 from benchmarks.near_duplicates.clips import (
     TRANSFORMATIONS,
     Original,
@@ -276,9 +276,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of real clips")
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--tools", default=",".join([*MODELS, *PEERS]))

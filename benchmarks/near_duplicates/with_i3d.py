@@ -9,13 +9,12 @@ addition makes, with 95 % intervals by a bootstrap over scenes.
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, write_result
+from benchmarks.common import CACHE, DATA, command_line, write_result
 from benchmarks.near_duplicates.clips import originals, queries
 from benchmarks.near_duplicates.metrics import FIGURES, Ranking, bootstrap, interval, scene_weights
 from benchmarks.near_duplicates.run import KINDS, distances, encode_all, load, pairs_of
@@ -27,9 +26,7 @@ DRAWS = 1000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.parse_args()
     folder = CACHE / "near_duplicates"
     clips = originals(DATA, folder)

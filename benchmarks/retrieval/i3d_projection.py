@@ -9,14 +9,13 @@ Writes ``results/clip_choice.json``.
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import write_result
+from benchmarks.common import command_line, write_result
 from benchmarks.retrieval.supervised_runs import discriminant, real10_tokens, rotated
 from training.clip_data import VideoSet
 from training.unseen import DATABASES, Fit, Labelled, unseen_classes
@@ -38,9 +37,7 @@ def held_out(videos: VideoSet, seed: int = 0) -> NDArray[np.bool_]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.parse_args()
     whole, tokens = real10_tokens()
     rows = np.flatnonzero(whole.split == "train")

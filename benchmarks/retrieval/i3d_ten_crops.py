@@ -10,14 +10,13 @@ unseen-class mAP of the uncoded feature, paired differences over queries.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, write_result
+from benchmarks.common import CACHE, DATA, command_line, write_result
 from benchmarks.retrieval.real10_unseen import uncoded
 from benchmarks.retrieval.supervised_runs import STORE, Closed
 from training import clips
@@ -74,9 +73,7 @@ def differences(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--every", type=int, default=1, help="take every N-th video of each class and split")
     options = parser.parse_args()
     whole = read_manifest(DATA / clips.FOLDER / "manifest.csv")

@@ -10,14 +10,13 @@ here is the scene; chance is the share of relevant items. Writes results/real10.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import DATA, write_result
+from benchmarks.common import DATA, command_line, write_result
 from training import clips, metrics
 from vhash_sdk import Encoder
 
@@ -36,9 +35,7 @@ def cosine_distances(queries: NDArray[np.float32], database: NDArray[np.float32]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--models", default="default,small")
     options = parser.parse_args()

@@ -13,7 +13,6 @@ database are of the other two. The zoo's alias ``semantic`` goes to the best cod
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, RESULTS, write_result
+from benchmarks.common import CACHE, DATA, RESULTS, command_line, write_result
 from training import baselines, clips, train_semantic
 from training.frame_features import FeatureStore
 from training.train_neighbour import codes, train
@@ -132,9 +131,7 @@ def methods() -> dict[str, tuple[Callable[[], Fit], int]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--again", nargs="*", default=[], help="methods to measure though they are there")
     parser.add_argument("--only", nargs="*", help="methods to measure (default: all that are missing)")
     parser.add_argument("--seeds", type=int, default=3)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, ROOT, write_result
+from benchmarks.common import CACHE, ROOT, command_line, write_result
 from benchmarks.retrieval.supervised_runs import (
     Closed,
     Floats,
@@ -105,6 +105,7 @@ def figures(closed: Closed, codes: NDArray[Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    command_line(__doc__).parse_args()
     torch.set_num_threads(1)
     sets: dict[str, Any] = {}
     for place, make in {"ucf101": ucf101_codes, "real10": real10_codes}.items():

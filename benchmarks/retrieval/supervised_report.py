@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, ROOT, load, made_on, table
+from benchmarks.common import RESULTS, ROOT, command_line, load, made_on, table
 
 FILE = ROOT / "training" / "REPORT_CLIP.md"
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -291,6 +291,7 @@ def markdown() -> str:
 
 
 def main() -> None:
+    command_line(__doc__).parse_args()
     FILE.write_text(markdown())
     print(FILE.relative_to(ROOT))
 

@@ -15,7 +15,6 @@ unseen classes (`training.unseen`, in ``results/real10_unseen.json``) belong bes
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, RESULTS, write_result
+from benchmarks.common import CACHE, DATA, RESULTS, command_line, write_result
 from benchmarks.retrieval.real10_unseen import affine, real10, record, uncoded
 from training import baselines, clips
 from training.clip_data import VideoSet, read_manifest
@@ -257,9 +256,7 @@ def _itq(closed: Closed, bits: int) -> float | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--only", choices=("ucf101", "real10", "unseen"))
     parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after this long")
     options = parser.parse_args()

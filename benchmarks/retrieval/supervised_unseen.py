@@ -9,7 +9,6 @@ those. All methods here share the pairs, so compare within this file. Writes ``r
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.common import CACHE, RESULTS, write_result
+from benchmarks.common import CACHE, RESULTS, command_line, write_result
 from benchmarks.retrieval.real10_unseen import affine, uncoded
 from benchmarks.retrieval.supervised_runs import Floats, bert_training, real10_tokens, rotated, supervised
 from training.clip_data import VideoSet
@@ -72,9 +71,7 @@ def methods() -> tuple[VideoSet, dict[str, tuple[Callable[[], Fit], int]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.parse_args()
     torch.set_num_threads(1)
     videos, every = methods()

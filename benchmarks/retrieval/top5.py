@@ -10,13 +10,12 @@ the picture stays out of the repository.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import DATA
+from benchmarks.common import DATA, command_line
 from benchmarks.retrieval.real10_unseen import STORE, mean_features, real10
 from training import clips, plots
 from training.metrics import hamming
@@ -33,9 +32,7 @@ def middle_frame(path: str) -> NDArray[np.uint8]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--store", type=Path, default=STORE, help="frame features of real10")
     options = parser.parse_args()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import RESULTS, ROOT, write_result
+from benchmarks.common import RESULTS, ROOT, command_line, write_result
 from benchmarks.retrieval.supervised_report import unseen_table
 from benchmarks.retrieval.unsupervised_runs import (
     ABLATIONS,
@@ -90,6 +90,7 @@ REAL10 = (
 
 
 def main() -> None:
+    command_line(__doc__).parse_args()
     sets = Sets("test")
     database, queries = sets.pooled
     relevant = relevance(queries, database)

@@ -13,7 +13,6 @@ layers, `NARROW`, which is written into the table; `FULL` is at the paper's widt
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.common import CACHE, DATA
+from benchmarks.common import CACHE, DATA, command_line
 from training import baselines, checkpoint, clips
 from training.data import FeatureSet, load_store, load_ucf101_14c, relevance, train_database_queries
 from training.hash_net import HashConfig, HashNetwork
@@ -224,9 +223,7 @@ def protocol_sets(protocol: str, *, features: bool = True) -> tuple[FeatureSet, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--protocol", choices=("test", "validation", "real10"), default="test")
     parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after this time")
     parser.add_argument("--only", nargs="*", help="methods to do (default: the whole grid)")

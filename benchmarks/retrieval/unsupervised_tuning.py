@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks.common import write_result
+from benchmarks.common import command_line, write_result
 from benchmarks.retrieval.unsupervised_runs import SEEDS, Sets
 from training.baselines import itq
 from training.data import FeatureSet, relevance
@@ -61,6 +61,7 @@ FEW: dict[str, dict[str, object]] = {
 
 
 def main() -> None:
+    command_line(__doc__).parse_args()
     torch.set_num_threads(1)
     sets = Sets("validation")
     settings: dict[str, dict[str, object] | None] = {"ITQ, for comparison": None, **SETTINGS}

@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.common import ROOT, write_result
+from benchmarks.common import ROOT, command_line, write_result
 from tests import hostile_files
 from vhash_sdk import Encoder
 from vhash_sdk.errors import VideoError
@@ -121,9 +121,7 @@ def child(listing: Path, start: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)

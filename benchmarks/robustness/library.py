@@ -14,7 +14,6 @@ Writes the parts that ran into benchmarks/results/library.json. Short versions a
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -33,7 +32,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from benchmarks.common import CACHE, DATA, RESULTS, machine, write_result
+from benchmarks.common import CACHE, DATA, RESULTS, command_line, machine, write_result
 from tests import hostile_files
 from tests.tiny_model import save_tiny_model
 from vhash_sdk import Encoder, Library
@@ -320,9 +319,7 @@ def evil(good: int = 500, broken: int = 50) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--only", default="throughput,full,kills,evil")

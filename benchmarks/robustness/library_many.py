@@ -8,7 +8,6 @@ benchmarks/results/library_many.json; the short version is in tests/library/test
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import tempfile
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import write_result
+from benchmarks.common import command_line, write_result
 from tests.fake_encoder import MAGIC, FakeEncoder, code_of
 from vhash_sdk.library import Library
 
@@ -54,9 +53,7 @@ def run(files: int) -> dict[str, Any]:
 
 def main() -> None:
     """Run it, print it, write it down."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--no-result", action="store_true")
     options = parser.parse_args()

@@ -12,7 +12,6 @@ tests/library/test_elsewhere.py.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import random
@@ -25,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import write_result
+from benchmarks.common import command_line, write_result
 from tests.fake_encoder import MAGIC, FakeEncoder, code_of
 from vhash_sdk.errors import StoreError
 from vhash_sdk.library import Library, connection
@@ -158,9 +157,7 @@ def run(seconds: float, files: int) -> dict[str, Any]:
 
 def main() -> None:
     """Run it, print it, write it down."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--no-result", action="store_true")

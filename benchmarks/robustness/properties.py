@@ -7,7 +7,6 @@ benchmarks/results/media_properties.json; with ``--docs`` also the table in docs
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import ROOT, load, table, write_result
+from benchmarks.common import ROOT, command_line, load, table, write_result
 from benchmarks.robustness.judge import shown
 from benchmarks.robustness.making import (
     Property,
@@ -219,9 +218,7 @@ def write_docs(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--docs", action="store_true", help="write the table in docs/media.md")
     parser.add_argument("--from-result", action="store_true", help="do not measure again")
     options = parser.parse_args()

@@ -11,7 +11,6 @@ for each pair. GPU backends take part where they run; elsewhere the result says 
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import time
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import DATA, RESULTS, interleave, summary, write_result
+from benchmarks.common import DATA, RESULTS, command_line, interleave, summary, write_result
 from benchmarks.speed.network_files import BUNDLED, CLIP, checkpoint, model_file
 from vhash_sdk.errors import VhashError
 from vhash_sdk.models.modelfile import read_model
@@ -172,9 +171,7 @@ def write_preferences() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--models", nargs="+", default=[*BUNDLED, CLIP], choices=[*BUNDLED, CLIP])
     parser.add_argument("--only", choices=("speed", "agreement"))
     parser.add_argument("--rounds", type=int, default=15)

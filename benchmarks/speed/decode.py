@@ -10,7 +10,6 @@ Each sample is checked against decoding everything. Writes benchmarks/results/de
 
 from __future__ import annotations
 
-import argparse
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from benchmarks.common import CACHE, interleave, summary, write_result
+from benchmarks.common import CACHE, command_line, interleave, summary, write_result
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import open_source
 from vhash_sdk.video.picture import render
@@ -103,9 +102,7 @@ def measure(path: Path, rounds: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=9)
     args = parser.parse_args()

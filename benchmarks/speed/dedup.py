@@ -15,7 +15,6 @@ Writes the parts that ran into benchmarks/results/dedup.json.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, RESULTS, machine, write_result
+from benchmarks.common import CACHE, DATA, RESULTS, command_line, machine, write_result
 from vhash_sdk import Index, Library
 from vhash_sdk.codes import hamming_distance
 from vhash_sdk.library.duplicates import Group, Member
@@ -194,9 +193,7 @@ def wait(tab: Any, condition: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--videos", type=int, default=100_000)
     parser.add_argument("--groups", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)

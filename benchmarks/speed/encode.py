@@ -8,7 +8,6 @@ process, in turn, with all cores. Writes benchmarks/results/encode.json.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -18,7 +17,7 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from benchmarks.common import CACHE, ROOT, ffmpeg_on_path, interleave, summary, write_result
+from benchmarks.common import CACHE, ROOT, command_line, ffmpeg_on_path, interleave, summary, write_result
 from vhash_sdk import Encoder
 from vhash_sdk.video import open_source
 from vhash_sdk.video.resize import planes_to_rgb
@@ -110,9 +109,7 @@ def cases(path: Path, encoder: Encoder, exact: Encoder) -> dict[str, Callable[[]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--video", type=Path)
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()

@@ -9,7 +9,6 @@ CUDA and TensorRT too, with NVDEC where the encoder uses it. Writes results/end_
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import CACHE, RESULTS, interleave, summary, write_result
+from benchmarks.common import CACHE, RESULTS, command_line, interleave, summary, write_result
 from benchmarks.speed.backends import CPU_CASES, GPU_CASES, cpu_timed, label
 from benchmarks.speed.encode import make_video
 from vhash_sdk import Encoder, Index
@@ -125,9 +124,7 @@ def plot(result: dict[str, Any], file: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--video", type=Path)
     parser.add_argument("--rounds", type=int, default=60)
     args = parser.parse_args()

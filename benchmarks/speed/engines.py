@@ -8,14 +8,13 @@ int8 comes from a file with zero point 0, exported into .cache/models. Writes re
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, write_result
+from benchmarks.common import RESULTS, command_line, write_result
 from benchmarks.speed.network_files import BUNDLED, CLIP, model_file
 from vhash_sdk.models.modelfile import read_model
 from vhash_sdk.runtime.engine_files import Target, read_engine, write_engine
@@ -46,9 +45,7 @@ def build(name: str, precision: Any, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     names = parser.parse_args().models
     with tempfile.TemporaryDirectory() as folder:

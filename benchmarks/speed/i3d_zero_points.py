@@ -8,13 +8,12 @@ ONNX Runtime and OpenVINO want the first kind, which is bundled, TensorRT the se
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
 
 import onnx
 
-from benchmarks.common import DATA, RESULTS, ROOT
+from benchmarks.common import DATA, RESULTS, ROOT, command_line
 from export import families, to_onnx
 from training.clips import split
 
@@ -23,9 +22,7 @@ CALIBRATION = 24  # clips, as for the bundled file
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--clips", type=int, default=40, help="to check on")
     options = parser.parse_args()
     checkpoint = ROOT / "training" / "checkpoints" / f"{MODEL}.safetensors"

@@ -10,14 +10,13 @@ benchmarks/results/resize.json.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
 import av
 import numpy as np
 
-from benchmarks.common import interleave, summary, write_result
+from benchmarks.common import command_line, interleave, summary, write_result
 from vhash_sdk import _core
 from vhash_sdk.spec import Resize
 from vhash_sdk.video.resize import Planes, planes_to_rgb
@@ -112,9 +111,7 @@ def measure(height: int, width: int, filter: str, rounds: int) -> dict[str, Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--rounds", type=int, default=400)
     rounds = parser.parse_args().rounds
     usual = _core.simd_level()

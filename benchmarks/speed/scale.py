@@ -11,7 +11,6 @@ Needs: pip install 'vhash-sdk[ray,milvus,export]'; pip install --no-deps milvus=
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -26,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS, ROOT, machine, summary
+from benchmarks.common import RESULTS, ROOT, command_line, machine, summary
 from tests.engine_jobs import Job, wait_for
 from tests.engine_kills import kill_server
 from tests.milvus_server import MilvusServer, missing
@@ -227,9 +226,7 @@ def kills(rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--only", default="rates,pairs,kills")
     parser.add_argument("--codes", type=int, default=1_000_000)
     parser.add_argument("--bits", type=int, nargs="+", default=[64, 256])

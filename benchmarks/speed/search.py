@@ -13,7 +13,6 @@ Writes benchmarks/results/search.json. FAISS_SIMD_LEVEL and VHASH_SIMD force ins
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ import numpy as np
 from usearch.index import MetricKind
 from usearch.index import search as usearch_search
 
-from benchmarks.common import interleave, summary, write_result
+from benchmarks.common import command_line, interleave, summary, write_result
 from vhash_sdk import _core
 from vhash_sdk.codes import hamming_distance
 from vhash_sdk.index import Index, simd_level
@@ -269,9 +268,7 @@ def plot(results: list[dict[str, Any]], file: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--quick", action="store_true", help="small cases, no result file")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)

@@ -11,7 +11,6 @@ of the same precision reached, PyTorch's or OpenVINO's, the best of those measur
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import subprocess
@@ -27,7 +26,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.common import CACHE, DATA, RESULTS, ROOT, interleave, summary, write_result
+from benchmarks.common import CACHE, DATA, RESULTS, ROOT, command_line, interleave, summary, write_result
 from training.clip_model import ClipConfig, ClipModel, load_model, save_model
 from training.hash_net import HashConfig, HashNetwork
 from vhash_sdk.spec import ModelSpec
@@ -266,9 +265,7 @@ def training() -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--training", action="store_true")
     parser.add_argument("--only", choices=(*MODELS, "rest"), help="one model; rest: what is below the table")

@@ -11,11 +11,9 @@ clip. I3D is not here: its planes are multiples of 16 but for two layers of 24, 
 
 from __future__ import annotations
 
-import argparse
-
 import onnx
 
-from benchmarks.common import interleave, summary, write_result
+from benchmarks.common import command_line, interleave, summary, write_result
 from benchmarks.speed.video_networks import FOLDER, MODELS, engines, example
 
 NAME = "clip_padding"
@@ -37,9 +35,7 @@ def prepare() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
