@@ -129,6 +129,12 @@ def load(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
+def source(name: str) -> str:
+    """What made a result, in words: the command and the machine."""
+    result = load(name)
+    return f"`{result['command']}`, {made_on(result['machine'])}."
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
