@@ -1,4 +1,4 @@
-"""The README's picture of a report: the sample clips with some of their copies, as a browser shows it.
+"""The picture of a report in the README and docs/finding.md: the sample clips with some of their copies, as a browser shows it.
 
     python -m benchmarks.docs.report_picture
 

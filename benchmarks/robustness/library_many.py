@@ -60,7 +60,8 @@ def main() -> None:
     found = run(options.files)
     print(json.dumps(found))
     if not options.no_result:
-        write_result("library_many", found)
+        command = f"python -m benchmarks.robustness.library_many --files {options.files}"
+        write_result("library_many", {"command": command, **found})
     if found["steps"]["verify"]["gave"]:
         raise SystemExit("verify found something wrong")
 

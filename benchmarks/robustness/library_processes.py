@@ -165,7 +165,9 @@ def main() -> None:
     found = run(options.seconds, options.files)
     print(json.dumps(found))
     if not options.no_result:
-        write_result("library_processes", found)
+        given = f"--seconds {options.seconds:g} --files {options.files}"
+        command = f"python -m benchmarks.robustness.library_processes {given}"
+        write_result("library_processes", {"command": command, **found})
     if found["wrong"]:
         sys.exit(1)
 
