@@ -22,7 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 DATA = Path(os.environ.get("VHASH_DATA", ROOT.parent / "shared" / "data"))
-"""The real clips and features; see the README for what is in it."""
+"""The real clips and features; benchmarks/README.md says what is in it."""
 CACHE = ROOT / ".cache"
 """Clips and features that a benchmark made; ignored by git, safe to delete."""
 

@@ -75,12 +75,12 @@ At the paper's width:
 The table: `{MAKE_CODES}`, then `{SCORE_CODES}`."""
 COPIES_SHOWN = ("learned:", "code:", "codes:default", "phash")
 COPIES = (
-    "The same codes asked for altered copies: 720 of 128 originals, different scenes, as in the README's "
-    "table of near-duplicates. All but the bundled models and frame pHash code the default model's "
-    "embedding, and learned from the same clips, none of which is an original here; *copies* also from "
-    "altered ones. On so few clips, learning what is alike makes different clips of one scene alike too; "
-    "copies as positives help where the feature fails (blurred padding, picture in picture, combined), but "
-    "no learned code comes near the fused one, which stays the default. "
+    "The same codes asked for altered copies: 720 of 128 originals, different scenes, as in the table "
+    "of near-duplicates in docs/accuracy.md. All but the bundled models and frame pHash code the default "
+    "model's embedding, and learned from the same clips, none of which is an original here; *copies* also "
+    "from altered ones. On so few clips, learning what is alike makes different clips of one scene alike "
+    "too; copies as positives help where the feature fails (blurred padding, picture in picture, combined), "
+    "but no learned code comes near the fused one, which stays the default. "
     "`python -m benchmarks.near_duplicates.run --tools codes:default,phash,code:semantic,learned:itq-64,…`"
 )
 REAL10 = (

@@ -1,4 +1,4 @@
-"""The tables of ``docs/scale.md`` and the README that stand on ``results/scale.json``."""
+"""The tables of ``docs/scale.md``, which stand on ``results/scale.json``."""
 
 from __future__ import annotations
 
