@@ -152,7 +152,8 @@ def test_any_umask_does(tmp_path: Path, mask: int) -> None:
 
 
 def test_several_processes_add_search_and_group_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.library_processes", "--seconds", "4", "--files", "60"]
+    program = "benchmarks.robustness.library_processes"
+    command = [sys.executable, "-m", program, "--seconds", "4", "--files", "60"]
     result = subprocess.run(
         [*command, "--no-result"], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=180
     )
@@ -161,7 +162,7 @@ def test_several_processes_add_search_and_group_at_once(tmp_path: Path) -> None:
 
 
 def test_a_library_of_many_files(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.library_many", "--files", "600", "--no-result"]
+    command = [sys.executable, "-m", "benchmarks.robustness.library_many", "--files", "600", "--no-result"]
     result = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=180)
     assert result.returncode == 0, result.stdout + result.stderr
     assert MAGIC and '"videos": 600' in result.stdout

@@ -305,7 +305,7 @@ class Library:
         Args:
             clip: what ``Encoder.encode`` takes.
             fmr: of clips that are not there, this share is found in an hour of video (an estimate); None:
-                what ``benchmarks/clip_in_video.py`` measures, a score of 3, about 2e-3.
+                what ``benchmarks/near_duplicates/clip_in_video.py`` measures, a score of 3, about 2e-3.
             k: how many spans.
 
         Raises:

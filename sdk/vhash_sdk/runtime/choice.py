@@ -1,7 +1,7 @@
 """Which backend and device run a model: what ``auto`` comes to, and what an explicit request means.
 
 On a CPU ``auto`` takes the backend that was measured to be faster for the kind of model
-(``measured.json``, written by ``python -m benchmarks.backends --prefer``), if it is installed and
+(``measured.json``, written by ``python -m benchmarks.speed.backends --prefer``), if it is installed and
 saves at least a fifth of the CPU time; what was not measured runs on ONNX Runtime. A committed
 table rather than a measurement at start: backends differ in a few bits of quantised models, and
 codes must not depend on how busy a machine was when an encoder was first made.
