@@ -73,18 +73,23 @@ def even(value: float) -> int:
 def encode(
     output: Path, inputs: list[str], graph: str | None, *, crf: int = 23, extra: tuple[str, ...] = ()
 ) -> Path:
-    """Run one ffmpeg command into ``output``, unless it was made by the same command before."""
+    """Run one ffmpeg command into ``output``, unless it was made by the same command before.
+
+    H.264, or what is usual in a container other than MP4 (GIF).
+    """
     command = [ffmpeg(), "-nostdin", "-v", "error", "-y", *inputs]
     if graph:
         command += ["-filter_complex", f"{graph}[out]", "-map", "[out]"]
-    command += [*extra, "-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p"]
+    if output.suffix == ".mp4":
+        extra = (*extra, "-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p")
+    command += extra
     command += ["-an", "-map_metadata", "-1", "-threads", "1"]  # one title is not UTF-8 and stops a peer
     key = hashlib.sha256(json.dumps(command[1:]).encode()).hexdigest()
     stamp = output.with_suffix(".command")
     if output.exists() and stamp.exists() and stamp.read_text() == key:
         return output
     output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_suffix(".part.mp4")
+    part = output.with_suffix(f".part{output.suffix}")
     subprocess.run([*command, str(part)], check=True)
     part.rename(output)
     stamp.write_text(key)
