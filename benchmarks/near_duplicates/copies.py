@@ -337,7 +337,7 @@ def one_of_four(m: Making) -> Recipe:
 
 
 def recapture(hard: bool) -> Callable[[Making], Recipe]:
-    """In perspective, with noise, a cast and a dark edge; hard: also out of focus, with moiré and surround."""
+    """In perspective, noisy, with a cast and dark edges; hard: also out of focus, with moiré and surround."""
 
     def recipe(m: Making) -> Recipe:
         w, h = m.size
