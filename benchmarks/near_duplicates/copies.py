@@ -353,9 +353,7 @@ def recapture(hard: bool) -> Callable[[Making], Recipe]:
         )
         graph = f"[0:v]{m.fit},perspective={places}:sense=destination"
         if hard:
-            graph += (
-                ",geq=lum='lum(X,Y)*(0.86+0.14*sin(2*PI*(X*0.83+Y*0.31)/3.7))':cb='cb(X,Y)':cr='cr(X,Y)'"
-            )
+            graph += ",geq=lum='lum(X,Y)*(0.86+0.14*sin(2*PI*(X*0.83+Y*0.31)/3.7))':cb='cb(X,Y)':cr='cr(X,Y)'"
             graph += ",gblur=sigma=1.6,eq=contrast=0.7:brightness=0.12:saturation=0.7"
             graph += f",pad={even(1.3 * w)}:{even(1.3 * h)}:(ow-iw)/2:(oh-ih)/2:0x282420"
         return Recipe(
