@@ -39,7 +39,7 @@ struct SliceHit {
 };
 struct SliceKernels {
     size_t tile;        // rows of a tile: the bits of a vector
-    size_t min_batch;   // queries from which it beats the row scan (measured)
+    size_t min_batch;   // queries from which it beats the row scan
     // Fills a table of slice_table_bytes() for the rows codes[0, tile).
     void (*build)(const uint64_t* codes, size_t words, void* table);
     // Appends a hit for each of n queries that has rows below its threshold; returns their number.
