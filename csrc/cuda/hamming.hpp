@@ -12,7 +12,7 @@ namespace vhash::cuda {
 // How codes are scanned; see hamming_kernels.cuh.
 enum class Method { automatic, few, popc, slices, s8, b1 };
 
-// The fastest for this many queries by estimate, until gpu.py has measured it.
+// The fastest for this many queries by estimate, until benchmarks/gpu/hamming.py has measured it.
 Method choose_method(unsigned bits, std::size_t queries);
 // Whether a method is there for codes of this width.
 bool has_method(Method method, unsigned bits);

@@ -65,12 +65,12 @@ void slice_query(const uint64_t* query, size_t words, size_t tile, uint16_t* out
     const auto plane = static_cast<uint16_t>(tile / 8);
     out += slice_digits(words);
     for (size_t w = 0; w < words; ++w) {
-        for (unsigned i = 0; i < 21; ++i) {
+        for (size_t i = 0; i < kTriples; ++i) {
             const auto pattern = static_cast<unsigned>(query[w] >> (3 * i) & 7), odd = (0x96u >> pattern) & 1;
-            *out++ = static_cast<uint16_t>((10 * i + odd) * plane);
-            *out++ = static_cast<uint16_t>((10 * i + 2 + pattern) * plane);
+            *out++ = static_cast<uint16_t>((kTriplePlanes * i + odd) * plane);
+            *out++ = static_cast<uint16_t>((kTriplePlanes * i + kSumPlanes + pattern) * plane);
         }
-        *out++ = static_cast<uint16_t>((210 + (query[w] >> 63)) * plane);
+        *out++ = static_cast<uint16_t>((kLastPlane + (query[w] >> kLastBit)) * plane);
     }
 }
 

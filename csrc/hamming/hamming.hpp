@@ -39,7 +39,7 @@ struct SliceHit {
 };
 struct SliceKernels {
     size_t tile;        // rows of a tile: the bits of a vector
-    size_t min_batch;   // queries from which it beats the row scan (measured)
+    size_t min_batch;   // queries from which it beats the row scan
     // Fills a table of slice_table_bytes() for the rows codes[0, tile).
     void (*build)(const uint64_t* codes, size_t words, void* table);
     // Appends a hit for each of n queries that has rows below its threshold; returns their number.
@@ -48,15 +48,26 @@ struct SliceKernels {
 
 constexpr size_t kSliceMaxWords = 16;  // 1024 bits
 
+// The table of a word, in planes: for each three of its bits two of their sum and eight of their carry,
+// then the bit that is left over and its complement.
+constexpr size_t kTriples = 21;
+constexpr size_t kSumPlanes = 2, kCarryPlanes = 8, kTriplePlanes = kSumPlanes + kCarryPlanes;
+constexpr size_t kLastBit = 3 * kTriples;                  // the one that is left over
+constexpr size_t kLastPlane = kTriples * kTriplePlanes;    // where its planes are
+constexpr size_t kWordPlanes = kLastPlane + 2;
+constexpr size_t kWordOffsets = 2 * kTriples + 1;          // planes that a query loads: a sum and a carry of each three, and the bit
+static_assert(kLastBit == 63, "a word has 64 bits");
+
 // Digits of the running total below the test: 2^digits >= bits, and at least a word's own.
+constexpr size_t kWordDigits = 6;
 constexpr size_t slice_digits(size_t words) {
-    size_t digits = 6;
-    while ((size_t{64} << (digits - 6)) < 64 * words) ++digits;
+    size_t digits = kWordDigits;
+    while ((size_t{1} << digits) < 64 * words) ++digits;
     return digits;
 }
-constexpr size_t slice_table_bytes(size_t words, size_t tile) { return words * 212 * (tile / 8); }
+constexpr size_t slice_table_bytes(size_t words, size_t tile) { return words * kWordPlanes * (tile / 8); }
 // A query as the kernels want it: the digits of its threshold, then what it loads for each word.
-constexpr size_t slice_query_size(size_t words) { return slice_digits(words) + 43 * words; }
+constexpr size_t slice_query_size(size_t words) { return slice_digits(words) + kWordOffsets * words; }
 void slice_query(const uint64_t* query, size_t words, size_t tile, uint16_t* out);
 // Sets the threshold so that rows with distance <= limit hit; limit < 64 * words.
 void slice_limit(uint32_t limit, size_t words, uint16_t* out);

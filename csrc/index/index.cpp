@@ -37,9 +37,9 @@ std::string Index::model() const {
     return model_;
 }
 
-void Index::set_model(const std::string& model) {
+void Index::change_model(const std::string& model, Journal* journal) {
     check_model(model);
-    if (journal_) journal_->record_model(model);
+    if (journal) journal->record_model(model);
     std::lock_guard<std::mutex> lock(current_);
     model_ = model;
 }
@@ -165,7 +165,25 @@ void check_room(const Snapshot& s, size_t n) {
 
 }  // namespace
 
-int64_t Index::add(const uint8_t* codes, size_t n, const int64_t* ids) {
+int64_t Index::add(const uint8_t* codes, size_t n, const int64_t* ids) { return add_rows(codes, n, ids, journal_); }
+
+void Index::upsert(const uint8_t* codes, size_t n, const int64_t* ids) { upsert_rows(codes, n, ids, journal_); }
+
+size_t Index::remove(const int64_t* ids, size_t n) { return remove_rows(ids, n, journal_); }
+
+void Index::set_model(const std::string& model) { change_model(model, journal_); }
+
+void Index::replay(Journal::Kind kind, const uint8_t* codes, size_t n, const int64_t* ids) {
+    switch (kind) {
+        case Journal::Kind::add: add_rows(codes, n, ids, nullptr); break;
+        case Journal::Kind::upsert: upsert_rows(codes, n, ids, nullptr); break;
+        case Journal::Kind::remove: remove_rows(ids, n, nullptr); break;
+    }
+}
+
+void Index::replay_model(const std::string& model) { change_model(model, nullptr); }
+
+int64_t Index::add_rows(const uint8_t* codes, size_t n, const int64_t* ids, Journal* journal) {
     std::lock_guard<std::mutex> writer(writer_);
     const SnapshotPtr base = snapshot();
     const int64_t first = ids && n ? ids[0] : next_id();
@@ -185,18 +203,18 @@ int64_t Index::add(const uint8_t* codes, size_t n, const int64_t* ids) {
     draft.append(n, ids, first, words_, [&](size_t from, size_t count, uint64_t* rows) {
         pack_rows(codes + from * code_bytes(), count, bits_, rows);
     });
-    if (journal_) journal_->record(Journal::Kind::add, codes, n, ids, first);
+    if (journal) journal->record(Journal::Kind::add, codes, n, ids, first);
     std::unique_lock<std::shared_mutex> lock(map_);
     if (mapped_)
         for (size_t i = 0; i < n; ++i)
             id_map_.insert(*draft.next, ids ? ids[i] : first + static_cast<int64_t>(i), static_cast<uint32_t>(base->rows + i));
     set_next_id(1 + (ids ? *std::max_element(ids, ids + n) : first + static_cast<int64_t>(n) - 1));
     publish(draft);
-    if (journal_) journal_->applied();
+    if (journal) journal->applied();
     return first;
 }
 
-void Index::upsert(const uint8_t* codes, size_t n, const int64_t* ids) {
+void Index::upsert_rows(const uint8_t* codes, size_t n, const int64_t* ids, Journal* journal) {
     if (n == 0) return;
     std::lock_guard<std::mutex> writer(writer_);
     const SnapshotPtr base = snapshot();
@@ -211,7 +229,7 @@ void Index::upsert(const uint8_t* codes, size_t n, const int64_t* ids) {
     draft.append(n, ids, 0, words_, [&](size_t from, size_t count, uint64_t* rows) {
         pack_rows(codes + from * code_bytes(), count, bits_, rows);
     });
-    if (journal_) journal_->record(Journal::Kind::upsert, codes, n, ids, 0);
+    if (journal) journal->record(Journal::Kind::upsert, codes, n, ids, 0);
     std::unique_lock<std::shared_mutex> lock(map_);
     if (mapped_) {
         for (const uint32_t row : replaced) id_map_.erase(*base, base->id(row));
@@ -220,10 +238,10 @@ void Index::upsert(const uint8_t* codes, size_t n, const int64_t* ids) {
     set_next_id(1 + *std::max_element(ids, ids + n));
     compact(draft);
     publish(draft);
-    if (journal_) journal_->applied();
+    if (journal) journal->applied();
 }
 
-size_t Index::remove(const int64_t* ids, size_t n) {
+size_t Index::remove_rows(const int64_t* ids, size_t n, Journal* journal) {
     std::lock_guard<std::mutex> writer(writer_);
     const SnapshotPtr base = snapshot();
     if (!base->ordered) need_map(*base);
@@ -237,17 +255,17 @@ size_t Index::remove(const int64_t* ids, size_t n) {
     if (rows.empty()) return 0;
     Draft draft(*base);
     for (const uint32_t row : rows) draft.kill(row);
-    if (journal_) {
+    if (journal) {
         std::vector<int64_t> removed;
         for (const uint32_t row : rows) removed.push_back(base->id(row));
-        journal_->record(Journal::Kind::remove, nullptr, removed.size(), removed.data(), 0);
+        journal->record(Journal::Kind::remove, nullptr, removed.size(), removed.data(), 0);
     }
     std::unique_lock<std::shared_mutex> lock(map_);
     if (mapped_)
         for (const uint32_t row : rows) id_map_.erase(*base, base->id(row));
     compact(draft);
     publish(draft);
-    if (journal_) journal_->applied();
+    if (journal) journal->applied();
     return rows.size();
 }
 

@@ -52,6 +52,11 @@ class Index {
 
     // From here on every change goes through the journal first; before the index is shared.
     void set_journal(Journal* journal) { journal_ = journal; }
+    // Make a change that the journal holds already, without recording it again: how a reader of a store
+    // follows what its writer has stored. The arguments and errors are those of add(), upsert(), remove()
+    // (whose `codes` is null) and set_model().
+    void replay(Journal::Kind kind, const uint8_t* codes, size_t n, const int64_t* ids);
+    void replay_model(const std::string& model);
     // Takes over what `other` holds, in one step for readers; `other` is left empty.
     void assign(Index& other);
 
@@ -76,6 +81,11 @@ class Index {
     static std::unique_ptr<Index> load(const std::string& path, bool map, bool verify);
 
   private:
+    // The changes themselves; `journal` null: there is none, or it holds them already.
+    int64_t add_rows(const uint8_t* codes, size_t n, const int64_t* ids, Journal* journal);
+    void upsert_rows(const uint8_t* codes, size_t n, const int64_t* ids, Journal* journal);
+    size_t remove_rows(const int64_t* ids, size_t n, Journal* journal);
+    void change_model(const std::string& model, Journal* journal);
     void publish(Draft& draft);
     uint32_t row_of(const Snapshot& snapshot, int64_t id) const;
     void check_new(const Snapshot& snapshot, const int64_t* ids, size_t n, bool may_exist, std::vector<uint32_t>* existing);

@@ -17,6 +17,13 @@ constexpr size_t kShortTask = 2048;
 constexpr size_t kPollRows = size_t{1} << 16;
 constexpr unsigned kMaxKey = 32, kMaxChoices = 300;
 
+// Nanoseconds to compare a code with another by the batch kernels, for each word. `python -m
+// benchmarks.speed.search` shows it, as `range` in its result: 0.05 to 0.06 in the stored one
+// (benchmarks/results/search.json: one thread on two cores of an Intel Xeon, AVX-512), 0.10 to 0.11 with AVX2
+// (search_avx2.json). The costs of sorting and of comparing within equal blocks, in plan(), are estimates; whole
+// joins are timed by the same command, as `pairs`.
+constexpr double kCompared = 0.06;
+
 double choose(unsigned n, unsigned k) {
     double ways = 1;
     for (unsigned i = 0; i < k; ++i) ways = ways * (n - i) / (i + 1);
@@ -65,7 +72,7 @@ size_t PairJoin::choices() const {
 void PairJoin::plan() {
     const double a = static_cast<double>(a_.rows->live), b = static_cast<double>(second().rows->live);
     const double pairs = self_ ? a * b / 2 : a * b, wide = static_cast<double>(words_);
-    double best = pairs * 0.06 * wide;  // nanoseconds; measured
+    double best = pairs * kCompared * wide;
     unsigned blocks = 0, key = 0;
     for (unsigned c = 1; c <= 4 && radius_ + c <= bits_; ++c) {
         const unsigned m = radius_ + c, width = std::min(kMaxKey, c * (bits_ / m));

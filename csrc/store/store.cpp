@@ -21,14 +21,6 @@ namespace {
 constexpr uint64_t kSealBytes = uint64_t{16} << 20;
 constexpr int kAttempts = 1000;  // of a reader whose files a compaction replaces
 
-// The store whose frames this thread is putting into the index: they are in the log already.
-thread_local const Journal* replaying = nullptr;
-struct Replaying {
-    const Journal* before;
-    explicit Replaying(const Journal* store) : before(replaying) { replaying = store; }
-    ~Replaying() { replaying = before; }
-};
-
 thread_local const Store* maintaining = nullptr;  // the store that this thread is sealing, merging or refreshing
 
 uint64_t rows_per_log(unsigned bits) { return std::max<uint64_t>(1u << 16, kSealBytes / (8 + (bits + 63) / 64 * 8)); }
@@ -169,22 +161,17 @@ void Store::Additions::flush(Index& index) {
     index.attach({kept, kept->codes.data()}, kept->ids.size(), {kept, kept->ids.data()}, 0, nullptr, true);
 }
 
-// With `additions`, added codes are collected there, to be flushed at the end.
+// Puts a change of the log into an index. With `additions`, added codes are collected there, to be flushed
+// at the end.
 void Store::apply(Index& index, const Log& log, const LogFrame& frame, Additions* additions) const {
-    const Replaying now(this);
     try {
         const bool next = frame.kind == Kind::add && !frame.ids && frame.first_id == index.next_id();
-        if (next && (!additions || additions->ids.empty())) {
-            index.add(frame.codes, frame.count, nullptr);
-            return;
-        }
+        if (next && (!additions || additions->ids.empty())) return index.replay(frame.kind, frame.codes, frame.count, nullptr);
         if (frame.kind == Kind::add && additions) return additions->take(frame, index.bits());
         if (additions) additions->flush(index);
         std::vector<int64_t> ids(frame.count);
         for (size_t i = 0; i < frame.count; ++i) ids[i] = frame.id(i);
-        if (frame.kind == Kind::add) index.add(frame.codes, frame.count, ids.data());
-        else if (frame.kind == Kind::upsert) index.upsert(frame.codes, frame.count, ids.data());
-        else index.remove(ids.data(), ids.size());
+        index.replay(frame.kind, frame.codes, frame.count, ids.data());
     } catch (const std::invalid_argument& e) {
         throw FormatError("log '" + log.path() + "' does not follow from the segments (change " + std::to_string(frame.sequence) + ": " + e.what() +
                           "); restore the directory from a copy");
@@ -307,8 +294,7 @@ bool Store::refresh() {
                 segments_ = segments;
                 place_ = place;
             }
-            const Replaying now(this);
-            if (manifest.model != index_.model()) index_.set_model(manifest.model);
+            if (manifest.model != index_.model()) index_.replay_model(manifest.model);
             std::lock_guard<std::mutex> lock(mutex_);
             manifest_ = manifest;
             sequence_ = place_.next - 1;
@@ -344,7 +330,6 @@ std::unique_lock<std::mutex> Store::lock_usable() const {
 }
 
 void Store::record(Kind kind, const uint8_t* codes, size_t n, const int64_t* ids, int64_t first_id) {
-    if (replaying == this) return;
     const auto lock = lock_usable();
     if (unapplied_) throw StoreError("store '" + directory_ + "' holds a change that this process could not apply (out of memory); open it again");
     try {
@@ -368,7 +353,6 @@ void Store::record(Kind kind, const uint8_t* codes, size_t n, const int64_t* ids
 }
 
 void Store::record_model(const std::string& model) {
-    if (replaying == this) return;
     const auto lock = lock_usable();
     Manifest next = manifest_;
     next.model = model;
