@@ -177,7 +177,7 @@ def _subject(given: Source | VideoCode, encoder: Encoder) -> Subject:
         given = VideoCode.from_text(given)
     if isinstance(given, VideoCode):
         return Subject(None, given, (View(given.code, None),))
-    (encoded,) = encoder.encode_many([given], isolate=True, frames=True, box=True)
+    (encoded,) = encoder.encode_many([given], isolate=True, detail="views")
     return _of(given, encoded)
 
 

@@ -100,6 +100,9 @@ def test_options_of_its_methods(tiny: Path) -> None:
         ):
             with pytest.raises(OptionError, match=next(iter(bad))):
                 encoder.encode_many([], **bad)  # type: ignore[arg-type]
+        for detail in ("frames", "codes", True, None, 5):
+            with pytest.raises(OptionError, match=r"detail=.*allowed: 'code', 'box', 'views'"):
+                encoder.encode_many([], detail=detail)  # type: ignore[arg-type]
         for sources in ("a.mp4", b"a", Path("a"), 5, None):
             with pytest.raises(OptionError, match="sources"):
                 encoder.encode_many(sources)  # type: ignore[arg-type]

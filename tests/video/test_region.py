@@ -139,9 +139,9 @@ def test_encoder_codes_the_box() -> None:
     barred = np.zeros((24, 192, 320, 3), np.uint8)
     barred[:, :, 64:256] = plain
     with Encoder(threads=1) as encoder:
-        one, two = encoder.encode_many([plain, barred], box=True, frames=True)
+        one, two = encoder.encode_many([plain, barred], detail="views")
         unasked = next(encoder.encode_many([barred]))
-        batched = list(encoder.encode_many([plain, barred, plain], box=True, batch_size=3))
+        batched = list(encoder.encode_many([plain, barred, plain], detail="box", batch_size=3))
     assert one.code is not None and two.code is not None and one.box is None and unasked.box is None
     assert two.box is not None and two.box.sequence is not None
     assert close(two.box.region, (0.2, 0, 0.8, 1))
