@@ -26,8 +26,8 @@ from vhash_sdk.gpu import probe
 from vhash_sdk.gpu.cuda import DeviceArray
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import Limits, PyavDecoder
+from vhash_sdk.video.box import Region
 from vhash_sdk.video.nvdec import NvdecDecoder
-from vhash_sdk.video.region import Region
 
 __all__ = ["compiled", "emulated"]
 RESIZE = Resize("exact", 12, 16)

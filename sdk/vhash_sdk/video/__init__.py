@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .arrays import ArrayReader
-from .content import find_region, sample_content
+from .box import Region
+from .box_finding import find_region, sample_content
 from .decoder import Clip, Decoder, Inner, Limits, Reader, VideoInfo
 from .pyav import PyavDecoder
 from .reader import Source, open_source
-from .region import Region
 from .sources import describe
 
 __all__ = [

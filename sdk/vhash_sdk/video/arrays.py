@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError, SourceError, UnsupportedVideoError
 from ..spec import Resize, Sampling
+from .box import Region, crop_rgb
 from .decoder import Clip, Limits, VideoInfo
 from .limits import check_pixels
-from .region import Region, crop_rgb
 from .resize import output_size, rgb_to_rgb
 from .sampling import frame_ranks
 

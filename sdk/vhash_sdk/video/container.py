@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
 
-from .boxes import children, descend, movie, within
+from .skeletons import children, descend, movie, within
 
 _MOST_TRACKS = 1 << 20  # bytes of a header that are read
 _STEPS = 10_000  # elements passed on the way to it

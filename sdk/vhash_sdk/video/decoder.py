@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import OptionError
 from ..spec import Resize, Sampling
 from ..system.checks import shown
-from .region import Region
+from .box import Region
 
 FileSource = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes of a file, or a binary file object that can seek."""

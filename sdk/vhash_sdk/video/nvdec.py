@@ -19,12 +19,12 @@ from ..errors import BackendError, DecodeError
 from ..gpu.cuda import DeviceBuffer, cudart
 from ..gpu.probe import require_cuda
 from ..spec import Resize
+from .box import Region
 from .decoder import Clip, FileSource, Limits
 from .device_frames import DevicePlanes, DeviceScaler, PlaneFormat
 from .limits import check_pixels
 from .nvdec_session import CODECS, DeviceTrack, Session, Surface, import_nvcodec
 from .pyav import Bounds, PyavReader
-from .region import Region
 from .select import select
 from .sources import open_media
 from .tone import Tone

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spec import Resize
+from .box import Region, crop_planes, crop_rgb, cut_planes
 from .container import Crop
 from .orientation import orientation_of, oriented
-from .region import Region, crop_planes, crop_rgb, cut_planes
 from .resize import Planes, planes_to_rgb, rgb_to_rgb
 from .tone import hdr_of, tone_mapped
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from ..errors import DecodeError, MemoryLimitError, OptionError, UnsupportedVideoError
 from ..spec import Resize, Sampling
 from ..system.checks import checked_count
+from .box import Region
 from .clock import Jumped
 from .completeness import blanks, damage
 from .container import Crop, Said
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
 from .picture import colour_of, render
-from .region import Region
 from .resize import output_size
 from .sampling import frame_ranks, uniform_times
 from .select import Disordered, Shortened, select

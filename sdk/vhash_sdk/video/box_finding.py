@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spec import Resize, Sampling
+from .box import Region
 from .decoder import Clip, Inner, Reader
-from .region import Region
 
 Map = NDArray[np.float32]
 Lines = NDArray[np.int64]

@@ -9,7 +9,7 @@ from vhash_sdk import Encoder
 from vhash_sdk.errors import OptionError
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import ArrayReader, Region, find_region, sample_content
-from vhash_sdk.video.region import crop_planes, crop_rgb
+from vhash_sdk.video.box import crop_planes, crop_rgb
 from vhash_sdk.video.resize import Planes, planes_to_rgb
 
 SIZE = Resize("exact", 24, 32)
