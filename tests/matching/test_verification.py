@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.test_region import video
+from tests.video.test_box import video
 from vhash_sdk import Library
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.encoding.encoder import Encoder

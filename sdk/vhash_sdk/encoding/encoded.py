@@ -9,23 +9,23 @@ from ..codes import VideoCode
 from ..errors import VhashError
 from ..matching.sequence import Sequence
 from ..matching.verification import Trajectory, View
-from ..video import Region, VideoInfo
+from ..video import Box, VideoInfo
 
 Detail = Literal["code", "box", "views"]
 """How much ``encode_many`` tells of a video; each word has all that those before it have."""
 
 
 @dataclass(frozen=True)
-class Boxed:
+class BoxCode:
     """The content box of a video, where it is not the whole picture.
 
     Attributes:
-        region: where it is.
+        place: where it is.
         code: the code of what is in it.
         sequence: as in ``Encoded``.
     """
 
-    region: Region
+    place: Box
     code: VideoCode
     sequence: Sequence | None = None
 
@@ -51,7 +51,7 @@ class Encoded:
     error: VhashError | None = None
     info: VideoInfo | None = None
     sequence: Sequence | None = None
-    box: Boxed | None = None
+    box: BoxCode | None = None
 
 
 def views(encoded: Encoded) -> tuple[View, ...]:

@@ -18,7 +18,7 @@ from ..runtime.choice import Backend, Precision, check_options, choose, run_fram
 from ..runtime.onnx import usable_cores
 from ..spec import ModelSpec
 from ..system.checks import MAX_THREADS, check_choice, check_kind, check_positive, checked_count, checked_path
-from ..video import Clip, Limits, Region, Source
+from ..video import Box, Clip, Limits, Source
 from .decoding import Decoding
 from .encoded import Detail, Encoded
 from .network import Coded, codes_of, sequence_of
@@ -219,7 +219,7 @@ class Encoder:
             return found if detail == "views" else [(code, None) for code, _ in found]
 
         def decode(source: Source) -> Clip:
-            return self._decoding.clip(source, decoders, box=detail != "code", stream=stream)
+            return self._decoding.clip(source, decoders, with_box=detail != "code", stream=stream)
 
         # isolated, a source may well hang until its time is up: the others go on meanwhile
         window = (8 if isolate else 2) * workers + batch_size
@@ -252,7 +252,7 @@ class Encoder:
         source: Source,
         *,
         rate: float = 2.0,
-        region: Region | None = None,
+        box: Box | None = None,
         decoders: DecodePool | None = None,
         stream: int | None = None,
     ) -> Sequence:
@@ -261,7 +261,7 @@ class Encoder:
         Args:
             source: what ``encode`` takes.
             rate: frames per second; a video shorter than ``1 / rate`` has one frame.
-            region: only this part of the picture.
+            box: only this part of the picture.
             decoders: processes to decode in, so that no source can take this one down.
             stream: as in ``encode``.
 
@@ -270,9 +270,9 @@ class Encoder:
             VideoError: the source cannot be read.
         """
         check_positive("rate", rate, "frames per second", most=1000)
-        if region is not None:
-            check_kind("region", region, Region, "a Region, or None")
-        with self._decoding.reader(source, decoders, region=region, stream=stream) as read:
+        if box is not None:
+            check_kind("box", box, Box, "a Box, or None")
+        with self._decoding.reader(source, decoders, box=box, stream=stream) as read:
             return sequence_of(read, self._latency, self._model, rate=rate)
 
     def encode_frames(self, frames: Any) -> Output:
