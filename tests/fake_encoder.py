@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.tiny_model import tiny_spec
 from vhash_sdk.codes import VideoCode
-from vhash_sdk.encoding.encoded import Encoded
+from vhash_sdk.encoding.encoded import Detail, Encoded
 from vhash_sdk.errors import DecodeError, SourceError, VhashError
 from vhash_sdk.spec import ModelSpec
 from vhash_sdk.video import VideoInfo
@@ -45,8 +45,7 @@ class FakeEncoder:
         *,
         workers: int | None = None,
         isolate: bool = False,
-        frames: bool = False,
-        box: bool = False,
+        detail: Detail = "code",
     ) -> Iterator[Encoded]:
         assert isolate
         for index, source in enumerate(sources):

@@ -51,7 +51,7 @@ OLD_PATHS = {
     "codes": ["VideoCode", "as_codes", "code_bytes", "hamming_distance", "pack_bits", "same_model"],
     "errors": ["VhashError", "VideoError", "OptionError", "StoreError"],
     "spec": ["ModelSpec", "Resize", "Sampling"],
-    "video": ["Limits", "PyavDecoder", "VideoInfo", "find_region", "open_source"],
+    "video": ["Limits", "PyavDecoder", "VideoInfo", "open_source"],
     "index": ["Codes", "Index", "Matches", "Pairs", "RangeMatches", "set_simd_level", "simd_levels"],
     "library": ["Library"],
     "engines.bulk": ["import_codes"],

@@ -68,7 +68,7 @@ def encode(encoder: Encoder, paths: Sequence[Path], kept: Path) -> list[Views]:
     stored = dict(np.load(kept)) if kept.exists() else {}
     names = {path: f"{path.parent.parent.name}/{path.parent.name}/{path.name}" for path in paths}
     missing = [path for path in paths if f"{names[path]}:seconds" not in stored]
-    for encoded in encoder.encode_many(missing, workers=1, frames=True, box=True):
+    for encoded in encoder.encode_many(missing, workers=1, detail="views"):
         if encoded.error is not None or encoded.code is None:
             raise SystemExit(f"{encoded.source}: {encoded.error}")
         seen, name = views(encoded), names[encoded.source]

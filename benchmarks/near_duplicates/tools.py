@@ -72,7 +72,7 @@ class Vhash:
     def encode(self, path: Path) -> NDArray[np.uint8]:
         from vhash_sdk.encoding.encoded import views
 
-        (encoded,) = self.encoder.encode_many([path], workers=1, frames=True, box=True)
+        (encoded,) = self.encoder.encode_many([path], workers=1, detail="views")
         if encoded.error is not None:
             raise encoded.error
         duration = np.array([encoded.code.duration]).tobytes()

@@ -21,7 +21,7 @@ from .matching.verdict import Decision, Verdict
 from .matching.verification import View, nearest_views
 from .matching.windows import RATE
 from .spec import ModelSpec
-from .video import Region, Source, VideoInfo
+from .video import Box, Source, VideoInfo
 from .video.isolation.pool import DecodePool
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Subject:
     code: VideoCode
     views: tuple[View, ...]
     info: VideoInfo | None = None
-    box: Region | None = None
+    box: Box | None = None
     framewise: bool = False
 
 
@@ -146,7 +146,7 @@ def compare(
 
 
 def common_spans(
-    encoder: Encoder, a: Source, b: Source, decoders: DecodePool, *, box: Region | None = None
+    encoder: Encoder, a: Source, b: Source, decoders: DecodePool, *, box: Box | None = None
 ) -> list[Span]:
     """The parts that two videos have in common, the best first; ``a`` is the query.
 
@@ -160,8 +160,8 @@ def common_spans(
         VideoError: one of them cannot be read.
     """
     tracks = list(query_tracks(encoder, a, decoders))
-    regions = (None,) if box is None else (None, box)
-    seen = (encoder.encode_sequence(b, rate=RATE, region=region, decoders=decoders) for region in regions)
+    boxes = (None,) if box is None else (None, box)
+    seen = (encoder.encode_sequence(b, rate=RATE, box=each, decoders=decoders) for each in boxes)
     return without_covered(span for sequence in seen for span in spans_in(tracks, kept_segments(sequence)))
 
 
@@ -177,14 +177,14 @@ def _subject(given: Source | VideoCode, encoder: Encoder) -> Subject:
         given = VideoCode.from_text(given)
     if isinstance(given, VideoCode):
         return Subject(None, given, (View(given.code, None),))
-    (encoded,) = encoder.encode_many([given], isolate=True, frames=True, box=True)
+    (encoded,) = encoder.encode_many([given], isolate=True, detail="views")
     return _of(given, encoded)
 
 
 def _of(source: Source, encoded: Encoded) -> Subject:
     if encoded.code is None:
         raise encoded.error or VhashError("neither code nor error")
-    box = None if encoded.box is None else encoded.box.region
+    box = None if encoded.box is None else encoded.box.place
     framewise = encoded.sequence is not None
     return Subject(source, encoded.code, views(encoded), encoded.info, box, framewise)
 

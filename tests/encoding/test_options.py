@@ -100,6 +100,9 @@ def test_options_of_its_methods(tiny: Path) -> None:
         ):
             with pytest.raises(OptionError, match=next(iter(bad))):
                 encoder.encode_many([], **bad)  # type: ignore[arg-type]
+        for detail in ("frames", "codes", True, None, 5):
+            with pytest.raises(OptionError, match=r"detail=.*allowed: 'code', 'box', 'views'"):
+                encoder.encode_many([], detail=detail)  # type: ignore[arg-type]
         for sources in ("a.mp4", b"a", Path("a"), 5, None):
             with pytest.raises(OptionError, match="sources"):
                 encoder.encode_many(sources)  # type: ignore[arg-type]
@@ -107,8 +110,8 @@ def test_options_of_its_methods(tiny: Path) -> None:
         for rate in (0, -1, math.nan, math.inf, 1e9, "2", None, HUGE, True):
             with pytest.raises(OptionError, match="rate"):
                 encoder.encode_sequence(clip, rate=rate)  # type: ignore[arg-type]
-        with pytest.raises(OptionError, match="region"):
-            encoder.encode_sequence(clip, region=(0, 0, 1, 1))  # type: ignore[arg-type]
+        with pytest.raises(OptionError, match="box"):
+            encoder.encode_sequence(clip, box=(0, 0, 1, 1))  # type: ignore[arg-type]
         for seconds in (0, -1, math.nan, math.inf, 1e9, 1e-9, "2", None, HUGE):
             with pytest.raises(OptionError, match="window"):
                 encoder.encode_segments(clip, window=seconds, hop=1.0)  # type: ignore[arg-type]

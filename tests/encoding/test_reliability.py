@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tests.video.test_region import video
+from tests.video.test_box import video
 from vhash_sdk import Encoder
 from vhash_sdk.encoding.reliability import unreliable
 

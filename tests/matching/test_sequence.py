@@ -55,7 +55,7 @@ def test_the_frames_of_a_video_give_its_code() -> None:
     pytest.importorskip("onnxruntime")
     files = sorted(SAMPLES.glob("*.mp4"))[:2]
     with encoder_module.Encoder() as encoder:
-        for result in encoder.encode_many(files, frames=True):
+        for result in encoder.encode_many(files, detail="views"):
             assert result.code is not None and result.sequence is not None
             whole = result.sequence.pooled([[0.0, np.inf]])
             assert hamming_distance(whole.codes[0], result.code.code) <= 1  # order of summation
@@ -78,4 +78,4 @@ def test_a_rate_that_is_not_positive_and_a_model_of_whole_clips_are_refused(tmp_
             encoder.encode_sequence(frames, rate=0)
         with pytest.raises(OptionError, match="whole clips"):
             encoder.encode_sequence(frames)
-        assert next(encoder.encode_many([frames], frames=True)).sequence is None
+        assert next(encoder.encode_many([frames], detail="views")).sequence is None

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.video.test_region import video
+from tests.video.test_box import video
 from vhash_sdk import Library
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.encoding.encoder import Encoder
@@ -118,7 +118,7 @@ def test_library_keeps_what_verification_needs(tmp_path: Path) -> None:
     with Encoder(threads=1) as encoder, Library(tmp_path / "lib", encoder=encoder) as library:
         library.add(samples[:2])
         rows = library._db.rows("SELECT video, kind, steps FROM trajectory")
-        fresh = {str(e.source): e for e in encoder.encode_many(samples[:2], frames=True, box=True)}
+        fresh = {str(e.source): e for e in encoder.encode_many(samples[:2], detail="views")}
         for entry in library:
             seen = views(fresh[entry.path])
             kept = [bytes(steps) for video, _, steps in rows if video == entry.id]
@@ -158,7 +158,7 @@ def test_library_finds_what_lies_between_bars(tmp_path: Path) -> None:
         assert first.verified is not None and first.verified < 60
         assert first.false_match_rate is not None and first.false_match_rate < 1e-4
         assert all(hit.verified is None or hit.verified > 100 for hit in others)
-        again = next(library.encoder.encode_many([query], frames=True, box=True))
+        again = next(library.encoder.encode_many([query], detail="views"))
         assert library.search(again, k=4) == [first, *others]
         code = next(library.encoder.encode_many([query])).code
         assert code is not None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vhash_sdk import Encoder
 from vhash_sdk.errors import UnsupportedVideoError
 from vhash_sdk.spec import Resize, Sampling
-from vhash_sdk.video import Region, open_source
+from vhash_sdk.video import Box, open_source
 from vhash_sdk.video.orientation import orientation, orientation_of
 from vhash_sdk.video.sources import open_media
 
@@ -70,9 +70,9 @@ def stored(frames: Frames, rotation: int, mirrored: bool) -> Frames:
     return np.rot90(shown, rotation // 90, (1, 2))
 
 
-def sampled(path: Path, resize: Resize = RESIZE, region: Region | None = None) -> NDArray[np.int16]:
+def sampled(path: Path, resize: Resize = RESIZE, box: Box | None = None) -> NDArray[np.int16]:
     with open_source(path) as reader:
-        return reader.sample(SAMPLING, resize, region=region).frames.astype(np.int16)
+        return reader.sample(SAMPLING, resize, box=box).frames.astype(np.int16)
 
 
 # ----- orientation -----------------------------------------------------------------------------
@@ -92,8 +92,8 @@ def test_all_eight_orientations_show_the_same(
         info = reader.info
     assert (info.rotation, info.mirrored, info.width, info.height) == (rotation, mirrored, 320, 240)
     assert np.abs(sampled(path) - sampled(twin)).mean() < 1.5
-    corner = Region(0.1, 0.0, 0.6, 0.3)
-    assert np.abs(sampled(path, region=corner) - sampled(twin, region=corner)).mean() < 1.5
+    corner = Box(0.1, 0.0, 0.6, 0.3)
+    assert np.abs(sampled(path, box=corner) - sampled(twin, box=corner)).mean() < 1.5
     assert encoder.encode(path) - encoder.encode(twin) <= 4
 
 

@@ -19,7 +19,7 @@ from tests.video.test_media_picture import SAMPLING, Frames, scene, stored, writ
 from vhash_sdk import Encoder, _core
 from vhash_sdk.errors import ModelError, UnsupportedVideoError
 from vhash_sdk.spec import ModelSpec, Part, Resize, Sampling
-from vhash_sdk.video import Limits, Region, container, open_source
+from vhash_sdk.video import Box, Limits, container, open_source
 from vhash_sdk.video.container import Crop, Said
 from vhash_sdk.video.isolation.pool import DecodePool
 from vhash_sdk.video.picture import render
@@ -34,9 +34,9 @@ def encoder() -> Encoder:
     return Encoder("default", device="cpu")
 
 
-def frames_of(path: Path, resize: Resize, region: Region | None = None) -> NDArray[np.int16]:
+def frames_of(path: Path, resize: Resize, box: Box | None = None) -> NDArray[np.int16]:
     with open_source(path) as reader:
-        return reader.sample(SAMPLING, resize, region=region).frames.astype(np.int16)
+        return reader.sample(SAMPLING, resize, box=box).frames.astype(np.int16)
 
 
 def coded(encoder: Encoder, path: Path, rule: int) -> NDArray[np.uint8]:
@@ -175,7 +175,7 @@ def test_what_the_container_hides(
             assert container.read_matroska(file, 0) == Said(Crop(64, 32, 16, 0))
     assert np.array_equal(frames_of(path, OLD), before)
     assert np.abs(frames_of(path, NEW) - frames_of(twin, NEW)).mean() < 2
-    part = Region(0.0, 0.25, 0.5, 1.0)
+    part = Box(0.0, 0.25, 0.5, 1.0)
     assert np.abs(frames_of(path, NEW, part) - frames_of(twin, NEW, part)).mean() < 2
     assert bits_between(encoder, path, twin) <= 8
     assert bits_between(encoder, path, twin, rule=1) > 20

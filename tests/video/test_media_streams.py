@@ -257,7 +257,7 @@ def test_sample_aes_and_scrambled_transport_streams_are_refused(pieces: Path, tm
 
 def test_a_matroska_file_of_many_tracks_is_walked_once() -> None:
     """Elements that claim more than their parent holds made every one of them walk the whole rest."""
-    from vhash_sdk.video.boxes import ebml
+    from vhash_sdk.video.skeletons import ebml
 
     inner = b"\xae\x08\x00\x00\x00\x7f\xff\xff\xff\xff" + b"\xec\x80" * 50
     assert [e.end for e in ebml(io.BytesIO(inner), 0, 20)] == [20]  # of the 127 bytes that it claims

@@ -26,8 +26,8 @@ from vhash_sdk.gpu import probe
 from vhash_sdk.gpu.cuda import DeviceArray
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import Limits, PyavDecoder
+from vhash_sdk.video.box import Box
 from vhash_sdk.video.nvdec import NvdecDecoder
-from vhash_sdk.video.region import Region
 
 __all__ = ["compiled", "emulated"]
 RESIZE = Resize("exact", 12, 16)
@@ -98,10 +98,10 @@ def test_times_that_the_user_names(chip: Any, tmp_path: Path) -> None:
     with PyavDecoder().open(path) as reader, NvdecDecoder().open(path) as other:
         expected, found = reader.frames_at(wanted, RESIZE), other.frames_at(wanted, RESIZE)
         np.testing.assert_array_equal(on_host(found.frames), expected.frames)
-        region = Region(0.0, 0.25, 1.0, 0.75)  # of the picture: decoded by PyAV
-        part = other.sample(Sampling("uniform", 2), RESIZE, region=region)
+        box = Box(0.0, 0.25, 1.0, 0.75)  # of the picture: decoded by PyAV
+        part = other.sample(Sampling("uniform", 2), RESIZE, box=box)
         np.testing.assert_array_equal(
-            part.frames, reader.sample(Sampling("uniform", 2), RESIZE, region=region).frames
+            part.frames, reader.sample(Sampling("uniform", 2), RESIZE, box=box).frames
         )
 
 

@@ -54,7 +54,7 @@ def calibrate(
     with Output("calibrate", json=json) as out, open_encoder(model, precision) as encoder:
         paths = expand(videos)
         check_output(output, "calibration", option="--output", inputs=paths, force=force)
-        results = encode_all(encoder, paths, out, box=True)
+        results = encode_all(encoder, paths, out, detail="box")
         contents: dict[bytes, Encoded] = {}
         for result in results:
             if result.code is not None and not result.code.unreliable:

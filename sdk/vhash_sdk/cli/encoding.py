@@ -10,7 +10,7 @@ from .output import Output, Precision, error_entry, number, path_entry, printabl
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
-    from ..encoding.encoded import Encoded
+    from ..encoding.encoded import Detail, Encoded
     from ..encoding.encoder import Encoder
     from ..video import VideoInfo
 
@@ -28,8 +28,7 @@ def encode_all(
     out: Output,
     *,
     isolate: bool = True,
-    frames: bool = False,
-    box: bool = False,
+    detail: Detail = "code",
     stream: int | None = None,
     show: Callable[[Encoded], None] | None = None,
 ) -> list[Encoded]:
@@ -40,14 +39,13 @@ def encode_all(
         paths: the videos.
         out: where failures and progress go.
         isolate: decode in processes of their own, so that no file can take the command down.
-        frames: also keep the logits of frames.
-        box: also code content boxes.
+        detail: how much to tell of each, as for ``Encoder.encode_many``.
         stream: which video stream of each; None: by the rule.
         show: called with each result at once.
     """
     results = []
     with out.progress("encoding", len(paths)) as step:
-        for result in encoder.encode_many(paths, isolate=isolate, frames=frames, box=box, stream=stream):
+        for result in encoder.encode_many(paths, isolate=isolate, detail=detail, stream=stream):
             if result.error is not None:
                 out.problem(result.error)
             info = result.info

@@ -51,7 +51,7 @@ def eval_(
         known = read_pairs(pairs)
         paths = list(dict.fromkeys(path for pair in known for path in (pair.a, pair.b)))
         with open_encoder(model, precision) as encoder:
-            results = encode_all(encoder, paths, out, box=True)
+            results = encode_all(encoder, paths, out, detail="box")
             read = {
                 path: result for path, result in zip(paths, results, strict=True) if result.code is not None
             }

@@ -79,7 +79,7 @@ def search(
             gallery = LibraryGallery(where, index)
             with open_encoder(model or gallery.model, precision) as encoder:
                 # what a library keeps of its videos: content boxes, and frames for a second look
-                results = encode_all(encoder, queries, out, frames=True, box=True, stream=stream)
+                results = encode_all(encoder, queries, out, detail="views", stream=stream)
         elif where.is_dir():
             with open_encoder(model or "default", precision) as encoder:
                 gallery, failed = _folder(where, encoder, out)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DecodeError, VhashError
 from ..spec import ModelSpec, Resize
-from ..video import Clip, Limits, Region, Source, describe, open_source, sample_content
+from ..video import Box, Clip, Limits, Source, describe, open_source, sample_with_box
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool
@@ -45,31 +45,33 @@ class Decoding:
         source: Source,
         decoders: DecodePool | None = None,
         *,
-        box: bool = False,
+        with_box: bool = False,
         stream: int | None = None,
     ) -> Clip:
-        """The frames that make a code, with ``box`` those of the content box too. Raises VideoError."""
+        """The frames that make a code; ``with_box``: those of the content box too. Raises VideoError."""
         sampling, resize = self.spec.sampling, self.resize
         with _named(source):
             if decoders is not None:
-                return decoders.decode(source, sampling, resize, box=box, stream=stream)
-            if self.resident is not None and not box:
+                return decoders.decode(source, sampling, resize, with_box=with_box, stream=stream)
+            if self.resident is not None and not with_box:
                 return self.resident.decode(source, sampling, resize, stream=stream)
             with open_source(source, self.limits, stream=stream) as reader:
-                return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
+                return (
+                    sample_with_box(reader, sampling, resize) if with_box else reader.sample(sampling, resize)
+                )
 
     @contextmanager
     def reader(
-        self, source: Source, decoders: DecodePool | None, *, region: Region | None, stream: int | None
+        self, source: Source, decoders: DecodePool | None, *, box: Box | None, stream: int | None
     ) -> Iterator[Callable[[NDArray[np.float64]], Clip]]:
         """What gives the frames of a source at any times. Raises VideoError."""
         with _named(source):
             if decoders is not None:
                 ask = partial(decoders.frames_at, source, stream=stream)
-                yield lambda times: ask(times, self.resize, region=region)
+                yield lambda times: ask(times, self.resize, box=box)
                 return
             with open_source(source, self.limits, stream=stream) as reader:
-                yield lambda times: reader.frames_at(times, self.resize, region=region)
+                yield lambda times: reader.frames_at(times, self.resize, box=box)
 
 
 @contextmanager

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ..codes import VideoCode
 from ..errors import VhashError
 from ..matching.sequence import Sequence
 from ..matching.verification import Trajectory, View
-from ..video import Region, VideoInfo
+from ..video import Box, VideoInfo
+
+Detail = Literal["code", "box", "views"]
+"""How much ``encode_many`` tells of a video; each word has all that those before it have."""
 
 
 @dataclass(frozen=True)
-class Boxed:
+class BoxCode:
     """The content box of a video, where it is not the whole picture.
 
     Attributes:
-        region: where it is.
+        place: where it is.
         code: the code of what is in it.
         sequence: as in ``Encoded``.
     """
 
-    region: Region
+    place: Box
     code: VideoCode
     sequence: Sequence | None = None
 
@@ -37,8 +40,9 @@ class Encoded:
         code: its code, or None.
         error: why there is none, or None.
         info: size, duration, rate, codec; None beside an error.
-        sequence: the sampled frames' logits, where ``frames=True`` asked for them.
-        box: the content box, where ``box=True`` asked for it and it is not the whole picture.
+        sequence: the sampled frames' logits, where ``detail="views"`` asked for them and the model looks
+            at single frames.
+        box: the content box, where ``detail`` asked for it and it is not the whole picture.
     """
 
     source: Any
@@ -47,11 +51,11 @@ class Encoded:
     error: VhashError | None = None
     info: VideoInfo | None = None
     sequence: Sequence | None = None
-    box: Boxed | None = None
+    box: BoxCode | None = None
 
 
 def views(encoded: Encoded) -> tuple[View, ...]:
-    """The views of what ``encode_many(..., frames=True, box=True)`` made of one video."""
+    """The views of what ``encode_many(..., detail="views")`` made of one video."""
     found = [(encoded.code, encoded.sequence)]
     if encoded.box is not None:
         found.append((encoded.box.code, encoded.box.sequence))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from ..codes import VideoCode
 from ..errors import OptionError
@@ -17,10 +17,10 @@ from ..runtime import Output, Runtime
 from ..runtime.choice import Backend, Precision, check_options, choose, run_frames
 from ..runtime.onnx import usable_cores
 from ..spec import ModelSpec
-from ..system.checks import MAX_THREADS, check_kind, check_positive, checked_count, checked_path
-from ..video import Clip, Limits, Region, Source
+from ..system.checks import MAX_THREADS, check_choice, check_kind, check_positive, checked_count, checked_path
+from ..video import Box, Clip, Limits, Source
 from .decoding import Decoding
-from .encoded import Encoded
+from .encoded import Detail, Encoded
 from .network import Coded, codes_of, sequence_of
 from .stream import check_sources, with_progress
 from .stream import stream as encode_stream
@@ -158,8 +158,7 @@ class Encoder:
         workers: int | None = None,
         batch_size: int | None = None,
         isolate: bool = False,
-        frames: bool = False,
-        box: bool = False,
+        detail: Detail = "code",
         stream: int | None = None,
         progress: bool = False,
     ) -> Iterator[Encoded]:
@@ -174,9 +173,11 @@ class Encoder:
             batch_size: videos in one run of the network; None: 1 on a CPU, 8 on a GPU.
             isolate: decode in processes of their own, which are killed at the time and memory limits:
                 no source can crash, hang or bloat this one. Linux only.
-            frames: also hand out the logits of the sampled frames, as ``Encoded.sequence``.
-            box: also look for the content box (between bars, over a blurred fill, inset in another
-                video) and code what is in it, as ``Encoded.box``; one with a box is decoded twice.
+            detail: how much to tell of each video. ``code``: the code of the whole picture. ``box``: also
+                that of the content box (between bars, over a blurred fill, inset in another video), as
+                ``Encoded.box``; a video that has one is decoded twice. ``views``: also the logits of
+                the sampled frames of both, as ``sequence``, which is what a library keeps and a second
+                look compares. It takes the place of ``frames=`` and ``box=``, which are no longer taken.
             stream: as in ``encode``, of every source.
             progress: show a progress bar on standard error.
 
@@ -186,6 +187,7 @@ class Encoder:
         [True, False]
         """
         check_sources(sources)
+        check_choice("detail", detail, get_args(Detail))
         if workers is None:
             workers = self._threads
         if batch_size is None:
@@ -193,8 +195,7 @@ class Encoder:
         checked_count("workers", workers, 1, MAX_THREADS, none="one a core")
         checked_count("batch_size", batch_size, 1, MAX_THREADS, none="1 on a CPU, 8 on a GPU")
         results = self._stream(
-            sources, workers=workers, batch_size=batch_size, isolate=isolate, frames=frames, box=box,
-            stream=stream,
+            sources, workers=workers, batch_size=batch_size, isolate=isolate, detail=detail, stream=stream
         )  # fmt: skip
         return with_progress(results, sources) if progress else results
 
@@ -205,8 +206,7 @@ class Encoder:
         workers: int,
         batch_size: int,
         isolate: bool,
-        frames: bool,
-        box: bool,
+        detail: Detail,
         stream: int | None,
     ) -> Iterator[Encoded]:
         if self._throughput is None:
@@ -216,13 +216,16 @@ class Encoder:
 
         def code(clips: list[Clip]) -> list[Coded]:
             found = codes_of(clips, runtime, self._model, self._resident)
-            return found if frames else [(code, None) for code, _ in found]
+            return found if detail == "views" else [(code, None) for code, _ in found]
+
+        def decode(source: Source) -> Clip:
+            return self._decoding.clip(source, decoders, with_box=detail != "code", stream=stream)
 
         # isolated, a source may well hang until its time is up: the others go on meanwhile
         window = (8 if isolate else 2) * workers + batch_size
         return encode_stream(
-            sources, lambda source: self._decoding.clip(source, decoders, box=box, stream=stream), code,
-            workers=workers, batch_size=batch_size, window=window, during=decoders or nullcontext(),
+            sources, decode, code, workers=workers, batch_size=batch_size, window=window,
+            during=decoders or nullcontext(),
         )  # fmt: skip
 
     def encode_segments(self, source: Source, *, window: float, hop: float, shots: bool = False) -> Segments:
@@ -249,7 +252,7 @@ class Encoder:
         source: Source,
         *,
         rate: float = 2.0,
-        region: Region | None = None,
+        box: Box | None = None,
         decoders: DecodePool | None = None,
         stream: int | None = None,
     ) -> Sequence:
@@ -258,7 +261,7 @@ class Encoder:
         Args:
             source: what ``encode`` takes.
             rate: frames per second; a video shorter than ``1 / rate`` has one frame.
-            region: only this part of the picture.
+            box: only this part of the picture.
             decoders: processes to decode in, so that no source can take this one down.
             stream: as in ``encode``.
 
@@ -267,9 +270,9 @@ class Encoder:
             VideoError: the source cannot be read.
         """
         check_positive("rate", rate, "frames per second", most=1000)
-        if region is not None:
-            check_kind("region", region, Region, "a Region, or None")
-        with self._decoding.reader(source, decoders, region=region, stream=stream) as read:
+        if box is not None:
+            check_kind("box", box, Box, "a Box, or None")
+        with self._decoding.reader(source, decoders, box=box, stream=stream) as read:
             return sequence_of(read, self._latency, self._model, rate=rate)
 
     def encode_frames(self, frames: Any) -> Output:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from ..errors import BackendError, MissingDependencyError, OptionError, VhashError
 from ..system.checks import shown
 from ..video import Clip, Source
-from .encoded import Boxed, Encoded
+from .encoded import BoxCode, Encoded
 from .network import Coded
 
 T = TypeVar("T")
@@ -82,14 +82,14 @@ def _with_codes(
     for _, clip in batch:
         if clip is not None:
             clips.append(clip)
-            if clip.inner is not None:
-                clips.append(replace(clip, frames=clip.inner.frames, inner=None))
+            if clip.box is not None:
+                clips.append(replace(clip, frames=clip.box.frames, box=None))
     coded = iter(code(clips) if clips else ())
     found = []
     for encoded, clip in batch:
         if clip is not None:
             whole, sequence = next(coded)
-            box = None if clip.inner is None else Boxed(clip.inner.region, *next(coded))
+            box = None if clip.box is None else BoxCode(clip.box.place, *next(coded))
             encoded = replace(encoded, code=whole, sequence=sequence, box=box)
         found.append(encoded)
     return found

@@ -16,7 +16,7 @@ from ..codes import pack_bits, unpack_bits
 from ..matching.sequence import Segments, Sequence, confidences, segment_spans
 from ..matching.track import Track
 from ..matching.windows import segments_of
-from ..video import Source, find_region
+from ..video import Source, find_box
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool
@@ -26,7 +26,7 @@ QUERY_RATE = 4.0
 """Frames per second of a query."""
 WINDOW, HOP = 1.0, 0.5
 """Seconds of a window, and from one window's start to the next one's."""
-_EMPTY, _FULL = 0.05, 0.15  # confidence below which a window has no content, and from which it counts wholly
+_EMPTY, _FULL = 0.05, 0.15  # confidence below which a window shows nothing, and from which it counts wholly
 
 
 def kept_segments(sequence: Sequence) -> Segments:
@@ -44,9 +44,9 @@ def query_tracks(encoder: Encoder, source: Source, decoders: DecodePool) -> Iter
     yield query_track(encoder.encode_sequence(source, rate=QUERY_RATE, decoders=decoders))
     if spec.resize.crop is not None:
         return
-    region = find_region(decoders.decode(source, spec.sampling, spec.resize).frames)
-    if region is not None:
-        sequence = encoder.encode_sequence(source, rate=QUERY_RATE, region=region, decoders=decoders)
+    box = find_box(decoders.decode(source, spec.sampling, spec.resize).frames)
+    if box is not None:
+        sequence = encoder.encode_sequence(source, rate=QUERY_RATE, box=box, decoders=decoders)
         yield query_track(sequence)
 
 
@@ -55,7 +55,7 @@ def query_track(sequence: Sequence) -> Track:
     duration = sequence.duration
     middles = segment_spans(duration, WINDOW, 1 / QUERY_RATE)
     logits = sequence.means(middles) * sequence.scales
-    return Track(logits, middles.mean(axis=1), duration, content(confidences(logits, sequence.spec)))
+    return Track(logits, middles.mean(axis=1), duration, window_weights(confidences(logits, sequence.spec)))
 
 
 def kept_track(codes: NDArray[np.uint8], times: NDArray[np.float64], bits: int, duration: float) -> Track:
@@ -69,7 +69,7 @@ def codes_of(track: Track) -> NDArray[np.uint8]:
     return pack_bits(track.values >= 0)
 
 
-def content(confidence: NDArray[np.float32]) -> NDArray[np.float32]:
+def window_weights(confidence: NDArray[np.float32]) -> NDArray[np.float32]:
     """How much windows of these confidences count: black and nearly constant pictures do not."""
     weights: NDArray[np.float32] = ((confidence - _EMPTY) / (_FULL - _EMPTY)).clip(0, 1)
     return weights

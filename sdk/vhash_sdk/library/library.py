@@ -206,7 +206,7 @@ class Library:
         """
 
         def encode(paths: Iterable[str]) -> Iterator[Encoded]:
-            return self.encoder.encode_many(paths, workers=workers, isolate=True, frames=True, box=True)
+            return self.encoder.encode_many(paths, workers=workers, isolate=True, detail="views")
 
         with self._writing():
             run = Adding(self._db, encode, retry=retry, awaiting=awaiting)
@@ -220,7 +220,7 @@ class Library:
 
         The distance is the smallest between whole picture and content box of both videos. What is near
         is looked at a second time, see ``Hit.verified``; a bare code has nothing for that, an ``Encoded``
-        only if it was made with ``frames=True, box=True``, an unreliable video (``VideoCode``) too little.
+        only if it was made with ``detail="views"``, an unreliable video (``VideoCode``) too little.
 
         Raises:
             VideoError: the query cannot be read.
@@ -254,7 +254,7 @@ class Library:
         if isinstance(video, Encoded):
             encoded = video
         else:
-            (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True, frames=True, box=True)
+            (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True, detail="views")
         if encoded.error is not None:
             raise encoded.error
         assert encoded.code is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..encoding.stream import ordered_map
-from ..encoding.tracks import content, kept_segments, kept_track
+from ..encoding.tracks import kept_segments, kept_track, window_weights
 from ..errors import BackendError, SourceError, VhashError
 from ..matching.sequence import Segments
 from ..matching.track import Track
@@ -68,7 +68,7 @@ def stored_track(database: Database, video: int, bits: int) -> Track | None:
     codes = code_array(database.path, [row.code for row in rows], bits)
     table = np.array([row[:3] for row in rows], np.float64)
     track = kept_track(codes, table[:, :2].mean(axis=1), bits, float(table[:, 1].max()))
-    return replace(track, weights=content(table[:, 2].astype(np.float32)))
+    return replace(track, weights=window_weights(table[:, 2].astype(np.float32)))
 
 
 def add_segments(

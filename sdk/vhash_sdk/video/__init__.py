@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from .arrays import ArrayReader
-from .content import find_region, sample_content
-from .decoder import Clip, Decoder, Inner, Limits, Reader, VideoInfo
+from .box import Box
+from .box_finding import find_box, sample_with_box
+from .decoder import BoxFrames, Clip, Decoder, Limits, Reader, VideoInfo
 from .pyav import PyavDecoder
 from .reader import Source, open_source
-from .region import Region
 from .sources import describe
 
 __all__ = [
     "ArrayReader",
+    "Box",
+    "BoxFrames",
     "Clip",
     "Decoder",
-    "Inner",
     "Limits",
     "PyavDecoder",
     "Reader",
-    "Region",
     "Source",
     "VideoInfo",
     "describe",
-    "find_region",
+    "find_box",
     "open_source",
-    "sample_content",
+    "sample_with_box",
 ]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError, SourceError, UnsupportedVideoError
 from ..spec import Resize, Sampling
+from .box import Box, crop_rgb
 from .decoder import Clip, Limits, VideoInfo
 from .limits import check_pixels
-from .region import Region, crop_rgb
 from .resize import output_size, rgb_to_rgb
 from .sampling import frame_ranks
 
@@ -65,22 +65,22 @@ class ArrayReader:
         """Size and number of frames; the codec is ``array``."""
         return self._info
 
-    def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:
-        """Frames by the sampling rule, or a region of each, scaled."""
-        return self._clip(frame_ranks(sampling, len(self._frames)), resize, region)
+    def sample(self, sampling: Sampling, resize: Resize, *, box: Box | None = None) -> Clip:
+        """Frames by the sampling rule, or a box of each, scaled."""
+        return self._clip(frame_ranks(sampling, len(self._frames)), resize, box)
 
-    def frames_at(self, times: NDArray[np.float64], resize: Resize, *, region: Region | None = None) -> Clip:
+    def frames_at(self, times: NDArray[np.float64], resize: Resize, *, box: Box | None = None) -> Clip:
         """For each time the last frame at or before it; frame i is at i seconds."""
         bounds = np.asarray(times, np.float64).reshape(-1)
         if not np.isfinite(bounds).all():
             raise OptionError(f"times={times!r}; allowed: finite seconds")
         ranks = np.clip(np.floor(bounds), 0, len(self._frames) - 1).astype(int)
-        return self._clip(ranks.tolist(), resize, region)
+        return self._clip(ranks.tolist(), resize, box)
 
-    def _clip(self, ranks: list[int], resize: Resize, region: Region | None = None) -> Clip:
+    def _clip(self, ranks: list[int], resize: Resize, box: Box | None = None) -> Clip:
         found = [self._frames[rank] for rank in ranks]
-        if region is not None:
-            found = [crop_rgb(frame, region) for frame in found]
+        if box is not None:
+            found = [crop_rgb(frame, box) for frame in found]
         out = np.empty((len(ranks), *output_size(resize, *found[0].shape[:2]), 3), np.uint8)
         for row, frame in enumerate(found):
             rgb_to_rgb(frame, resize, out=out[row])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
 
-from .boxes import children, descend, movie, within
+from .skeletons import children, descend, movie, within
 
 _MOST_TRACKS = 1 << 20  # bytes of a header that are read
 _STEPS = 10_000  # elements passed on the way to it
@@ -34,12 +34,12 @@ class Crop:
     right: int
     bottom: int
 
-    def box(self, width: int, height: int) -> tuple[int, int, int, int] | None:
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int] | None:
         """(left, top, right, bottom) of what is shown; None where nothing would be.
 
-        The box grows to even sides, so that chroma can be cut alike.
+        It grows to even sides, so that chroma can be cut alike.
 
-        >>> Crop(3, 0, 5, 2).box(100, 51), Crop(60, 0, 60, 0).box(100, 50)
+        >>> Crop(3, 0, 5, 2).pixels(100, 51), Crop(60, 0, 60, 0).pixels(100, 50)
         ((2, 0, 96, 50), None)
         """
         right, bottom = width - self.right, height - self.bottom

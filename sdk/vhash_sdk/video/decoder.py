@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import OptionError
 from ..spec import Resize, Sampling
 from ..system.checks import shown
-from .region import Region
+from .box import Box
 
 FileSource = str | os.PathLike[str] | bytes | BinaryIO
 """A path, the bytes of a file, or a binary file object that can seek."""
@@ -119,15 +119,15 @@ class VideoInfo:
 
 
 @dataclass(frozen=True)
-class Inner:
+class BoxFrames:
     """The part of a video that carries the picture, where that is not all of it.
 
     Attributes:
-        region: where it is.
+        place: where it is.
         frames: ``uint8[T, H, W, 3]`` RGB, of the same times as the whole frames.
     """
 
-    region: Region
+    place: Box
     frames: NDArray[np.uint8]
 
 
@@ -139,13 +139,13 @@ class Clip:
         frames: ``uint8[T, H, W, 3]`` RGB.
         times: ``float64[T]``, presentation time of each frame in seconds after the first frame.
         info: the video they come from.
-        inner: the content box, where it was looked for and is not the whole picture.
+        box: the content box, where it was looked for and is not the whole picture.
     """
 
     frames: NDArray[np.uint8]
     times: NDArray[np.float64]
     info: VideoInfo
-    inner: Inner | None = None
+    box: BoxFrames | None = None
 
     def __repr__(self) -> str:
         return (
@@ -160,10 +160,10 @@ class Reader(Protocol):
     def info(self) -> VideoInfo:
         """Size, duration, rate, codec."""
 
-    def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:
-        """Frames by the sampling rule of the model, or a region of each, scaled. Raises VideoError."""
+    def sample(self, sampling: Sampling, resize: Resize, *, box: Box | None = None) -> Clip:
+        """Frames by the sampling rule of the model, or a box of each, scaled. Raises VideoError."""
 
-    def frames_at(self, times: NDArray[np.float64], resize: Resize, *, region: Region | None = None) -> Clip:
+    def frames_at(self, times: NDArray[np.float64], resize: Resize, *, box: Box | None = None) -> Clip:
         """For each time (seconds after the first frame, ascending) the last frame shown at or before it."""
 
     def close(self) -> None:

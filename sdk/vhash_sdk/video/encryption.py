@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from .boxes import descend, ebml, movie, within
+from .skeletons import descend, ebml, movie, within
 from .ts import scrambled
 
 if TYPE_CHECKING:

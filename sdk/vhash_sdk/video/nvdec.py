@@ -19,12 +19,12 @@ from ..errors import BackendError, DecodeError
 from ..gpu.cuda import DeviceBuffer, cudart
 from ..gpu.probe import require_cuda
 from ..spec import Resize
+from .box import Box
 from .decoder import Clip, FileSource, Limits
 from .device_frames import DevicePlanes, DeviceScaler, PlaneFormat
 from .limits import check_pixels
 from .nvdec_session import CODECS, DeviceTrack, Session, Surface, import_nvcodec
 from .pyav import Bounds, PyavReader
-from .region import Region
 from .select import select
 from .sources import open_media
 from .tone import Tone
@@ -120,15 +120,15 @@ class NvdecDecoder:
 
 
 class NvdecReader(PyavReader):
-    """One open video; see ``Reader``. Regions of the picture are decoded by PyAV."""
+    """One open video; see ``Reader``. Boxes of the picture are decoded by PyAV."""
 
     def __init__(self, track: Track, decoder: NvdecDecoder) -> None:
         super().__init__(track, decoder.limits)
         self._decoder = decoder
 
-    def _collect(self, bounds_of: Bounds, resize: Resize, region: Region | None = None) -> Clip:
-        if region is not None:
-            return super()._collect(bounds_of, resize, region)
+    def _collect(self, bounds_of: Bounds, resize: Resize, box: Box | None = None) -> Clip:
+        if box is not None:
+            return super()._collect(bounds_of, resize, box)
         hdr = resize.picture > 1 and self._hdr is not None
         reason = self._decoder.obstacle(self.info.codec, self._pixels, self._size, hdr=hdr)
         if self._timeline.jumps:
@@ -144,12 +144,12 @@ class NvdecReader(PyavReader):
     def _on_device(self, bounds_of: Bounds, resize: Resize) -> Clip:
         width, height = self._size
         crop = self._crop(resize)
-        box = (crop and crop.box(width, height)) or (0, 0, width, height)
+        left, top, right, bottom = (crop and crop.pixels(width, height)) or (0, 0, width, height)
         colour, tone = self._colour, None
         if resize.picture > 1 and self._hdr is not None:
             tone = tone_map(*self._hdr, _HDR_BITS, colour["full_range"])
             colour = colour | {"matrix": "bt709", "full_range": True}
-        view = _View(PlaneFormat(box[3] - box[1], box[2] - box[0], **colour), box[:2], tone)
+        view = _View(PlaneFormat(bottom - top, right - left, **colour), (left, top), tone)
         size = view.format.output(resize)
         with self._decoder.session(self.info.codec, width, height, hdr=tone is not None) as session:
             count = len(bounds_of(self._timeline))

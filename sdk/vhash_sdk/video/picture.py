@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spec import Resize
+from .box import Box, crop_planes, crop_rgb, cut_planes
 from .container import Crop
 from .orientation import orientation_of, oriented
-from .region import Region, crop_planes, crop_rgb, cut_planes
 from .resize import Planes, planes_to_rgb, rgb_to_rgb
 from .tone import hdr_of, tone_mapped
 
@@ -66,29 +66,29 @@ def frame_planes(frame: VideoFrame, rule: int = 1) -> Planes | None:
 
 
 def render(
-    frame: VideoFrame, resize: Resize, out: Pixels, region: Region | None = None, crop: Crop | None = None
+    frame: VideoFrame, resize: Resize, out: Pixels, box: Box | None = None, crop: Crop | None = None
 ) -> None:
-    """Write the frame, or a region of it, as the model sees it to ``out``, ``uint8[h, w, 3]``.
+    """Write the frame, or a box of it, as the model sees it to ``out``, ``uint8[h, w, 3]``.
 
     Args:
         frame: as decoded.
         resize: what the picture is, and how it is scaled.
         out: where to write.
-        region: the part of the picture as shown; None: all of it.
+        box: the part of the picture as shown; None: all of it.
         crop: what the container hides; only where ``resize.picture`` is 2.
     """
     planes = frame_planes(frame, resize.picture)
-    box = None if crop is None else crop.box(frame.width, frame.height)
+    uncovered = None if crop is None else crop.pixels(frame.width, frame.height)
     if planes is not None:
-        planes = planes if box is None else cut_planes(planes, box)
-        planes_to_rgb(planes if region is None else crop_planes(planes, region), resize, out=out)
+        planes = planes if uncovered is None else cut_planes(planes, uncovered)
+        planes_to_rgb(planes if box is None else crop_planes(planes, box), resize, out=out)
         return
     rgb = _rgb(frame, resize.picture)
-    if box is not None:
-        left, top, right, bottom = box
+    if uncovered is not None:
+        left, top, right, bottom = uncovered
         rgb = rgb[top:bottom, left:right]
     shown = oriented(rgb, *orientation_of(frame))
-    rgb_to_rgb(shown if region is None else crop_rgb(shown, region), resize, out=out)
+    rgb_to_rgb(shown if box is None else crop_rgb(shown, box), resize, out=out)
 
 
 def colour_of(frame: VideoFrame) -> dict[str, Any]:

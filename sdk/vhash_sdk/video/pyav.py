@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from ..errors import DecodeError, MemoryLimitError, OptionError, UnsupportedVideoError
 from ..spec import Resize, Sampling
 from ..system.checks import checked_count
+from .box import Box
 from .clock import Jumped
 from .completeness import blanks, damage
 from .container import Crop, Said
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
 from .picture import colour_of, render
-from .region import Region
 from .resize import output_size
 from .sampling import frame_ranks, uniform_times
 from .select import Disordered, Shortened, select
@@ -117,8 +117,8 @@ class PyavReader:
             repeated=self._repeated,
         )
 
-    def sample(self, sampling: Sampling, resize: Resize, *, region: Region | None = None) -> Clip:
-        """Frames by the sampling rule, or a region of each, scaled. Raises VideoError.
+    def sample(self, sampling: Sampling, resize: Resize, *, box: Box | None = None) -> Clip:
+        """Frames by the sampling rule, or a box of each, scaled. Raises VideoError.
 
         ``uniform`` reads only around the frames that it takes. ``middle`` counts frames, so it
         reads all packets of the file, unless that has an index of all of them (MP4).
@@ -139,9 +139,9 @@ class PyavReader:
                 return middle
             return [int(line.times[rank]) for rank in frame_ranks(sampling, len(line.times))]
 
-        return self._collect(bounds, resize, region)
+        return self._collect(bounds, resize, box)
 
-    def frames_at(self, times: NDArray[np.float64], resize: Resize, *, region: Region | None = None) -> Clip:
+    def frames_at(self, times: NDArray[np.float64], resize: Resize, *, box: Box | None = None) -> Clip:
         """For each time (seconds after the first frame) the last frame shown at or before it.
 
         Times before the first frame give the first one. Raises VideoError, or OptionError for
@@ -153,17 +153,17 @@ class PyavReader:
         # a thousandth of a tick: Clip.times, given back, must name the same frames
         ticks = np.floor(np.clip(seconds, 0, 1e9) / float(self._track.tick) + 1e-3).astype(np.int64)
         self._track.deadline = Deadline(self._limits, self._track.name)
-        return self._collect(lambda line: [line.start + int(tick) for tick in ticks], resize, region)
+        return self._collect(lambda line: [line.start + int(tick) for tick in ticks], resize, box)
 
-    def _collect(self, bounds_of: Bounds, resize: Resize, region: Region | None = None) -> Clip:
+    def _collect(self, bounds_of: Bounds, resize: Resize, box: Box | None = None) -> Clip:
         width, height = self._shown_size(self._crop(resize))
-        if region is not None:
-            left, top, right, bottom = region.pixels(width, height)
+        if box is not None:
+            left, top, right, bottom = box.pixels(width, height)
             width, height = right - left, bottom - top
         size = output_size(resize, height, width)
         frames = np.zeros((len(bounds_of(self._timeline)), *size, 3), np.uint8)
         try:
-            seconds = self._settled(bounds_of, lambda bounds: self._render(bounds, frames, resize, region))
+            seconds = self._settled(bounds_of, lambda bounds: self._render(bounds, frames, resize, box))
         except MemoryError as error:
             raise MemoryLimitError(
                 f"{self._track.name}: decoding ran out of memory; free some, or leave the file out"
@@ -200,7 +200,7 @@ class PyavReader:
         return seconds
 
     def _render(
-        self, bounds: list[int], out: NDArray[np.uint8], resize: Resize, region: Region | None
+        self, bounds: list[int], out: NDArray[np.uint8], resize: Resize, box: Box | None
     ) -> dict[int, int]:
         """Fill the rows of ``out``; gives the time of the frame for each bound."""
         rows: dict[int, list[int]] = {}
@@ -212,7 +212,7 @@ class PyavReader:
         def emit(found: list[int], frame: VideoFrame, time: int) -> None:
             check_pixels(frame.width, frame.height, self._limits, self._track.name)
             first, *others = [row for bound in found for row in rows[bound]]
-            render(frame, resize, out[first], region, crop)
+            render(frame, resize, out[first], box, crop)
             if others:
                 out[others] = out[first]
             shown.update(dict.fromkeys(found, time))
@@ -240,8 +240,9 @@ class PyavReader:
     def _shown_size(self, crop: Crop | None) -> tuple[int, int]:
         """(width, height) of the picture as shown, less what is hidden."""
         width, height = self._size
-        if crop is not None and (box := crop.box(width, height)) is not None:
-            width, height = box[2] - box[0], box[3] - box[1]
+        if crop is not None and (uncovered := crop.pixels(width, height)) is not None:
+            left, top, right, bottom = uncovered
+            width, height = right - left, bottom - top
         return (width, height) if self._colour["rotation"] % 180 == 0 else (height, width)
 
     def _checked(self, line: Timeline) -> Timeline:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from .boxes import descend, movie, parts, size_of, within
 from .decoder import FileSource
 from .encryption import encrypted_tracks, marked, matroska_tracks
+from .skeletons import descend, movie, parts, size_of, within
 from .sources import open_media
 from .ts import AHEAD, BACK, jumps, scrambled, takeovers, video_pids
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from ..errors import DecodeError, SourceError, UnsupportedVideoError, VideoError
 from .bare import TIMELESS
 from .bitstream import Bitstream, bitstream
-from .boxes import boxes, parts
 from .clock import JUMPY, Clock, Jumped
 from .container import Said, read_matroska, read_mov
 from .decoder import Limits
 from .encryption import encryption
 from .limits import Deadline, check_pixels
+from .skeletons import boxes, parts
 from .sources import EXACT_SEEKS, INDEXED, Media
 from .streams import Choice, check_stream, choose_stream
 from .ts import jumps, takeovers

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import size_of
+from .skeletons import size_of
 
 BACK, AHEAD = 9_000, 900_000  # ticks of 90 kHz: a tenth of a second and ten seconds
 _WHOLE = 64 << 20

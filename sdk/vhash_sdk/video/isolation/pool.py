@@ -29,7 +29,7 @@ from ... import errors
 from ...errors import TimeLimitError, VideoError, WorkerError
 from ...spec import Resize, Sampling
 from ...system.checks import MAX_THREADS, checked_count
-from .. import Clip, Inner, Limits, Region, Source, VideoInfo, describe, open_source, sample_content
+from .. import Box, BoxFrames, Clip, Limits, Source, VideoInfo, describe, open_source, sample_with_box
 from .process import DecodeProcess, DiedError
 
 _MAX_FRAME_BYTES = 1 << 31
@@ -75,10 +75,10 @@ class DecodePool:
         sampling: Sampling,
         resize: Resize,
         *,
-        box: bool = False,
+        with_box: bool = False,
         stream: int | None = None,
     ) -> Clip:
-        """Sample and scale the frames of a source in a worker; with ``box`` also of its content box.
+        """Sample and scale the frames of a source in a worker; ``with_box``: also those of its content box.
 
         Arrays are already decoded and are sampled here. ``stream`` is that of ``open_source``.
 
@@ -90,10 +90,13 @@ class DecodePool:
             if path is None and fd is None:
                 with open_source(source, self._limits, stream=stream) as reader:
                     return (
-                        sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
+                        sample_with_box(reader, sampling, resize)
+                        if with_box
+                        else reader.sample(sampling, resize)
                     )
             what = {
-                "sampling": asdict(sampling), "resize": asdict(resize), "box": box, "stream": stream,
+                "sampling": asdict(sampling), "resize": asdict(resize),
+                "with_box": with_box, "stream": stream,
             }  # fmt: skip
             return self._give(source, path, fd, what)
 
@@ -103,7 +106,7 @@ class DecodePool:
         times: NDArray[np.float64],
         resize: Resize,
         *,
-        region: Region | None = None,
+        box: Box | None = None,
         stream: int | None = None,
     ) -> Clip:
         """Frames of a source at up to 1000 times (see ``Reader.frames_at``), decoded in a worker.
@@ -114,9 +117,9 @@ class DecodePool:
         with _as_file(source) as (path, fd):
             if path is None and fd is None:
                 with open_source(source, self._limits) as reader:
-                    return reader.frames_at(times, resize, region=region)
-            part = None if region is None else asdict(region)
-            what = {"times": times.tolist(), "resize": asdict(resize), "region": part, "stream": stream}
+                    return reader.frames_at(times, resize, box=box)
+            part = None if box is None else asdict(box)
+            what = {"times": times.tolist(), "resize": asdict(resize), "box": part, "stream": stream}
             return self._give(source, path, fd, what)
 
     def _give(self, source: Source, path: str | None, fd: int | None, what: dict[str, Any]) -> Clip:
@@ -236,11 +239,11 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
         repeated=int(info["repeated"]),
         mirrored=bool(info["mirrored"]),
     )
-    if answer.get("region") is None:
+    if answer.get("box") is None:
         return Clip(_read_frames(frames, shape), times, exact)
-    region = Region(*(float(answer["region"][side]) for side in ("left", "top", "right", "bottom")))
-    whole, inner = np.split(_read_frames(frames, (2 * shape[0], *shape[1:])), 2)
-    return Clip(whole, times, exact, Inner(region, inner))
+    box = Box(*(float(answer["box"][side]) for side in ("left", "top", "right", "bottom")))
+    whole, inside = np.split(_read_frames(frames, (2 * shape[0], *shape[1:])), 2)
+    return Clip(whole, times, exact, BoxFrames(box, inside))
 
 
 def _read_frames(file: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -34,25 +34,25 @@ def decode(
     resize: Resize,
     limits: Limits,
     *,
-    box: bool,
+    with_box: bool,
     stream: int | None,
 ) -> Clip:
-    """Sample and scale the frames of one source; with ``box`` also those of its content box."""
-    from .. import open_source, sample_content
+    """Sample and scale the frames of one source; ``with_box``: also those of its content box."""
+    from .. import open_source, sample_with_box
 
     with open_source(source, limits, stream=stream) as reader:
-        return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
+        return sample_with_box(reader, sampling, resize) if with_box else reader.sample(sampling, resize)
 
 
 def frames_at(
     source: str | os.PathLike[str] | BinaryIO, request: dict[str, Any], resize: Resize, limits: Limits
 ) -> Clip:
     """Scale the frames of one source at given times."""
-    from .. import Region, open_source
+    from .. import Box, open_source
 
-    region = None if request["region"] is None else Region(**request["region"])
+    box = None if request["box"] is None else Box(**request["box"])
     with open_source(source, limits, stream=request["stream"]) as reader:
-        return reader.frames_at(np.array(request["times"], np.float64), resize, region=region)
+        return reader.frames_at(np.array(request["times"], np.float64), resize, box=box)
 
 
 def main() -> None:
@@ -104,7 +104,9 @@ def _serve(
         if "times" in request:
             return frames_at(source, request, resize, limits)
         sampling = Sampling(**request["sampling"])
-        clip: Clip = target(source, sampling, resize, limits, box=request["box"], stream=request["stream"])
+        clip: Clip = target(
+            source, sampling, resize, limits, with_box=request["with_box"], stream=request["stream"]
+        )
         return clip
 
     try:
@@ -115,11 +117,11 @@ def _serve(
         else:
             clip = clip_of(os.fsdecode(bytes.fromhex(request["path"])))
         end = _write_frames(frames, 0, clip.frames)
-        if clip.inner is not None:
-            _write_frames(frames, end, clip.inner.frames)
-        region = None if clip.inner is None else asdict(clip.inner.region)
+        if clip.box is not None:
+            _write_frames(frames, end, clip.box.frames)
+        box = None if clip.box is None else asdict(clip.box.place)
         info = asdict(clip.info)
-        return {"shape": clip.frames.shape, "times": clip.times.tolist(), "info": info, "region": region}
+        return {"shape": clip.frames.shape, "times": clip.times.tolist(), "info": info, "box": box}
     except Exception as error:
         kind, text = _explain(error, limits)
         if not text.startswith(name):

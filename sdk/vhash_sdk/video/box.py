@@ -9,7 +9,7 @@ from .resize import Pixels, Planes
 
 
 @dataclass(frozen=True)
-class Region:
+class Box:
     """A rectangle of the picture as it is shown, in shares of its width and height.
 
     Attributes:
@@ -18,7 +18,7 @@ class Region:
     Raises:
         OptionError: outside the picture, or empty.
 
-    >>> Region(0.25, 0.0, 0.75, 1.0).pixels(320, 240)
+    >>> Box(0.25, 0.0, 0.75, 1.0).pixels(320, 240)
     (80, 0, 240, 240)
     """
 
@@ -30,7 +30,7 @@ class Region:
     def __post_init__(self) -> None:
         if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
             raise OptionError(
-                f"region {self.left}, {self.top}, {self.right}, {self.bottom}: expected shares of the "
+                f"box {self.left}, {self.top}, {self.right}, {self.bottom}: expected shares of the "
                 "picture with 0 <= left < right <= 1 and 0 <= top < bottom <= 1"
             )
 
@@ -40,18 +40,18 @@ class Region:
         top, bottom = _even(self.top, self.bottom, height)
         return left, top, right, bottom
 
-    def stored(self, rotation: int, mirrored: bool = False) -> Region:
+    def stored(self, rotation: int, mirrored: bool = False) -> Box:
         """The same rectangle of a picture that is turned clockwise, then mirrored, to be shown.
 
-        >>> Region(0.0, 0.0, 0.5, 0.25).stored(90)
-        Region(left=0.0, top=0.5, right=0.25, bottom=1.0)
-        >>> Region(0.0, 0.0, 0.25, 1.0).stored(0, mirrored=True)
-        Region(left=0.75, top=0.0, right=1.0, bottom=1.0)
+        >>> Box(0.0, 0.0, 0.5, 0.25).stored(90)
+        Box(left=0.0, top=0.5, right=0.25, bottom=1.0)
+        >>> Box(0.0, 0.0, 0.25, 1.0).stored(0, mirrored=True)
+        Box(left=0.75, top=0.0, right=1.0, bottom=1.0)
         """
-        region = Region(1 - self.right, self.top, 1 - self.left, self.bottom) if mirrored else self
+        box = Box(1 - self.right, self.top, 1 - self.left, self.bottom) if mirrored else self
         for _ in range(rotation // 90 % 4):
-            region = Region(region.top, 1 - region.right, region.bottom, 1 - region.left)
-        return region
+            box = Box(box.top, 1 - box.right, box.bottom, 1 - box.left)
+        return box
 
 
 def _even(start: float, stop: float, length: int) -> tuple[int, int]:
@@ -60,22 +60,22 @@ def _even(start: float, stop: float, length: int) -> tuple[int, int]:
     return first, min(max(last, first + 2), length)
 
 
-def crop_planes(planes: Planes, region: Region) -> Planes:
-    """The part of a decoded picture that shows ``region``; a view, nothing is copied.
+def crop_planes(planes: Planes, box: Box) -> Planes:
+    """The part of a decoded picture that shows ``box``; a view, nothing is copied.
 
     >>> import numpy as np
     >>> chroma = np.full((120, 160), 128, np.uint8)
-    >>> crop_planes(Planes(np.zeros((240, 320), np.uint8), u=chroma, v=chroma), Region(0, 0.25, 1, 0.75))
+    >>> crop_planes(Planes(np.zeros((240, 320), np.uint8), u=chroma, v=chroma), Box(0, 0.25, 1, 0.75))
     Planes(320 × 120, i420, bt601, limited range, rotation 0)
     """
     height, width = planes.y.shape
-    return cut_planes(planes, region.stored(planes.rotation, planes.mirrored).pixels(width, height))
+    return cut_planes(planes, box.stored(planes.rotation, planes.mirrored).pixels(width, height))
 
 
-def cut_planes(planes: Planes, box: tuple[int, int, int, int]) -> Planes:
+def cut_planes(planes: Planes, pixels: tuple[int, int, int, int]) -> Planes:
     """Pixels (left, top, right, bottom) of a picture as stored; even, but for its own edges."""
     height, width = planes.y.shape
-    left, top, right, bottom = box
+    left, top, right, bottom = pixels
 
     def cut(plane: Pixels, samples: int) -> Pixels:
         rows = slice(top, bottom) if plane.shape[0] == height else slice(top // 2, (bottom + 1) // 2)
@@ -90,7 +90,7 @@ def cut_planes(planes: Planes, box: tuple[int, int, int, int]) -> Planes:
     return replace(planes, y=y, u=cut(planes.u, 1), v=cut(planes.v, 1))
 
 
-def crop_rgb(frame: Pixels, region: Region) -> Pixels:
-    """The part of an RGB frame ``uint8[H, W, 3]``, as it is shown, that is ``region``."""
-    left, top, right, bottom = region.pixels(frame.shape[1], frame.shape[0])
+def crop_rgb(frame: Pixels, box: Box) -> Pixels:
+    """The part of an RGB frame ``uint8[H, W, 3]``, as it is shown, that is ``box``."""
+    left, top, right, bottom = box.pixels(frame.shape[1], frame.shape[0])
     return frame[top:bottom, left:right]

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spec import Resize, Sampling
-from .decoder import Clip, Inner, Reader
-from .region import Region
+from .box import Box
+from .decoder import BoxFrames, Clip, Reader
 
 Map = NDArray[np.float32]
 Lines = NDArray[np.int64]
@@ -31,8 +31,8 @@ SMALLEST = 0.3  # a side of the rectangle, as a share of the picture's
 MARGIN = 0.025  # nearer to the picture's own edge than this, a line is not looked for
 
 
-def sample_content(reader: Reader, sampling: Sampling, resize: Resize) -> Clip:
-    """``Reader.sample``, and the frames of the content box (``Clip.inner``) where there is one.
+def sample_with_box(reader: Reader, sampling: Sampling, resize: Resize) -> Clip:
+    """``Reader.sample``, and the frames of the content box (``Clip.box``) where there is one.
 
     They come from the source's own pixels, by reading the video a second time. A model that sees
     only a part of the picture (``resize.crop``) gets none.
@@ -41,13 +41,13 @@ def sample_content(reader: Reader, sampling: Sampling, resize: Resize) -> Clip:
         VideoError: the source cannot be read.
     """
     clip = reader.sample(sampling, resize)
-    region = find_region(clip.frames) if resize.crop is None else None
-    if region is None:
+    box = find_box(clip.frames) if resize.crop is None else None
+    if box is None:
         return clip
-    return replace(clip, inner=Inner(region, reader.sample(sampling, resize, region=region).frames))
+    return replace(clip, box=BoxFrames(box, reader.sample(sampling, resize, box=box).frames))
 
 
-def find_region(frames: NDArray[np.uint8]) -> Region | None:
+def find_box(frames: NDArray[np.uint8]) -> Box | None:
     """The part of the picture that carries the video, or None where that is all of it.
 
     Args:
@@ -55,8 +55,8 @@ def find_region(frames: NDArray[np.uint8]) -> Region | None:
 
     >>> letterbox = np.zeros((25, 192, 192, 3), np.uint8)
     >>> letterbox[:, 48:144] = 60 + 4 * np.arange(25)[:, None, None, None]
-    >>> find_region(letterbox)
-    Region(left=0.0, top=0.25, right=1.0, bottom=0.75)
+    >>> find_box(letterbox)
+    Box(left=0.0, top=0.25, right=1.0, bottom=0.75)
     """
     height, width = frames.shape[1:3]
     if min(height, width) < 48:
@@ -67,7 +67,7 @@ def find_region(frames: NDArray[np.uint8]) -> Region | None:
     if best is None:
         return None
     left, top, right, bottom = best
-    return Region(left / width, top / height, right / width, bottom / height)
+    return Box(left / width, top / height, right / width, bottom / height)
 
 
 def steps(frames: NDArray[np.int16]) -> Map:
