@@ -24,9 +24,10 @@ from ..video import Limits, Source
 from .adding import Added, Adding
 from .cache import cached_index
 from .checking import Problem, verify
-from .database import Database, writer_lock
+from .database import Database
 from .entries import entries, failures, remove
 from .judgements import Judgement, record
+from .lock import writer_lock
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
 from .records import AddSummary, Entry, Failure, FoundSpan, Hit
