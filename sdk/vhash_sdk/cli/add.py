@@ -17,7 +17,7 @@ from .library import Lib, damage, model_entry, reason, roots_of
 from .output import ExitCode, Force, Json, Output, error_entry, path_entry, printable, safe
 
 if TYPE_CHECKING:
-    from ..library.adding import Added
+    from ..library.records import Added
     from ..video import Limits
 
 _EXAMPLES = 3

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 from .. import errors
 from ..encoding.encoded import Encoded
@@ -19,38 +19,14 @@ from ..video.rules import DECODING, touched
 from ..video.sources import open_media
 from .content import METADATA, Content
 from .database import Database
-from .rows import FailureRow, PathRow, RawPath, VideoState
+from .on_disk import exists
+from .reading import paths_under
+from .records import Added
+from .rows import FailureRow, PathRow, VideoState
 
-Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
 _COMMIT_SECONDS = 0.5
 _COMMIT_ROWS = 256
 _SETTLED_ROWS = 1000
-
-
-@dataclass(frozen=True)
-class Added:
-    """What became of one file. It is durable before it is reported.
-
-    Attributes:
-        path: absolute path.
-        status: ``added``, ``changed`` (encoded again), ``unchanged``, ``moved`` (``previous`` says from
-            where), ``copied`` (the same content is known from ``previous``: nothing was decoded),
-            ``failed``, ``skipped`` (no video by its first bytes, a link, a pipe), ``vanished`` (in the
-            library, not on disk).
-        error: why, for ``failed`` and ``skipped``.
-        previous: another path of this content.
-        known: the failure is from an earlier run and the file has not changed: it was not tried again.
-        damaged: what of a file that is in now is missing; None: nothing is known.
-        notes: what to know about how it was read (``VideoInfo.notes``).
-    """
-
-    path: str
-    status: Status
-    error: VhashError | None = None
-    previous: str | None = None
-    known: bool = False
-    damaged: str | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -346,34 +322,6 @@ class Adding:
         self._committed = time.monotonic()
         done, self._done = self._done, []
         return done
-
-
-def paths_under(
-    database: Database, root: bytes, table: Literal["video", "failure"] = "video"
-) -> Iterator[bytes]:
-    """Paths of the entries at ``root`` and in the folders below it, in order; a few at a time."""
-    folder = root.rstrip(b"/") + b"/"
-    here = database.read(RawPath, f"SELECT path FROM {table} WHERE path = ?", (root,))
-    yield from (row.path for row in here)
-    last = folder
-    while rows := database.read(
-        RawPath,
-        f"SELECT path FROM {table} WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",
-        (last, folder[:-1] + b"0"),
-    ):
-        yield from (row.path for row in rows)
-        last = rows[-1].path
-
-
-def exists(path: bytes) -> bool:
-    """Whether there is something at ``path``; only a clear no is a no."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # no file's name has a NUL
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _storable(text: str) -> str:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ..codes import VideoCode
 from ..index.arguments import checked_path
 from ..spec import ModelSpec
-from .adding import exists, paths_under
 from .database import Database
+from .on_disk import exists
+from .reading import paths_under
 from .records import Entry, Failure
 from .rows import FailureRow, VideoRow, code_array, known_or_nan
 

@@ -21,7 +21,7 @@ from ..runtime.onnx import usable_cores
 from ..scan import Found, scan
 from ..spec import ModelSpec
 from ..video import Limits, Source
-from .adding import Added, Adding
+from .adding import Adding
 from .cache import cached_index
 from .checking import Problem, verify
 from .database import Database
@@ -30,7 +30,7 @@ from .judgements import Judgement, record
 from .lock import writer_lock
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
-from .records import AddSummary, Entry, Failure, FoundSpan, Hit
+from .records import Added, AddSummary, Entry, Failure, FoundSpan, Hit
 from .searching import SecondLook, box_index, nearest
 from .serving import ServedIndex, serve
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..matching.calibration import Rate
     from .duplicates import Groups, Keep
     from .finding import SegmentIndex
-    from .segmenting import Segmented
+    from .records import Segmented
 
 
 class Library:
@@ -277,14 +277,14 @@ class Library:
     @property
     def has_segments(self) -> bool:
         """Whether segments are kept: ``add`` then keeps those of new videos too."""
-        from .segmenting import has_segments
+        from .reading import has_segments
 
         return has_segments(self._db)
 
     @property
     def lacking_segments(self) -> int:
         """How many videos have no segments."""
-        from .segmenting import lacking
+        from .reading import lacking
 
         return lacking(self._db)
 
@@ -319,7 +319,7 @@ class Library:
         From their kept segments: nothing is decoded, and nothing found where one of them has none.
         """
         from ..matching.alignment import align
-        from .segmenting import stored_track
+        from .reading import stored_track
 
         query, reference = (stored_track(self._db, entry.id, self.spec.bits) for entry in (a, b))
         return [] if query is None or reference is None else align(query, reference)

@@ -43,6 +43,17 @@ class SameFile:
     names: tuple[str, ...]
 
 
+def exists(path: bytes) -> bool:
+    """Whether there is something at ``path``; only a clear no is a no."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # no file's name has a NUL
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def look(path: str, size: int, mtime_ns: int) -> os.stat_result | LeftOut:
     """The status of a file that is as it was when it was added, or why it is not.
 

@@ -7,67 +7,21 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ..encoding.encoded import Segments
 from ..encoding.pipeline import ordered_map
-from ..encoding.tracks import RATE, content, kept_segments, kept_track
+from ..encoding.tracks import RATE, kept_segments
 from ..errors import BackendError, SourceError, VhashError
-from ..matching.track import Track
 from ..scan import modified_ns
 from ..video.isolation.pool import DecodePool
 from .database import Database
-from .rows import Segment, Video, code_array
+from .reading import LACKING
+from .records import Segmented
+from .rows import Video
 
 if TYPE_CHECKING:
     from ..encoding.encoder import Encoder
-
-_LACKING = "FROM video v WHERE NOT EXISTS (SELECT 1 FROM code c WHERE c.video = v.id AND c.kind = 'segment')"
-
-
-@dataclass(frozen=True)
-class Segmented:
-    """What became of the segments of one video. They are durable before it is reported.
-
-    Attributes:
-        path: of the video.
-        segments: how many were stored.
-        error: why there are none.
-    """
-
-    path: str
-    segments: int = 0
-    error: VhashError | None = None
-
-
-def has_segments(database: Database) -> bool:
-    """Whether the segments of any video are kept."""
-    return bool(database.rows("SELECT 1 FROM code WHERE kind = 'segment' LIMIT 1"))
-
-
-def lacking(database: Database) -> int:
-    """How many videos have no segments."""
-    ((count,),) = database.rows(f"SELECT count(*) {_LACKING}")
-    return int(count)
-
-
-def stored_track(database: Database, video: int, bits: int) -> Track | None:
-    """The kept segments of one video, for alignment; None where there are none.
-
-    Raises:
-        StoreError: the database is damaged.
-    """
-    select = "SELECT t0, t1, confidence, code FROM code WHERE video = ? AND kind = 'segment' ORDER BY t0"
-    rows = database.read(Segment, select, (video,))
-    if not rows:
-        return None
-    codes = code_array(database.path, [row.code for row in rows], bits)
-    table = np.array([row[:3] for row in rows], np.float64)
-    track = kept_track(codes, table[:, :2].mean(axis=1), bits, float(table[:, 1].max()))
-    return replace(track, weights=content(table[:, 2].astype(np.float32)))
 
 
 def add_segments(
@@ -122,7 +76,7 @@ def _rows(database: Database) -> Iterator[Video]:
     last = 0
     while rows := database.read(
         Video,
-        f"SELECT v.id, v.path, v.size, v.mtime_ns, v.digest {_LACKING} AND v.id > ? ORDER BY v.id LIMIT 100",
+        f"SELECT v.id, v.path, v.size, v.mtime_ns, v.digest {LACKING} AND v.id > ? ORDER BY v.id LIMIT 100",
         (last,),
     ):
         yield from rows
