@@ -1,25 +1,82 @@
-"""What is read from the tables of a library, by name."""
+"""What is read from the tables of a library, by name.
+
+Each function asks one thing. The rows come back typed and checked (``rows``); where there may be many, they
+come a few at a time, so that the library may change while somebody goes through them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..encoding.tracks import content, kept_track
 from ..matching.track import Track
 from .database import Database
-from .rows import RawPath, Segment, code_array
+from .rows import (
+    Coded,
+    FailureRow,
+    NewCode,
+    PathRow,
+    RawPath,
+    Segment,
+    Video,
+    VideoState,
+    code_array,
+    id_array,
+)
 
-LACKING = "FROM video v WHERE NOT EXISTS (SELECT 1 FROM code c WHERE c.video = v.id AND c.kind = 'segment')"
+R = TypeVar("R")
+Table = Literal["video", "failure"]
+Arrays = tuple[NDArray[np.int64], NDArray[np.uint8]]
+"""Ids ``int64[n]`` and codes ``uint8[n, bytes]``."""
+_STATE = "SELECT id, path, size, mtime_ns, digest, damaged, frames_rule FROM video"
+_FAILURE = "SELECT path, kind, message, seen FROM failure"
+_LACKING = "FROM video v WHERE NOT EXISTS (SELECT 1 FROM code c WHERE c.video = v.id AND c.kind = 'segment')"
 
 
-def paths_under(
-    database: Database, root: bytes, table: Literal["video", "failure"] = "video"
-) -> Iterator[bytes]:
-    """Paths of the entries at ``root`` and in the folders below it, in order; a few at a time."""
+def in_pages(
+    database: Database, row: Callable[..., R], sql: str, first: object, place: Callable[[R], object]
+) -> Iterator[R]:
+    """All rows of a query that is asked again and again, each time for those behind the last one read.
+
+    Args:
+        database: of the library.
+        row: the type of its rows.
+        sql: has one placeholder: the place behind which it looks; ordered by that, and limited.
+        first: a place before all rows.
+        place: of a row.
+    """
+    last = first
+    while found := database.read(row, sql, (last,)):
+        yield from found
+        last = place(found[-1])
+
+
+def state_at(database: Database, path: bytes) -> VideoState | None:
+    """The file of the video at a path, as it was; None where the library has no such video."""
+    rows = database.read(VideoState, f"{_STATE} WHERE path = ? LIMIT 1", (path,))
+    return rows[0] if rows else None
+
+
+def states(database: Database) -> Iterator[VideoState]:
+    """The files of all videos, as they were, by id."""
+    sql = f"{_STATE} WHERE id > ? ORDER BY id LIMIT 1000"
+    return in_pages(database, VideoState, sql, 0, lambda row: row.id)
+
+
+def with_content(database: Database, digest: bytes) -> list[PathRow]:
+    """Videos that have the same content, the first ones by id."""
+    return database.read(
+        PathRow, "SELECT id, path FROM video WHERE digest = ? ORDER BY id LIMIT 20", (digest,)
+    )
+
+
+def paths_under(database: Database, root: bytes, table: Table = "video") -> Iterator[bytes]:
+    """Paths of the entries at ``root`` and in the folders below it, in order."""
     folder = root.rstrip(b"/") + b"/"
     here = database.read(RawPath, f"SELECT path FROM {table} WHERE path = ?", (root,))
     yield from (row.path for row in here)
@@ -33,6 +90,60 @@ def paths_under(
         last = rows[-1].path
 
 
+def all_failures(database: Database) -> Iterator[FailureRow]:
+    """Files that could not be added, by path."""
+    sql = f"{_FAILURE} WHERE path > ? ORDER BY path LIMIT 1000"
+    return in_pages(database, FailureRow, sql, b"", lambda row: row.path)
+
+
+def failure_of(database: Database, path: bytes, size: int, mtime_ns: int) -> FailureRow | None:
+    """Why a file could not be added, if it has not changed since; None where nothing is known against it."""
+    sql = f"{_FAILURE} WHERE path = ? AND size = ? AND mtime_ns = ?"
+    rows = database.read(FailureRow, sql, (path, size, mtime_ns))
+    return rows[0] if rows else None
+
+
+def has_failed(database: Database, path: bytes) -> bool:
+    """Whether a failure of the file at a path is written down."""
+    return bool(database.rows("SELECT 1 FROM failure WHERE path = ?", (path,)))
+
+
+def new_codes(
+    database: Database, bits: int, last: int, limit: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint8], int] | None:
+    """(videos, codes, number of the last row) of codes of whole videos that were written after row ``last``.
+
+    A changed code is a new row, and the latest of a video counts. None where there are no new rows.
+    """
+    sql = "SELECT id, video, code FROM code WHERE kind = 'full' AND id > ? ORDER BY id LIMIT ?"
+    rows = database.read(NewCode, sql, (last, limit))
+    if not rows:
+        return None
+    latest = {row.video: row.code for row in rows}
+    return (*_arrays(database, bits, [Coded(*item) for item in latest.items()]), rows[-1].id)
+
+
+def codes_between(database: Database, bits: int, low: int, high: int, limit: int) -> Arrays:
+    """Codes of whole videos with low < id ≤ high, by the id of the video."""
+    rows = database.read(
+        Coded,
+        "SELECT video, code FROM code WHERE kind = 'full' AND video > ? AND video <= ? "
+        "ORDER BY video LIMIT ?",
+        (low, high, limit),
+    )
+    return _arrays(database, bits, rows)
+
+
+def segment_codes(database: Database, bits: int) -> Arrays:
+    """The codes of all segments, by the ids of their own rows."""
+    sql = "SELECT id, code FROM code WHERE kind = 'segment' ORDER BY id"
+    return _arrays(database, bits, database.read(Coded, sql))
+
+
+def _arrays(database: Database, bits: int, rows: Sequence[Coded]) -> Arrays:
+    return id_array([row.id for row in rows]), code_array(database.path, [row.code for row in rows], bits)
+
+
 def has_segments(database: Database) -> bool:
     """Whether the segments of any video are kept."""
     return bool(database.rows("SELECT 1 FROM code WHERE kind = 'segment' LIMIT 1"))
@@ -40,8 +151,14 @@ def has_segments(database: Database) -> bool:
 
 def lacking(database: Database) -> int:
     """How many videos have no segments."""
-    ((count,),) = database.rows(f"SELECT count(*) {LACKING}")
+    ((count,),) = database.rows(f"SELECT count(*) {_LACKING}")
     return int(count)
+
+
+def without_segments(database: Database) -> Iterator[Video]:
+    """The videos that have no segments, by id."""
+    sql = f"SELECT v.id, v.path, v.size, v.mtime_ns, v.digest {_LACKING} AND v.id > ? ORDER BY v.id LIMIT 100"
+    return in_pages(database, Video, sql, 0, lambda row: row.id)
 
 
 def stored_track(database: Database, video: int, bits: int) -> Track | None:

@@ -13,10 +13,10 @@ from ..encoding.encoded import Segments
 from ..encoding.pipeline import ordered_map
 from ..encoding.tracks import RATE, kept_segments
 from ..errors import BackendError, SourceError, VhashError
-from ..scan import modified_ns
 from ..video.isolation.pool import DecodePool
 from .database import Database
-from .reading import LACKING
+from .on_disk import LeftOut, look
+from .reading import without_segments
 from .records import Segmented
 from .rows import Video
 
@@ -52,7 +52,7 @@ def add_segments(
     waiting: deque[str] = deque()
 
     def rows() -> Iterator[Video]:
-        for row in _rows(database):
+        for row in without_segments(database):
             waiting.append(os.fsdecode(row.path))
             if awaiting is not None and len(waiting) == 1:
                 awaiting(waiting[0])
@@ -71,26 +71,10 @@ def add_segments(
                     awaiting(waiting[0])
 
 
-def _rows(database: Database) -> Iterator[Video]:
-    """The videos that lack segments, by id."""
-    last = 0
-    while rows := database.read(
-        Video,
-        f"SELECT v.id, v.path, v.size, v.mtime_ns, v.digest {LACKING} AND v.id > ? ORDER BY v.id LIMIT 100",
-        (last,),
-    ):
-        yield from rows
-        last = rows[-1].id
-
-
 def _check_unchanged(path: str, row: Video) -> None:
-    try:
-        status = os.stat(path)
-        same = (status.st_size, modified_ns(status)) == (row.size, row.mtime_ns)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}); remove it or bring it back") from error
-    if not same:
-        raise SourceError(f"{path}: has changed since it was added; add it again")
+    status = look(path, row.size, row.mtime_ns)
+    if isinstance(status, LeftOut):
+        raise SourceError(f"{path}: {status.message}")
 
 
 def _store(database: Database, row: Video, segments: Segments) -> Segmented:
