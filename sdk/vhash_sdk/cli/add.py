@@ -112,7 +112,8 @@ def add(
       vhash add library /videos --index milvus://localhost:19530/videos
     """
     with Output("add", json=json) as out:
-        from ..library.library import Library, not_own
+        from ..library.library import Library
+        from ..library.place import not_own
 
         limits = _limits(
             pixels=_whole(max_pixels, 1e6),

@@ -7,29 +7,28 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ..codes import VideoCode, same_model
 from ..encoding.encoded import Encoded
 from ..encoding.encoder import Encoder
-from ..errors import ModelMismatchError, OptionError, StoreError
+from ..errors import ModelMismatchError, OptionError
 from ..index.arguments import checked_path
 from ..matching.calibration import Calibration, as_calibration
 from ..matching.verification import View, views
 from ..runtime.onnx import usable_cores
-from ..scan import Found, scan
+from ..scan import Found
 from ..spec import ModelSpec
 from ..video import Limits, Source
 from .adding import Adding
 from .cache import cached_index
 from .checking import Problem, verify
-from .database import Database
 from .entries import entries, failures, remove
 from .judgements import Judgement, record
 from .lock import writer_lock
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
+from .place import open_database, scan_beside
 from .records import Added, AddSummary, Entry, Failure, FoundSpan, Hit
 from .searching import SecondLook, box_index, nearest
 from .serving import ServedIndex, serve
@@ -85,17 +84,12 @@ class Library:
     ) -> None:
         if encoder is not None and limits is not None:
             raise OptionError("limits and encoder were both given; give the limits to the Encoder")
-        self.directory = Path(os.path.abspath(checked_path("directory", directory)))
-        file = self.directory / "library.db"
-        if not create and not _exists(file):
-            raise StoreError(f"{directory}: no library there; make one with `vhash add {directory} PATH`")
-        if create:
-            _make_directory(self.directory)
         self._encoder, self._made_encoder, self._limits = encoder, False, limits
         self._index: tuple[str, Index] | None = None
         self._segment_index: SegmentIndex | None = None
         self._box_index: tuple[str, Index] | None = None
-        self._db = Database.open(file)
+        self._db = open_database(directory, create=create)
+        self.directory = self._db.path.parent
         self._pairs = PairCache(self.directory / "pairs.npz", writable=not self._db.unwritable)
         try:
             self._pin = pin_model(self._db, self.directory, model=model, encoder=encoder)
@@ -173,12 +167,7 @@ class Library:
         Raises:
             OptionError: a path lies in the library's own directory.
         """
-        paths = [checked_path("path", path) for path in paths]
-        not_own(self.directory, paths)
-        own = tuple(f"{place}{os.sep}" for place in {str(self.directory), os.path.realpath(self.directory)})
-        for found in scan(paths, exclude=exclude, follow_symlinks=follow_symlinks):
-            if not found.path.startswith(own):
-                yield found
+        return scan_beside(self.directory, paths, exclude=exclude, follow_symlinks=follow_symlinks)
 
     def adding(
         self,
@@ -512,33 +501,3 @@ class Library:
 def _told_apart(code: VideoCode, entry: Entry) -> bool:
     """Whether both videos have enough in them for a second look: else it would compare noise."""
     return not (code.unreliable or entry.code.unreliable)
-
-
-def _exists(file: Path) -> bool:
-    try:
-        return file.exists()
-    except OSError as error:
-        raise StoreError(
-            f"{file}: cannot be read ({error.strerror}); check the path and its permissions"
-        ) from error
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{directory}: cannot be made ({error.strerror}); check the path and its permissions"
-        ) from error
-
-
-def not_own(directory: str | os.PathLike[str], paths: Iterable[str | os.PathLike[str]]) -> None:
-    """Raise OptionError where videos are looked for in the library's own directory."""
-    own = os.path.realpath(directory)
-    for path in paths:
-        real = os.path.realpath(path)
-        if os.path.commonpath([own, real]) == own:
-            raise OptionError(
-                f"{os.fspath(path)}: lies in the library's own directory {directory} ({real}); "
-                "keep the library beside the videos, not around them"
-            )
