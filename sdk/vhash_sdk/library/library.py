@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
@@ -13,24 +11,25 @@ from ..codes import VideoCode, same_model
 from ..encoding.encoded import Encoded
 from ..encoding.encoder import Encoder
 from ..errors import ModelMismatchError, OptionError
-from ..index.arguments import checked_path
 from ..matching.calibration import Calibration, as_calibration
 from ..matching.verification import View, views
-from ..runtime.onnx import usable_cores
 from ..scan import Found
 from ..spec import ModelSpec
 from ..video import Limits, Source
 from .adding import Adding
-from .cache import cached_index
+from .cache import Remembered, cached_index
 from .checking import Problem, verify
-from .entries import entries, failures, remove
+from .entries import all_entries, entries, entry_at, failures, remove
+from .finding import SegmentIndex, segment_index
 from .judgements import Judgement, record
-from .lock import writer_lock
+from .lock import writing
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
 from .place import open_database, scan_beside
-from .records import Added, AddSummary, Entry, Failure, FoundSpan, Hit
+from .reading import has_segments, lacking, video_count
+from .records import Added, AddSummary, Entry, Failure, FoundSpan, Hit, Segmented
 from .searching import SecondLook, box_index, nearest
+from .segmenting import add_segments
 from .serving import ServedIndex, serve
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from ..matching.alignment import Span
     from ..matching.calibration import Rate
     from .duplicates import Groups, Keep
-    from .finding import SegmentIndex
-    from .records import Segmented
 
 
 class Library:
@@ -85,9 +82,6 @@ class Library:
         if encoder is not None and limits is not None:
             raise OptionError("limits and encoder were both given; give the limits to the Encoder")
         self._encoder, self._made_encoder, self._limits = encoder, False, limits
-        self._index: tuple[str, Index] | None = None
-        self._segment_index: SegmentIndex | None = None
-        self._box_index: tuple[str, Index] | None = None
         self._db = open_database(directory, create=create)
         self.directory = self._db.path.parent
         self._pairs = PairCache(self.directory / "pairs.npz", writable=not self._db.unwritable)
@@ -97,6 +91,10 @@ class Library:
         except BaseException:
             self._db.close()
             raise
+        db, at, spec = self._db, self.directory, self._pin.spec
+        self._index = Remembered(db, lambda: cached_index(db, at, spec)[1])
+        self._boxes = Remembered(db, lambda: box_index(db, spec))
+        self._segment_index = Remembered(db, lambda: segment_index(db, at, spec))
 
     @property
     def spec(self) -> ModelSpec:
@@ -142,18 +140,10 @@ class Library:
         roots = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         self._db.check_writable()
         found = self.scan(roots, exclude=exclude, follow_symlinks=follow_symlinks)
-        counts: Counter[str] = Counter()
-        problems = []
-        for result in self.adding(found, roots, retry=retry, workers=workers):
-            counts[result.status] += 1
-            if result.error is not None:
-                problems.append(result)
+        summary = AddSummary.of(self.adding(found, roots, retry=retry, workers=workers))
         if self.has_segments if segments is None else segments:
-            for made in self.segmenting(workers=workers):
-                if made.error is not None:
-                    counts["failed"] += 1
-                    problems.append(Added(made.path, "failed", made.error))
-        return AddSummary(dict(counts), tuple(problems))
+            summary = summary.and_segments(self.segmenting(workers=workers))
+        return summary
 
     def scan(
         self,
@@ -196,10 +186,8 @@ class Library:
         def encode(paths: Iterable[str]) -> Iterator[Encoded]:
             return self.encoder.encode_many(paths, workers=workers, isolate=True, frames=True, box=True)
 
-        with self._writing():
-            run = Adding(self._db, encode, retry=retry, awaiting=awaiting)
-            with contextlib.closing(run.run(found, roots)) as results:  # type: ignore[type-var]
-                yield from results
+        with writing(self._db):
+            yield from Adding(self._db, encode, retry=retry, awaiting=awaiting).run(found, roots)
 
     def search(
         self, video: Source | VideoCode | Encoded, k: int | None = 10, *, radius: int | None = None
@@ -255,26 +243,17 @@ class Library:
         Raises:
             StoreError: another process writes, or the disk is full or fails.
         """
-        from .segmenting import add_segments
-
-        count = usable_cores() if workers is None else workers
-        with self._writing():
-            run = add_segments(self._db, self.encoder, workers=count, awaiting=awaiting)
-            with contextlib.closing(run) as results:  # type: ignore[type-var]
-                yield from results
+        with writing(self._db):
+            yield from add_segments(self._db, self.encoder, workers=workers, awaiting=awaiting)
 
     @property
     def has_segments(self) -> bool:
         """Whether segments are kept: ``add`` then keeps those of new videos too."""
-        from .reading import has_segments
-
         return has_segments(self._db)
 
     @property
     def lacking_segments(self) -> int:
         """How many videos have no segments."""
-        from .reading import lacking
-
         return lacking(self._db)
 
     def find(self, clip: Source, *, fmr: float | None = None, k: int | None = 10) -> list[FoundSpan]:
@@ -314,32 +293,20 @@ class Library:
         return [] if query is None or reference is None else align(query, reference)
 
     def _segments(self) -> SegmentIndex:
-        if self._segment_index is None or self._segment_index.generation != self._db.generation():
-            from .finding import segment_index
-
-            self._segment_index = segment_index(self._db, self.directory, self.spec)
-        if not len(self._segment_index) and len(self):
+        index = self._segment_index()
+        if not len(index) and len(self):
             raise OptionError(
                 f"{self.directory}: no segments are kept; make them with `vhash add {self.directory} "
                 "--segments` or segmenting()"
             )
-        return self._segment_index
+        return index
 
     def index(self) -> Index:
         """The codes of whole videos, ids being those of the entries; read from its cache, or made again.
 
         Always an index of this process, also where ``search`` looks elsewhere.
         """
-        generation = self._db.generation()
-        if self._index is None or self._index[0] != generation:
-            self._index = cached_index(self._db, self.directory, self.spec)
-        return self._index[1]
-
-    def _boxes(self) -> Index:
-        generation = self._db.generation()
-        if self._box_index is None or self._box_index[0] != generation:
-            self._box_index = generation, box_index(self._db, self.spec)
-        return self._box_index[1]
+        return self._index()
 
     @property
     def uuid(self) -> str:
@@ -415,14 +382,8 @@ class Library:
 
     def judge(self, judgements: Iterable[Judgement]) -> int:
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""
-        with self._writing():
+        with writing(self._db):
             return record(self._db, judgements)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._db.check_writable()
-        with writer_lock(self.directory / "lock"):
-            yield
 
     def serve(self) -> int:
         """Bring the index elsewhere (``index=``) up to date now; returns how many codes it holds.
@@ -440,7 +401,7 @@ class Library:
             paths: files and folders.
             missing: only entries whose file is gone; of the whole library if no path is given.
         """
-        with self._writing():
+        with writing(self._db):
             return remove(self._db, paths, missing=missing)
 
     def verify(self, *, content: bool = False) -> Iterator[Problem]:
@@ -461,21 +422,17 @@ class Library:
 
     def get(self, path: str | os.PathLike[str]) -> Entry | None:
         """The entry at a path, or None."""
-        found = self._entries("WHERE v.path = ?", os.fsencode(os.path.abspath(checked_path("path", path))))
-        return found[0] if found else None
+        return entry_at(self._db, self.spec, path)
 
     def __iter__(self) -> Iterator[Entry]:
         """Entries in the order of their ids; the library may change meanwhile."""
-        last = 0
-        while entries := self._entries("WHERE v.id > ? ORDER BY v.id LIMIT 1000", last):
-            yield from entries
-            last = entries[-1].id
+        return all_entries(self._db, self.spec)
 
     def _entries(self, where: str, value: Any) -> list[Entry]:
         return entries(self._db, self.spec, where, value)
 
     def __len__(self) -> int:
-        return int(self._db.rows("SELECT count(*) FROM video")[0][0])
+        return video_count(self._db)
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, (str, os.PathLike)) and self.get(path) is not None

@@ -12,6 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import StoreError
+from .database import Database
+
+
+@contextlib.contextmanager
+def writing(database: Database) -> Iterator[None]:
+    """Be the one writer of a library while the block runs.
+
+    Raises:
+        StoreError: nothing can be written there, or another process writes.
+    """
+    database.check_writable()
+    with writer_lock(database.path.with_name("lock")):
+        yield
 
 
 @contextlib.contextmanager

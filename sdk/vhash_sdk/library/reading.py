@@ -56,6 +56,12 @@ def in_pages(
         last = place(found[-1])
 
 
+def video_count(database: Database) -> int:
+    """How many videos there are."""
+    ((count,),) = database.rows("SELECT count(*) FROM video")
+    return int(count)
+
+
 def state_at(database: Database, path: bytes) -> VideoState | None:
     """The file of the video at a path, as it was; None where the library has no such video."""
     rows = database.read(VideoState, f"{_STATE} WHERE path = ? LIMIT 1", (path,))

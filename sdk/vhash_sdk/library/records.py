@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -123,6 +125,24 @@ class AddSummary:
 
     counts: dict[str, int]
     problems: tuple[Added, ...]
+
+    @classmethod
+    def of(cls, results: Iterable[Added]) -> AddSummary:
+        """Count results as they come."""
+        counts: Counter[str] = Counter()
+        problems = []
+        for result in results:
+            counts[result.status] += 1
+            if result.error is not None:
+                problems.append(result)
+        return cls(dict(counts), tuple(problems))
+
+    def and_segments(self, results: Iterable[Segmented]) -> AddSummary:
+        """The same, and the videos whose segments could not be made as failed."""
+        failed = tuple(Added(made.path, "failed", made.error) for made in results if made.error is not None)
+        counts = Counter(self.counts)
+        counts.update(result.status for result in failed)
+        return AddSummary(dict(counts), self.problems + failed)
 
     def __repr__(self) -> str:
         return f"AddSummary({', '.join(f'{count} {status}' for status, count in self.counts.items())})"

@@ -13,6 +13,7 @@ from ..encoding.encoded import Segments
 from ..encoding.pipeline import ordered_map
 from ..encoding.tracks import RATE, kept_segments
 from ..errors import BackendError, SourceError, VhashError
+from ..runtime.onnx import usable_cores
 from ..video.isolation.pool import DecodePool
 from .database import Database
 from .on_disk import LeftOut, look
@@ -28,7 +29,7 @@ def add_segments(
     database: Database,
     encoder: Encoder,
     *,
-    workers: int,
+    workers: int | None = None,
     awaiting: Callable[[str], None] | None = None,
 ) -> Iterator[Segmented]:
     """Encode and store the segments of all videos that lack them; the caller holds the writer's lock.
@@ -38,6 +39,8 @@ def add_segments(
     Raises:
         StoreError: the disk is full or fails.
     """
+
+    count = usable_cores() if workers is None else workers
 
     def work(row: Video) -> tuple[Video, Segments | VhashError]:
         path = os.fsdecode(row.path)
@@ -58,8 +61,8 @@ def add_segments(
                 awaiting(waiting[0])
             yield row
 
-    with DecodePool(workers, encoder.limits) as decoders, ThreadPoolExecutor(workers) as pool:
-        found = ordered_map(pool, work, rows(), window=4 * workers)
+    with DecodePool(count, encoder.limits) as decoders, ThreadPoolExecutor(count) as pool:
+        found = ordered_map(pool, work, rows(), window=4 * count)
         with contextlib.closing(found):
             for row, segments in found:
                 path = waiting.popleft()
