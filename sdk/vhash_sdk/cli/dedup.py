@@ -10,10 +10,11 @@ import typer
 
 from ..library.duplicates import Keep
 from ..names import csv_line
+from ..report.plan import csv_rows, plan_lines
+from ..report.wording import megabytes
 from ..system.outputs import check_output, write_text
 from .library import Lib, damage, model_entry
 from .output import Force, Json, Output, counted, number, path_entry, printable, safe
-from .plan import csv_rows, megabytes, plan_lines
 
 if TYPE_CHECKING:
     from ..library.duplicates import Group, Groups, Member
