@@ -153,7 +153,7 @@ def _show(answer: Answer, out: Output) -> None:
 def _query_entry(answer: Answer) -> dict[str, Any]:
     code = answer.code
     return {
-        **code_entry(str(answer.query.source), code),
+        **code_entry(str(answer.query.source), code, answer.query.info),
         "neighbours": [
             {
                 **path_entry(neighbour.path),
