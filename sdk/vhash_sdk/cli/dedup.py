@@ -203,7 +203,15 @@ def _write_report(file: Path, library: Library, facts: Facts, keep: str, out: Ou
     from ..report import About, write_report
     from ..runtime.onnx import usable_cores
 
-    about = About(library.directory, library.uuid, facts.bits, facts.radius, keep, facts.text())
+    about = About(
+        library.directory,
+        library.uuid,
+        facts.bits,
+        facts.radius,
+        keep,
+        facts.text(),
+        picture=library.spec.resize.picture,
+    )
     total = sum(1 + len(group.members) for group in facts.groups)
     with out.progress("report", total) as step:
 

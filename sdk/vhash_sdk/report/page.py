@@ -43,6 +43,7 @@ class About:
         bits, radius: width of its codes, and the threshold, in bits.
         keep: which video of a group is kept, e.g. ``longest``.
         facts: one or two sentences for people.
+        picture: the rule by which its model takes the picture of a video, see ``Resize.picture``.
     """
 
     library: Path
@@ -51,6 +52,7 @@ class About:
     radius: int
     keep: str
     facts: str
+    picture: int = 1
 
 
 def write_report(
@@ -84,7 +86,14 @@ def write_report(
     left, names = (groups.left_out, groups.same_files) if isinstance(groups, Groups) else ((), ())
     others = {same.path: same.names for same in names}
     frames, height = strip_size(len(entries))
-    strips = film_strips(entries, frames=frames, height=height, workers=workers, limits=limits or Limits())
+    strips = film_strips(
+        entries,
+        frames=frames,
+        height=height,
+        picture=about.picture,
+        workers=workers,
+        limits=limits or Limits(),
+    )
     data = {
         "library": _library(about),
         "threshold": {"radius": about.radius, "bits": about.bits},
