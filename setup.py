@@ -71,12 +71,12 @@ class BuildExtensions(build_ext):
             command += ["-gencode", f"arch=compute_{arch},code=sm_{arch}"]
         command += ["-gencode", f"arch=compute_{archs[-1]},code=compute_{archs[-1]}"]
         for folder in (*extension.include_dirs, *self.include_dirs):
-            command += ["-isystem", folder]
+            command += ["-I" if folder == "csrc" else "-isystem", folder]  # warnings of others are not ours
         target = Path(self.get_ext_fullpath(extension.name))
         objects, jobs = [], []
         target.parent.mkdir(parents=True, exist_ok=True)
         for source in extension.sources:
-            objects.append(str(Path(self.build_temp, "cuda", Path(source).name + ".o")))
+            objects.append(str(Path(self.build_temp, "cuda", source.replace("/", "_") + ".o")))
             Path(objects[-1]).parent.mkdir(parents=True, exist_ok=True)
             if self.force or not is_newer(objects[-1], [source, *extension.depends]):
                 jobs.append([*command, "-c", source, "-o", objects[-1]])
@@ -99,11 +99,13 @@ def is_newer(target: str, sources: list[str]) -> bool:
     return os.path.exists(target) and all(os.path.getmtime(s) <= os.path.getmtime(target) for s in sources)
 
 
+rooms = ("bindings", "frames", "hamming", "index", "store", "system")  # csrc/cuda is a module of its own
+core = sorted(glob("csrc/vhash.*") + [part for room in rooms for part in glob(f"csrc/{room}/*")])
 extensions = [
     Pybind11Extension(
         "vhash_sdk._core",
-        sorted(glob("csrc/*.cpp")),
-        depends=sorted(glob("csrc/*.h*") + glob("csrc/*.inc")),
+        [part for part in core if part.endswith(".cpp")],
+        depends=[part for part in core if not part.endswith(".cpp")],
         include_dirs=["csrc"],
         cxx_std=17,
         extra_compile_args=flags,
@@ -114,9 +116,9 @@ if nvcc() is not None:
     extensions.append(
         Pybind11Extension(
             "vhash_sdk._cuda",
-            sorted(glob("csrc/cuda/*.cu") + glob("csrc/cuda/*.cpp") + glob("csrc/frames*.cpp")),
-            depends=sorted(glob("csrc/cuda/*.*h*") + glob("csrc/frames*.hpp") + ["csrc/gil.hpp"]),
-            include_dirs=["csrc/cuda"],
+            sorted(glob("csrc/cuda/*.cu") + glob("csrc/cuda/*.cpp") + glob("csrc/frames/*.cpp")),
+            depends=sorted(glob("csrc/cuda/*.*h*") + glob("csrc/frames/*.hpp") + ["csrc/system/gil.hpp"]),
+            include_dirs=["csrc"],
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -21,7 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 DATA = Path(os.environ.get("VHASH_DATA", ROOT.parent / "shared" / "data"))
-"""The real clips and features; see the README for what is in it."""
+"""The real clips and features; benchmarks/README.md says what is in it."""
 CACHE = ROOT / ".cache"
 """Clips and features that a benchmark made; ignored by git, safe to delete."""
 
@@ -33,6 +34,13 @@ def made_on(where: dict[str, Any]) -> str:
     'Xeon, 1 core, 2026-11-22'
     """
     return f"{where['cpu']}, {where['cores']} core{'s' * (where['cores'] != 1)}, {where['date']}"
+
+
+def command_line(explanation: str | None) -> argparse.ArgumentParser:
+    """A parser whose ``--help`` shows a module's docstring as it is written."""
+    return argparse.ArgumentParser(
+        description=explanation, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def machine() -> dict[str, Any]:
@@ -119,6 +127,12 @@ def write_result(name: str, result: Mapping[str, Any]) -> Path:
 def load(name: str) -> dict[str, Any]:
     """Read ``benchmarks/results/NAME.json``."""
     return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def source(name: str) -> str:
+    """What made a result, in words: the command and the machine."""
+    result = load(name)
+    return f"`{result['command']}`, {made_on(result['machine'])}."
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -29,11 +29,11 @@ programs() {
 
 # A store with its writer, its background thread and its readers in one process.
 store() {
-    local objects="" source
-    for source in csrc/*.cpp; do
-        case $source in csrc/bindings*|csrc/frames*) continue ;; esac
-        g++ -std=c++17 -O1 -g -pthread -fsanitize="$1" -c "$source" -o "$WORK/$(basename "$source").o"
-        objects="$objects $WORK/$(basename "$source").o"
+    local objects="" source object
+    for source in csrc/*.cpp csrc/{hamming,index,store,system}/*.cpp; do
+        object=$WORK/${source//\//_}.o
+        g++ -std=c++17 -O1 -g -pthread -fsanitize="$1" -Icsrc -c "$source" -o "$object"
+        objects="$objects $object"
     done
     # shellcheck disable=SC2086
     g++ -std=c++17 -O1 -g -Wall -Wextra -Werror -pthread -fsanitize="$1" -Icsrc tests/store_race.cpp $objects -o "$WORK/race"

@@ -6,10 +6,13 @@
 #include <new>
 #include <string>
 
-#include "index.hpp"
-#include "pairs.hpp"
-#include "store.hpp"
-#include "threads.hpp"
+#include "hamming/hamming.hpp"
+#include "index/index.hpp"
+#include "index/pairs.hpp"
+#include "index/search.hpp"
+#include "store/store.hpp"
+#include "system/files.hpp"
+#include "system/threads.hpp"
 
 struct vhash_index {
     std::shared_ptr<vhash::Index> engine;  // of the store, where there is one

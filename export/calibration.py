@@ -2,7 +2,7 @@
 
     python export/calibration.py lite0-phash-256
 
-``benchmarks/calibrate.py`` writes ``training/calibrations/NAME.json``. It lies outside the
+``benchmarks/near_duplicates/calibrate.py`` writes ``training/calibrations/NAME.json``. It lies outside the
 specification: neither code nor fingerprint changes. ``to_onnx.py`` does the same when it exports.
 """
 
@@ -44,7 +44,8 @@ def main() -> None:
         text = stored(name, read_model(path).spec.fingerprint)
         if text is None:
             raise SystemExit(
-                f"{CALIBRATIONS}: no calibration of {path.name}; make it with benchmarks/calibrate.py"
+                f"{CALIBRATIONS}: no calibration of {path.name}; "
+                "python -m benchmarks.near_duplicates.calibrate makes it"
             )
         model = onnx.load(path)
         kept = [entry for entry in model.metadata_props if entry.key != KEY]

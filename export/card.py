@@ -67,7 +67,7 @@ def figures(name: str) -> dict[str, Any]:
 def pick_export(result: dict[str, Any], name: str) -> dict[str, Any]:
     """Agreement of each precision with PyTorch."""
     made = dict(result["precisions"])
-    if "int8 by zero points" in result:  # benchmarks/zero_points.py; the other kind is the bundled int8 file
+    if "int8 by zero points" in result:  # i3d_zero_points.py; the bundled int8 file is the other kind
         made["int8 with zero point 0, for TensorRT"] = result["int8 by zero points"]["zero point 0"]
     return {
         f"{p}: bits that agree with PyTorch": v["bits that agree"]

@@ -55,8 +55,9 @@ from vhash_sdk.models import zoo  # noqa: E402
 from vhash_sdk.models.modelfile import ModelFile  # noqa: E402
 from vhash_sdk.runtime import onnx_graph  # noqa: E402
 from vhash_sdk.spec import PICTURE_RULES, ModelSpec  # noqa: E402
-from vhash_sdk.system.outputs import check_output, write_text, write_whole  # noqa: E402
+from vhash_sdk.system.files import write_text, write_whole  # noqa: E402
 from vhash_sdk.video.crops import ten_crops  # noqa: E402
+from vhash_sdk.video.outputs import check_output  # noqa: E402
 
 OPSET = 20
 CHECKPOINTS = ROOT / "training" / "checkpoints"

@@ -36,7 +36,8 @@ from vhash_sdk.models import zoo  # noqa: E402
 from vhash_sdk.models.modelfile import ModelFile  # noqa: E402
 from vhash_sdk.runtime import engine_files  # noqa: E402
 from vhash_sdk.runtime.tensorrt_build import BuildOptions, build_engine  # noqa: E402
-from vhash_sdk.system.outputs import check_output  # noqa: E402
+from vhash_sdk.system.files import write_private  # noqa: E402
+from vhash_sdk.video.outputs import check_output  # noqa: E402
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -97,7 +98,7 @@ def build(model: ModelFile, options: BuildOptions, request: argparse.Namespace) 
     content, timings = build_engine(model, options, timing_cache=old, progress=show_progress)
     engine_files.write_engine(request.output, content, model, target, options)
     if request.timing_cache and timings:
-        engine_files.write_private(request.timing_cache, timings)
+        write_private(request.timing_cache, timings)
     return Path(request.output)
 
 

@@ -1,4 +1,4 @@
-"""Jobs that tests and ``benchmarks/scale.py`` run in processes of their own, and kill.
+"""Jobs that tests and ``benchmarks/speed/scale.py`` run in processes of their own, and kill.
 
 Ray listens on every interface of its machine: a job has a network of its own, which is a loopback device.
 """

@@ -20,6 +20,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
@@ -297,15 +298,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="for each target")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default=",".join(TARGETS))
+    parser.add_argument("--jobs", type=int, default=1, help="targets at a time")
     options = parser.parse_args()
     from benchmarks.common import write_result
 
-    results = {}
-    for target in options.only.split(","):
-        report = fuzz(target, options.seconds, options.seed)
-        results[target] = asdict(report)
-        print(target, results[target], flush=True)
-    command = f"python -m tests.fuzz --seconds {options.seconds:g} --seed {options.seed}"
+    def run(target: str) -> tuple[str, dict[str, object]]:
+        report = asdict(fuzz(target, options.seconds, options.seed))
+        print(target, report, flush=True)
+        return target, report
+
+    with ThreadPoolExecutor(options.jobs) as pool:  # each target is a process of its own
+        results = dict(pool.map(run, options.only.split(",")))
+    command = (
+        f"python -m tests.fuzz --seconds {options.seconds:g} --seed {options.seed} --jobs {options.jobs}"
+    )
     print(write_result("fuzz", {"command": command, "targets": results}))
     sys.exit(any(result["findings"] for result in results.values()))
 

@@ -9,7 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "store.hpp"
+#include "index/search.hpp"
+#include "store/store.hpp"
 
 namespace {
 

@@ -1,6 +1,6 @@
 """What happens to copies of a video, done to frames in memory: the variation that a projection should ignore.
 
-Close to, but not the same as, the transformations of ``benchmarks/near_duplicates.py``: the
+Close to, but not the same as, the transformations of ``benchmarks/near_duplicates/run.py``: the
 parameters are drawn at random from ranges, the overlays are other shapes, and there is no
 video encoder. So the projection learns kinds of change, not the benchmark's pixels.
 """

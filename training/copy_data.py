@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def teacher_targets(teacher: Path, pictures: Pictures, cache: Path) -> Tensor:
     kept = cache / f"teacher-{digest.hexdigest()[:16]}.npy"
     if kept.exists():
         return torch.from_numpy(np.load(kept))
-    describe = _torchscript(teacher) if teacher.suffix == ".pt" else _onnx(teacher)
+    describe = describer(teacher)
     found = []
     for start in range(0, len(pictures.pixels), 16):
         batch = np.stack([_square(pixels) for pixels in pictures.pixels[start : start + 16]])
@@ -108,7 +109,12 @@ def _square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return copy_edits.squashed(Image.fromarray(pixels), SIDE)
 
 
-def _onnx(file: Path):  # type: ignore[no-untyped-def]
+def describer(teacher: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """The teacher as a function: pictures ``uint8[n, H, W, 3]`` → unit vectors ``float32[n, 512]``."""
+    return _torchscript(teacher) if teacher.suffix == ".pt" else _onnx(teacher)
+
+
+def _onnx(file: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
@@ -121,7 +127,7 @@ def _onnx(file: Path):  # type: ignore[no-untyped-def]
     return describe
 
 
-def _torchscript(file: Path):  # type: ignore[no-untyped-def]
+def _torchscript(file: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     network = torch.jit.load(str(file), map_location="cpu").eval()
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 

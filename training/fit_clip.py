@@ -10,8 +10,9 @@
 
 Nothing is learned by gradient. Labels only say along which directions videos of one class differ: there
 the feature is shrunk. Among classes that it never saw this is the best of the codes that were tried
-(``benchmarks/clip_hashing.py``: without the labels, the supervised hash network, ITQ, LSH). The ridge
-was chosen inside the train split, where more axes did no harm (``benchmarks/clip_choice.py``, up to 112).
+(``benchmarks/retrieval/supervised_runs.py``: without the labels, the supervised hash network, ITQ, LSH).
+The ridge was chosen inside the train split, where more axes did no harm (up to 112:
+``benchmarks/retrieval/i3d_projection.py``).
 The backbone's weights are DeepMind's, unchanged, so the checkpoint only names them.
 """
 

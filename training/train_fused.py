@@ -38,7 +38,7 @@ class TrainConfig:
     model: FusedConfig
     dimensions: int  # principal axes kept
     ridge: float  # trust in directions that no copy changed, see discriminant_axes
-    rotation_seed: int  # picked on the tune clips by benchmarks/fused_choices.py
+    rotation_seed: int  # picked on the tune clips by benchmarks/near_duplicates/fused_choices.py
     augment_seed: int = 5
 
 

@@ -61,7 +61,7 @@ class NeighbourTraining:
         """Settings left at 0 replaced by what validation chose for this code length.
 
         A short code gains from longer training on fewer components and a softer contrast; a long
-        one loses mAP@5 by it (``python -m benchmarks.retrieval_tuning`` measures it).
+        one loses mAP@5 by it (``python -m benchmarks.retrieval.unsupervised_tuning`` measures it).
 
         >>> tuned = NeighbourTraining(bits=16, epochs=5).tuned()
         >>> tuned.pca, tuned.temperature, tuned.epochs

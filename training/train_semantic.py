@@ -12,8 +12,8 @@ Google's ImageNet network stays as it is; the code behind it is neighbour-uvvh (
 `training.neighbour`). Clips: real10's train split without the originals of the near-duplicate
 benchmark. With ``--copies`` each comes with the altered copies of `training.augment`, which are
 positives of their original: a code for copies as well as for content.
-``benchmarks/real10_unseen.py`` measures the same recipes on classes that they did not see,
-``benchmarks/near_duplicates.py --tools learned:…`` on altered copies.
+``benchmarks/retrieval/real10_unseen.py`` measures the same recipes on classes that they did not see,
+``benchmarks.near_duplicates.run --tools learned:…`` on altered copies.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main(config: SemanticTraining) -> None:
 
 
 def recipe(bits: int, seed: int) -> NeighbourTraining:
-    """Settings for some hundred clips, chosen by the second part of ``benchmarks/retrieval_tuning.py``.
+    """Settings for some hundred clips, chosen by the second part of ``unsupervised_tuning.py``.
 
     Many plain nearest neighbours instead of a random walk: so few clips are mostly of their own
     scenes, and a walk stays in them. Fewer components than for UCF101, as many steps.

@@ -8,7 +8,6 @@ error, and its properties; then what to look at first.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from collections import Counter
@@ -16,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import machine, table
+from benchmarks.common import command_line, machine, table
 from benchmarks.robustness.judge import Shown, shown
 from vhash_sdk import Encoder
 from vhash_sdk.encoding.encoded import Encoded
@@ -107,9 +106,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--output", type=Path, default=Path("media_report"), help="without a suffix")
     parser.add_argument("--model", default="default")

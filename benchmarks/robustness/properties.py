@@ -1,13 +1,14 @@
-"""Every property that a video may have: python -m benchmarks.robustness.properties [--docs]
+"""Every property that a video may have: is what is coded what a person sees?
+
+    python -m benchmarks.robustness.properties
 
 Makes a file for each, and measures how far its code is from the code of the pictures that a person
 sees, and from that of what FFmpeg's own program shows (``judge``). Writes
-benchmarks/results/media_properties.json; with ``--docs`` also the table in docs/media.md.
+benchmarks/results/media_properties.json, of which `benchmarks.docs.tables` makes the table in docs/media.md.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import ROOT, load, table, write_result
+from benchmarks.common import command_line, table, write_result
 from benchmarks.robustness.judge import shown
 from benchmarks.robustness.making import (
     Property,
@@ -34,9 +35,7 @@ from benchmarks.robustness.making import (
 from vhash_sdk import Encoder
 from vhash_sdk.errors import VideoError
 
-DOCS = ROOT / "docs" / "media.md"
 NEAR = 20
-_MARKS = ("<!-- table: begin -->", "<!-- table: end -->")
 _HDR = "no tone map in the frames rule of models made before it had one"
 _X265 = (("x265-params", "log-level=error:keyint=12"),)
 _AV1 = (("g", "12"), ("preset", "12"), ("svtav1-params", "lp=1"))
@@ -210,31 +209,16 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     return table(("property", "value", "bits", "bits from FFmpeg", "why"), lines)
 
 
-def write_docs(rows: list[dict[str, Any]]) -> None:
-    """Put the table between its marks."""
-    text = DOCS.read_text()
-    before, rest = text.split(_MARKS[0])
-    after = rest.split(_MARKS[1])[1]
-    DOCS.write_text(f"{before}{_MARKS[0]}\n{markdown(rows)}\n{_MARKS[1]}{after}")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--docs", action="store_true", help="write the table in docs/media.md")
-    parser.add_argument("--from-result", action="store_true", help="do not measure again")
-    options = parser.parse_args()
-    if not options.from_result:
-        rows = []
-        with Encoder() as encoder:
-            for property in properties():
-                with tempfile.TemporaryDirectory() as folder:
-                    rows.append(measure(property, encoder, Path(folder)))
-                print(rows[-1], flush=True)
-        print(write_result("media_properties", {"near": NEAR, "rows": rows}))
-    if options.docs:
-        write_docs(load("media_properties")["rows"])
+    command_line(__doc__).parse_args()
+    rows = []
+    with Encoder() as encoder:
+        for property in properties():
+            with tempfile.TemporaryDirectory() as folder:
+                rows.append(measure(property, encoder, Path(folder)))
+            print(rows[-1], flush=True)
+    command = "python -m benchmarks.robustness.properties"
+    print(write_result("media_properties", {"command": command, "near": NEAR, "rows": rows}))
 
 
 if __name__ == "__main__":

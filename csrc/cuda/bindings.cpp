@@ -1,5 +1,5 @@
 // The Python module vhash_sdk._cuda. Conversions, the GIL and errors only; arguments were checked by
-// vhash_sdk/device_index.py and video/device_frames.py, and what is checked here keeps memory safe.
+// vhash_sdk/index/device.py and video/device_frames.py, and what is checked here keeps memory safe.
 #include <cuda_runtime.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -7,10 +7,10 @@
 
 #include <optional>
 
-#include "device.hpp"
-#include "../gil.hpp"
-#include "frames.hpp"
-#include "hamming.hpp"
+#include "cuda/device.hpp"
+#include "system/gil.hpp"
+#include "cuda/frames.hpp"
+#include "cuda/hamming.hpp"
 
 namespace py = pybind11;
 

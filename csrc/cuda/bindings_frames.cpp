@@ -7,8 +7,8 @@
 #include <array>
 #include <stdexcept>
 
-#include "../gil.hpp"
-#include "frames.hpp"
+#include "system/gil.hpp"
+#include "cuda/frames.hpp"
 
 namespace py = pybind11;
 
@@ -70,7 +70,7 @@ void thin(FrameScaler& scaler, std::uintptr_t frames, std::int64_t count, const 
     scaler.thin(reinterpret_cast<const std::uint8_t*>(frames), count, size[0], size[1], step, reinterpret_cast<std::uint8_t*>(out), reinterpret_cast<void*>(stream));
 }
 
-// Tables as of frames_tone_map (csrc/bindings_frames.cpp), here as addresses of the host.
+// Tables as of frames_tone_map (csrc/bindings/frames.cpp), here as addresses of the host.
 void tone_map(FrameScaler& scaler, const std::array<std::uintptr_t, 2>& planes, const std::array<std::int64_t, 2>& strides, const Size& size, int shift,
               const std::array<std::uintptr_t, 4>& tables, const std::array<std::int32_t, frames::kToneNumbers>& numbers, const std::array<std::uintptr_t, 2>& out,
               std::uintptr_t stream) {

@@ -1,12 +1,12 @@
 // Tables of weights, made by the CPU's own code and kept on the device, and the launches.
-#include "frames.hpp"
+#include "cuda/frames.hpp"
 
 #include <algorithm>
 #include <map>
 #include <mutex>
 #include <tuple>
 
-#include "frames_kernels.cuh"
+#include "cuda/frames_kernels.cuh"
 
 namespace vhash::cuda {
 namespace {

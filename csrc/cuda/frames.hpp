@@ -1,11 +1,11 @@
-// The resize of csrc/frames.hpp on planes in device memory, to the same bytes. Plain C++.
+// The resize of csrc/frames/frames.hpp on planes in device memory, to the same bytes. Plain C++.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "../frames.hpp"
-#include "../frames_tone.hpp"
+#include "frames/frames.hpp"
+#include "frames/tone.hpp"
 
 namespace vhash::cuda {
 

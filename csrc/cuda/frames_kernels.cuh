@@ -1,11 +1,11 @@
-// Kernels of the resize defined in csrc/frames.hpp: 16 × 16 → 32 bit multiply-adds, the sums in any order,
+// Kernels of the resize defined in csrc/frames/frames.hpp: 16 × 16 → 32 bit multiply-adds, the sums in any order,
 // so the bytes are those of the CPU.
 #pragma once
 
-#include "../frames_kernels.hpp"
-#include "../frames_tone.hpp"
-#include "device.hpp"
-#include "frames.hpp"
+#include "frames/kernels.hpp"
+#include "frames/tone.hpp"
+#include "cuda/device.hpp"
+#include "cuda/frames.hpp"
 
 namespace vhash::cuda {
 

@@ -3,13 +3,13 @@
 // becomes the limit of the next, which may therefore be many times as long. Rows ascend with ids, so a later
 // row at the limit comes too late. A query whose part overflows all the same (codes sorted against it) is
 // scanned again by itself in segments that always fit.
-#include "hamming.hpp"
+#include "cuda/hamming.hpp"
 
 #include <algorithm>
 #include <mutex>
 #include <numeric>
 
-#include "hamming_kernels.cuh"
+#include "cuda/hamming_kernels.cuh"
 
 namespace vhash::cuda {
 namespace {

@@ -14,7 +14,7 @@
 // Rows beyond `to` may be read (the codes are padded by kPadRows) but never become hits.
 #pragma once
 
-#include "device.hpp"
+#include "cuda/device.hpp"
 
 namespace vhash::cuda {
 

@@ -15,21 +15,39 @@ from .codes import VideoCode
 from .errors import VhashError
 
 if TYPE_CHECKING:
+    from .comparison import compare
     from .encoding.encoded import Encoded
     from .encoding.encoder import Encoder
+    from .engines.open import open_index
     from .index.memory import Index
-    from .index.stored import open_index
     from .library.library import Library
+    from .matching.calibration import Calibration
+    from .video.decoder import Limits
 
 __version__ = "0.1.0"
-__all__ = ["Encoded", "Encoder", "Index", "Library", "VhashError", "VideoCode", "__version__", "open_index"]
+__all__ = [
+    "Calibration",
+    "Encoded",
+    "Encoder",
+    "Index",
+    "Library",
+    "Limits",
+    "VhashError",
+    "VideoCode",
+    "__version__",
+    "compare",
+    "open_index",
+]
 
 _LAZY = {
+    "Calibration": "matching.calibration",
     "Encoder": "encoding.encoder",
     "Encoded": "encoding.encoded",
     "Index": "index",
     "Library": "library",
-    "open_index": "index.stored",
+    "Limits": "video",
+    "compare": "comparison",
+    "open_index": "engines.open",
 }
 
 

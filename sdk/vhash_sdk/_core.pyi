@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-# --- Hamming search (csrc/bindings_hamming.cpp) ---
+# --- Hamming search (csrc/bindings/index.cpp) ---
 
 def simd_level() -> str: ...
 def simd_levels() -> list[str]: ...
@@ -81,7 +81,7 @@ class HammingIndex:
     @classmethod
     def load(cls, path: bytes, mmap: bool, verify: bool) -> Self: ...
 
-# --- the frame kernel (csrc/bindings_frames.cpp) ---
+# --- the frame kernel (csrc/bindings/frames.cpp) ---
 
 def frames_planes_to_rgb(
     y: NDArray[np.uint8],
@@ -119,7 +119,7 @@ def frames_rgb_to_rgb(
     area: bool,
 ) -> None: ...
 
-# --- Store (csrc/bindings_store.cpp) ---
+# --- Store (csrc/bindings/store.cpp) ---
 
 def repair_store(directory: bytes) -> list[str]: ...
 

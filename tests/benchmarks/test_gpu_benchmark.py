@@ -1,4 +1,4 @@
-"""benchmarks/gpu.py goes through every part where there is no GPU, and goes on where it stopped."""
+"""benchmarks/gpu/run.py goes through every part where there is no GPU, and goes on where it stopped."""
 
 from __future__ import annotations
 

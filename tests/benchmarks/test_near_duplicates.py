@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,10 +9,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("PIL")
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-import near_duplicates_clips as clips
-import near_duplicates_metrics as metrics
+from benchmarks.near_duplicates import clips, metrics
 
 
 def plain_figures(distances: np.ndarray, pairs: metrics.Pairs) -> list[float]:

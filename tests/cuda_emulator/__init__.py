@@ -34,13 +34,13 @@ FLAGS += ["-Wno-unknown-pragmas"]  # unroll is nvcc's
 def sources() -> list[Path]:
     """Everything that the module is made of."""
     csrc = ROOT / "csrc"
-    return sorted([*csrc.glob("cuda/*.cu"), *csrc.glob("cuda/*.cpp"), *csrc.glob("frames*.cpp")])
+    return sorted([*csrc.glob("cuda/*.cu"), *csrc.glob("cuda/*.cpp"), *csrc.glob("frames/*.cpp")])
 
 
 def build(*, sanitize: str = "") -> Path:
     """The compiled module, built anew only where a source has changed."""
-    parts = [*sources(), *(ROOT / "csrc").glob("cuda/*.*h*"), *(ROOT / "csrc").glob("frames*.hpp")]
-    parts += [Path(__file__), Path(__file__).with_name("cuda_runtime.h")]
+    parts = [*sources(), *(ROOT / "csrc").glob("cuda/*.*h*"), *(ROOT / "csrc").glob("frames/*.hpp")]
+    parts += [ROOT / "csrc/system/gil.hpp", Path(__file__), Path(__file__).with_name("cuda_runtime.h")]
     digest = hashlib.sha256(repr((sanitize, sys.version, pybind11.__version__)).encode())
     for part in sorted(parts):
         digest.update(part.read_bytes())
@@ -56,12 +56,12 @@ def build(*, sanitize: str = "") -> Path:
         *(["-Wno-error", f"-fsanitize={sanitize}", "-fno-omit-frame-pointer", "-g"] if sanitize else []),
     ]
     # system headers of pybind11: their warnings are not ours
-    flags += ["-I", str(Path(__file__).parent), "-I", str(ROOT / "csrc" / "cuda")]
+    flags += ["-I", str(Path(__file__).parent), "-I", str(ROOT / "csrc")]
     flags += ["-isystem", pybind11.get_include(), "-isystem", sysconfig.get_paths()["include"]]
     compiler = os.environ.get("CXX", "g++")
     objects, running = [], []
     for source in sources():
-        objects.append(str(folder / f"{source.name}.o"))
+        objects.append(str(folder / f"{source.parent.name}_{source.name}.o"))
         command = [compiler, *flags, "-x", "c++", "-c", str(source), "-o", objects[-1]]
         running.append(subprocess.Popen(command))
     results = [process.wait() for process in running]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -11,8 +12,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from vhash_sdk.doctor import doctor
-from vhash_sdk.doctor.doctor import diagnose
+from vhash_sdk import VideoCode
+from vhash_sdk.doctor import diagnose, doctor, references
 from vhash_sdk.doctor.trials import in_process
 from vhash_sdk.gpu import probe
 from vhash_sdk.models import zoo
@@ -28,19 +29,28 @@ def test_this_machine_works() -> None:
 
 
 def test_every_bundled_model_has_a_reference() -> None:
-    references = json.loads(doctor.REFERENCES.read_text())
+    known = json.loads(references.REFERENCES.read_text())
     fingerprints = {zoo.load(name).spec.fingerprint for name in zoo.names()}
-    assert set(references) == fingerprints, "models changed: run `python -m vhash_sdk.doctor`"
+    assert set(known) == fingerprints, "models changed: run `python -m vhash_sdk.doctor`"
+
+
+def test_the_references_are_written_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known = json.loads(references.REFERENCES.read_text())
+    path = zoo.model_path("small")
+    (tmp_path / path.name).symlink_to(path)
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    monkeypatch.setattr(references, "REFERENCES", tmp_path / "references.json")
+    runpy.run_module("vhash_sdk.doctor", run_name="__main__")
+    ((fingerprint, text),) = json.loads((tmp_path / "references.json").read_text()).items()
+    assert VideoCode.from_text(text) - VideoCode.from_text(known[fingerprint]) <= 4
 
 
 def test_a_wrong_code_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    references = json.loads(doctor.REFERENCES.read_text())
-    flipped = {
-        key: text[:-16] + f"{int(text[-16:], 16) ^ (2**64 - 1):016x}" for key, text in references.items()
-    }
+    known = json.loads(references.REFERENCES.read_text())
+    flipped = {key: text[:-16] + f"{int(text[-16:], 16) ^ (2**64 - 1):016x}" for key, text in known.items()}
     file = tmp_path / "references.json"
     file.write_text(json.dumps(flipped))
-    monkeypatch.setattr(doctor, "REFERENCES", file)
+    monkeypatch.setattr(references, "REFERENCES", file)
     assert {check.status for check in doctor._models()} == {"failed"}
     file.write_text("{}")
     assert all("no reference" in check.detail for check in doctor._models())

@@ -11,8 +11,8 @@ onnx = pytest.importorskip("onnx")
 import vhash_sdk  # noqa: E402
 from tests.tiny_model import save_tiny_model  # noqa: E402
 from vhash_sdk import Encoder  # noqa: E402
-from vhash_sdk.encoding.encoded import segment_spans  # noqa: E402
 from vhash_sdk.errors import BackendError, ModelError, OptionError, VideoError  # noqa: E402
+from vhash_sdk.matching.sequence import segment_spans  # noqa: E402
 from vhash_sdk.spec import Resize, Sampling  # noqa: E402
 
 

@@ -329,7 +329,7 @@ def test_approximate_only_when_asked_for(engine: Engine) -> None:
 
 
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
-    """One kill; ``python -m benchmarks.scale --only kills`` has more."""
+    """One kill; ``python -m benchmarks.speed.scale --only kills`` has more."""
     pytest.importorskip("pymilvus", reason="needs pymilvus: pip install 'vhash-sdk[milvus]'")
     if reason := missing():
         pytest.skip(reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,9 @@ from tests.cuda_emulator.fixture import any_order, compiled, emulated
 from vhash_sdk import Index
 from vhash_sdk.errors import BackendError, MissingDependencyError, OptionError
 from vhash_sdk.gpu.cuda import DeviceArray
+from vhash_sdk.index.base import BaseIndex
 from vhash_sdk.index.device import CudaIndex
+from vhash_sdk.index.stored import StoredIndex
 
 __all__ = ["any_order", "compiled", "emulated"]
 METHODS = ("few", "popc", "slices", "s8", "b1")
@@ -38,14 +41,16 @@ def random_codes(n: int, bits: int, seed: int = 0) -> NDArray[np.uint8]:
     return codes
 
 
-def assert_same(index: Index, copied: CudaIndex, queries: NDArray[np.uint8], k: int, **options: Any) -> None:
+def assert_same(
+    index: BaseIndex, copied: CudaIndex, queries: NDArray[np.uint8], k: int, **options: Any
+) -> None:
     here, there = index.search(queries, k), copied.search(queries, k, **options)
     np.testing.assert_array_equal(there.ids, here.ids)
     np.testing.assert_array_equal(there.distances, here.distances)
 
 
 def assert_same_range(
-    index: Index, copied: CudaIndex, queries: NDArray[np.uint8], radius: int, **options: Any
+    index: BaseIndex, copied: CudaIndex, queries: NDArray[np.uint8], radius: int, **options: Any
 ) -> None:
     here, there = index.range_search(queries, radius), copied.range_search(queries, radius, **options)
     np.testing.assert_array_equal(there.splits, here.splits)
@@ -86,6 +91,16 @@ def test_ids_with_gaps_out_of_order_and_removed(emulated: ModuleType) -> None:
         assert len(copied) == len(index)
         assert_same(index, copied, near(codes, 9, 3), 12)
         assert_same_range(index, copied, near(codes, 9, 3), 9)
+
+
+def test_a_store_is_copied_like_an_index_in_memory(emulated: ModuleType, tmp_path: Path) -> None:
+    codes = random_codes(3000, 64)
+    with StoredIndex(tmp_path / "s", bits=64, seal_rows=700) as index:
+        index.add(codes)
+        index.remove(np.arange(0, 3000, 5))
+        copied = index.to("cuda")
+        assert len(copied) == len(index) == 2400
+        assert_same(index, copied, near(codes, 5, 2), 4)
 
 
 def test_consecutive_ids_after_the_first_were_removed(emulated: ModuleType) -> None:

@@ -1,4 +1,4 @@
-"""Short versions of benchmarks/durability.py: a store loses nothing that it acknowledged."""
+"""Short versions of benchmarks/robustness/durability.py: a store loses nothing that it acknowledged."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ import pytest
 from vhash_sdk import VideoCode, _core, open_index
 from vhash_sdk.errors import IndexFormatError, ModelMismatchError, OptionError, StoreError
 from vhash_sdk.index import Index
+from vhash_sdk.index.base import BaseIndex
 from vhash_sdk.index.stored import StoredIndex, repair
 
 A, B = "a" * 64, "b" * 64
@@ -26,7 +27,7 @@ def random_codes(n: int, size: int = 8, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, size), dtype=np.uint8)
 
 
-def contents(index: Index) -> dict[int, bytes]:
+def contents(index: BaseIndex) -> dict[int, bytes]:
     """Everything that an index holds."""
     ids = index.range_search(np.zeros((1, (index.bits + 7) // 8), np.uint8), index.bits).ids
     return dict(zip(ids.tolist(), (code.tobytes() for code in index.codes(ids)), strict=True))
@@ -210,6 +211,24 @@ def test_models_are_kept_apart(tmp_path: Path) -> None:
         assert index.model == A and len(index) == 1
     with pytest.raises(OptionError, match="nothing://"):
         open_index("nothing://x")
+
+
+def test_a_stored_index_offers_only_what_works_on_it(tmp_path: Path) -> None:
+    advice = r"Index\.load\(file\) reads a file.*StoredIndex\(directory\)"
+    with StoredIndex(tmp_path / "s", bits=64) as index:
+        index.add(random_codes(3))
+        index.save(tmp_path / "file")
+        assert repr(index).startswith("StoredIndex(64, codes=3, directory=")
+        assert isinstance(index, BaseIndex) and not isinstance(index, Index)
+        (pairs,) = Index.load(tmp_path / "file").pairs(0, other=index)
+        assert sorted(pairs.ids.tolist()) == [[0, 0], [1, 1], [2, 2]]
+        with pytest.raises(AttributeError, match=advice):
+            index.load(tmp_path / "file")
+    with pytest.raises(AttributeError, match=advice):
+        StoredIndex.load(tmp_path / "file")
+    with pytest.raises(AttributeError, match=r"StoredIndex\(directory\) or Index\.open\(directory\)"):
+        StoredIndex.open(tmp_path / "s")
+    assert not hasattr(StoredIndex, "load") and not hasattr(StoredIndex, "open")
 
 
 def test_a_reader_cannot_change(tmp_path: Path) -> None:

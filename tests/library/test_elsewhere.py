@@ -38,7 +38,7 @@ try:
             from vhash_sdk.library.reading import without_segments
             from vhash_sdk.library.segmenting import _store
             import numpy as np
-            from vhash_sdk.encoding.encoded import Segments
+            from vhash_sdk.matching.sequence import Segments
             spans = np.stack([np.arange(500.0), np.arange(500.0) + 1], axis=1)
             made = Segments(np.zeros((500, 8), np.uint8), spans, 64, library.spec.fingerprint,
                             np.ones(500, np.float32))
@@ -153,7 +153,8 @@ def test_any_umask_does(tmp_path: Path, mask: int) -> None:
 
 
 def test_several_processes_add_search_and_group_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.library_processes", "--seconds", "4", "--files", "60"]
+    program = "benchmarks.robustness.library_processes"
+    command = [sys.executable, "-m", program, "--seconds", "4", "--files", "60"]
     result = subprocess.run(
         [*command, "--no-result"], cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=180
     )
@@ -162,7 +163,7 @@ def test_several_processes_add_search_and_group_at_once(tmp_path: Path) -> None:
 
 
 def test_a_library_of_many_files(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.library_many", "--files", "600", "--no-result"]
+    command = [sys.executable, "-m", "benchmarks.robustness.library_many", "--files", "600", "--no-result"]
     result = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=180)
     assert result.returncode == 0, result.stdout + result.stderr
     assert MAGIC and '"videos": 600' in result.stdout

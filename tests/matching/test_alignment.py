@@ -10,8 +10,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from vhash_sdk.errors import OptionError
-from vhash_sdk.matching.alignment import LEAST_SCORE, Span, align, scored, threshold
+from vhash_sdk.matching.alignment import LEAST_SCORE, Span, align, scored
 from vhash_sdk.matching.track import Track
+from vhash_sdk.matching.verdict import least_score
 from vhash_sdk.matching.votes import Match, chunks, vote
 
 BITS = 128
@@ -170,7 +171,7 @@ def test_too_short_to_say(empty: str) -> None:
 
 
 def test_threshold_falls_with_the_rate() -> None:
-    assert threshold(1e-4) > threshold(1e-2)
+    assert least_score(1e-4) > least_score(1e-2)
     for wrong in (0, -1, 2, float("nan")):
         with pytest.raises(OptionError, match="false-match rate"):
-            threshold(wrong)
+            least_score(wrong)

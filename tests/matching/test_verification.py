@@ -11,10 +11,11 @@ import pytest
 
 from tests.video.test_region import video
 from vhash_sdk import Library
+from vhash_sdk.encoding.encoded import views
 from vhash_sdk.encoding.encoder import Encoder
 from vhash_sdk.errors import CodeError
 from vhash_sdk.matching.sequence import Sequence
-from vhash_sdk.matching.verification import Trajectory, Verifier, View, alignments, correlations, views
+from vhash_sdk.matching.verification import Trajectory, Verifier, View, alignments, correlations
 from vhash_sdk.models import zoo
 
 SAMPLES = Path(zoo.FOLDER).with_name("samples")

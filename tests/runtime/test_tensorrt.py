@@ -42,7 +42,7 @@ def logits(content: bytes, frames: np.ndarray, *, optimise: bool = True) -> np.n
 def samples(count: int) -> np.ndarray:
     with Encoder(device="cpu") as encoder:
         files = sorted((zoo.FOLDER.parent / "samples").glob("*.mp4"))[:count]
-        return np.stack([encoder._decode(file).frames for file in files])[:, None]
+        return np.stack([encoder._decoding.clip(file).frames for file in files])[:, None]
 
 
 def test_half_precision_keeps_weights_spec_and_bits(canonical: ModelFile) -> None:

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.clip_choice import held_out
+from benchmarks.retrieval.i3d_projection import held_out
 from training.clip_data import VideoSet
 from training.fit_clip import class_axes
 

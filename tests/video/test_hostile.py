@@ -1,6 +1,6 @@
 """Hostile files against the real decoder: an error or a code for each, in time, and the caller lives.
 
-The long versions are benchmarks/hostile.py (2,000 corrupted files) and benchmarks/library.py.
+The long versions are hostile.py (2,000 corrupted files) and library.py in benchmarks/robustness/.
 """
 
 from __future__ import annotations

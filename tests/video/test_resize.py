@@ -1,4 +1,4 @@
-"""The resize against a slow numpy version, written from the definition in csrc/frames.hpp."""
+"""The resize against a slow numpy version, written from the definition in csrc/frames/frames.hpp."""
 
 from __future__ import annotations
 

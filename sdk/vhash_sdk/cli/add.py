@@ -12,7 +12,8 @@ import typer
 
 from ..names import csv_line
 from ..scan import given_paths
-from ..system.outputs import check_output, write_text
+from ..system.files import write_text
+from ..video.outputs import check_output
 from .inputs import ServedBy
 from .library import Lib, damage, model_entry, reason, roots_of
 from .options import takes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..system.outputs import check_output
+from ..video.outputs import check_output
 from .encode import finish
 from .encoding import encode_all, failure_entry, model_entry, open_encoder
 from .inputs import Videos, expand

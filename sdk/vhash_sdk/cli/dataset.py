@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from ..system.outputs import check_folder
+from ..video.outputs import check_folder
 from .inputs import expand
 from .output import ExitCode, Output, Precision, path_entry, printable
 

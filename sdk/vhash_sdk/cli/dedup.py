@@ -13,7 +13,8 @@ from ..names import csv_line
 from ..report.facts import Facts
 from ..report.plan import csv_rows, plan_lines
 from ..report.wording import megabytes
-from ..system.outputs import check_output, write_text
+from ..system.files import write_text
+from ..video.outputs import check_output
 from .library import Lib, damage, model_entry
 from .options import takes
 from .output import Force, Json, Output, counted, number, path_entry, printable, safe
@@ -79,7 +80,6 @@ def dedup(given: Options) -> None:
       vhash dedup library --not-a-match judgements.json --plan plan.sh
     """
     with Output("dedup", json=given.json) as out:
-        from ..library.grouping import threshold
         from ..library.library import Library
         from ..matching.calibration import Calibration
 
@@ -90,7 +90,7 @@ def dedup(given: Options) -> None:
                 table = Calibration.load(given.calibration)
             radius = given.radius
             if radius is None:
-                radius = threshold(library.spec, table, fmr=given.fmr, videos=len(library))
+                radius = library.threshold(given.fmr, calibration=table)
             if said:
                 out.note(f"vhash: {len(said)} judgements read; {library.judge(said)} pairs are no match")
             with out.progress(f"comparing {len(library):,} videos", None):

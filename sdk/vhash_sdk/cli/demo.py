@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import VhashError
-from ..system.outputs import check_output
+from ..video.outputs import check_output
 from .encoding import encode_all, model_entry, open_encoder
 from .output import ExitCode, Json, Model, Output, PrecisionOption
 from .variants import VARIANTS, Variant

@@ -25,7 +25,7 @@ def doctor(*, json: Json = False) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        from ..doctor.doctor import diagnose
+        from ..doctor import diagnose
 
         with out.progress("looking", None) as step:
             checks = []

@@ -10,10 +10,10 @@ from .output import Output
 from .pairs import Pair
 
 if TYPE_CHECKING:
-    from ..encoding.encoded import Segments
     from ..encoding.encoder import Encoder
     from ..matching.alignment import Span
     from ..matching.evaluation import Figure
+    from ..matching.sequence import Segments
     from ..matching.track import Track
 
 
@@ -36,8 +36,9 @@ class SpanTrial:
 
     def run(self, encoder: Encoder, out: Output) -> None:
         """Align all pairs; failures are reported as they come."""
-        from ..encoding.tracks import RATE, kept_segments, query_tracks
-        from ..library.finding import spans_in
+        from ..comparison import spans_in
+        from ..encoding.tracks import kept_segments, query_tracks
+        from ..matching.windows import RATE
         from ..video.isolation.pool import DecodePool
 
         if not self._pairs:

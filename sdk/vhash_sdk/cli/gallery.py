@@ -18,8 +18,9 @@ from ..codes import VideoCode
 from ..errors import IndexFormatError, SourceError
 from ..index.memory import Index
 from ..spec import ModelSpec
-from ..system.outputs import check_output, write_text
+from ..system.files import write_text
 from ..system.strict_json import parse_json
+from ..video.outputs import check_output
 from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError
-from ..system.outputs import check_output, write_text, write_whole
+from ..system.files import write_text, write_whole
+from ..video.outputs import check_output
 from .output import printable
 from .spans import span_text
 

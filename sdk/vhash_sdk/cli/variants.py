@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..system.outputs import DEMO_MARK
+from ..video.outputs import DEMO_MARK
 
 Filter = tuple[str, str]
 """Name and arguments of an FFmpeg filter."""

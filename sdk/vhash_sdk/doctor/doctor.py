@@ -7,7 +7,6 @@ So each one runs a tiny network here, in a process of its own, since some crash 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -17,22 +16,15 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..codes import VideoCode
 from ..errors import VhashError
 from ..gpu import probe
 from ..runtime.onnx import usable_cores
 from ..runtime.trt_library import Flavour
-from ..system.strict_json import parse_json
+from . import references
 from .trials import in_process
 
 Status = Literal["ok", "warning", "absent", "failed"]
-
-REFERENCES = Path(__file__).parents[1] / "models" / "references.json"
-"""What each bundled model gives for ``synthetic_clip()``: fingerprint to code as text. After a change of
-models, ``python -m vhash_sdk.doctor`` writes it anew, from the canonical files where they are there."""
 
 _ORT_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 _VERSIONS = ("numpy", "av", *_ORT_WHEELS, "openvino", "tensorrt-cu13", "tensorrt-rtx", "PyNvVideoCodec")
@@ -70,20 +62,6 @@ def diagnose() -> Iterator[Check]:
             yield from look()
         except Exception as error:  # a doctor reports, whatever it meets
             yield Check(look.__name__.strip("_"), "check", "failed", f"{type(error).__name__}: {error}")
-
-
-def synthetic_clip() -> NDArray[np.uint8]:
-    """A moving pattern in integer arithmetic, the same everywhere: ``uint8[32, 120, 160, 3]`` RGB.
-
-    >>> synthetic_clip().shape
-    (32, 120, 160, 3)
-    """
-    t, y, x = np.ogrid[:32, :120, :160]
-    disc = (x - 30 - 3 * t) ** 2 + (y - 60) ** 2 < 625
-    red = np.where(disc, 230, x + y // 2)
-    green = np.where(disc, 60, 200 - y)
-    blue = ((x // 20 + y // 20) % 2 * 90 + 2 * t) * np.ones_like(red)
-    return np.stack([red, green, blue], axis=-1).astype(np.uint8)
 
 
 def _machine() -> Iterator[Check]:
@@ -214,21 +192,21 @@ def _models() -> Iterator[Check]:
 
     if not zoo.names():
         yield Check("models", "bundled", "failed", f"no models in {zoo.FOLDER}", "reinstall vhash-sdk")
-    references = parse_json(REFERENCES.read_bytes()) if REFERENCES.is_file() else {}
+    known = references.known()
     for path in sorted(zoo.FOLDER.glob("*.onnx")):
-        yield _model(path, references)
+        yield _model(path, known)
 
 
-def _model(path: Path, references: dict[str, str]) -> Check:
+def _model(path: Path, known: dict[str, str]) -> Check:
     precision = "int8" if path.name.endswith(".int8.onnx") else "fp32"
     try:
-        code, runs_in = _code_of_synthetic_clip(path)
+        code, runs_in = references.code_of_synthetic_clip(path)
     except VhashError as error:
         return Check("models", path.name, "failed", str(error), "reinstall vhash-sdk")
-    if code.fingerprint not in references:
+    if code.fingerprint not in known:
         remedy = "from a clone: python -m vhash_sdk.doctor"
         return Check("models", path.name, "warning", f"loads; no reference for its code {code.text}", remedy)
-    distance = code - VideoCode.from_text(references[code.fingerprint])
+    distance = code - VideoCode.from_text(known[code.fingerprint])
     detail = f"loads; {distance} of {code.bits} bits from the reference code of a synthetic clip"
     # quantised arithmetic differs a little between CPUs; float32 only in the order of its sums
     allowed = code.bits // (16 if precision == "int8" else 64)
@@ -241,25 +219,3 @@ def _model(path: Path, references: dict[str, str]) -> Check:
             "models", path.name, "warning", f"{detail}; says that it is {runs_in}", "export it again"
         )
     return Check("models", path.name, "ok", detail)
-
-
-def _code_of_synthetic_clip(path: Path) -> tuple[VideoCode, str]:
-    """The code, and the precision that the file says it has."""
-    from ..encoding.encoder import Encoder
-
-    with Encoder(path, device="cpu") as encoder:
-        return encoder.encode(synthetic_clip()), encoder.info()["precision"]
-
-
-def _write_references() -> None:
-    from ..models import zoo
-
-    references = {}
-    for path in sorted(zoo.FOLDER.glob("*.onnx")):  # NAME.int8.onnx comes before NAME.onnx, which wins
-        code, _ = _code_of_synthetic_clip(path)
-        references[code.fingerprint] = code.text
-    REFERENCES.write_text(json.dumps(references, indent=2, sort_keys=True) + "\n", "ascii")
-
-
-if __name__ == "__main__":
-    _write_references()

@@ -1,7 +1,4 @@
-"""The trials of the doctor: each backend runs a tiny network, in a process of its own.
-
-python -m vhash_sdk.doctor.trials provider CPUExecutionProvider
-"""
+"""The trials of the doctor: each backend runs a tiny network, in a process of its own."""
 
 from __future__ import annotations
 
@@ -124,7 +121,3 @@ def main() -> None:
     except Exception as error:  # whatever the library raises is the answer
         answer = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     print(json.dumps(answer))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,19 +1,15 @@
-"""What encoding hands out: codes with their sources, and codes of the windows of one video."""
+"""What encoding hands out: a code or an error for each source."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from ..codes import VideoCode
 from ..errors import VhashError
+from ..matching.sequence import Sequence
+from ..matching.verification import Trajectory, View
 from ..video import Region, VideoInfo
-
-if TYPE_CHECKING:
-    from ..matching.sequence import Sequence
 
 
 @dataclass(frozen=True)
@@ -54,36 +50,13 @@ class Encoded:
     box: Boxed | None = None
 
 
-@dataclass(frozen=True)
-class Segments:
-    """Codes of overlapping windows of one video.
-
-    Attributes:
-        codes: ``uint8[n, (bits + 7) // 8]``.
-        spans: ``float64[n, 2]``, start and end of each window in seconds.
-        bits, fingerprint: as in ``VideoCode``.
-        confidences: ``float32[n]``, as in ``VideoCode``.
-    """
-
-    codes: NDArray[np.uint8]
-    spans: NDArray[np.float64]
-    bits: int
-    fingerprint: str
-    confidences: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __repr__(self) -> str:
-        return f"Segments(codes={list(self.codes.shape)}, spans={list(self.spans.shape)}, bits={self.bits})"
-
-
-def segment_spans(duration: float, window: float, hop: float) -> NDArray[np.float64]:
-    """Start and end in seconds of each window, ``float64[n, 2]``, n ≥ 1; the last ends with the video.
-
-    >>> segment_spans(12.0, window=5.0, hop=4.0).tolist()
-    [[0.0, 5.0], [4.0, 9.0], [7.0, 12.0]]
-    """
-    starts = np.arange(0.0, max(duration - window, 0.0) + hop, hop)
-    starts = np.unique(np.clip(starts, 0.0, max(duration - window, 0.0)))
-    return np.stack([starts, np.minimum(starts + window, duration)], axis=1)
+def views(encoded: Encoded) -> tuple[View, ...]:
+    """The views of what ``encode_many(..., frames=True, box=True)`` made of one video."""
+    found = [(encoded.code, encoded.sequence)]
+    if encoded.box is not None:
+        found.append((encoded.box.code, encoded.box.sequence))
+    return tuple(
+        View(code.code, None if sequence is None else Trajectory.of(sequence))
+        for code, sequence in found
+        if code is not None
+    )

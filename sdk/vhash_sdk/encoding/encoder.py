@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..codes import VideoCode
-from ..errors import DecodeError, OptionError, VhashError
+from ..errors import OptionError
 from ..matching.calibration import Calibration, as_calibration
-from ..matching.sequence import Sequence, confidences
+from ..matching.sequence import Segments, Sequence
+from ..matching.windows import check_windows, segment_rate, segments_of
 from ..models.modelfile import ModelFile
 from ..runtime import Output, Runtime
-from ..runtime.choice import choose, run_frames
+from ..runtime.choice import Backend, Precision, check_options, choose, run_frames
 from ..runtime.onnx import usable_cores
 from ..spec import ModelSpec
-from ..system.checks import (
-    Backend,
-    Precision,
-    check_kind,
-    check_options,
-    check_path,
-    check_positive,
-    check_sources,
-    check_threads,
-)
-from ..video import Clip, Limits, Region, Source, describe, open_source, sample_content
-from ..video.crops import ten_crops
-from .encoded import Encoded, Segments
-from .pipeline import with_progress
-from .reliability import thinned, unreliable_thinned
-from .stream import Coded
+from ..system.checks import MAX_THREADS, check_kind, check_positive, checked_count, checked_path
+from ..video import Clip, Limits, Region, Source
+from .decoding import Decoding
+from .encoded import Encoded
+from .network import Coded, codes_of, sequence_of
+from .stream import check_sources, with_progress
 from .stream import stream as encode_stream
-from .tracks import check_windows, segment_rate, segments_of
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool
@@ -85,19 +70,24 @@ class Encoder:
         limits: Limits | None = None,
         calibration: Calibration | str | os.PathLike[str] | None = None,
     ) -> None:
-        check_path("model", model, "the name of a bundled model, or the path of a file")
-        check_options(device, backend, precision, threads)
-        check_kind("limits", limits, Limits, "vhash_sdk.video.Limits")
-        check_kind(
-            "calibration", calibration, Calibration, "a Calibration, or the path of its file", path=True
+        check_kind("model", model, (str, os.PathLike), "the name of a bundled model, or the path of a file")
+        checked_path("model", model)
+        check_options(device, backend, precision)
+        if limits is not None:
+            check_kind("limits", limits, Limits, "vhash_sdk.Limits, or None")
+        given = as_calibration(calibration)
+        self._threads = (
+            usable_cores()
+            if threads is None
+            else checked_count("threads", threads, 1, MAX_THREADS, none="all cores")
         )
-        self._threads = usable_cores() if threads is None else int(threads)
         self._limits = limits or Limits()
         self._choice = choose(model, device=device, backend=backend, precision=precision)
         self._model, self._device = self._choice.model, self._choice.device
-        self._calibration = _calibration(calibration, self._model)
+        self._calibration = _calibration(given, self._model)
         self._latency = self._choice.start(self._threads)
         self._resident = _resident(self._latency, self.spec, self._limits)
+        self._decoding = Decoding(self.spec, self._limits, self._resident)
         # one thread a run: encode_many is parallel over videos, which scales better than within one
         self._throughput: Runtime | None = None
 
@@ -158,8 +148,8 @@ class Encoder:
         Raises:
             VideoError: the source cannot be read; the subclass says why.
         """
-        clip = self._decode(source, stream=stream)
-        return self._codes([clip], self._latency)[0][0]
+        clip = self._decoding.clip(source, stream=stream)
+        return codes_of([clip], self._latency, self._model, self._resident)[0][0]
 
     def encode_many(
         self,
@@ -200,8 +190,8 @@ class Encoder:
             workers = self._threads
         if batch_size is None:
             batch_size = 1 if self._device == "cpu" else 8
-        check_threads("workers", workers, none="one a core")
-        check_threads("batch_size", batch_size, none="1 on a CPU, 8 on a GPU")
+        checked_count("workers", workers, 1, MAX_THREADS, none="one a core")
+        checked_count("batch_size", batch_size, 1, MAX_THREADS, none="1 on a CPU, 8 on a GPU")
         results = self._stream(
             sources, workers=workers, batch_size=batch_size, isolate=isolate, frames=frames, box=box,
             stream=stream,
@@ -225,13 +215,13 @@ class Encoder:
         decoders = _decode_pool(workers, self._limits) if isolate else None
 
         def code(clips: list[Clip]) -> list[Coded]:
-            found = self._codes(clips, runtime)
+            found = codes_of(clips, runtime, self._model, self._resident)
             return found if frames else [(code, None) for code, _ in found]
 
         # isolated, a source may well hang until its time is up: the others go on meanwhile
         window = (8 if isolate else 2) * workers + batch_size
         return encode_stream(
-            sources, lambda source: self._decode(source, decoders, box=box, stream=stream), code,
+            sources, lambda source: self._decoding.clip(source, decoders, box=box, stream=stream), code,
             workers=workers, batch_size=batch_size, window=window, during=decoders or nullcontext(),
         )  # fmt: skip
 
@@ -277,32 +267,10 @@ class Encoder:
             VideoError: the source cannot be read.
         """
         check_positive("rate", rate, "frames per second", most=1000)
-        check_kind("region", region, Region, "a Region")
-        chunk = self.spec.sampling.frames  # the graph takes so many frames at once
-        found, start, total, duration = [], 0, 1, 1e9
-        with _named(source), _frames_reader(source, self._limits, decoders, stream) as read:
-            while start < total:
-                times = (np.arange(start, start + (chunk if start == 0 else 8 * chunk)) + 0.5) / rate
-                clip = read(times.clip(max=duration), self._decoder_resize(), region=region)
-                duration = clip.info.duration
-                total = max(1, round(duration * rate))
-                few = clip.frames[: total - start]
-                for at in range(0, len(few), chunk):
-                    frames = few[at : at + chunk]
-                    filled = np.concatenate([frames, np.repeat(frames[-1:], chunk - len(frames), axis=0)])
-                    found.append(self._frame_logits(filled)[: len(frames)])
-                start += len(few)
-        logits = np.concatenate(found)
-        grid = np.asarray((np.arange(len(logits)) + 0.5) / rate, np.float64)
-        return Sequence(logits, grid, duration, self.spec, self._model.scales)
-
-    def _frame_logits(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """[T, H, W, 3] → [T, bits]."""
-        logits = self._latency.run(self._crops(frames)[None]).frame_logits
-        if logits is None:
-            raise OptionError(f"{self.spec.name} codes whole clips only; use a model of the fused family")
-        frame_logits: NDArray[np.float32] = logits[0]
-        return frame_logits
+        if region is not None:
+            check_kind("region", region, Region, "a Region, or None")
+        with self._decoding.reader(source, decoders, region=region, stream=stream) as read:
+            return sequence_of(read, self._latency, self._model, rate=rate)
 
     def encode_frames(self, frames: Any) -> Output:
         """The bare network: frames ``uint8[batch, crops, T, H, W, 3]`` (RGB, at the model's size)
@@ -312,54 +280,6 @@ class Encoder:
             OptionError: shape or dtype are not the model's.
         """
         return run_frames(self._latency, self.spec, frames)
-
-    def _decoder_resize(self) -> Any:
-        resize = self.spec.resize
-        return resize if self.spec.crops == 1 else replace(resize, crop=None)
-
-    def _decode(
-        self,
-        source: Source,
-        decoders: DecodePool | None = None,
-        *,
-        box: bool = False,
-        stream: int | None = None,
-    ) -> Clip:
-        sampling, resize = self.spec.sampling, self._decoder_resize()
-        with _named(source):
-            if decoders is not None:
-                return decoders.decode(source, sampling, resize, box=box, stream=stream)
-            if self._resident is not None and not box:
-                return self._resident.decode(source, sampling, resize, stream=stream)
-            with open_source(source, self._limits, stream=stream) as reader:
-                return sample_content(reader, sampling, resize) if box else reader.sample(sampling, resize)
-
-    def _crops(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return frames[None] if self.spec.crops == 1 else ten_crops(frames, self.spec.resize.output)
-
-    def _codes(self, clips: list[Clip], runtime: Runtime) -> list[Coded]:
-        resident = self._resident
-        if resident is not None:
-            output, thin = resident.run(clips), [resident.thinned(clip) for clip in clips]
-        else:
-            output = runtime.run(np.stack([self._crops(clip.frames) for clip in clips]))
-            thin = [thinned(clip.frames) for clip in clips]
-        sure = confidences(output.logits, self.spec)
-        bits, fingerprint = self.spec.bits, self.spec.fingerprint
-        found: list[Coded] = []
-        for i, clip in enumerate(clips):
-            seconds = _seconds(clip)
-            code = VideoCode(
-                output.codes[i], bits, fingerprint,
-                confidence=float(sure[i]), duration=seconds, unreliable=unreliable_thinned(thin[i], seconds),
-            )  # fmt: skip
-            logits = output.frame_logits
-            found.append((
-                code,
-                None if logits is None
-                else Sequence(logits[i], clip.times, seconds, self.spec, self._model.scales),
-            ))  # fmt: skip
-        return found
 
     def close(self) -> None:
         """Free the network. The encoder cannot be used afterwards."""
@@ -378,34 +298,6 @@ class Encoder:
         return f"Encoder({self.spec.name}, {self.spec.bits} bits, {runtime.precision} on {runtime.device})"
 
 
-def _seconds(clip: Clip) -> float:
-    # frames in memory have no rate: their "duration" is a number of frames
-    return clip.info.duration if clip.info.codec != "array" else float("nan")
-
-
-@contextmanager
-def _named(source: Source) -> Iterator[None]:
-    """A decoder library's own surprise becomes a DecodeError that names the source."""
-    try:
-        yield
-    except VhashError:
-        raise
-    except Exception as error:
-        raise DecodeError(f"{describe(source)}: unexpected {type(error).__name__}: {error}") from error
-
-
-@contextmanager
-def _frames_reader(
-    source: Source, limits: Limits, decoders: DecodePool | None, stream: int | None
-) -> Iterator[Callable[..., Clip]]:
-    """``Reader.frames_at`` of a source, here or in other processes."""
-    if decoders is not None:
-        yield partial(decoders.frames_at, source, stream=stream)
-        return
-    with open_source(source, limits, stream=stream) as reader:
-        yield reader.frames_at
-
-
 def _decode_pool(workers: int, limits: Limits) -> DecodePool:
     from ..video.isolation.pool import DecodePool
 
@@ -420,8 +312,8 @@ def _resident(runtime: Runtime, spec: ModelSpec, limits: Limits) -> Resident | N
     return resident(runtime, spec, limits)
 
 
-def _calibration(given: Calibration | str | os.PathLike[str] | None, model: ModelFile) -> Calibration | None:
-    table = model.calibration if given is None else as_calibration(given)
+def _calibration(given: Calibration | None, model: ModelFile) -> Calibration | None:
+    table = model.calibration if given is None else given
     if table is not None:
         table.check_model(model.spec.fingerprint)
     return table

@@ -13,50 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import pack_bits, unpack_bits
-from ..errors import OptionError
-from ..matching.sequence import Sequence, confidences
+from ..matching.sequence import Segments, Sequence, confidences, segment_spans
 from ..matching.track import Track
-from ..matching.windows import shot_cuts, shot_spans
-from ..system.checks import check_positive
+from ..matching.windows import segments_of
 from ..video import Source, find_region
-from .encoded import Segments, segment_spans
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool
     from .encoder import Encoder
 
-RATE = 2.0
-"""Frames per second of what a library keeps."""
 QUERY_RATE = 4.0
 """Frames per second of a query."""
 WINDOW, HOP = 1.0, 0.5
 """Seconds of a window, and from one window's start to the next one's."""
 _EMPTY, _FULL = 0.05, 0.15  # confidence below which a window has no content, and from which it counts wholly
-
-
-def segments_of(sequence: Sequence, *, window: float, hop: float, shots: bool = False) -> Segments:
-    """Codes of windows of ``window`` seconds that start every ``hop`` seconds; see ``encode_segments``.
-
-    Raises:
-        OptionError: ``window`` or ``hop`` is not positive.
-    """
-    check_windows(window, hop)
-    if not shots:
-        return sequence.pooled(segment_spans(sequence.duration, window, hop))
-    return sequence.pooled(shot_spans(shot_cuts(sequence), sequence.duration, window, hop))
-
-
-def check_windows(window: float, hop: float) -> None:
-    """Raise OptionError unless both are positive seconds."""
-    for label, value in (("window", window), ("hop", hop)):
-        check_positive(label, value, "seconds", most=1e6)
-        if value < 0.01:
-            raise OptionError(f"{label}={value!r}: a frame lasts longer; allowed: 0.01 s and more")
-
-
-def segment_rate(window: float, hop: float) -> float:
-    """Frames per second for windows of these seconds: four a window, one a hop and two a second, at least."""
-    return max(RATE, 4 / window, 1 / hop)
 
 
 def kept_segments(sequence: Sequence) -> Segments:

@@ -12,16 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..codes import code_bytes
 from ..errors import OptionError, UnknownIdError
-from ..index.arguments import (
-    Codes,
-    checked_codes,
-    checked_count,
-    checked_ids,
-    checked_model,
-    checked_range,
-    eligible_ids,
-)
+from ..index.arguments import Codes, checked_codes, checked_ids, checked_model, checked_range, eligible_ids
 from ..index.matches import Matches, RangeMatches
+from ..system.checks import checked_count
 from .milvus_client import Connection, Location
 from .milvus_collection import Collection, MilvusOptions
 from .milvus_search import MOST, Searcher

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from ..codes import MAX_BITS, code_bytes, same_model
 from ..errors import ModelMismatchError, OptionError, StoreError
-from ..index.arguments import checked_count
+from ..system.checks import check_choice, check_positive, checked_count
 from ..system.strict_json import parse_json
 from .milvus_client import Connection
 
@@ -45,10 +45,8 @@ class MilvusOptions:
     def __post_init__(self) -> None:
         for name in ("nlist", "nprobe", "shards", "replicas"):
             checked_count(name, getattr(self, name), 1)
-        if self.consistency not in _LEVELS:
-            raise OptionError(f"consistency={self.consistency!r}: choose one of {', '.join(_LEVELS)}")
-        if not self.timeout > 0:
-            raise OptionError(f"timeout={self.timeout!r}: expected seconds above 0")
+        check_choice("consistency", self.consistency, _LEVELS)
+        check_positive("timeout", self.timeout, "seconds", most=1e9)
 
     @property
     def kind(self) -> str:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import IndexFormatError, OptionError, StoreError
-from ..index.arguments import checked_count
+from ..index.base import BaseIndex
 from ..index.matches import PairShare
 from ..index.memory import Index
+from ..system.checks import checked_count
+from ..system.files import write_text
 from ..system.strict_json import parse_json
 from .bulk import import_codes
 from .cluster import Cluster, map_rows
@@ -148,7 +150,7 @@ def _name(share: PairShare) -> str:
     return f"pairs-{share.choice:04d}-{share.part:05d}.parquet"
 
 
-def _opened(place: str, threads: int) -> Index:
+def _opened(place: str, threads: int) -> BaseIndex:
     """``threads`` 0: all cores."""
     if os.path.isdir(place):
         return Index.open(place, mode="r", threads=threads or None)
@@ -169,7 +171,7 @@ def _as_index(codes: str, copy: Path) -> str:
         with Index.open(copy, bits=8 * kind.byte_width) as index:
             import_codes(codes, index)
             index.compact()
-        complete.write_text("the import is complete\n")
+        write_text(complete, "the import is complete\n")
     return os.path.abspath(copy)
 
 

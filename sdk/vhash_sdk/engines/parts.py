@@ -11,16 +11,16 @@ import contextlib
 import hashlib
 import os
 import tempfile
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..errors import IndexFormatError, MissingDependencyError, ModelMismatchError, StoreError
+from ..system.files import write_whole
 
 PLAN_FOLDER = "_plan"  # readers of parquet folders pass over names that begin with an underscore
 
@@ -81,12 +81,11 @@ class Folder:
         try:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
             if "file" in _protocols(self._system):
-                temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-                rows = _write(temporary, tables, schema)
-                os.replace(temporary, path)
-                return rows
+                with write_whole(path) as file:
+                    return _write(file, tables, schema)
             with tempfile.TemporaryDirectory() as near:
-                rows = _write(f"{near}/part", tables, schema)
+                with write_whole(f"{near}/part") as file:
+                    rows = _write(file, tables, schema)
                 self._system.put_file(f"{near}/part", path)  # an object appears when it is complete
                 return rows
         except OSError as error:
@@ -202,21 +201,13 @@ def _check_plan(where: str, table: Any) -> None:
         )
 
 
-def _write(path: str, tables: Iterable[Any], schema: Any) -> int:
-    """Write and flush a local parquet file, a row group for each table; nothing is left of a failure."""
+def _write(file: BinaryIO, tables: Iterable[Any], schema: Any) -> int:
+    """Write a parquet file, a row group for each table; returns the number of rows."""
     rows = 0
-    try:
-        with open(path, "wb") as file:
-            with arrow().parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-                for table in tables:
-                    writer.write_table(table)
-                    rows += len(table)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        raise
+    with arrow().parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+            rows += len(table)
     return rows
 
 

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import OptionError, VhashError
+from ..errors import VhashError
+from ..system.checks import checked_count
 from .cluster import Cluster, map_rows
 from .parts import Folder, Part, Plan, arrow
 from .sources import Source, opened, paths_of
@@ -184,8 +185,8 @@ def encode_dataset(
         StoreError: the source or the folder cannot be read or written.
         BackendError: Ray cannot be started or reached.
     """
-    if part_rows < 1 or local_below < 0:
-        raise OptionError(f"part_rows={part_rows}, local_below={local_below}: at least 1, and at least 0")
+    checked_count("part_rows", part_rows, 1)
+    checked_count("local_below", local_below, 0)
     from ..models import zoo
 
     options, started = options or EncoderOptions(), time.monotonic()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import OptionError, SourceError, StoreError
-from ..index.arguments import checked_path
+from ..system.checks import checked_path
 from .parts import arrow
 
 Source = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .arguments import Codes
 from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches
-from .memory import Index, set_simd_level, simd_level, simd_levels
+from .memory import Index
+from .simd import set_simd_level, simd_level, simd_levels
 from .stored import StoredIndex, repair
 
 __all__ = [

@@ -1,11 +1,8 @@
-"""Checks of what the methods of every index take: codes, ids, counts, radii."""
+"""Checks of what the methods of every index take: codes, their model, ids, radii, threads."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from ..codes import VideoCode, as_codes, same_model
 from ..errors import CodeError, ModelMismatchError, OptionError
+from ..system.checks import checked_count
 
 Codes = VideoCode | Sequence[VideoCode] | ArrayLike
 """What the index takes as codes: one or many VideoCode, or ``uint8[bytes]`` or ``uint8[n, bytes]``."""
@@ -54,36 +52,11 @@ def checked_model(model: str | None) -> str:
     return model
 
 
-def checked_count(name: str, value: Any, least: int) -> int:
-    """An integer of at least ``least``. Raises OptionError, which calls it ``name``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise OptionError(f"{name}={value!r}: expected an integer of at least {least}")
-    return min(int(value), 2**31 - 1)
-
-
 def checked_threads(threads: int | None) -> int:
     """Threads that one call may use; None: all CPUs of the process. Raises OptionError."""
     if threads is None:
         return _core.available_threads()
-    if checked_count("threads", threads, 1) > _core.MAX_THREADS:
-        raise OptionError(
-            f"threads={threads!r}: expected an integer from 1 to {_core.MAX_THREADS}; None takes all CPUs"
-        )
-    return int(threads)
-
-
-def checked_path(name: str, path: Any) -> Path:
-    """A path as the system takes one, of any bytes but NUL. Raises OptionError, which calls it ``name``."""
-    try:
-        found = os.fsdecode(path)
-        os.fsencode(found)
-    except (TypeError, UnicodeEncodeError) as error:
-        raise OptionError(f"{name}={path!r}: expected a path, as text, bytes or a Path ({error})") from None
-    if not found:
-        raise OptionError(f"{name}={path!r}: an empty path; give a file or folder, . for the current one")
-    if "\0" in found:
-        raise OptionError(f"{name}={path!r}: holds a NUL, which no name of a file can; check the path")
-    return Path(found)
+    return checked_count("threads", threads, 1, _core.MAX_THREADS, none="all CPUs")
 
 
 def checked_range(radius: int, limit: int | None, bits: int) -> tuple[int, int | None]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import BackendError, MissingDependencyError, OptionError
-from .arguments import Codes, checked_codes, checked_count, checked_range, eligible_ids
+from ..errors import BackendError, OptionError
+from ..gpu.module import cuda_module
+from ..system.checks import check_choice, checked_count
+from .arguments import Codes, checked_codes, checked_range, eligible_ids
+from .base import BaseIndex
 from .matches import Matches, RangeMatches
-from .memory import Index
 
 if TYPE_CHECKING:
     from ..gpu.cuda import DeviceArray
@@ -38,7 +39,7 @@ class CudaIndex:
         OptionError: ``device`` is not one of those.
     """
 
-    def __init__(self, index: Index, *, device: str = "cuda") -> None:
+    def __init__(self, index: BaseIndex, *, device: str = "cuda") -> None:
         number = _device_number(device)
         module = cuda_module()
         if not 0 <= number < module.device_count():
@@ -50,7 +51,7 @@ class CudaIndex:
         self._ids: NDArray[np.int64] | None  # None: they are _base, _base + 1, ...
         self._engine = self._copied(index, module, number)
 
-    def _copied(self, index: Index, module: Any, number: int) -> Any:
+    def _copied(self, index: BaseIndex, module: Any, number: int) -> Any:
         rows = index._engine.rows()
         chunks: Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]] = iter(lambda: rows.next(_CHUNK), None)
         consecutive = False
@@ -111,9 +112,10 @@ class CudaIndex:
             among: eligible ids, or a boolean mask with a place for each id from 0; None: all.
             method: how to scan (see csrc/cuda/hamming_kernels.cuh); all give the same. For measurements.
         """
+        check_choice("method", method, get_args(Method))
         array, _ = checked_codes(codes, self.bits, self.model)
         engine, wanted = self._eligible(among), checked_count("k", k, 0)
-        return Matches(*engine.search(array, None, wanted, method=_method(method)))
+        return Matches(*engine.search(array, None, wanted, method=method))
 
     def range_search(
         self,
@@ -125,10 +127,11 @@ class CudaIndex:
         method: Method = "auto",
     ) -> RangeMatches:
         """Find all codes within ``radius`` bits (inclusive) of each query; see ``Index.range_search``."""
+        check_choice("method", method, get_args(Method))
         array, _ = checked_codes(codes, self.bits, self.model)
         within, most = checked_range(radius, limit, self.bits)
         engine = self._eligible(among)
-        return RangeMatches(*engine.range_search(array, None, within, most, method=_method(method)))
+        return RangeMatches(*engine.range_search(array, None, within, most, method=method))
 
     def search_device(self, codes: DeviceArray, k: int = 10, *, stream: int = 0) -> Matches:
         """The same for queries ``uint8[n, bytes]`` in device memory, ready on ``stream`` (a cudaStream_t).
@@ -157,29 +160,8 @@ class CudaIndex:
         return self._engine.take(np.ascontiguousarray(rows, np.int64))
 
 
-def cuda_module() -> Any:
-    """The extension module with the CUDA kernels; it loads without a driver.
-
-    Raises:
-        MissingDependencyError: it was not built.
-    """
-    try:
-        return importlib.import_module("vhash_sdk._cuda")
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"this installation of vhash has no CUDA kernels ({error}); install it from source where nvcc is "
-            "(CUDA toolkit 12 or newer), with VHASH_CUDA=1"
-        ) from error
-
-
 def _device_number(device: str) -> int:
     number = device.removeprefix("cuda").removeprefix(":") or "0"
     if not device.startswith("cuda") or not number.isdecimal():
         raise OptionError(f"device={device!r}; allowed: 'cuda', 'cuda:0' and so on")
     return int(number)
-
-
-def _method(method: str) -> str:
-    if method not in get_args(Method):
-        raise OptionError(f"method={method!r}; allowed: {', '.join(map(repr, get_args(Method)))}")
-    return method

@@ -7,8 +7,8 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import Codes
 from .matches import Matches, RangeMatches
-from .memory import Codes
 
 
 @runtime_checkable

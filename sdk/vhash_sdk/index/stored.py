@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, NoReturn, Self, get_args
 
 from .. import _core
 from ..codes import code_bytes
-from ..errors import OptionError
-from ..system.forking import ForkedLock
-from .arguments import checked_count, checked_model, checked_path, checked_threads
-from .memory import Index
+from ..system.checks import check_choice, checked_count, checked_path
+from .arguments import checked_model, checked_threads
+from .base import BaseIndex
 
 if TYPE_CHECKING:
-    from .protocol import OpenIndex
+    from .device import CudaIndex
 
 Mode = Literal["rw", "r"]
 
@@ -48,13 +47,28 @@ class StoreState:
     trouble: str
 
 
-class StoredIndex(Index):
-    """An ``Index`` in a directory; ``Index.open`` makes it.
+class _Elsewhere:
+    """A method that ``Index`` has and ``StoredIndex`` cannot have: asking for it says what to call."""
 
-    Every method of ``Index`` works on it. A change that cannot be stored raises ``StoreError`` and
-    changes nothing.
+    def __init__(self, advice: str) -> None:
+        self._advice = advice
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        raise AttributeError(self._advice)
+
+
+class StoredIndex(BaseIndex):
+    """An index in a directory, with the methods of ``Index``; ``Index.open`` makes it.
+
+    A change that cannot be stored raises ``StoreError`` and changes nothing. ``save`` writes its codes
+    to one file, which ``Index.load`` reads.
+
+    Args:
+        directory, bits, model, mode, threads: as for ``Index.open``.
+        seal_rows: changes after which a log becomes a segment; None: those that 16 MiB of codes and ids take.
 
     >>> import tempfile
+    >>> from vhash_sdk import Index
     >>> folder = tempfile.mkdtemp()
     >>> with Index.open(folder, bits=16) as index:
     ...     ids = index.add([[0, 0], [255, 255]])
@@ -62,6 +76,12 @@ class StoredIndex(Index):
     ...     index.search([[254, 255]], k=1).ids
     array([[1]])
     """
+
+    load = _Elsewhere(
+        "StoredIndex has no load(): Index.load(file) reads a file that save() wrote, "
+        "StoredIndex(directory) opens a directory"
+    )
+    open = _Elsewhere("StoredIndex has no open(): StoredIndex(directory) or Index.open(directory) opens one")
 
     def __init__(
         self,
@@ -73,15 +93,13 @@ class StoredIndex(Index):
         threads: int | None = None,
         seal_rows: int | None = None,
     ) -> None:
-        if mode not in ("rw", "r"):
-            raise OptionError(f'mode={mode!r}: choose "rw" to write or "r" to search')
+        check_choice("mode", mode, get_args(Mode))
         if bits is not None:
             code_bytes(bits)
-        self._threads, place = checked_threads(threads), os.fsencode(checked_path("directory", directory))
+        allowed, place = checked_threads(threads), os.fsencode(checked_path("directory", directory))
         seal = 0 if seal_rows is None else checked_count("seal_rows", seal_rows, 1)
         self._store = _core.Store(place, bits or 0, checked_model(model), mode == "rw", seal)
-        self._engine = self._store.index
-        self._changing = ForkedLock()
+        super().__init__(self._store.index, allowed)
         self._directory = os.fsdecode(place)
         self._mode: Mode = mode
 
@@ -94,6 +112,12 @@ class StoredIndex(Index):
     def mode(self) -> Mode:
         """``rw`` or ``r``."""
         return self._mode
+
+    def to(self, device: str) -> CudaIndex:
+        """Copy the index as it is now into the memory of a GPU; see ``Index.to``."""
+        from .device import CudaIndex
+
+        return CudaIndex(self, device=device)
 
     def refresh(self) -> bool:
         """Take over what the writer has acknowledged since; True where anything was new.
@@ -149,32 +173,3 @@ def repair(directory: str | os.PathLike[str]) -> list[str]:
         StoreError: it does not exist, another process is writing it, or the system refuses.
     """
     return _core.repair_store(os.fsencode(checked_path("directory", directory)))
-
-
-def open_index(
-    location: str | os.PathLike[str], *, bits: int | None = None, model: str | None = None
-) -> OpenIndex:
-    """Open the index at a location, or create it there where ``bits`` is given.
-
-    Args:
-        location: a directory, as for ``Index.open``; ``milvus://host:port/collection`` or
-            ``milvus-lite://file.db/collection``, as for ``vhash_sdk.engines.milvus.MilvusIndex``.
-        bits: width of the codes; None: the index must exist.
-        model: fingerprint of the model whose codes it holds.
-
-    Raises:
-        OptionError: no engine serves this kind of location.
-    """
-    checked_path("location", location)
-    text = os.fsdecode(location)  # as it was given: a Path has no double slashes
-    scheme, mark, _ = text.partition("://")
-    if not mark:
-        return StoredIndex(text, bits=bits, model=model)
-    if scheme not in ("milvus", "milvus+tls", "milvus-lite"):
-        raise OptionError(
-            f"location={text!r}: no engine for {scheme}://; pass a directory, "
-            "milvus://host:port/collection or milvus-lite://file.db/collection"
-        )
-    from ..engines.milvus import MilvusIndex
-
-    return MilvusIndex(text, bits=bits, model=model)

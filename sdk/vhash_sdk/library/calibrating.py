@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..codes import hamming_distance
-from ..encoding.encoded import Encoded
+from ..encoding.encoded import Encoded, views
 from ..errors import OptionError
 from ..matching.calibration import Calibration
 from ..matching.calibration import calibrate as measure
-from ..matching.verification import views
 from ..scan import content_digest
 from ..spec import ModelSpec
 

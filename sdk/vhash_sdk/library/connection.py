@@ -182,6 +182,10 @@ def named(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:  # Python cannot read SQLite's own message about damaged text
         raise StoreError(f"{path}: {error.object!r} (SQLITE_CORRUPT); {_advice('SQLITE_CORRUPT')}") from error
+    except MemoryError as error:  # what SQLite makes of some damage
+        raise StoreError(
+            f"{path}: takes more memory to read than there is (SQLITE_NOMEM); {_advice('SQLITE_CORRUPT')}"
+        ) from error
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "") or type(error).__name__
         raise StoreError(f"{path}: {error} ({name}); {_advice(name)}") from error

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..encoding.encoded import Encoded
-from ..matching.verification import views
+from ..encoding.encoded import Encoded, views
 from ..video.rules import DECODING
 from .database import Database
 from .rows import Code, Metadata, Trajectory, fitting

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import VideoCode
-from ..index.arguments import checked_path
 from ..spec import ModelSpec
+from ..system.checks import checked_path
 from .database import Database
 from .on_disk import exists
 from .reading import all_failures, paths_under

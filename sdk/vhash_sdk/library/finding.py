@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoding.encoded import Segments
-from ..encoding.tracks import RATE, codes_of, kept_segments, kept_track, query_tracks
+from ..encoding.tracks import codes_of, kept_track, query_tracks
 from ..errors import StoreError
-from ..matching.alignment import LEAST_SCORE, Span, align, fit, join, threshold, without_covered
+from ..matching.alignment import Span, fit, join, without_covered
 from ..matching.track import Times, Track
+from ..matching.verdict import least_score
 from ..matching.votes import Match, chunks, vote
 from ..spec import ModelSpec
 from .cache import cache_file, load_index, save_index
@@ -24,8 +24,7 @@ from .rows import Coded, SegmentPlace, code_array, id_array
 if TYPE_CHECKING:
     from ..encoding.encoder import Encoder
     from ..index.memory import Index
-    from ..video import Region, Source
-    from ..video.isolation.pool import DecodePool
+    from ..video import Source
 
 COMMON = 20
 """Windows of a clip that are in more videos than this count less: intros, test cards, black frames."""
@@ -107,7 +106,7 @@ def find_clip(
         VideoError: the clip cannot be read.
         OptionError: ``fmr`` is no rate.
     """
-    least = LEAST_SCORE if fmr is None else threshold(fmr)
+    least = least_score(fmr)
     from ..video.isolation.pool import DecodePool as Pool
 
     with Pool(1, encoder.limits) as decoders:
@@ -118,33 +117,6 @@ def find_clip(
     best = [(video, span) for video, spans in found.items() for span in without_covered(spans)]
     best.sort(key=lambda item: (-item[1].score, item[0], item[1].ref_start))
     return [(video, span) for video, span in best if span.score >= least]
-
-
-def common_spans(
-    encoder: Encoder, a: Source, b: Source, decoders: DecodePool, *, box: Region | None = None
-) -> list[Span]:
-    """The parts that two videos have in common, the best first; ``a`` is the query.
-
-    Args:
-        encoder: of a model that looks at single frames.
-        a, b: videos; that of ``a`` is also taken by its content box.
-        decoders: processes to decode in.
-        box: the content box of ``b``, if it is to be taken by that too.
-
-    Raises:
-        VideoError: one of them cannot be read.
-    """
-    tracks = list(query_tracks(encoder, a, decoders))
-    regions = (None,) if box is None else (None, box)
-    seen = (encoder.encode_sequence(b, rate=RATE, region=region, decoders=decoders) for region in regions)
-    return without_covered(span for sequence in seen for span in spans_in(tracks, kept_segments(sequence)))
-
-
-def spans_in(queries: Iterable[Track], kept: Segments) -> list[Span]:
-    """The parts of a query, in any of its tracks, that are in a video of these segments, the best first."""
-    duration = float(kept.spans[-1, 1])
-    reference = kept_track(kept.codes, kept.spans.mean(axis=1), kept.bits, duration)
-    return without_covered(span for query in queries for span in align(query, reference))
 
 
 def segment_index(database: Database, directory: Path, spec: ModelSpec) -> SegmentIndex:

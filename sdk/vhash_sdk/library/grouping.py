@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError
-from ..matching.calibration import Calibration, Rate
+from ..matching.calibration import Calibration
+from ..matching.verdict import Verdict
 from ..spec import ModelSpec
 from .database import Database
 from .duplicates import Group, Groups, Keep, Member, Videos, best_first, stars
@@ -19,7 +19,7 @@ from .judgements import apart
 from .near_pairs import PairCache, distinct
 from .on_disk import Files
 from .rows import Candidate, VideoFile, code_array, id_array
-from .searching import SecondLook
+from .searching import StoredViews
 
 _ROWS = (
     "SELECT v.id, v.digest, v.duration, v.width, v.height, v.size, c.code, v.unreliable, v.damaged"
@@ -29,86 +29,61 @@ _ROWS = (
 _FILES = "SELECT id, path, size, mtime_ns FROM video WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
 
 
-def threshold(spec: ModelSpec, calibration: Calibration | None, *, fmr: float | None, videos: int) -> int:
-    """The largest distance at which videos of different scenes match at a rate of at most ``fmr``.
-
-    None stands for the rate that fits so many videos, see ``Calibration.rate_for``.
-
-    Raises:
-        OptionError: there is no calibration, or its pairs cannot support so small a rate.
-        ModelMismatchError: it is of another model.
-    """
-    if calibration is None:
-        raise OptionError(
-            f"{spec.name} has no calibration, so no distance has a known false-match rate; give a radius in "
-            "bits, or a calibration made by `vhash calibrate`"
-        )
-    calibration.check_model(spec.fingerprint)
-    return calibration.threshold(calibration.rate_for(videos) if fmr is None else fmr)
-
-
-def false_match_rate(database: Database, calibration: Calibration, radius: int) -> Rate:
-    """How often videos of different scenes are taken for copies at a threshold, after the second look.
-
-    Raises:
-        OptionError: ``radius`` is not between 0 and the bits of a code.
-    """
-    rate, look = calibration.false_match_rate(radius), calibration.verification
-    if look is None or radius > look.radius:
-        return rate
-    without = "SELECT 1 FROM video v WHERE v.id NOT IN (SELECT video FROM trajectory) LIMIT 1"
-    if database.rows(without):  # some pairs get no second look
-        return rate
-    # both have to match, so neither alone is rarer
-    return Rate(*map(min, zip(rate, look.table.false_match_rate(look.even), strict=True)))
-
-
 def find_groups(
     database: Database,
     cache: PairCache,
     spec: ModelSpec,
+    verdict: Verdict,
     *,
-    radius: int,
     keep: Keep,
-    calibration: Calibration | None,
-    look: SecondLook,
     ask_disk: bool = True,
 ) -> Groups:
-    """Groups of the videos within ``radius`` bits of their representative; see ``Library.duplicates``.
+    """Groups of videos that are copies of their representative; see ``Library.duplicates``.
 
     Args:
         database, cache, spec: of the library.
-        radius: in bits.
+        verdict: decides; only codes within its radius are candidates.
         keep: which video represents a group.
-        calibration: for the rates of the members.
-        look: at candidates.
         ask_disk: only files that are as they were when they were added, each under one of its names.
     """
+    assert verdict.radius is not None
     videos, codes = _read(database, spec)
     order = best_first(videos, keep)
     known, places = distinct(codes)
-    pairs = cache.near(known, spec.bits, radius)
+    pairs = cache.near(known, spec.bits, verdict.radius)
+    views, files = StoredViews(database, spec), Files()
 
     def alike(a: int, b: int) -> bool:
-        same = videos.digests[a] == videos.digests[b]
-        return same or look.alike(int(videos.ids[a]), int(videos.ids[b]))
-
-    files = Files()
+        if videos.digests[a] == videos.digests[b] or not views.any:
+            return True
+        seen = (views.of(int(videos.ids[place])) for place in (a, b))
+        return verdict.decide(*seen).same is not False
 
     def usable(near: NDArray[np.int64]) -> list[int]:
         return files.look_at(_files(database, videos, near))
 
-    found = list(
-        stars(
-            videos,
-            places,
-            pairs,
-            order=order,
-            apart=apart(database),
-            alike=alike,
-            usable=usable if ask_disk else None,
-        )
+    found = stars(
+        videos,
+        places,
+        pairs,
+        order=order,
+        apart=apart(database),
+        alike=alike,
+        usable=usable if ask_disk else None,
     )
+    groups = _groups(database, spec, videos, list(found), files, verdict.calibration)
+    return Groups(groups, left_out=files.left_out, same_files=files.same())
+
+
+def _groups(
+    database: Database,
+    spec: ModelSpec,
+    videos: Videos,
+    found: list[tuple[int, list[tuple[int, int]]]],
+    files: Files,
+    calibration: Calibration | None,
+) -> list[Group]:
+    """The groups with their entries and rates, from places of ``videos``."""
     ids = [int(videos.ids[place]) for here, members in found for place in (here, *(p for p, _ in members))]
     where = "WHERE v.id IN (SELECT value FROM json_each(?))"
     at = {entry.id: entry for entry in entries(database, spec, where, json.dumps(ids))}
@@ -124,8 +99,7 @@ def find_groups(
         )
         if representative is not None and kept:  # else removed by another process this very moment
             groups.append(Group(representative, kept))
-    groups.sort(key=lambda group: (-group.bytes, group.representative.id))
-    return Groups(groups, left_out=files.left_out, same_files=files.same())
+    return sorted(groups, key=lambda group: (-group.bytes, group.representative.id))
 
 
 def _files(database: Database, videos: Videos, places: NDArray[np.int64]) -> list[tuple[int, str, int, int]]:

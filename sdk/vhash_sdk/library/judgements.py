@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import OptionError
-from ..index.arguments import checked_path
+from ..system.checks import checked_path
 from ..system.strict_json import parse_json
 from .database import Database
 from .rows import Pair

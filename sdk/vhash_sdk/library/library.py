@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from ..codes import VideoCode, same_model
-from ..encoding.encoded import Encoded
+from ..encoding.encoded import Encoded, views
 from ..encoding.encoder import Encoder
 from ..errors import ModelMismatchError, OptionError
-from ..matching.calibration import Calibration, as_calibration
-from ..matching.verification import View, views
+from ..matching.calibration import USUAL_RATE, Calibration, as_calibration
+from ..matching.verdict import Verdict
+from ..matching.verification import View
 from ..scan import Found
 from ..spec import ModelSpec
 from ..video import Limits, Source
@@ -28,7 +30,7 @@ from .near_pairs import PairCache
 from .place import open_database, scan_beside
 from .reading import has_segments, lacking, video_count
 from .records import Added, AddSummary, Entry, Failure, FoundSpan, Hit, Segmented
-from .searching import SecondLook, box_index, nearest
+from .searching import StoredViews, box_index, nearest
 from .segmenting import add_segments
 from .serving import ServedIndex, serve
 
@@ -210,9 +212,16 @@ class Library:
             )
         index = self.index() if self._served is None else self._served.current()
         limit = self.spec.bits if radius is None else radius
-        look = SecondLook(self._db, self.spec, self.calibration)
+        verdict, kept = Verdict(self.calibration), StoredViews(self._db, self.spec)
+
+        def hit(distance: int, entry: Entry) -> Hit:
+            told_apart = not (code.unreliable or entry.code.unreliable)
+            theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
+            said = verdict.decide(seen, theirs, distance=distance, told_apart=told_apart)
+            return Hit(distance, entry, said.verified, None if said.rate is None else said.rate.estimate)
+
         return [
-            Hit(distance, entry, *look.verified(seen if _told_apart(code, entry) else (), entry.id, distance))
+            hit(distance, entry)
             for distance, video_id in nearest((index, self._boxes()), seen, radius=limit, k=k)
             for entry in self._entries("WHERE v.id = ?", video_id)  # none: removed this very moment
         ]
@@ -265,7 +274,7 @@ class Library:
         Args:
             clip: what ``Encoder.encode`` takes.
             fmr: of clips that are not there, this share is found in an hour of video (an estimate); None:
-                what ``benchmarks/clip_in_video.py`` measures, a score of 3, about 2e-3.
+                what ``benchmarks/near_duplicates/clip_in_video.py`` measures, a score of 3, about 2e-3.
             k: how many spans.
 
         Raises:
@@ -353,32 +362,52 @@ class Library:
             OptionError: the model is not calibrated, or not for so small a rate; more pairs are that
                 near than anyone could look through; ``radius`` is not between 0 and all bits.
         """
-        from .grouping import find_groups, threshold
+        from .grouping import find_groups
 
-        if radius is not None and not 0 <= radius <= self.spec.bits:
-            raise OptionError(f"radius={radius}: expected 0 to {self.spec.bits} bits")
-        own = self.calibration
-        calibration = as_calibration(calibration) or own
-        return find_groups(
-            self._db,
-            self._pairs,
-            self.spec,
-            radius=threshold(self.spec, calibration, fmr=fmr, videos=len(self)) if radius is None else radius,
-            keep=keep,
-            calibration=calibration,
-            look=SecondLook(self._db, self.spec, own),
-            ask_disk=ask_disk,
-        )
+        verdict = self._verdict(fmr, radius, calibration)
+        return find_groups(self._db, self._pairs, self.spec, verdict, keep=keep, ask_disk=ask_disk)
+
+    def threshold(self, fmr: float | None = None, *, calibration: Calibration | None = None) -> int:
+        """The distance in bits up to which ``duplicates`` takes codes of so many videos for copies.
+
+        Args:
+            fmr: as a false-match rate; None: the rate that fits so many videos, see
+                ``Calibration.rate_for``.
+            calibration: from ``vhash calibrate``; None: that of the model.
+
+        Raises:
+            OptionError: the model is not calibrated, or not for so small a rate.
+            ModelMismatchError: the calibration is of another model.
+        """
+        radius = self._verdict(fmr, None, calibration).radius
+        assert radius is not None
+        return radius
 
     def false_match_rate(self, radius: int, *, calibration: Calibration | None = None) -> Rate | None:
         """How often videos of different scenes are taken for copies by ``duplicates(radius=…)``.
 
         None where the model is not calibrated.
         """
-        from .grouping import false_match_rate
+        verdict = self._verdict(None, radius, calibration)
+        if verdict.calibration is None:
+            return None
+        every = StoredViews(self._db, self.spec).all  # else some pairs get no second look
+        return verdict.rate if every else verdict.calibration.false_match_rate(radius)
 
-        calibration = as_calibration(calibration) or self.calibration
-        return None if calibration is None else false_match_rate(self._db, calibration, radius)
+    def _verdict(self, fmr: float | None, radius: int | None, calibration: Calibration | None) -> Verdict:
+        """Decides for this library; the second look is the model's own, whoever measured the distances."""
+        if radius is not None and not 0 <= radius <= self.spec.bits:
+            raise OptionError(f"radius={radius}: expected 0 to {self.spec.bits} bits")
+        own, table = self.calibration, as_calibration(calibration)
+        if table is None:
+            table = own
+        elif own is not None:
+            table.check_model(self.spec.fingerprint)
+            table = replace(table, verification=own.verification)
+        if radius is not None:
+            return Verdict(table, radius)
+        rate = table.rate_for(len(self)) if fmr is None and table is not None else fmr
+        return Verdict.at(self.spec, table, USUAL_RATE if rate is None else rate)
 
     def judge(self, judgements: Iterable[Judgement]) -> int:
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""
@@ -453,8 +482,3 @@ class Library:
 
     def __repr__(self) -> str:
         return f"Library({str(self.directory)!r}, {len(self)} videos, {named(self.spec)})"
-
-
-def _told_apart(code: VideoCode, entry: Entry) -> bool:
-    """Whether both videos have enough in them for a second look: else it would compare noise."""
-    return not (code.unreliable or entry.code.unreliable)

@@ -7,10 +7,8 @@ any time.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import secrets
 import stat
 import zipfile
 from collections.abc import Iterable
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 from ..errors import OptionError
 from ..index.matches import Pairs
 from ..index.memory import Index
+from ..system.files import write_whole
 
 logger = logging.getLogger("vhash_sdk")
 
@@ -197,9 +196,8 @@ def _plain(stream: BinaryIO, size: int) -> bool:
 
 
 def _save(pairs: NearPairs, cache: Path) -> None:
-    part = cache.with_name(f"{cache.stem}-{secrets.token_hex(4)}.part")
     try:
-        with open(part, "xb") as file:
+        with write_whole(cache, follow=False) as file:
             np.savez(
                 file,
                 codes=pairs.codes,
@@ -207,8 +205,5 @@ def _save(pairs: NearPairs, cache: Path) -> None:
                 ends=pairs.ends,
                 distances=pairs.distances,
             )
-        os.replace(part, cache)
     except OSError as error:
         logger.warning("%s: could not be saved (%s); the next run compares all codes again", cache, error)
-        with contextlib.suppress(OSError):
-            part.unlink()

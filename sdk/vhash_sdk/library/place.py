@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import OptionError, StoreError
-from ..index.arguments import checked_path
 from ..scan import Found, scan
+from ..system.checks import checked_path
 from .database import Database
 
 

@@ -1,16 +1,15 @@
-"""Searching a library: by the codes of whole pictures and content boxes, then by a second look."""
+"""Searching a library by the codes of whole pictures and content boxes; what it keeps for a second look."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from ..errors import CodeError, StoreError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
-from ..matching.calibration import Calibration
 from ..matching.verification import Trajectory, View
 from ..spec import ModelSpec
 from .database import Database
@@ -38,47 +37,28 @@ def nearest(
     return sorted((distance, video) for video, distance in best.items())[:k]
 
 
-class SecondLook:
-    """Verifies candidates of one library by what it keeps of them.
+class StoredViews:
+    """What a library keeps of its videos for a second look.
 
     Args:
         database: of the library.
         spec: of its model.
-        calibration: one with ``verification``; without it nothing is looked at again.
     """
 
-    def __init__(self, database: Database, spec: ModelSpec, calibration: Calibration | None) -> None:
+    def __init__(self, database: Database, spec: ModelSpec) -> None:
         self._database, self._spec = database, spec
-        self._calibration = calibration
-        self._any = bool(database.rows("SELECT 1 FROM trajectory LIMIT 1"))
-        self.views = lru_cache(maxsize=4096)(self._views)
+        self.of = lru_cache(maxsize=4096)(self._views)
 
-    def verified(self, views: Sequence[View], video: int, distance: int) -> tuple[int | None, float | None]:
-        """(verified distance, false-match rate) of a candidate; None for what is not known.
+    @cached_property
+    def any(self) -> bool:
+        """Whether one video at least can be looked at again."""
+        return bool(self._database.rows("SELECT 1 FROM trajectory LIMIT 1"))
 
-        Args:
-            views: of the query.
-            video: id of the candidate.
-            distance: of their codes, in bits.
-        """
-        table = self._calibration
-        if table is None:
-            return None, None
-        bits = table.second_look(views, self.views(video), distance)
-        if bits is None or table.verification is None:
-            return None, table.false_match_rate(distance).estimate
-        return bits, table.verification.table.false_match_rate(bits).estimate
-
-    def alike(self, a: int, b: int) -> bool:
-        """Whether what happens in two videos is evidence for a copy rather than against it.
-
-        True as well where there is nothing to look at.
-        """
-        look = None if self._calibration is None else self._calibration.verification
-        if look is None or not self._any:
-            return True
-        first, second = self.views(a), self.views(b)
-        return look.verifier.verified(first, second, self._spec.bits) <= look.even
+    @cached_property
+    def all(self) -> bool:
+        """Whether every video can be."""
+        without = "SELECT 1 FROM video v WHERE v.id NOT IN (SELECT video FROM trajectory) LIMIT 1"
+        return not self._database.rows(without)
 
     def _views(self, video: int) -> tuple[View, ...]:
         rows = self._database.read(

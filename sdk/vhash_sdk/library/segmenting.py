@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ..encoding.encoded import Segments
-from ..encoding.pipeline import ordered_map
-from ..encoding.tracks import RATE, kept_segments
+from ..encoding.stream import ordered_map
+from ..encoding.tracks import kept_segments
 from ..errors import BackendError, SourceError, VhashError
+from ..matching.sequence import Segments
+from ..matching.windows import RATE
 from ..runtime.onnx import usable_cores
 from ..video.isolation.pool import DecodePool
 from .database import Database

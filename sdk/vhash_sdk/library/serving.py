@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import code_bytes, same_model
+from ..engines.open import open_index
 from ..errors import ModelMismatchError, OptionError, StoreError
 from ..index.protocol import OpenIndex
-from ..index.stored import open_index
 from ..spec import ModelSpec
 from ..system.strict_json import parse_json
 from .database import Database

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError
 from .lines import Line, lines
 from .track import Floats, Times, Track, nearest_windows
 from .votes import Place, chunks, nearest, vote
@@ -32,7 +31,6 @@ _GAP = 6.0  # seconds that may lie between them
 # log-odds of a copy against other clips, many of the same scene: a logistic regression on the tune set
 _BIAS, _SIMILARITY, _CORRELATION, _WHOLE, _SPEED_CHANGED = -43.0, 16.0, 60.0, 20.0, 4.0
 _STRAIGHT = 0.03  # log of a speed that counts as none
-_TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Span:
     Attributes:
         query_start, query_end: in the query.
         ref_start, ref_end: in the reference.
-        score: log-odds that this is a copy and no other clip that looks alike; see ``threshold``.
+        score: log-odds that this is a copy and no other clip that looks alike; see ``verdict.least_score``.
         similarity: mean agreement of the windows, -1 to 1.
         correlation: of their changes in time, -1 to 1.
         seconds: of the query that count: windows without content, or as in many videos, count less.
@@ -68,19 +66,6 @@ class Span:
     def at(self, time: float) -> float:
         """The time in the reference that belongs to a time in the query."""
         return self.ref_start + (time - self.query_start) * self.speed
-
-
-def threshold(fmr: float) -> float:
-    """The score from which on a clip that is not there is found in an hour of video at a rate of ``fmr``.
-
-    An exponential tail, fitted to clips of the ``tune`` set of ``benchmarks/clip_in_video.py``.
-
-    Raises:
-        OptionError: ``fmr`` is no rate.
-    """
-    if not 0 < fmr <= 1:
-        raise OptionError(f"fmr={fmr!r}: a false-match rate is above 0 and at most 1, e.g. 1e-2")
-    return _TAIL_START - math.log(fmr / _TAIL_RATE) / _TAIL_SLOPE
 
 
 def align(query: Track, reference: Track, *, least: float = LEAST_SCORE, places: int = 12) -> list[Span]:

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from ..codes import MAX_BITS
 from ..errors import ModelError, ModelMismatchError, OptionError
-from ..index.arguments import checked_path
+from ..system.checks import checked_path
+from ..system.files import write_text
 from ..system.strict_json import parse_json
-from .verification import Verifier, View
+from .verification import Verifier
 
 USUAL_RATE = 1e-4
 """The false-match rate where no other is asked for, and no library is so large that it would not do."""
@@ -160,17 +161,6 @@ class Calibration:
         estimate = sum(self.negatives[: at + 1]) / self.pairs
         return Rate(float(self.low[at]), estimate, float(self.high[at]))
 
-    def second_look(self, a: Sequence[View], b: Sequence[View], distance: int) -> int | None:
-        """The verified distance of two videos, ``distance`` bits apart; None where there is none.
-
-        So it is beyond ``verification.radius``, and where a video has no trajectory.
-        """
-        look = self.verification
-        seen = any(view.trajectory for view in a) and any(view.trajectory for view in b)
-        if look is None or distance > look.radius or not seen:
-            return None
-        return look.verifier.verified(a, b, self.bits)
-
     def miss_rate(self, distance: int, transformation: str) -> float:
         """The share of copies of one kind that lie beyond ``distance``.
 
@@ -230,8 +220,6 @@ class Calibration:
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the JSON document, whole or not at all."""
-        from ..system.outputs import write_text
-
         write_text(checked_path("calibration", file), self.to_json() + "\n")
 
     @classmethod

@@ -12,9 +12,32 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..codes import pack_bits
-from ..encoding.encoded import Segments
 from ..errors import OptionError
 from ..spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Codes of overlapping windows of one video.
+
+    Attributes:
+        codes: ``uint8[n, (bits + 7) // 8]``.
+        spans: ``float64[n, 2]``, start and end of each window in seconds.
+        bits, fingerprint: as in ``VideoCode``.
+        confidences: ``float32[n]``, as in ``VideoCode``.
+    """
+
+    codes: NDArray[np.uint8]
+    spans: NDArray[np.float64]
+    bits: int
+    fingerprint: str
+    confidences: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __repr__(self) -> str:
+        return f"Segments(codes={list(self.codes.shape)}, spans={list(self.spans.shape)}, bits={self.bits})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +112,17 @@ class Sequence:
 
     def __repr__(self) -> str:
         return f"Sequence({len(self)} frames of {self.duration:.2f} s, {self.spec.name})"
+
+
+def segment_spans(duration: float, window: float, hop: float) -> NDArray[np.float64]:
+    """Start and end in seconds of each window, ``float64[n, 2]``, n ≥ 1; the last ends with the video.
+
+    >>> segment_spans(12.0, window=5.0, hop=4.0).tolist()
+    [[0.0, 5.0], [4.0, 9.0], [7.0, 12.0]]
+    """
+    starts = np.arange(0.0, max(duration - window, 0.0) + hop, hop)
+    starts = np.unique(np.clip(starts, 0.0, max(duration - window, 0.0)))
+    return np.stack([starts, np.minimum(starts + window, duration)], axis=1)
 
 
 def centred(logits: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:

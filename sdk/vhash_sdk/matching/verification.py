@@ -14,7 +14,6 @@ import math
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +22,6 @@ from ..codes import hamming_distance
 from ..errors import CodeError, ModelError
 from ..spec import ModelSpec
 from .sequence import Sequence
-
-if TYPE_CHECKING:
-    from ..encoding.encoded import Encoded
 
 WIDEST = 64  # logits of each part that are kept: more said nothing more
 _UNIT = 8.0  # bits of verified distance for one nat of evidence
@@ -96,18 +92,6 @@ class View:
 
     code: NDArray[np.uint8]
     trajectory: Trajectory | None
-
-
-def views(encoded: Encoded) -> tuple[View, ...]:
-    """The views of what ``encode_many(..., frames=True, box=True)`` made of one video."""
-    found = [(encoded.code, encoded.sequence)]
-    if encoded.box is not None:
-        found.append((encoded.box.code, encoded.box.sequence))
-    return tuple(
-        View(code.code, None if sequence is None else Trajectory.of(sequence))
-        for code, sequence in found
-        if code is not None
-    )
 
 
 def nearest_views(a: Many[View], b: Many[View]) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Where one shot ends and the next begins, from the logits of a video's frames."""
+"""The windows of a video whose codes are its segments, and the cuts that no window may cross."""
 
 from __future__ import annotations
 
@@ -7,13 +7,41 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoding.encoded import segment_spans
-from .sequence import Sequence, centred
+from ..errors import OptionError
+from ..system.checks import check_positive
+from .sequence import Segments, Sequence, centred, segment_spans
 
+RATE = 2.0
+"""Frames per second of what a library keeps."""
 _SHARE = 0.18  # of all bits: frames of one shot seldom differ in more
 _TIMES = 3.0  # a cut stands out from the changes around it,
 _SURE = 0.36  # or changes this share of all bits
 _AROUND = 2.0  # seconds
+
+
+def segments_of(sequence: Sequence, *, window: float, hop: float, shots: bool = False) -> Segments:
+    """Codes of windows of ``window`` seconds that start every ``hop`` seconds; see ``encode_segments``.
+
+    Raises:
+        OptionError: ``window`` or ``hop`` is not positive.
+    """
+    check_windows(window, hop)
+    if not shots:
+        return sequence.pooled(segment_spans(sequence.duration, window, hop))
+    return sequence.pooled(shot_spans(shot_cuts(sequence), sequence.duration, window, hop))
+
+
+def check_windows(window: float, hop: float) -> None:
+    """Raise OptionError unless both are positive seconds."""
+    for label, value in (("window", window), ("hop", hop)):
+        check_positive(label, value, "seconds", most=1e6)
+        if value < 0.01:
+            raise OptionError(f"{label}={value!r}: a frame lasts longer; allowed: 0.01 s and more")
+
+
+def segment_rate(window: float, hop: float) -> float:
+    """Frames per second for windows of these seconds: four a window, one a hop and two a second, at least."""
+    return max(RATE, 4 / window, 1 / hop)
 
 
 def shot_cuts(sequence: Sequence) -> NDArray[np.float64]:

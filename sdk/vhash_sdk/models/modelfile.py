@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError, ModelNotFoundError
-from ..index.arguments import checked_path
 from ..matching.calibration import Calibration
 from ..spec import ModelSpec
+from ..system.checks import checked_path
 from ..system.strict_json import JsonError, parse_json
 from .onnx_wire import ExternalDataError, scan_model
 

@@ -25,7 +25,7 @@ from ..library.duplicates import Group, Groups, Member
 from ..library.records import Entry
 from ..matching.alignment import Span
 from ..names import path_entry, printable, shell_quoted
-from ..system.outputs import write_whole
+from ..system.files import write_whole
 from ..video import Limits
 from .pictures import Strip, film_strips, strip_size, strip_width
 

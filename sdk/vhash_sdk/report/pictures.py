@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoding.pipeline import ordered_map
+from ..encoding.stream import ordered_map
 from ..errors import VideoError
 from ..library.records import Entry
 from ..spec import Resize, Sampling

@@ -1,7 +1,7 @@
 """Which backend and device run a model: what ``auto`` comes to, and what an explicit request means.
 
 On a CPU ``auto`` takes the backend that was measured to be faster for the kind of model
-(``measured.json``, written by ``python -m benchmarks.backends --prefer``), if it is installed and
+(``measured.json``, written by ``python -m benchmarks.speed.backends --prefer``), if it is installed and
 saves at least a fifth of the CPU time; what was not measured runs on ONNX Runtime. A committed
 table rather than a measurement at start: backends differ in a few bits of quantised models, and
 codes must not depend on how busy a machine was when an encoder was first made.
@@ -13,10 +13,11 @@ import functools
 import logging
 import os
 import platform
+import re
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -25,13 +26,18 @@ from ..gpu import probe
 from ..models import zoo
 from ..models.modelfile import ModelFile
 from ..spec import ModelSpec
+from ..system.checks import check_choice, shown
 from ..system.strict_json import parse_json
 from . import Output, Runtime
 from .onnx import OnnxRuntime, import_onnxruntime
 
+Backend = Literal["auto", "onnxruntime", "openvino", "tensorrt"]
+Precision = Literal["auto", "int8", "fp16", "fp32"]
+
 logger = logging.getLogger("vhash_sdk")
 
 MEASURED = Path(__file__).with_name("measured.json")
+_DEVICE = re.compile(r"auto|cpu|cuda:(0|[1-9][0-9]{0,3})", re.ASCII)
 WORTH = 0.8  # of ONNX Runtime's time: less of a gain is not worth other bits
 
 
@@ -66,6 +72,14 @@ class Choice:
 
             return OnnxCudaRuntime(self.model, device=self.device)
         return OnnxRuntime(self.model, threads=threads)
+
+
+def check_options(device: Any, backend: Any, precision: Any) -> None:
+    """Raise OptionError for a value outside its set, or of another type."""
+    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
+        raise OptionError(f"device={shown(device)}; allowed: 'auto', 'cpu', 'cuda:0' and so on")
+    check_choice("backend", backend, get_args(Backend))
+    check_choice("precision", precision, get_args(Precision))
 
 
 def choose(model: str | os.PathLike[str], *, device: str, backend: str, precision: str) -> Choice:

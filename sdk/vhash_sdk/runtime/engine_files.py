@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import re
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from ..errors import ModelError
 from ..gpu import probe
 from ..models.modelfile import ModelFile
 from ..spec import ModelSpec
+from ..system.files import write_private
 from ..system.strict_json import parse_json
 from .tensorrt_build import BuildOptions, Progress, build_engine, check_target
 from .trt_library import Flavour, import_tensorrt
@@ -244,17 +244,3 @@ def _check_owner(file: Path) -> None:
         )
     if status.st_mode & 0o022:
         raise ModelError(f"{file} can be written by others: engines are programs; chmod go-w {file}")
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, for the eyes of this user only."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ..errors import BackendError, ModelError
 from ..gpu.cuda import DeviceArray, DeviceBuffer, Event, Graph, Stream, device_index, download, upload
+from ..system.files import write_private
 from . import FRAME_LOGITS, OUTPUTS, Output
 from .device import DeviceOutput, Room, arrays_of, run_in_parts
-from .engine_files import EngineFile, check_runs_here, read_timings, write_private
+from .engine_files import EngineFile, check_runs_here, read_timings
 from .trt_library import make_logger
 
 MAX_GRAPHS = 32

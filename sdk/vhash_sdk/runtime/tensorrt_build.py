@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from ..errors import BackendError, MissingDependencyError, ModelError, OptionError
 from ..gpu import probe
 from ..models.modelfile import ModelFile
+from ..system.checks import check_choice
 from . import onnx_graph
 from .trt_library import Flavour, import_tensorrt, make_logger
 
@@ -56,12 +57,8 @@ class BuildOptions:
     effort: int | None = None
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("flavour", self.flavour, get_args(Flavour)),
-            ("precision", self.precision, get_args(EnginePrecision)),
-        ):
-            if value not in allowed:
-                raise OptionError(f"{name}={value!r}; allowed: {', '.join(map(repr, allowed))}")
+        check_choice("flavour", self.flavour, get_args(Flavour))
+        check_choice("precision", self.precision, get_args(EnginePrecision))
         low, usual, high = self.batches
         if not 1 <= low <= usual <= high:
             raise OptionError(f"batches={self.batches}; allowed: 1 ≤ smallest ≤ usual ≤ largest")
@@ -166,13 +163,7 @@ def build_engine(
                 raise
     logger = make_logger(trt)
     builder = trt.Builder(logger)
-    network = builder.create_network(0)
-    parser = trt.OnnxParser(network, logger)
-    if not parser.parse(content):
-        errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
-        raise ModelError(
-            f"{model.path}: TensorRT {trt.__version__} does not understand its graph: {_one_line(errors)}"
-        )
+    network = _network(trt, builder, logger, content, model)
     config = _configure(trt, builder, options)
     _add_profile(builder, network, config, options.batches)
     if dry_run:
@@ -194,6 +185,17 @@ def build_engine(
         )
     timings = bytes(config.get_timing_cache().serialize()) if options.flavour == "tensorrt" else b""
     return bytes(engine), timings
+
+
+def _network(trt: Any, builder: Any, logger: Any, content: bytes, model: ModelFile) -> Any:
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(content):
+        errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
+        raise ModelError(
+            f"{model.path}: TensorRT {trt.__version__} does not understand its graph: {_one_line(errors)}"
+        )
+    return network
 
 
 def _configure(trt: Any, builder: Any, options: BuildOptions) -> Any:

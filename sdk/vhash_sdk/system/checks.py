@@ -1,21 +1,20 @@
-"""The knobs of ``Encoder``: what may be asked for. ``runtime.choice`` says what ``auto`` comes to."""
+"""Checks of arguments where they enter: each names the argument, the value and what is allowed.
+
+``checked_…`` return the value in the form in which it is used; ``check_…`` only look at it.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any
 
 from ..errors import OptionError
 
-Backend = Literal["auto", "onnxruntime", "openvino", "tensorrt"]
-Precision = Literal["auto", "int8", "fp16", "fp32"]
-
 MAX_THREADS = 1024
-"""Of one encoder: no machine has use for more, and each takes memory before it does anything."""
-_DEVICE = re.compile(r"auto|cpu|cuda:(0|[1-9][0-9]{0,3})", re.ASCII)
+"""Threads, workers and the like: no machine has use for more, and each takes memory at once."""
 
 
 def shown(value: object) -> str:
@@ -29,54 +28,60 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def check_options(device: Any, backend: Any, precision: Any, threads: Any) -> None:
-    """Raise OptionError for a value outside its set, or of another type."""
-    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
-        raise OptionError(f"device={shown(device)}; allowed: 'auto', 'cpu', 'cuda:0' and so on")
-    for label, value, allowed in (
-        ("backend", backend, get_args(Backend)),
-        ("precision", precision, get_args(Precision)),
-    ):
-        if not isinstance(value, str) or value not in allowed:
-            raise OptionError(f"{label}={shown(value)}; allowed: {', '.join(map(repr, allowed))}")
-    if threads is not None:
-        check_threads("threads", threads, none="all cores")
+def check_choice(name: str, value: Any, allowed: Iterable[str]) -> None:
+    """Raise OptionError unless it is one of these words."""
+    if not isinstance(value, str) or value not in allowed:
+        raise OptionError(f"{name}={shown(value)}; allowed: {', '.join(map(repr, allowed))}")
 
 
-def check_threads(label: str, value: Any, *, most: int = MAX_THREADS, none: str | None) -> None:
-    """Raise OptionError unless it is a count of threads, workers or the like; ``none``: what None means."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= most:
+def checked_count(
+    name: str, value: Any, least: int, most: int | None = None, *, none: str | None = None
+) -> int:
+    """An integer of at least ``least`` and at most ``most``, which the C++ engine can take.
+
+    Args:
+        name: of the argument, for the message.
+        value: what was given.
+        least, most: the bounds; a larger count than 2^31 - 1 means the same as that.
+        none: what the caller takes None for, where it does, for the message.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        bounds = f"an integer of at least {least}" if most is None else f"{least} to {most}"
         other = "" if none is None else f", or None for {none}"
-        raise OptionError(f"{label}={shown(value)}; allowed: 1 to {most}{other}")
+        raise OptionError(f"{name}={shown(value)}; allowed: {bounds}{other}")
+    return min(int(value), 2**31 - 1)
 
 
-def check_kind(label: str, value: Any, kind: type, what: str, *, path: bool = False) -> None:
-    """Raise OptionError unless it is None, of a kind or, with ``path``, a path."""
-    if path and isinstance(value, (str, os.PathLike)):
-        check_path(label, value, what)
-    elif value is not None and not isinstance(value, kind):
-        raise OptionError(f"{label}={shown(value)} is of type {type(value).__name__}; give {what}, or None")
-
-
-def check_path(label: str, value: Any, what: str) -> None:
-    """Raise OptionError unless it is text, or a path of text, that a file may have for its name."""
-    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else value
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise OptionError(f"{label}={shown(value)}; give {what}: text without NUL")
-
-
-def check_sources(sources: Any) -> None:
-    """Raise OptionError unless there may be many sources in it."""
-    if isinstance(sources, (str, bytes, os.PathLike)):
-        raise OptionError(f"sources={shown(sources)}: many sources are a list; encode() takes a single one")
-    if not isinstance(sources, Iterable):
-        raise OptionError(
-            f"sources={shown(sources)} is of type {type(sources).__name__}; give a list of sources"
-        )
-
-
-def check_positive(label: str, value: Any, what: str, *, most: float) -> None:
+def check_positive(name: str, value: Any, what: str, *, most: float) -> None:
     """Raise OptionError unless it is a finite number above 0 and at most ``most``."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not 0 < value <= most:  # nan is above nothing
-        raise OptionError(f"{label}={shown(value)}; allowed: positive {what} up to {most:g}")
+        raise OptionError(f"{name}={shown(value)}; allowed: positive {what} up to {most:g}")
+
+
+def check_kind(name: str, value: Any, kind: type | tuple[type, ...], what: str) -> None:
+    """Raise OptionError unless it is of a kind; ``what`` says which."""
+    if not isinstance(value, kind):
+        raise OptionError(f"{name}={shown(value)} is of type {type(value).__name__}; give {what}")
+
+
+def checked_path(name: str, value: Any) -> Path:
+    """A path as the system takes one, of any bytes but NUL. Raises OptionError, which calls it ``name``."""
+    try:
+        found = os.fsdecode(value)
+        os.fsencode(found)
+    except (TypeError, UnicodeEncodeError) as error:
+        raise OptionError(
+            f"{name}={shown(value)}; allowed: a path, as text, bytes or a Path ({error})"
+        ) from None
+    if not found:
+        raise OptionError(f"{name}={found!r}: an empty path; give a file or folder, . for the current one")
+    if "\0" in found:
+        raise OptionError(
+            f"{name}={shown(value)}; allowed: a path without NUL, which no name of a file can hold"
+        )
+    return Path(found)

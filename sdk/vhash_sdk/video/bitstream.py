@@ -17,8 +17,9 @@ says that nothing before it is needed:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Protocol
+
+from .nal import exact_recovery_point, frames_only, nal_units
 
 INTRA_ONLY = frozenset(
     ("mjpeg", "prores", "dnxhd", "rawvideo", "v210", "huffyuv", "ffvhuff", "utvideo", "jpeg2000", "dvvideo")
@@ -89,27 +90,27 @@ class H264(Opaque):
                 at += 2 + size
         self._parameters_outside = bool(sets)
         if not self._prefix:
-            sets = [bytes(nal) for nal in _nals(extradata, 0) if nal and nal[0] & 31 == 7]
-        self.skippable = bool(sets) and all(map(_frames_only, sets))
+            sets = [bytes(nal) for nal in nal_units(extradata, 0) if nal and nal[0] & 31 == 7]
+        self.skippable = bool(sets) and all(map(frames_only, sets))
 
     def restarts(self, data: bytes) -> bool:
         """IDR, or an exact recovery point; with start codes also the parameter sets."""
         exact = False
         seen: set[int] = set()
-        for nal in _nals(data, self._prefix):
+        for nal in nal_units(data, self._prefix):
             kind = nal[0] & 31 if nal else 0
             seen.add(kind)
             if kind == 7:
-                self.skippable = self.skippable and _frames_only(bytes(nal))
+                self.skippable = self.skippable and frames_only(bytes(nal))
             elif kind == 6:
-                exact = exact or _exact_recovery_point(bytes(nal))
+                exact = exact or exact_recovery_point(bytes(nal))
             elif 1 <= kind <= 5:
                 return (kind == 5 or (kind == 1 and exact)) and (self._parameters_outside or {7, 8} <= seen)
         return False
 
     def disposable(self, data: bytes) -> bool:
         """``nal_ref_idc`` is 0 in every slice."""
-        slices = [nal[0] for nal in _nals(data, self._prefix) if nal and 1 <= nal[0] & 31 <= 5]
+        slices = [nal[0] for nal in nal_units(data, self._prefix) if nal and 1 <= nal[0] & 31 <= 5]
         return bool(slices) and not any(first & 0x60 for first in slices)
 
 
@@ -125,7 +126,7 @@ class Hevc(Opaque):
     def restarts(self, data: bytes) -> bool:
         """BLA, IDR or CRA; with start codes also the parameter sets."""
         seen: set[int] = set()
-        for nal in _nals(data, self._prefix):
+        for nal in nal_units(data, self._prefix):
             kind = (nal[0] >> 1) & 63 if nal else 63
             seen.add(kind)
             if kind < 32:
@@ -254,109 +255,3 @@ def _vp9_flags(data: bytes) -> int:
     if data[0] & 0x30 == 0x30:  # profile 3 has one more bit
         return ((data[0] << 1) | (data[1] >> 7 if len(data) > 1 else 0)) & 15
     return data[0] & 15
-
-
-def _nals(data: bytes, prefix: int) -> Iterator[memoryview]:
-    view = memoryview(data)
-    if prefix:
-        at = 0
-        while at + prefix < len(data):
-            size = int.from_bytes(view[at : at + prefix], "big")
-            at += prefix
-            yield view[at : at + size]
-            at += size
-        return
-    at = data.find(b"\0\0\1")
-    while at >= 0:
-        stop = data.find(b"\0\0\1", at + 3)
-        yield view[at + 3 : stop if stop >= 0 else len(data)]
-        at = stop
-
-
-class _Bits:
-    """Reads bits and Exp-Golomb codes; IndexError at the end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data.replace(b"\0\0\3", b"\0\0")  # emulation prevention, H.264 7.4.1
-        self._at = 0
-
-    def take(self, count: int) -> int:
-        value = 0
-        for _ in range(count):
-            value = value << 1 | (self._data[self._at >> 3] >> (7 - (self._at & 7))) & 1
-            self._at += 1
-        return value
-
-    def golomb(self) -> int:
-        zeros = 0
-        while not self.take(1):
-            zeros += 1
-            if zeros > 32:
-                raise IndexError("no Exp-Golomb code")
-        return (1 << zeros) - 1 + self.take(zeros)
-
-
-def _frames_only(nal: bytes) -> bool:
-    """frame_mbs_only_flag of an H.264 sequence parameter set (7.3.2.1.1)."""
-    try:
-        bits = _Bits(nal[1:])
-        profile = bits.take(8)
-        bits.take(16)
-        bits.golomb()
-        if profile in (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135):
-            chroma = bits.golomb()
-            bits.take(1 if chroma == 3 else 0)
-            bits.golomb()
-            bits.golomb()
-            bits.take(1)
-            if bits.take(1):  # scaling matrices
-                for i in range(12 if chroma == 3 else 8):
-                    if bits.take(1):
-                        _pass_scaling_list(bits, 16 if i < 6 else 64)
-        bits.golomb()
-        order = bits.golomb()
-        if order == 0:
-            bits.golomb()
-        elif order == 1:
-            bits.take(1)
-            bits.golomb()
-            bits.golomb()
-            for _ in range(min(bits.golomb(), 255)):
-                bits.golomb()
-        bits.golomb()
-        bits.take(1)
-        bits.golomb()
-        bits.golomb()
-        return bits.take(1) == 1
-    except IndexError:
-        return False
-
-
-def _pass_scaling_list(bits: _Bits, size: int) -> None:
-    last = following = 8
-    for _ in range(size):
-        if following:
-            code = bits.golomb()
-            following = (last + ((code + 1) // 2 if code & 1 else -(code // 2))) % 256
-        last = following or last
-
-
-def _exact_recovery_point(nal: bytes) -> bool:
-    """Whether an H.264 SEI holds a recovery point with recovery_frame_cnt 0 and exact_match_flag 1."""
-    data = nal[1:].replace(b"\0\0\3", b"\0\0")
-    at = 0
-    while at + 2 < len(data):
-        values = []
-        for _ in ("type", "size"):
-            value = 0
-            while at < len(data) and data[at] == 255:
-                value += 255
-                at += 1
-            if at >= len(data):
-                return False
-            values.append(value + data[at])
-            at += 1
-        if values[0] == 6:
-            return at < len(data) and data[at] & 0xC0 == 0xC0
-        at += values[1]
-    return False

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..errors import OptionError
-from ..index.device import cuda_module
+from ..gpu.module import cuda_module
 from ..spec import Resize
 from .resize import MAX_SOURCE_SIDE, Matrix, output_size
 from .tone import Tone

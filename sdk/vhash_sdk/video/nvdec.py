@@ -7,23 +7,22 @@ chip cannot decode (its codec, size or format) is decoded by PyAV, with one warn
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from ..errors import BackendError, DecodeError, MissingDependencyError
-from ..gpu.cuda import DeviceBuffer, Stream, call, cudart
+from ..errors import BackendError, DecodeError
+from ..gpu.cuda import DeviceBuffer, cudart
 from ..gpu.probe import require_cuda
 from ..spec import Resize
 from .decoder import Clip, FileSource, Limits
 from .device_frames import DevicePlanes, DeviceScaler, PlaneFormat
 from .limits import check_pixels
+from .nvdec_session import CODECS, DeviceTrack, Session, Surface, import_nvcodec
 from .pyav import Bounds, PyavReader
 from .region import Region
 from .select import select
@@ -32,14 +31,8 @@ from .tone import Tone
 from .tone import tone as tone_map
 from .track import Track
 
-if TYPE_CHECKING:
-    from av.packet import Packet
-    from av.video.stream import VideoStream
-
 logger = logging.getLogger("vhash_sdk")
 
-_CODECS = {"h264": "H264", "hevc": "HEVC", "vp9": "VP9", "av1": "AV1"}
-_START_CODES = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}  # NVDEC takes no length prefixes
 _FORMATS = ("yuv420p", "yuvj420p")
 _HDR_FORMATS, _HDR_BITS = ("yuv420p10le",), 10
 _ROOM = (2048, 1152)  # a decoder made for so much is reused for all smaller videos
@@ -66,7 +59,7 @@ class NvdecDecoder:
         self.limits, self.device = limits or Limits(), device
         self.library = import_nvcodec()
         self.scaler = DeviceScaler(device)
-        self._spare: list[_Session] = []
+        self._spare: list[Session] = []
         self._warned: set[str] = set()
         self._lock = threading.Lock()
 
@@ -82,7 +75,7 @@ class NvdecDecoder:
     def obstacle(self, codec: str, pixels: str, size: tuple[int, int], *, hdr: bool = False) -> str | None:
         """Why the chip cannot decode such a video, HDR that is mapped or any other; None if it can."""
         width, height = size
-        if codec not in _CODECS:
+        if codec not in CODECS:
             return f"NVDEC is not used for {codec}"
         if pixels not in (_HDR_FORMATS if hdr else _FORMATS) or width % 2 or height % 2:
             wanted = "HDR of 10 bits" if hdr else "8-bit"
@@ -91,7 +84,7 @@ class NvdecDecoder:
         try:
             caps = library.GetDecoderCaps(
                 gpuid=self.device,
-                codec=getattr(library.cudaVideoCodec, _CODECS[codec]),
+                codec=getattr(library.cudaVideoCodec, CODECS[codec]),
                 chromaformat=library.cudaVideoChromaFormat.__members__["420"],
                 bitdepth=_HDR_BITS if hdr else 8,
             )
@@ -112,7 +105,7 @@ class NvdecDecoder:
         logger.log(logging.DEBUG if known else logging.WARNING, "%s: decoding on the CPU: %s", name, reason)
 
     @contextmanager
-    def session(self, codec: str, width: int, height: int, *, hdr: bool = False) -> Iterator[_Session]:
+    def session(self, codec: str, width: int, height: int, *, hdr: bool = False) -> Iterator[Session]:
         """A decoder for such a video, from an earlier one where possible."""
         kind = f"{codec} in HDR" if hdr else codec  # a decoder stays with the depth it began with
         room = _ROOM if width <= _ROOM[0] and height <= _ROOM[1] else (width, height)
@@ -120,7 +113,7 @@ class NvdecDecoder:
             fitting = [one for one in self._spare if (one.kind, one.room) == (kind, room)]
             if fitting:
                 self._spare.remove(fitting[0])
-        session = fitting[0] if fitting else _Session(self.library, self.device, codec, kind, room)
+        session = fitting[0] if fitting else Session(self.library, self.device, codec, kind, room)
         yield session  # after an error its state is not known: it is not kept
         with self._lock:
             self._spare = [*self._spare, session][-_SPARE:]
@@ -168,7 +161,7 @@ class NvdecReader(PyavReader):
         return Clip(cast(Any, frames), seconds, self.info)
 
     def _scale(
-        self, session: _Session, bounds: list[int], out: int, view: _View, resize: Resize
+        self, session: Session, bounds: list[int], out: int, view: _View, resize: Resize
     ) -> dict[int, int]:
         """Fill the frames at ``out``; gives the time of the frame for each bound."""
         rows: dict[int, list[int]] = {}
@@ -187,7 +180,7 @@ class NvdecReader(PyavReader):
             shown.update(dict.fromkeys(found, time))
 
         if bounds:
-            track = cast(Any, _DeviceTrack(self._track, session))
+            track = cast(Any, DeviceTrack(self._track, session))
             self._repeated = select(track, self._timeline, sorted(rows), emit)
         return shown
 
@@ -199,7 +192,7 @@ class _View(NamedTuple):
     corner: tuple[int, int]
     tone: Tone | None
 
-    def shown(self, surface: _Surface, scaler: DeviceScaler, session: _Session) -> DevicePlanes:
+    def shown(self, surface: Surface, scaler: DeviceScaler, session: Session) -> DevicePlanes:
         """The part of a picture, in SDR."""
         planes, (x, y) = surface.planes, self.corner
         if surface.bits != (8 if self.tone is None else 16):
@@ -210,150 +203,3 @@ class _View(NamedTuple):
             planes = scaler.tone_map(planes, size, self.tone, _HDR_BITS, room, stream=session.stream.handle)
         luma, chroma, _ = planes.strides
         return DevicePlanes(planes.y + y * luma + x, planes.u + y // 2 * chroma + x, 0, planes.strides)
-
-
-class _Surface:
-    """A decoded picture in device memory. ``frame`` is the decoder's; its memory is used again."""
-
-    is_corrupt = False  # NVDEC does not tell
-
-    def __init__(self, frame: Any) -> None:
-        self.pts = int(frame.getPTS())
-        luma, chroma = (view.__cuda_array_interface__ for view in frame.cuda())
-        self.height, self.width = (int(side) for side in luma["shape"][:2])
-        self.bits = 8 * int(luma["typestr"][2:])
-        least = self.width * self.bits // 8
-        # bytes by the protocol; a stride in samples would be too small for a row
-        luma_row, chroma_row = (int(view["strides"][0]) for view in (luma, chroma))
-        scale = self.bits // 8 if luma_row < least else 1
-        strides = (luma_row * scale, chroma_row * scale, 0)
-        self.planes = DevicePlanes(int(luma["data"][0]), int(chroma["data"][0]), 0, strides)
-        self._frame: Any = frame
-        self._buffer: DeviceBuffer | None = None
-
-    def keep(self, stream: int) -> None:
-        """Copy it, so that the decoder may go on."""
-        if self._buffer is not None:
-            return
-        (luma, chroma, _), planes = self.planes.strides, self.planes
-        sizes = (luma * self.height, chroma * (self.height // 2))
-        self._buffer = DeviceBuffer(sum(sizes))
-        targets = (self._buffer.pointer, self._buffer.pointer + sizes[0])
-        kind = cudart().cudaMemcpyKind.cudaMemcpyDeviceToDevice
-        for target, source, size in zip(targets, (planes.y, planes.u), sizes, strict=True):
-            call("cudaMemcpyAsync", target, source, size, kind, stream)
-        self.planes = DevicePlanes(*targets, 0, planes.strides)
-        self._frame = None
-
-
-class _Session:
-    """A decoder of the library and its stream; for one video at a time."""
-
-    def __init__(self, library: Any, device: int, codec: str, kind: str, room: tuple[int, int]) -> None:
-        call("cudaSetDevice", device)
-        self.codec, self.kind, self.room, self.stream = codec, kind, room, Stream()
-        self._toned: DeviceBuffer | None = None
-        self._library = library
-        self._decoder = library.CreateDecoder(
-            gpuid=device,
-            codec=getattr(library.cudaVideoCodec, _CODECS[codec]),
-            cudacontext=0,
-            cudastream=self.stream.handle,  # else frames would race with what we do with them
-            usedevicememory=True,
-            maxwidth=room[0],
-            maxheight=room[1],
-        )
-        self._out: list[weakref.ref[_Surface]] = []
-        self._first = True
-
-    def room_for(self, size: int) -> int:
-        """Address of so many bytes, which what is next on the stream may overwrite."""
-        if self._toned is None or self._toned.nbytes < size:
-            self.stream.synchronize()
-            self._toned = DeviceBuffer(size)
-        return self._toned.pointer
-
-    def decode(self, data: bytes, pts: int | None) -> list[_Surface]:
-        """The pictures that come out for one coded picture; no data: all that are left."""
-        for out in self._out:
-            # someone holds on to a picture whose memory the decoder is about to use again
-            if (surface := out()) is not None:
-                surface.keep(self.stream.handle)
-        flags, packet = self._library.VideoPacketFlag, self._library.PacketData()
-        memory = ctypes.create_string_buffer(data, len(data)) if data else None
-        packet.bsl, packet.bsl_data = len(data), ctypes.addressof(memory) if memory is not None else 0
-        if data:
-            packet.pts = pts
-            packet.decode_flag = int(flags.ENDOFPICTURE) | (int(flags.DISCONTINUITY) if self._first else 0)
-        else:
-            packet.decode_flag = int(flags.ENDOFSTREAM)
-        self._first = not data
-        surfaces = [_Surface(frame) for frame in self._decoder.Decode(packet)]
-        self._out = [weakref.ref(surface) for surface in surfaces]
-        return surfaces
-
-
-class _DeviceTrack:
-    """What ``select`` needs of a ``Track``, with pictures from the chip."""
-
-    def __init__(self, track: Track, session: _Session) -> None:
-        self._track, self._session = track, session
-        self._filter: Any = None
-        self.name, self.context, self.skip_frame = track.name, self, "DEFAULT"
-        for method in ("read", "ticks", "frame_ticks", "indexed_key", "seek"):
-            setattr(self, method, getattr(track, method))
-
-    @property
-    def bits(self) -> Any:
-        return self._track.bits
-
-    def reopen(self) -> None:
-        self._track.reopen()
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what was sent."""
-        self.skip_frame, self._filter = "DEFAULT", None
-        self._session.decode(b"", None)
-
-    def decode(self, packet: Packet[VideoStream] | None) -> list[_Surface]:
-        if packet is None:
-            return self._session.decode(b"", None)
-        if self.skip_frame == "NONREF" and self._track.bits.disposable(bytes(packet)):
-            return []
-        surfaces = []
-        for part in self._start_codes(packet):
-            surfaces += self._session.decode(bytes(part), part.pts)
-        return surfaces
-
-    def _start_codes(self, packet: Packet[VideoStream]) -> list[Packet[VideoStream]]:
-        name = _START_CODES.get(self._session.codec)
-        if name is None:
-            return [packet]
-        if self._filter is None:
-            from av.bitstream import BitStreamFilterContext
-
-            self._filter = BitStreamFilterContext(name, self._track.stream)
-        return list(self._filter.filter(packet))
-
-
-def import_nvcodec() -> Any:
-    """Import PyNvVideoCodec.
-
-    Raises:
-        MissingDependencyError: it is not installed.
-        BackendError: the driver, or its video library, is missing; the import itself fails then.
-    """
-    try:
-        import PyNvVideoCodec
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"PyNvVideoCodec cannot be imported ({error}); pip install 'vhash-sdk[gpu]'"
-        ) from error
-    except Exception as error:  # RuntimeError with a page of advice, without a driver
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BackendError(
-            f"PyNvVideoCodec does not start: {reason}; in a container, NVIDIA_DRIVER_CAPABILITIES must "
-            "contain video"
-        ) from error
-    return PyNvVideoCodec

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DecodeError, MemoryLimitError, OptionError, UnsupportedVideoError
 from ..spec import Resize, Sampling
+from ..system.checks import checked_count
 from .clock import Jumped
 from .completeness import blanks, damage
 from .container import Crop, Said
@@ -42,16 +43,14 @@ class PyavDecoder:
         threads: decoder threads per video; more than 1 helps a single large video.
 
     Raises:
-        OptionError: ``threads`` is not a positive number.
+        OptionError: ``threads`` is no number from 1 to 64.
 
     >>> PyavDecoder().name
     'pyav'
     """
 
     def __init__(self, *, limits: Limits | None = None, threads: int = 1) -> None:
-        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 64:
-            raise OptionError(f"threads={threads!r}; allowed: 1 to 64 decoder threads per video")
-        self.limits, self.threads = limits or Limits(), threads
+        self.limits, self.threads = limits or Limits(), checked_count("threads", threads, 1, 64)
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
 """From a decoded picture to the frame that a model sees, in one pass and in integers only.
 
-The arithmetic is written down in ``csrc/frames.hpp`` and never changes, since stored codes
+The arithmetic is written down in ``csrc/frames/frames.hpp`` and never changes, since stored codes
 depend on it: every instruction set, and the CUDA kernel, gives the same bytes.
 """
 

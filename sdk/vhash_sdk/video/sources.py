@@ -1,7 +1,7 @@
 """From what a user hands over to an opened container, and to nothing else.
 
 FFmpeg follows text files: a playlist or concat script named ``.mp4`` makes it open other files
-or connect to servers. So the container is recognised here, by its first bytes; only those in
+or connect to servers. So the container is recognised by its first bytes (``recognise``); only those in
 ``CONTAINERS`` are opened, each with its demuxer pinned, and the only protocol is ``file``.
 """
 
@@ -18,69 +18,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError, VhashError
-from .bare import BARE, bare_stream
 from .decoder import FileSource
+from .recognise import HEAD, recognise
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-
-CONTAINERS = {
-    "mov": "MP4, MOV, 3GP, M4V",
-    "matroska": "MKV, WebM",
-    "avi": "AVI",
-    "mpegts": "MPEG transport stream, M2TS",
-    "mpeg": "MPEG program stream, VOB",
-    "flv": "FLV",
-    "asf": "WMV, ASF",
-    "ogg": "OGV",
-    "gif": "GIF",
-    "apng": "APNG",
-    "mxf": "MXF",
-    "nut": "NUT",
-    "ivf": "IVF",
-    "yuv4mpegpipe": "Y4M",
-    "rm": "RealMedia",
-    "flic": "FLI, FLC",
-    **BARE,
-}
-"""Demuxers of FFmpeg that are used, with the file types they stand for."""
 
 EXACT_SEEKS = frozenset(("mov", "matroska", "avi", "mpegts", "flv", "nut", "ivf"))
 """Demuxers that give the same times after a seek as without one; a program stream's are guessed anew."""
 INDEXED = frozenset(("mov", "matroska", "avi", "flv", "nut"))
 """Demuxers that have an index of key frames, rather than only of what was read so far."""
 
-_HEAD = 1 << 16  # an APNG says that it is one after its colour profile
 _BLOCK = 4 << 20
-_MAGIC = (
-    (b"\x1a\x45\xdf\xa3", "matroska"),
-    (b"FLV\x01", "flv"),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
-    (b"OggS", "ogg"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"\x06\x0e\x2b\x34\x02\x05\x01\x01", "mxf"),
-    (b"nut/multimedia container\0", "nut"),
-    (b"DKIF", "ivf"),
-    (b"YUV4MPEG2 ", "yuv4mpegpipe"),
-    (b"\0\0\x01\xba", "mpeg"),
-    (b".RMF\0\0\0", "rm"),
-)
-_BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx"))
-_PNG = b"\x89PNG\r\n\x1a\n"
-_IMAGES = (
-    b"\x89PNG",
-    b"\xff\xd8\xff",
-    b"BM",
-    b"II*\0",
-    b"MM\0*",
-    b"\0\0\1\0\1\0",
-    b"8BPS",
-    b"\x76\x2f\x31\x01",
-)
-# of ISO 23008-12 and its registry: pictures, and sequences of pictures, which are tracks as in any MP4
-_STILL_BRANDS = frozenset((*b"heic heix heim heis mif1 mif2 avif avci jpeg j2ki".split(), b"jxl ", b"jp2 "))
-_SEQUENCE_BRANDS = frozenset(b"hevc hevx hevm hevs msf1 avis avcs jpgs j2is".split())
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 
@@ -223,7 +172,7 @@ def open_media(source: FileSource) -> Media:
     opened: str | bytes | _Borrowed
     if isinstance(source, (bytes, bytearray, memoryview)):
         opened = bytes(source)
-        head, size = opened[:_HEAD], len(opened)
+        head, size = opened[:HEAD], len(opened)
     elif isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
         head, size = _read_head(path, name)
@@ -238,7 +187,7 @@ def open_media(source: FileSource) -> Media:
         )
     if not size:
         raise SourceError(f"{name} is empty (0 bytes)")
-    demuxer = _recognise(head, name)
+    demuxer = recognise(head, name)
     screen = struct.unpack("<HH", head[6:10]) if demuxer == "gif" and len(head) >= 10 else None
     return Media(name, demuxer, opened, screen)
 
@@ -263,7 +212,7 @@ def _read_head(path: str, name: str) -> tuple[bytes, int]:
         if not stat.S_ISREG(found.st_mode):
             raise SourceError(f"{name} is not a regular file; pass the path of a video file")
         with open(path, "rb") as file:
-            return file.read(_HEAD), found.st_size
+            return file.read(HEAD), found.st_size
     except (OSError, ValueError) as error:
         if isinstance(error, SourceError):
             raise
@@ -280,7 +229,7 @@ def _head_of_object(file: BinaryIO, name: str) -> tuple[bytes, int]:
     try:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        head = file.read(_HEAD)
+        head = file.read(HEAD)
     except (OSError, ValueError, AttributeError) as error:
         raise SourceError(
             f"{name} cannot be read and rewound ({error}); pass a seekable binary file"
@@ -288,73 +237,3 @@ def _head_of_object(file: BinaryIO, name: str) -> tuple[bytes, int]:
     if not isinstance(head, bytes):
         raise SourceError(f"{name} gives {type(head).__name__}, not bytes; open the file with mode 'rb'")
     return head, size
-
-
-def _recognise(head: bytes, name: str) -> str:
-    for magic, demuxer in _MAGIC:
-        if head.startswith(magic):
-            return demuxer
-    if head[4:8] in _BOXES and not _is_still(head):
-        return "mov"
-    if head.startswith(_PNG) and _png_frames(head) > 1:
-        return "apng"
-    if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"AVIX"):
-        return "avi"
-    if head[4:6] in (b"\x11\xaf", b"\x12\xaf") and all(struct.unpack("<HHH", head[6:12].ljust(6, b"\0"))):
-        return "flic"
-    # transport stream: a sync byte every 188 bytes, with a 4-byte time code in M2TS (192)
-    if len(head) >= 188 and any(
-        all(head[at] == 0x47 for at in range(first, min(len(head), first + 5 * step), step))
-        for first, step in ((0, 188), (4, 192), (0, 204))
-    ):
-        return "mpegts"
-    if (bare := bare_stream(head)) is not None:
-        return bare
-    raise UnsupportedVideoError(f"{name} {_refusal(head)}; accepted: {', '.join(CONTAINERS.values())}")
-
-
-def _is_still(head: bytes) -> bool:
-    """Whether a file of boxes holds a picture: by all its brands, of which the first one may mislead."""
-    if head[4:8] != b"ftyp":
-        return False
-    end = min(int.from_bytes(head[:4], "big"), len(head))
-    brands = {head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))}
-    return head[8:12] in _STILL_BRANDS and not brands & _SEQUENCE_BRANDS
-
-
-def _png_frames(head: bytes) -> int:
-    """How many frames a PNG says that it has; the chunk that says so comes before the picture."""
-    at = len(_PNG)
-    while at + 12 <= len(head) and (kind := head[at + 4 : at + 8]) != b"IDAT":
-        if kind == b"acTL":
-            return int.from_bytes(head[at + 8 : at + 12], "big")
-        at += 12 + int.from_bytes(head[at : at + 4], "big")
-    return 1
-
-
-def _refusal(head: bytes) -> str:
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith(b"#extm3u"):
-        return "is a playlist (M3U), which would make other files be opened: refused"
-    if text.startswith((b"ffconcat", b"file ", b"file\t")):
-        return "is a concat script, which would make other files be opened: refused"
-    if text.startswith((b"<?xml", b"<mpd", b"<smil", b"[playlist]", b"v=0")):
-        return "is a manifest or playlist, which would make other files be opened: refused"
-    if head[8:16] == b"WEBPVP8X" and len(head) > 20 and head[20] & 2:  # the flag of an animation
-        return "is an animated WebP, which FFmpeg cannot decode; convert it, e.g. to APNG, GIF or MP4"
-    if head.startswith(_IMAGES) or head[8:12] == b"WEBP" or _is_still(head):
-        return "is an image, not a video"
-    if head.startswith((b"\0\0\x01\xb3", b"\0\0\0\x01", b"\0\0\x01")):
-        return (
-            "looks like a bare coded stream, without time stamps, but does not begin with the headers that "
-            "decoding needs; put it into a container"
-        )
-    if head[:3] in (b"FWS", b"CWS", b"ZWS"):
-        return "is a Flash programme (SWF), which draws its pictures by itself: convert what it plays"
-    if head.startswith((b"ID3", b"fLaC", b"\xff\xfb")) or head[8:12] == b"WAVE":
-        return "is audio, not a video"
-    if not head.strip(b"\0"):
-        return "starts with zero bytes"
-    if all(byte >= 32 or byte in b"\t\r\n" for byte in head[:256]):
-        return "is text, not a video"
-    return "is no container that we know"

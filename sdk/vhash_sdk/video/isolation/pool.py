@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ... import errors
 from ...errors import TimeLimitError, VideoError, WorkerError
 from ...spec import Resize, Sampling
-from ...system.checks import check_threads
+from ...system.checks import MAX_THREADS, checked_count
 from .. import Clip, Inner, Limits, Region, Source, VideoInfo, describe, open_source, sample_content
 from .process import DecodeProcess, DiedError
 
@@ -59,7 +59,7 @@ class DecodePool:
             raise errors.BackendError(
                 f"isolated decoding works on Linux, this is {sys.platform}; use isolate=False"
             )
-        check_threads("workers", workers, none=None)
+        checked_count("workers", workers, 1, MAX_THREADS)
         config = json.dumps({"limits": asdict(limits), "target": target}).encode()
         self._wall_time = limits.wall_time
         self._limits = limits

@@ -1,0 +1,1 @@
+"""How fast it is: searching, encoding, decoding, the networks, and each of them beside its peers."""

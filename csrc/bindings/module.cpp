@@ -1,0 +1,8 @@
+#include "bindings/module.hpp"
+
+PYBIND11_MODULE(_core, module) {
+    module.doc() = "The C++ engine of vhash: Hamming search and the frame kernel.";
+    vhash::bind_hamming(module);
+    vhash::bind_frames(module);
+    vhash::bind_store(module);
+}

@@ -1,0 +1,85 @@
+// Which kernels run: probed once, forced by VHASH_SIMD or set_simd_level().
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "hamming/hamming.hpp"
+
+namespace vhash {
+namespace {
+
+struct Levels {
+    const Kernels* list[8] = {};
+    size_t count = 0;
+
+    Levels() {
+        list[count++] = &kKernelsScalar;
+#if defined(__x86_64__)
+        __builtin_cpu_init();
+        if (__builtin_cpu_supports("popcnt")) list[count++] = &kKernelsPopcnt;
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")) list[count++] = &kKernelsAvx2;
+        if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vpopcntdq"))
+            list[count++] = &kKernelsAvx512;
+#elif defined(__aarch64__)
+        list[count++] = &kKernelsNeon;
+#endif
+    }
+};
+
+const Levels& levels() {
+    static const Levels instance;
+    return instance;
+}
+
+const Kernels* find(const char* name) {
+    const Levels& all = levels();
+    if (!name || !*name || !std::strcmp(name, "auto")) return all.list[all.count - 1];
+    std::string legal;
+    for (size_t i = 0; i < all.count; ++i) {
+        if (!std::strcmp(name, all.list[i]->name)) return all.list[i];
+        legal += std::string(all.list[i]->name) + ", ";
+    }
+    throw std::invalid_argument("SIMD level '" + std::string(name) + "' is not one of this CPU: use " + legal +
+                                "or auto (VHASH_SIMD, set_simd_level)");
+}
+
+std::atomic<const Kernels*> current{nullptr};
+
+}  // namespace
+
+const Kernels& kernels() {
+    const Kernels* chosen = current.load(std::memory_order_acquire);
+    if (!chosen) {
+        chosen = find(std::getenv("VHASH_SIMD"));
+        current.store(chosen, std::memory_order_release);
+    }
+    return *chosen;
+}
+
+void set_simd_level(const char* name) { current.store(find(name), std::memory_order_release); }
+
+void slice_query(const uint64_t* query, size_t words, size_t tile, uint16_t* out) {
+    const auto plane = static_cast<uint16_t>(tile / 8);
+    out += slice_digits(words);
+    for (size_t w = 0; w < words; ++w) {
+        for (unsigned i = 0; i < 21; ++i) {
+            const auto pattern = static_cast<unsigned>(query[w] >> (3 * i) & 7), odd = (0x96u >> pattern) & 1;
+            *out++ = static_cast<uint16_t>((10 * i + odd) * plane);
+            *out++ = static_cast<uint16_t>((10 * i + 2 + pattern) * plane);
+        }
+        *out++ = static_cast<uint16_t>((210 + (query[w] >> 63)) * plane);
+    }
+}
+
+void slice_limit(uint32_t limit, size_t words, uint16_t* out) {
+    const size_t digits = slice_digits(words);
+    const uint32_t start = (uint32_t{1} << digits) - (limit + 1);
+    for (size_t d = 0; d < digits; ++d) out[d] = static_cast<uint16_t>(start >> d & 1 ? 64 : 0);
+}
+
+const Kernels* const* available_kernels() { return levels().list; }
+
+}  // namespace vhash

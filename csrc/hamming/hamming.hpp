@@ -1,0 +1,120 @@
+// Hamming distance kernels and the table through which they are reached.
+//
+// One file per instruction set, `<isa>.cpp`; a function there is named
+// `hamming_<operation>_<isa>`. Instruction sets come by function `target` attributes, so every
+// file compiles with a plain `g++ -O3`, and the table is chosen once at run time.
+//
+// Codes are rows of `words` 64-bit words, little-endian, padding bits zero.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vhash {
+
+constexpr unsigned kMaxBits = 4096;
+constexpr unsigned kMaxWords = kMaxBits / 64;
+constexpr size_t kGroup = 64;  // rows that a scan decides at once: one word of a live-row bitmap
+
+struct Hit {
+    uint32_t row;
+    uint32_t distance;
+};
+
+// Appends the rows of codes[0, rows) within `limit` bits (inclusive) of the query to `hits`, in row
+// order, and returns how many rows it has looked at: `rows`, or fewer (a multiple of kGroup) when
+// fewer than kGroup places are left in `hits`. `live` is a bitmap of rows, or null for all.
+using ScanFn = size_t (*)(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query,
+                          uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count);
+
+// The same for n codes that lie anywhere; `row` of a hit is the place in the list. Returns the number
+// of hits, at most n.
+using GatherFn = size_t (*)(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query,
+                            uint32_t limit, Hit* hits);
+
+// Bit-sliced kernels work on a tile of codes and a batch of queries; see slice.inc.
+struct SliceHit {
+    uint32_t query;
+    alignas(64) uint64_t mask[8];  // of the tile's rows: those below the query's threshold
+};
+struct SliceKernels {
+    size_t tile;        // rows of a tile: the bits of a vector
+    size_t min_batch;   // queries from which it beats the row scan (measured)
+    // Fills a table of slice_table_bytes() for the rows codes[0, tile).
+    void (*build)(const uint64_t* codes, size_t words, void* table);
+    // Appends a hit for each of n queries that has rows below its threshold; returns their number.
+    size_t (*scan)(const void* table, size_t words, const uint16_t* queries, size_t stride, size_t n, SliceHit* hits);
+};
+
+constexpr size_t kSliceMaxWords = 16;  // 1024 bits
+
+// Digits of the running total below the test: 2^digits >= bits, and at least a word's own.
+constexpr size_t slice_digits(size_t words) {
+    size_t digits = 6;
+    while ((size_t{64} << (digits - 6)) < 64 * words) ++digits;
+    return digits;
+}
+constexpr size_t slice_table_bytes(size_t words, size_t tile) { return words * 212 * (tile / 8); }
+// A query as the kernels want it: the digits of its threshold, then what it loads for each word.
+constexpr size_t slice_query_size(size_t words) { return slice_digits(words) + 43 * words; }
+void slice_query(const uint64_t* query, size_t words, size_t tile, uint16_t* out);
+// Sets the threshold so that rows with distance <= limit hit; limit < 64 * words.
+void slice_limit(uint32_t limit, size_t words, uint16_t* out);
+
+struct Kernels {
+    const char* name;
+    ScanFn scan;
+    GatherFn gather;
+    const SliceKernels* slice;  // null: none
+};
+
+// The kernels in use: the best that the CPU has, or what VHASH_SIMD or set_simd_level() asks for.
+// Throws std::invalid_argument where VHASH_SIMD names a level that this CPU does not have.
+const Kernels& kernels();
+
+// Forces a level by name ("scalar", "popcnt", "avx2", "avx512", "neon") or "auto"; throws
+// std::invalid_argument naming the levels of this CPU.
+void set_simd_level(const char* name);
+
+// The levels that this CPU has, slowest first; ends with a null pointer.
+const Kernels* const* available_kernels();
+
+extern const Kernels kKernelsScalar;
+#if defined(__x86_64__)
+extern const Kernels kKernelsPopcnt, kKernelsAvx2, kKernelsAvx512;
+#elif defined(__aarch64__)
+extern const Kernels kKernelsNeon;
+#endif
+
+// What every scan kernel does with the rare group that holds a hit.
+inline size_t append_hits(Hit* hits, size_t count, uint32_t row, const uint64_t* distances, uint64_t mask) {
+    for (; mask; mask &= mask - 1) {
+        const unsigned lane = static_cast<unsigned>(__builtin_ctzll(mask));
+        hits[count++] = {row + lane, static_cast<uint32_t>(distances[lane])};
+    }
+    return count;
+}
+
+// Bit (8i + j) goes to (8j + i) (Warren, Hacker's Delight, 7-3).
+inline uint64_t transpose_8x8(uint64_t x) {
+    uint64_t t = (x ^ (x >> 7)) & 0x00aa00aa00aa00aau;
+    x ^= t ^ (t << 7);
+    t = (x ^ (x >> 14)) & 0x0000cccc0000ccccu;
+    x ^= t ^ (t << 14);
+    t = (x ^ (x >> 28)) & 0x00000000f0f0f0f0u;
+    return x ^ t ^ (t << 28);
+}
+
+// Bit c of rows[r] goes to bit r of rows[c].
+inline void transpose_64x64(uint64_t* rows) {
+    uint64_t mask = 0x00000000ffffffffu;
+    for (size_t half = 32; half; half /= 2, mask ^= mask << half) {
+        for (size_t r = 0; r < 64; r = (r + half + 1) & ~half) {
+            const uint64_t t = ((rows[r] >> half) ^ rows[r + half]) & mask;
+            rows[r] ^= t << half;
+            rows[r + half] ^= t;
+        }
+    }
+}
+
+}  // namespace vhash

@@ -1,0 +1,215 @@
+"""Are two videos the same, and which part of one is which part of the other?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from .codes import VideoCode, same_model, unpack_bits
+from .encoding.encoded import Encoded, views
+from .encoding.encoder import Encoder
+from .encoding.tracks import kept_segments, kept_track, query_tracks
+from .errors import VhashError
+from .matching.alignment import Span, align, without_covered
+from .matching.calibration import USUAL_RATE
+from .matching.sequence import Segments
+from .matching.track import Track
+from .matching.verdict import Decision, Verdict
+from .matching.verification import View, nearest_views
+from .matching.windows import RATE
+from .spec import ModelSpec
+from .video import Region, Source, VideoInfo
+from .video.isolation.pool import DecodePool
+
+if TYPE_CHECKING:
+    from .matching.calibration import Rate
+
+VIEWS = ("whole picture", "content box")
+"""What the views of a video are, in their order."""
+
+
+class PartDistance(NamedTuple):
+    """Distance of one named range of bits, as a model's parts have (``ModelSpec.parts``)."""
+
+    name: str
+    distance: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One side of a comparison.
+
+    Attributes:
+        source: the video; None: only its code was given.
+        code: of the whole picture.
+        views: the whole picture and, where it is another, its content box.
+        info: size, duration, rate, codec; None for a code.
+        box: where the content box is; None: it is the whole picture.
+        framewise: whether the model looks at single frames, so that parts can be found.
+    """
+
+    source: Source | None
+    code: VideoCode
+    views: tuple[View, ...]
+    info: VideoInfo | None = None
+    box: Region | None = None
+    framewise: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ``compare`` says of two videos.
+
+    Attributes:
+        a, b: the two sides.
+        whole: distance of the whole pictures, in bits.
+        seen: which view of each side is nearest to the other, places in ``VIEWS``.
+        parts: the distance of these views by parts of the code; empty for codes of a model not at hand.
+        decision: distance, second look, threshold, and how often other videos come as near.
+        spans: the parts that both have in common, the best first, ``a`` being the query; None where they
+            were not looked for: a bare code, or a model of whole clips.
+    """
+
+    a: Subject
+    b: Subject
+    whole: int
+    seen: tuple[int, int]
+    parts: tuple[PartDistance, ...]
+    decision: Decision
+    spans: tuple[Span, ...] | None
+
+    @property
+    def distance(self) -> int:
+        """Of the nearest views, in bits."""
+        return self.decision.distance
+
+    @property
+    def same(self) -> bool | None:
+        """Whether they are copies of one video as a whole; None: nothing can be concluded."""
+        return self.decision.same
+
+    @property
+    def false_match_rate(self) -> Rate | None:
+        """How often videos of different scenes come as near as these two; None without a calibration."""
+        return self.decision.rate
+
+
+def compare(
+    a: Source | VideoCode,
+    b: Source | VideoCode,
+    *,
+    encoder: Encoder | None = None,
+    fmr: float = USUAL_RATE,
+    spans: bool = True,
+) -> Comparison:
+    """Compare two videos: distance and what it means, and which part of one is which part of the other.
+
+    Sources are decoded in processes of their own, which a hostile file may take down.
+
+    Args:
+        a, b: what ``Encoder.encode`` takes, or codes, also as text (``vh1:…``).
+        encoder: of the model to compare by; None: one of the default model, made for this call.
+        fmr: the threshold, as the share of pairs of different scenes that may match.
+        spans: whether to look for common parts, which decodes both videos a second time.
+
+    Raises:
+        VideoError: a source cannot be read.
+        ModelMismatchError: a code of another model than the other side.
+        OptionError: the calibration cannot support so small a rate.
+
+    >>> from vhash_sdk import compare
+    >>> from vhash_sdk.models import zoo
+    >>> samples = zoo.FOLDER.parent / "samples"
+    >>> one = compare(samples / "bunny.mp4", samples / "bunny.mp4")
+    >>> other = compare(samples / "bunny.mp4", samples / "chair.mp4", spans=False)
+    >>> one.distance, one.same, len(one.spans), other.same
+    (0, True, 1, False)
+    """
+    with Encoder() if encoder is None else nullcontext(encoder) as own:
+        first, second = _subject(a, own), _subject(b, own)
+        whole = first.code - second.code  # of one model, or this raises
+        distance, i, j = nearest_views(first.views, second.views)
+        common = _common(own, first, second) if spans else None
+        return Comparison(
+            first,
+            second,
+            whole,
+            (i, j),
+            tuple(_parts(first, i, second, j, own.spec)),
+            _decide(own, first, second, distance, fmr),
+            common,
+        )
+
+
+def common_spans(
+    encoder: Encoder, a: Source, b: Source, decoders: DecodePool, *, box: Region | None = None
+) -> list[Span]:
+    """The parts that two videos have in common, the best first; ``a`` is the query.
+
+    Args:
+        encoder: of a model that looks at single frames.
+        a, b: videos; that of ``a`` is also taken by its content box.
+        decoders: processes to decode in.
+        box: the content box of ``b``, if it is to be taken by that too.
+
+    Raises:
+        VideoError: one of them cannot be read.
+    """
+    tracks = list(query_tracks(encoder, a, decoders))
+    regions = (None,) if box is None else (None, box)
+    seen = (encoder.encode_sequence(b, rate=RATE, region=region, decoders=decoders) for region in regions)
+    return without_covered(span for sequence in seen for span in spans_in(tracks, kept_segments(sequence)))
+
+
+def spans_in(queries: Iterable[Track], kept: Segments) -> list[Span]:
+    """The parts of a query, in any of its tracks, that are in a video of these segments, the best first."""
+    duration = float(kept.spans[-1, 1])
+    reference = kept_track(kept.codes, kept.spans.mean(axis=1), kept.bits, duration)
+    return without_covered(span for query in queries for span in align(query, reference))
+
+
+def _subject(given: Source | VideoCode, encoder: Encoder) -> Subject:
+    if isinstance(given, str) and given.startswith("vh1:") and not os.path.lexists(given):
+        given = VideoCode.from_text(given)
+    if isinstance(given, VideoCode):
+        return Subject(None, given, (View(given.code, None),))
+    (encoded,) = encoder.encode_many([given], isolate=True, frames=True, box=True)
+    return _of(given, encoded)
+
+
+def _of(source: Source, encoded: Encoded) -> Subject:
+    if encoded.code is None:
+        raise encoded.error or VhashError("neither code nor error")
+    box = None if encoded.box is None else encoded.box.region
+    framewise = encoded.sequence is not None
+    return Subject(source, encoded.code, views(encoded), encoded.info, box, framewise)
+
+
+def _decide(encoder: Encoder, a: Subject, b: Subject, distance: int, fmr: float) -> Decision:
+    table = encoder.calibration
+    if table is None or not same_model(a.code.fingerprint, table.fingerprint):
+        return Decision(distance, None, None, None, None)
+    told_apart = not (a.code.unreliable or b.code.unreliable)
+    verdict = Verdict.at(encoder.spec, table, fmr)
+    return verdict.decide(a.views, b.views, distance=distance, told_apart=told_apart)
+
+
+def _parts(a: Subject, i: int, b: Subject, j: int, spec: ModelSpec) -> Iterable[PartDistance]:
+    """Distance of each named bit range; none where the codes are of a model that is not at hand."""
+    if not same_model(a.code.fingerprint, spec.fingerprint):
+        return
+    differs = (unpack_bits(a.views[i].code, spec.bits) != unpack_bits(b.views[j].code, spec.bits))[0]
+    for part in spec.parts:
+        start, stop = part.bits
+        yield PartDistance(part.name, int(differs[start:stop].sum()), stop - start)
+
+
+def _common(encoder: Encoder, a: Subject, b: Subject) -> tuple[Span, ...] | None:
+    if a.source is None or b.source is None or not a.framewise:
+        return None
+    with DecodePool(2, encoder.limits) as decoders:
+        return tuple(common_spans(encoder, a.source, b.source, decoders, box=b.box))

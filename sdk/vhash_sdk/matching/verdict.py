@@ -1,0 +1,157 @@
+"""Whether two videos are copies of one: the one place that decides.
+
+``Library.search``, ``duplicates`` and ``find``, ``compare`` and the command line all ask here, and have no
+rule of their own. A pair is first judged by the distance of its codes; where these are near and something
+moves in both videos, a second look at how they change over time (``verification``) decides instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import OptionError
+from ..spec import ModelSpec
+from .alignment import LEAST_SCORE
+from .calibration import Calibration, Rate, Verification
+from .verification import View, nearest_views
+
+_TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3  # see least_score
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is said of two videos.
+
+    Attributes:
+        distance: of the nearest views, in bits.
+        verified: the verified distance; None where there was no second look.
+        threshold: up to which ``verified``, or ``distance`` where that is None, they are copies; None where
+            no threshold was asked for or none is known.
+        rate: how often videos of different scenes come as near as this; None without a calibration.
+        same: whether they are copies of one; None where nothing can be concluded.
+    """
+
+    distance: int
+    verified: int | None
+    threshold: int | None
+    rate: Rate | None
+    same: bool | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Decides about pairs of videos of one model.
+
+    Attributes:
+        calibration: what distances mean; None: codes within ``radius`` are copies, and no rate is known.
+        radius: the threshold in bits between codes.
+        fmr: the threshold as a false-match rate. Without a threshold nothing is decided, only measured.
+
+    >>> empty = Verdict(None, radius=3)
+    >>> empty.decide((), (), distance=3).same, empty.decide((), (), distance=4).same
+    (True, False)
+    """
+
+    calibration: Calibration | None
+    radius: int | None = None
+    fmr: float | None = None
+
+    @classmethod
+    def at(cls, spec: ModelSpec, calibration: Calibration | None, fmr: float) -> Verdict:
+        """A verdict whose threshold is a false-match rate.
+
+        Raises:
+            OptionError: there is no calibration, or its pairs cannot support so small a rate.
+            ModelMismatchError: it is of another model.
+        """
+        if calibration is None:
+            raise OptionError(
+                f"{spec.name} has no calibration, so no distance has a known false-match rate; give a radius "
+                "in bits, or a calibration made by `vhash calibrate`"
+            )
+        calibration.check_model(spec.fingerprint)
+        return cls(calibration, calibration.threshold(fmr), fmr)
+
+    @property
+    def rate(self) -> Rate | None:
+        """How often videos of different scenes are taken for copies, if every pair gets its second look."""
+        table, radius = self.calibration, self.radius
+        if table is None or radius is None:
+            return None
+        codes, look = table.false_match_rate(radius), table.verification
+        if look is None or radius > look.radius:
+            return codes
+        # both have to match, so neither alone is rarer
+        return Rate(*map(min, zip(codes, look.table.false_match_rate(self._most(look)), strict=True)))
+
+    def decide(
+        self,
+        a: Sequence[View],
+        b: Sequence[View],
+        *,
+        distance: int | None = None,
+        told_apart: bool = True,
+    ) -> Decision:
+        """What is to be said of two videos.
+
+        Args:
+            a, b: their views; those of a bare code have no trajectory.
+            distance: of the nearest two, in bits, where it is known already.
+            told_apart: whether there is enough in both to tell them from others: what moves in the others
+                is the noise of their video's encoder. Then nothing is concluded.
+        """
+        near = nearest_views(a, b)[0] if distance is None else distance
+        table = self.calibration
+        look = None if table is None else table.verification
+        verified = self._verified(a, b, near) if told_apart else None
+        if verified is not None and look is not None:
+            most = None if self.radius is None else self._most(look)
+            rate = look.table.false_match_rate(verified)
+            return Decision(near, verified, most, rate, None if most is None else verified <= most)
+        known = None if table is None else table.false_match_rate(near)
+        same = None if self.radius is None or not told_apart else near <= self.radius
+        return Decision(near, None, self.radius, known, same)
+
+    def looks_again(self, distance: int) -> bool:
+        """Whether codes are so near that there may be a second look."""
+        look = None if self.calibration is None else self.calibration.verification
+        return look is not None and distance <= max(look.radius, self.radius or 0)
+
+    def _verified(self, a: Sequence[View], b: Sequence[View], distance: int) -> int | None:
+        """The verified distance; None where codes are far apart, or a video has no trajectory."""
+        table = self.calibration
+        if table is None or table.verification is None or not self.looks_again(distance):
+            return None
+        seen = any(view.trajectory for view in a) and any(view.trajectory for view in b)
+        return table.verification.verifier.verified(a, b, table.bits) if seen else None
+
+    def _most(self, look: Verification) -> int:
+        """The threshold of the second look.
+
+        Clips of one scene are no part of its calibration: whatever the rate, what happens in the videos
+        must not speak against a copy.
+        """
+        return look.even if self.fmr is None else min(look.table.threshold(self.fmr), look.even)
+
+
+def least_score(fmr: float | None) -> float:
+    """The score from which on a part of one video counts as part of another.
+
+    Args:
+        fmr: of clips that are not there, this share is found in an hour of video. An exponential tail,
+            fitted to clips of the ``tune`` set of ``benchmarks/near_duplicates/clip_in_video.py``. None: what
+            is usual, a score of 3.
+
+    Raises:
+        OptionError: ``fmr`` is no rate.
+
+    >>> least_score(None) < least_score(1e-4)
+    True
+    """
+    if fmr is None:
+        return LEAST_SCORE
+    if not 0 < fmr <= 1:
+        raise OptionError(f"fmr={fmr!r}: a false-match rate is above 0 and at most 1, e.g. 1e-2")
+    return _TAIL_START - math.log(fmr / _TAIL_RATE) / _TAIL_SLOPE

@@ -1,0 +1,85 @@
+"""The one place that decides, by itself: thresholds on two scales, and what is not decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.matching.test_verification import event
+from vhash_sdk.errors import ModelMismatchError, OptionError
+from vhash_sdk.matching.verdict import Verdict, least_score
+from vhash_sdk.matching.verification import Trajectory, View
+from vhash_sdk.models import zoo
+
+SPEC, TABLE = zoo.load().spec, zoo.load().calibration
+CODE = np.zeros(32, np.uint8)
+
+
+def at(distance: int, seed: int | None) -> tuple[View, ...]:
+    """A video whose code has so many bits set, and in which an event happens."""
+    code = np.packbits(np.arange(256) < distance)
+    return (View(code, None if seed is None else Trajectory.of(event(seed))),)
+
+
+def test_near_codes_get_a_second_look_which_decides() -> None:
+    verdict = Verdict.at(SPEC, TABLE, 1e-4)
+    assert TABLE is not None and TABLE.verification is not None
+    copy, other = (verdict.decide(at(0, 1), at(40, seed)) for seed in (1, 2))
+    assert copy.same and copy.verified is not None and copy.distance == 40
+    assert other.same is False and other.verified is not None
+    assert copy.threshold == other.threshold == TABLE.verification.even  # on the scale of the second look
+    assert copy.rate == TABLE.verification.table.false_match_rate(copy.verified)
+
+
+def test_a_copy_beyond_the_threshold_of_codes_may_be_confirmed_by_the_second_look() -> None:
+    verdict = Verdict.at(SPEC, TABLE, 1e-4)
+    assert verdict.radius is not None and TABLE is not None and TABLE.verification is not None
+    beyond = (verdict.radius + TABLE.verification.radius) // 2
+    assert verdict.decide(at(0, 1), at(beyond, 1)).same
+    assert verdict.decide(at(0, None), at(beyond, None)).same is False
+    far = verdict.decide(at(0, 1), at(TABLE.verification.radius + 1, 1))
+    assert far.verified is None and far.same is False and far.threshold == verdict.radius
+
+
+def test_without_a_threshold_nothing_is_decided_and_without_content_neither() -> None:
+    measured = Verdict(TABLE).decide(at(0, 1), at(10, 1))
+    assert measured.same is None and measured.threshold is None and measured.verified is not None
+    empty = Verdict.at(SPEC, TABLE, 1e-4).decide(at(0, 1), at(0, 1), told_apart=False)
+    assert empty.same is None and empty.verified is None and empty.rate is not None
+
+
+def test_a_radius_decides_where_no_calibration_is() -> None:
+    verdict = Verdict(None, radius=7)
+    assert [verdict.decide(at(0, 1), at(bits, 2)).same for bits in (7, 8)] == [True, False]
+    assert verdict.rate is None and verdict.decide(at(0, 1), at(1, 1)).rate is None
+
+
+def test_a_wide_radius_does_not_switch_the_second_look_off() -> None:
+    assert TABLE is not None and TABLE.verification is not None
+    wide = TABLE.verification.radius + 20
+    assert Verdict(TABLE, radius=wide).decide(at(0, 1), at(wide, 2)).same is False
+
+
+def test_a_rate_needs_a_calibration_of_this_model() -> None:
+    assert TABLE is not None
+    with pytest.raises(OptionError, match="has no calibration"):
+        Verdict.at(SPEC, None, 1e-4)
+    with pytest.raises(ModelMismatchError):
+        Verdict.at(SPEC, replace(TABLE, fingerprint="0" * 64), 1e-4)
+
+
+def test_the_rate_of_both_looks_is_that_of_the_rarer() -> None:
+    assert TABLE is not None and TABLE.verification is not None
+    verdict = Verdict(TABLE, radius=69)
+    codes = TABLE.false_match_rate(69)
+    assert verdict.rate is not None and verdict.rate.high < codes.high
+    assert Verdict(replace(TABLE, verification=None), radius=69).rate == codes
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, 2.0, float("nan")])
+def test_a_score_for_no_rate_is_refused(wrong: float) -> None:
+    assert least_score(1e-4) > least_score(1e-2)
+    with pytest.raises(OptionError, match="false-match rate"):
+        least_score(wrong)
