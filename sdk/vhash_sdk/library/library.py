@@ -6,42 +6,36 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from ..codes import VideoCode, same_model
 from ..encoding.encoded import Encoded, views
-from ..encoding.encoder import Encoder
 from ..errors import ModelMismatchError, OptionError
 from ..matching.calibration import USUAL_RATE, Calibration, as_calibration
 from ..matching.verdict import Verdict
 from ..matching.verification import View
 from ..scan import Found
-from ..spec import ModelSpec
-from ..video import Limits, Source
+from ..video import Source
 from .adding import Adding
-from .cache import Remembered, cached_index
 from .checking import Problem, verify
 from .entries import all_entries, entries, entry_at, failures, remove
-from .finding import SegmentIndex, segment_index
 from .judgements import Judgement, record
 from .lock import writing
-from .model import named, pin_model, pinned_encoder
-from .near_pairs import PairCache
-from .place import open_database, scan_beside
-from .reading import has_segments, lacking, video_count
+from .model import named
+from .opened import OpenLibrary
+from .place import scan_beside
+from .reading import has_segments, lacking
 from .records import Added, AddSummary, Entry, Failure, FoundSpan, Hit, Segmented
-from .searching import StoredViews, box_index, nearest
+from .searching import StoredViews, nearest
 from .segmenting import add_segments
-from .serving import ServedIndex, serve
 
 if TYPE_CHECKING:
-    from ..index.memory import Index
     from ..matching.alignment import Span
     from ..matching.calibration import Rate
     from .duplicates import Groups, Keep
 
 
-class Library:
+class Library(OpenLibrary):
     """Videos, their metadata and codes in a directory of its own. One thread at a time.
 
     The truth is an SQLite file: what has been reported as added is on the disk. One process
@@ -70,55 +64,6 @@ class Library:
     ...     print(summary, len(library))
     AddSummary(1 failed) 0
     """
-
-    def __init__(
-        self,
-        directory: str | os.PathLike[str],
-        *,
-        model: str | os.PathLike[str] | None = None,
-        encoder: Encoder | None = None,
-        index: str | ServedIndex | None = None,
-        limits: Limits | None = None,
-        create: bool = True,
-    ) -> None:
-        if encoder is not None and limits is not None:
-            raise OptionError("limits and encoder were both given; give the limits to the Encoder")
-        self._encoder, self._made_encoder, self._limits = encoder, False, limits
-        self._db = open_database(directory, create=create)
-        self.directory = self._db.path.parent
-        self._pairs = PairCache(self.directory / "pairs.npz", writable=not self._db.unwritable)
-        try:
-            self._pin = pin_model(self._db, self.directory, model=model, encoder=encoder)
-            self._served = None if index is None else serve(self._db, index, self._pin.spec)
-        except BaseException:
-            self._db.close()
-            raise
-        db, at, spec = self._db, self.directory, self._pin.spec
-        self._index = Remembered(db, lambda: cached_index(db, at, spec)[1])
-        self._boxes = Remembered(db, lambda: box_index(db, spec))
-        self._segment_index = Remembered(db, lambda: segment_index(db, at, spec))
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The specification of the library's model."""
-        return self._pin.spec
-
-    @property
-    def model(self) -> str:
-        """What ``Encoder`` takes for the library's model: the name of a bundled one, or a path."""
-        return self._pin.source
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder of the library's model; made when it is first needed.
-
-        Raises:
-            ModelError: the model is not there any more, or is not the same.
-        """
-        if self._encoder is None:
-            encoder = pinned_encoder(self._pin, self.directory, self._limits)
-            self._encoder, self._made_encoder = encoder, True
-        return self._encoder
 
     def add(
         self,
@@ -191,6 +136,18 @@ class Library:
         with writing(self._db):
             yield from Adding(self._db, encode, retry=retry, awaiting=awaiting).run(found, roots)
 
+    def _views_of(self, video: Source | VideoCode | Encoded) -> tuple[VideoCode, tuple[View, ...]]:
+        if isinstance(video, VideoCode):
+            return video, (View(video.code, None),)
+        if isinstance(video, Encoded):
+            encoded = video
+        else:
+            (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True, frames=True, box=True)
+        if encoded.error is not None:
+            raise encoded.error
+        assert encoded.code is not None
+        return encoded.code, views(encoded)
+
     def search(
         self, video: Source | VideoCode | Encoded, k: int | None = 10, *, radius: int | None = None
     ) -> list[Hit]:
@@ -225,18 +182,6 @@ class Library:
             for distance, video_id in nearest((index, self._boxes()), seen, radius=limit, k=k)
             for entry in self._entries("WHERE v.id = ?", video_id)  # none: removed this very moment
         ]
-
-    def _views_of(self, video: Source | VideoCode | Encoded) -> tuple[VideoCode, tuple[View, ...]]:
-        if isinstance(video, VideoCode):
-            return video, (View(video.code, None),)
-        if isinstance(video, Encoded):
-            encoded = video
-        else:
-            (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True, frames=True, box=True)
-        if encoded.error is not None:
-            raise encoded.error
-        assert encoded.code is not None
-        return encoded.code, views(encoded)
 
     def segmenting(
         self, *, workers: int | None = None, awaiting: Callable[[str], None] | None = None
@@ -300,34 +245,6 @@ class Library:
 
         query, reference = (stored_track(self._db, entry.id, self.spec.bits) for entry in (a, b))
         return [] if query is None or reference is None else align(query, reference)
-
-    def _segments(self) -> SegmentIndex:
-        index = self._segment_index()
-        if not len(index) and len(self):
-            raise OptionError(
-                f"{self.directory}: no segments are kept; make them with `vhash add {self.directory} "
-                "--segments` or segmenting()"
-            )
-        return index
-
-    def index(self) -> Index:
-        """The codes of whole videos, ids being those of the entries; read from its cache, or made again.
-
-        Always an index of this process, also where ``search`` looks elsewhere.
-        """
-        return self._index()
-
-    @property
-    def uuid(self) -> str:
-        """Drawn when the library was made: tells it from any other, wherever it is moved."""
-        return self._db.uuid()
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """What distances mean for the library's model (or its encoder); None where that is not known."""
-        from ..models import zoo
-
-        return zoo.load(self.model).calibration if self._encoder is None else self._encoder.calibration
 
     def duplicates(
         self,
@@ -460,25 +377,5 @@ class Library:
     def _entries(self, where: str, value: Any) -> list[Entry]:
         return entries(self._db, self.spec, where, value)
 
-    def __len__(self) -> int:
-        return video_count(self._db)
-
     def __contains__(self, path: object) -> bool:
         return isinstance(path, (str, os.PathLike)) and self.get(path) is not None
-
-    def close(self) -> None:
-        """Close the database, and the encoder and index if the library made them."""
-        self._db.close()
-        if self._served is not None:
-            self._served.close()
-        if self._made_encoder and self._encoder is not None:
-            self._encoder.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Library({str(self.directory)!r}, {len(self)} videos, {named(self.spec)})"
