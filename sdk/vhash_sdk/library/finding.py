@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from ..encoding.tracks import codes_of, kept_track, query_tracks
 from ..errors import StoreError
-from ..matching.alignment import Span, fit, join, without_covered
+from ..matching.alignment import Span, align, fit, join, without_covered
 from ..matching.track import Times, Track
 from ..matching.verdict import least_score
 from ..matching.votes import Match, chunks, vote
 from ..spec import ModelSpec
 from .cache import cache_file, load_index, save_index
 from .database import Database
+from .entries import entry_of
+from .reading import stored_track
+from .records import Entry, FoundSpan
 from .rows import Coded, SegmentPlace, code_array, id_array
 
 if TYPE_CHECKING:
@@ -117,6 +120,22 @@ def find_clip(
     best = [(video, span) for video, spans in found.items() for span in without_covered(spans)]
     best.sort(key=lambda item: (-item[1].score, item[0], item[1].ref_start))
     return [(video, span) for video, span in best if span.score >= least]
+
+
+def found_spans(
+    database: Database, spec: ModelSpec, found: Iterable[tuple[int, Span]]
+) -> Iterator[FoundSpan]:
+    """What ``find_clip`` found, with the entries of the videos."""
+    for video, span in found:
+        entry = entry_of(database, spec, video)
+        if entry is not None:  # else removed this very moment
+            yield FoundSpan(span, entry)
+
+
+def common_spans(database: Database, spec: ModelSpec, a: Entry, b: Entry) -> list[Span]:
+    """The parts that two videos of a library have in common, by their kept segments; ``a`` is the query."""
+    query, reference = (stored_track(database, entry.id, spec.bits) for entry in (a, b))
+    return [] if query is None or reference is None else align(query, reference)
 
 
 def segment_index(database: Database, directory: Path, spec: ModelSpec) -> SegmentIndex:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..matching.calibration import Calibration
+from ..errors import OptionError
+from ..matching.calibration import USUAL_RATE, Calibration, as_calibration
 from ..matching.verdict import Verdict
 from ..spec import ModelSpec
 from .database import Database
@@ -27,6 +29,44 @@ _ROWS = (
     " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id"
 )
 _FILES = "SELECT id, path, size, mtime_ns FROM video WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+
+
+def verdict_for(
+    spec: ModelSpec,
+    own: Calibration | None,
+    given: Calibration | None,
+    *,
+    fmr: float | None,
+    radius: int | None,
+    videos: int,
+) -> Verdict:
+    """What decides in a library; the second look is the model's own, whoever measured the distances.
+
+    Args:
+        spec: of the library's model.
+        own: the calibration of its model.
+        given: another one that counts instead.
+        fmr: the threshold as a false-match rate; None: the rate that fits so many videos.
+        radius: the threshold in bits, instead.
+        videos: how many there are.
+
+    Raises:
+        OptionError: there is no calibration, or its pairs cannot support so small a rate; ``radius`` is not
+            between 0 and all bits.
+        ModelMismatchError: the calibration is of another model.
+    """
+    if radius is not None and not 0 <= radius <= spec.bits:
+        raise OptionError(f"radius={radius}: expected 0 to {spec.bits} bits")
+    table = as_calibration(given)
+    if table is None:
+        table = own
+    elif own is not None:
+        table.check_model(spec.fingerprint)
+        table = replace(table, verification=own.verification)
+    if radius is not None:
+        return Verdict(table, radius)
+    rate = table.rate_for(videos) if fmr is None and table is not None else fmr
+    return Verdict.at(spec, table, USUAL_RATE if rate is None else rate)
 
 
 def find_groups(

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..codes import VideoCode, same_model
-from ..encoding.encoded import Encoded, views
-from ..errors import ModelMismatchError, OptionError
-from ..matching.calibration import USUAL_RATE, Calibration, as_calibration
+from ..codes import VideoCode
+from ..encoding.encoded import Encoded
+from ..errors import OptionError
+from ..matching.calibration import Calibration
 from ..matching.verdict import Verdict
-from ..matching.verification import View
 from ..scan import Found
 from ..video import Source
 from .adding import Adding
 from .checking import Problem, verify
-from .entries import all_entries, entries, entry_at, failures, remove
+from .entries import all_entries, entry_at, failures, remove
+from .finding import common_spans, find_clip, found_spans
+from .grouping import find_groups, verdict_for
 from .judgements import Judgement, record
 from .lock import writing
-from .model import named
 from .opened import OpenLibrary
 from .place import scan_beside
 from .reading import has_segments, lacking
 from .records import Added, AddSummary, Entry, Failure, FoundSpan, Hit, Segmented
-from .searching import StoredViews, nearest
+from .searching import StoredViews, check_model, hits, nearest, query
 from .segmenting import add_segments
 
 if TYPE_CHECKING:
@@ -129,24 +128,11 @@ class Library(OpenLibrary):
         Raises:
             StoreError: another process writes, or the disk is full or fails.
         """
-
-        def encode(paths: Iterable[str]) -> Iterator[Encoded]:
-            return self.encoder.encode_many(paths, workers=workers, isolate=True, frames=True, box=True)
-
+        run = Adding(
+            self._db, lambda paths: self._encoded(paths, workers=workers), retry=retry, awaiting=awaiting
+        )
         with writing(self._db):
-            yield from Adding(self._db, encode, retry=retry, awaiting=awaiting).run(found, roots)
-
-    def _views_of(self, video: Source | VideoCode | Encoded) -> tuple[VideoCode, tuple[View, ...]]:
-        if isinstance(video, VideoCode):
-            return video, (View(video.code, None),)
-        if isinstance(video, Encoded):
-            encoded = video
-        else:
-            (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True, frames=True, box=True)
-        if encoded.error is not None:
-            raise encoded.error
-        assert encoded.code is not None
-        return encoded.code, views(encoded)
+            yield from run.run(found, roots)
 
     def search(
         self, video: Source | VideoCode | Encoded, k: int | None = 10, *, radius: int | None = None
@@ -161,27 +147,12 @@ class Library(OpenLibrary):
             VideoError: the query cannot be read.
             ModelMismatchError: the query is a code of another model.
         """
-        code, seen = self._views_of(video)
-        if code.bits != self.spec.bits or not same_model(code.fingerprint, self.spec.fingerprint):
-            raise ModelMismatchError(
-                f"a code of model {code.fingerprint[:8]} ({code.bits} bits) cannot be searched in "
-                f"{self.directory}, which belongs to {named(self.spec)}; search with the video itself"
-            )
+        code, seen = query(video, lambda sources: self._encoded(sources, workers=1))
+        check_model(code, self.spec, self.directory)
         index = self.index() if self._served is None else self._served.current()
         limit = self.spec.bits if radius is None else radius
-        verdict, kept = Verdict(self.calibration), StoredViews(self._db, self.spec)
-
-        def hit(distance: int, entry: Entry) -> Hit:
-            told_apart = not (code.unreliable or entry.code.unreliable)
-            theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
-            said = verdict.decide(seen, theirs, distance=distance, told_apart=told_apart)
-            return Hit(distance, entry, said.verified, None if said.rate is None else said.rate.estimate)
-
-        return [
-            hit(distance, entry)
-            for distance, video_id in nearest((index, self._boxes()), seen, radius=limit, k=k)
-            for entry in self._entries("WHERE v.id = ?", video_id)  # none: removed this very moment
-        ]
+        near = nearest((index, self._boxes()), seen, radius=limit, k=k)
+        return hits(self._db, self.spec, Verdict(self.calibration), near, code=code, seen=seen)
 
     def segmenting(
         self, *, workers: int | None = None, awaiting: Callable[[str], None] | None = None
@@ -226,25 +197,15 @@ class Library(OpenLibrary):
             VideoError: the clip cannot be read.
             OptionError: the library has no segments, or ``fmr`` is no rate.
         """
-        from .finding import find_clip
-
-        spans = (
-            FoundSpan(span, entry)
-            for video, span in find_clip(self._segments(), self.encoder, clip, fmr=fmr)
-            for entry in self._entries("WHERE v.id = ?", video)  # none: removed this very moment
-        )
-        return list(islice(spans, k))
+        found = find_clip(self._segments(), self.encoder, clip, fmr=fmr)
+        return list(islice(found_spans(self._db, self.spec, found), k))
 
     def common_spans(self, a: Entry, b: Entry) -> list[Span]:
         """The parts that two of its videos have in common, the best first; ``a`` is the query.
 
         From their kept segments: nothing is decoded, and nothing found where one of them has none.
         """
-        from ..matching.alignment import align
-        from .reading import stored_track
-
-        query, reference = (stored_track(self._db, entry.id, self.spec.bits) for entry in (a, b))
-        return [] if query is None or reference is None else align(query, reference)
+        return common_spans(self._db, self.spec, a, b)
 
     def duplicates(
         self,
@@ -279,8 +240,6 @@ class Library(OpenLibrary):
             OptionError: the model is not calibrated, or not for so small a rate; more pairs are that
                 near than anyone could look through; ``radius`` is not between 0 and all bits.
         """
-        from .grouping import find_groups
-
         verdict = self._verdict(fmr, radius, calibration)
         return find_groups(self._db, self._pairs, self.spec, verdict, keep=keep, ask_disk=ask_disk)
 
@@ -312,19 +271,8 @@ class Library(OpenLibrary):
         return verdict.rate if every else verdict.calibration.false_match_rate(radius)
 
     def _verdict(self, fmr: float | None, radius: int | None, calibration: Calibration | None) -> Verdict:
-        """Decides for this library; the second look is the model's own, whoever measured the distances."""
-        if radius is not None and not 0 <= radius <= self.spec.bits:
-            raise OptionError(f"radius={radius}: expected 0 to {self.spec.bits} bits")
-        own, table = self.calibration, as_calibration(calibration)
-        if table is None:
-            table = own
-        elif own is not None:
-            table.check_model(self.spec.fingerprint)
-            table = replace(table, verification=own.verification)
-        if radius is not None:
-            return Verdict(table, radius)
-        rate = table.rate_for(len(self)) if fmr is None and table is not None else fmr
-        return Verdict.at(self.spec, table, USUAL_RATE if rate is None else rate)
+        own = self.calibration
+        return verdict_for(self.spec, own, calibration, fmr=fmr, radius=radius, videos=len(self))
 
     def judge(self, judgements: Iterable[Judgement]) -> int:
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""
@@ -373,9 +321,6 @@ class Library(OpenLibrary):
     def __iter__(self) -> Iterator[Entry]:
         """Entries in the order of their ids; the library may change meanwhile."""
         return all_entries(self._db, self.spec)
-
-    def _entries(self, where: str, value: Any) -> list[Entry]:
-        return entries(self._db, self.spec, where, value)
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, (str, os.PathLike)) and self.get(path) is not None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Self
 
+from ..encoding.encoded import Encoded
 from ..encoding.encoder import Encoder
 from ..errors import OptionError
 from ..matching.calibration import Calibration
 from ..spec import ModelSpec
-from ..video import Limits
+from ..video import Limits, Source
 from .cache import Remembered, cached_index
 from .finding import SegmentIndex, segment_index
 from .model import named, pin_model, pinned_encoder
@@ -74,6 +76,10 @@ class OpenLibrary:
             encoder = pinned_encoder(self._pin, self.directory, self._limits)
             self._encoder, self._made_encoder = encoder, True
         return self._encoder
+
+    def _encoded(self, sources: Iterable[Source], *, workers: int | None) -> Iterator[Encoded]:
+        """What a library keeps of videos: with content boxes, and what a second look takes."""
+        return self.encoder.encode_many(sources, workers=workers, isolate=True, frames=True, box=True)
 
     def _segments(self) -> SegmentIndex:
         index = self._segment_index()

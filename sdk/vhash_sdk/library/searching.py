@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from ..errors import CodeError, StoreError
+from ..codes import VideoCode, same_model
+from ..encoding.encoded import Encoded, views
+from ..errors import CodeError, ModelMismatchError, StoreError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
+from ..matching.verdict import Verdict
 from ..matching.verification import Trajectory, View
 from ..spec import ModelSpec
+from ..video import Source
 from .database import Database
+from .entries import entry_of
+from .model import named
+from .records import Entry, Hit
 from .rows import Seen, code_array
 
 
@@ -35,6 +43,64 @@ def nearest(
             for video, distance in zip(matches.ids.tolist(), matches.distances.tolist(), strict=True):
                 best[video] = min(distance, best.get(video, distance))
     return sorted((distance, video) for video, distance in best.items())[:k]
+
+
+def query(
+    video: Source | VideoCode | Encoded, encode: Callable[[Iterable[Source]], Iterable[Encoded]]
+) -> tuple[VideoCode, tuple[View, ...]]:
+    """The code of what is searched for, and its views; a bare code has nothing for a second look.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    if isinstance(video, VideoCode):
+        return video, (View(video.code, None),)
+    if isinstance(video, Encoded):
+        encoded = video
+    else:
+        (encoded,) = encode([video])
+    if encoded.error is not None:
+        raise encoded.error
+    assert encoded.code is not None
+    return encoded.code, views(encoded)
+
+
+def hits(
+    database: Database,
+    spec: ModelSpec,
+    verdict: Verdict,
+    near: Iterable[tuple[int, int]],
+    *,
+    code: VideoCode,
+    seen: Sequence[View],
+) -> list[Hit]:
+    """What is to be said of the videos that are ``near`` a query, as (distance, id); see ``Hit``.
+
+    Args:
+        database, spec: of the library.
+        verdict: decides about the second look.
+        near: from ``nearest``.
+        code, seen: of the query, from ``query``.
+    """
+    kept = StoredViews(database, spec)
+
+    def hit(distance: int, entry: Entry) -> Hit:
+        told_apart = not (code.unreliable or entry.code.unreliable)
+        theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
+        said = verdict.decide(seen, theirs, distance=distance, told_apart=told_apart)
+        return Hit(distance, entry, said.verified, None if said.rate is None else said.rate.estimate)
+
+    found = ((distance, entry_of(database, spec, video)) for distance, video in near)
+    return [hit(distance, entry) for distance, entry in found if entry is not None]  # else gone just now
+
+
+def check_model(code: VideoCode, spec: ModelSpec, directory: Path) -> None:
+    """Raise ModelMismatchError for a code that is not of the library's model."""
+    if code.bits != spec.bits or not same_model(code.fingerprint, spec.fingerprint):
+        raise ModelMismatchError(
+            f"a code of model {code.fingerprint[:8]} ({code.bits} bits) cannot be searched in "
+            f"{directory}, which belongs to {named(spec)}; search with the video itself"
+        )
 
 
 class StoredViews:
