@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ..errors import StoreError, VhashError
 from ..spec import ModelSpec
 from .database import Database
+from .reading import whole_codes
 
 if TYPE_CHECKING:
     from ..index.memory import Index
@@ -78,7 +79,7 @@ def cached_index(database: Database, directory: Path, spec: ModelSpec) -> tuple[
     file = cache_file(directory, generation)
     if (index := load_index(file, database.count(), spec)) is not None:
         return generation, index
-    ids, codes, generation = database.codes(spec.bits)
+    ids, codes, generation = whole_codes(database, spec.bits)
     index = Index(spec.bits, model=spec.fingerprint)
     index.add(codes, ids)
     save_index(index, database, directory, generation)

@@ -23,7 +23,7 @@ from ..video.sources import open_media
 from .cache import cache_file, cached_index, load_index
 from .database import Database
 from .on_disk import CHANGED, LeftOut, look
-from .reading import segment_codes, states
+from .reading import segment_codes, states, whole_codes
 from .rows import WHOLE_ROWS, VideoState, described, faults, kinds
 from .serving import Served
 
@@ -123,7 +123,7 @@ def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:
 
 def _index(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Problem]:
     generation, index = cached_index(database, directory, spec)
-    ids, codes, now = database.codes(spec.bits)
+    ids, codes, now = whole_codes(database, spec.bits)
     if generation != now:  # another process has written since: compare again when it is quiet
         return
     if not _holds(index, ids, codes):

@@ -14,12 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import StoreError
 from .connection import Opened, changed, connect, named
-from .rows import Coded, Generation, checked, code_array, id_array
+from .rows import Generation, checked
 from .schema import APPLICATION_ID, MIGRATIONS
 
 CodeKind = Literal["full", "box", "segment"]
@@ -241,21 +238,6 @@ class Database:
     def count(self, kind: CodeKind = "full") -> int:
         """How many codes of a kind there are."""
         return int(self.rows("SELECT count(*) FROM code WHERE kind = ?", (kind,))[0][0])
-
-    def codes(self, bits: int, kind: CodeKind = "full") -> tuple[NDArray[np.int64], NDArray[np.uint8], str]:
-        """(video ids ``int64[n]``, codes ``uint8[n, bytes]``, generation) of the codes of one kind.
-
-        Raises:
-            StoreError: a code is damaged, or a video has two.
-        """
-        with self.snapshot():
-            sql = "SELECT video, code FROM code WHERE kind = ? ORDER BY video"
-            rows = self.read(Coded, sql, (kind,))
-            generation = self.generation()
-        ids = id_array([row.id for row in rows])
-        if (np.diff(ids) == 0).any():
-            raise StoreError(f"{self.path}: a video has two codes of the kind {kind}; run `vhash verify`")
-        return ids, code_array(self.path, [row.code for row in rows], bits), generation
 
     def close(self) -> None:
         """Close the connection; the last one to leave folds the log into the file."""

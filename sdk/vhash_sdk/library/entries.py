@@ -1,4 +1,4 @@
-"""The rows of a library's videos and failures, read and removed."""
+"""The entries and failures of a library as it hands them out, and how they are removed."""
 
 from __future__ import annotations
 
@@ -29,31 +29,32 @@ _TABLES: tuple[Literal["video", "failure"], ...] = ("video", "failure")
 
 def entry_of(database: Database, spec: ModelSpec, video: int) -> Entry | None:
     """The entry of a video by its id; None where there is no such video any more."""
-    found = entries(database, spec, "WHERE v.id = ?", video)
+    found = _entries(database, spec, "WHERE v.id = ?", video)
     return found[0] if found else None
 
 
 def entries_of(database: Database, spec: ModelSpec, videos: Iterable[int]) -> list[Entry]:
     """The entries of videos by their ids, without those that are not there any more."""
-    return entries(database, spec, "WHERE v.id IN (SELECT value FROM json_each(?))", json.dumps(list(videos)))
+    where = "WHERE v.id IN (SELECT value FROM json_each(?)) ORDER BY v.id"
+    return _entries(database, spec, where, json.dumps(list(videos)))
 
 
 def entry_at(database: Database, spec: ModelSpec, path: str | os.PathLike[str]) -> Entry | None:
     """The entry of the video at a path, or None."""
     raw = os.fsencode(os.path.abspath(checked_path("path", path)))
-    found = entries(database, spec, "WHERE v.path = ?", raw)
+    found = _entries(database, spec, "WHERE v.path = ?", raw)
     return found[0] if found else None
 
 
 def all_entries(database: Database, spec: ModelSpec) -> Iterator[Entry]:
     """All entries by their ids; the library may change meanwhile."""
     last = 0
-    while found := entries(database, spec, "WHERE v.id > ? ORDER BY v.id LIMIT 1000", last):
+    while found := _entries(database, spec, "WHERE v.id > ? ORDER BY v.id LIMIT 1000", last):
         yield from found
         last = found[-1].id
 
 
-def entries(database: Database, spec: ModelSpec, where: str, value: Any) -> list[Entry]:
+def _entries(database: Database, spec: ModelSpec, where: str, value: Any) -> list[Entry]:
     """The entries that a clause with one value selects.
 
     Raises:

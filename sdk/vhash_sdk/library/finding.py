@@ -20,9 +20,9 @@ from ..spec import ModelSpec
 from .cache import cache_file, load_index, save_index
 from .database import Database
 from .entries import entry_of
-from .reading import stored_track
+from .reading import segment_codes, segment_places, stored_track
 from .records import Entry, FoundSpan
-from .rows import Coded, SegmentPlace, code_array, id_array
+from .rows import id_array
 
 if TYPE_CHECKING:
     from ..encoding.encoder import Encoder
@@ -148,16 +148,15 @@ def segment_index(database: Database, directory: Path, spec: ModelSpec) -> Segme
 
     with database.snapshot():  # rows, codes and generation belong together
         generation = database.generation()
-        rows = database.read(
-            SegmentPlace, "SELECT id, video, t0, t1 FROM code WHERE kind = 'segment' ORDER BY id"
-        )
+        rows = segment_places(database)
         index = load_index(cache_file(directory, generation, "segments"), len(rows), spec)
-        select = "SELECT id, code FROM code WHERE kind = 'segment' ORDER BY id"
-        codes = [] if index else [row.code for row in database.read(Coded, select)]
+        missing = index is None
+        if index is None:
+            index = Index(spec.bits, model=spec.fingerprint)
+            ids, codes = segment_codes(database, spec.bits)
+            index.add(codes, ids)
     ids, videos = id_array([row.id for row in rows]), id_array([row.video for row in rows])
     spans = np.array([row[2:] for row in rows], np.float64).reshape(-1, 2)
-    if index is None:
-        index = Index(spec.bits, model=spec.fingerprint)
-        index.add(code_array(database.path, codes, spec.bits), ids)
+    if missing:
         save_index(index, database, directory, generation, "segments")
     return SegmentIndex(generation, index, ids, videos, spans)

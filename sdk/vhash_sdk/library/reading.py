@@ -6,7 +6,8 @@ come a few at a time, so that the library may change while somebody goes through
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar
 
@@ -14,16 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..encoding.tracks import content, kept_track
+from ..errors import StoreError
 from ..matching.track import Track
-from .database import Database
+from .database import CodeKind, Database
 from .rows import (
+    Candidate,
     Coded,
     FailureRow,
     NewCode,
     PathRow,
     RawPath,
+    Seen,
     Segment,
+    SegmentPlace,
     Video,
+    VideoFile,
     VideoState,
     code_array,
     id_array,
@@ -81,6 +87,47 @@ def with_content(database: Database, digest: bytes) -> list[PathRow]:
     )
 
 
+def files_of(database: Database, videos: Iterable[int]) -> list[VideoFile]:
+    """The files of videos, as they were, by id."""
+    return database.read(
+        VideoFile,
+        "SELECT id, path, size, mtime_ns FROM video WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps(list(videos)),),
+    )
+
+
+def candidates(database: Database) -> list[Candidate]:
+    """The codes of whole pictures and content boxes with what grouping takes of their videos, by video."""
+    return database.read(
+        Candidate,
+        "SELECT v.id, v.digest, v.duration, v.width, v.height, v.size, c.code, v.unreliable, v.damaged"
+        " FROM video v"
+        " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id",
+    )
+
+
+def seen_of(database: Database, video: int) -> list[Seen]:
+    """What a second look takes of the views of a video."""
+    return database.read(
+        Seen,
+        "SELECT c.code, t.steps, v.duration FROM code c JOIN video v ON v.id = c.video"
+        " LEFT JOIN trajectory t ON t.video = c.video AND t.kind = c.kind"
+        " WHERE c.video = ? AND c.kind IN ('full', 'box') ORDER BY c.id",
+        (video,),
+    )
+
+
+def any_trajectory(database: Database) -> bool:
+    """Whether one video at least can be looked at again."""
+    return bool(database.rows("SELECT 1 FROM trajectory LIMIT 1"))
+
+
+def every_trajectory(database: Database) -> bool:
+    """Whether every video can be."""
+    without = "SELECT 1 FROM video v WHERE v.id NOT IN (SELECT video FROM trajectory) LIMIT 1"
+    return not database.rows(without)
+
+
 def paths_under(database: Database, root: bytes, table: Table = "video") -> Iterator[bytes]:
     """Paths of the entries at ``root`` and in the folders below it, in order."""
     folder = root.rstrip(b"/") + b"/"
@@ -112,6 +159,24 @@ def failure_of(database: Database, path: bytes, size: int, mtime_ns: int) -> Fai
 def has_failed(database: Database, path: bytes) -> bool:
     """Whether a failure of the file at a path is written down."""
     return bool(database.rows("SELECT 1 FROM failure WHERE path = ?", (path,)))
+
+
+def whole_codes(
+    database: Database, bits: int, kind: CodeKind = "full"
+) -> tuple[NDArray[np.int64], NDArray[np.uint8], str]:
+    """(video ids, codes, generation) of the codes of whole pictures, or of content boxes.
+
+    Raises:
+        StoreError: a code is damaged, or a video has two.
+    """
+    with database.snapshot():
+        sql = "SELECT video, code FROM code WHERE kind = ? ORDER BY video"
+        rows = database.read(Coded, sql, (kind,))
+        generation = database.generation()
+    ids, codes = _arrays(database, bits, rows)
+    if (np.diff(ids) == 0).any():
+        raise StoreError(f"{database.path}: a video has two codes of the kind {kind}; run `vhash verify`")
+    return ids, codes, generation
 
 
 def new_codes(
@@ -148,6 +213,13 @@ def segment_codes(database: Database, bits: int) -> Arrays:
 
 def _arrays(database: Database, bits: int, rows: Sequence[Coded]) -> Arrays:
     return id_array([row.id for row in rows]), code_array(database.path, [row.code for row in rows], bits)
+
+
+def segment_places(database: Database) -> list[SegmentPlace]:
+    """Where all segments are, by the ids of their own rows."""
+    return database.read(
+        SegmentPlace, "SELECT id, video, t0, t1 FROM code WHERE kind = 'segment' ORDER BY id"
+    )
 
 
 def has_segments(database: Database) -> bool:

@@ -20,13 +20,14 @@ from ..video import Source
 from .database import Database
 from .entries import entry_of
 from .model import named
+from .reading import any_trajectory, every_trajectory, seen_of, whole_codes
 from .records import Entry, Hit
 from .rows import Seen, code_array
 
 
 def box_index(database: Database, spec: ModelSpec) -> Index:
     """The codes of content boxes; ids are those of the videos."""
-    ids, codes, _ = database.codes(spec.bits, "box")
+    ids, codes, _ = whole_codes(database, spec.bits, "box")
     index = Index(spec.bits, model=spec.fingerprint)
     index.add(codes, ids)
     return index
@@ -118,22 +119,15 @@ class StoredViews:
     @cached_property
     def any(self) -> bool:
         """Whether one video at least can be looked at again."""
-        return bool(self._database.rows("SELECT 1 FROM trajectory LIMIT 1"))
+        return any_trajectory(self._database)
 
     @cached_property
     def all(self) -> bool:
         """Whether every video can be."""
-        without = "SELECT 1 FROM video v WHERE v.id NOT IN (SELECT video FROM trajectory) LIMIT 1"
-        return not self._database.rows(without)
+        return every_trajectory(self._database)
 
     def _views(self, video: int) -> tuple[View, ...]:
-        rows = self._database.read(
-            Seen,
-            "SELECT c.code, t.steps, v.duration FROM code c JOIN video v ON v.id = c.video"
-            " LEFT JOIN trajectory t ON t.video = c.video AND t.kind = c.kind"
-            " WHERE c.video = ? AND c.kind IN ('full', 'box') ORDER BY c.id",
-            (video,),
-        )
+        rows = seen_of(self._database, video)
         codes = code_array(self._database.path, [row.code for row in rows], self._spec.bits)
         return tuple(View(code, self._trajectory(row)) for code, row in zip(codes, rows, strict=True))
 
