@@ -16,7 +16,7 @@ from vhash_sdk import _core, open_index
 from vhash_sdk.errors import IndexFormatError, OptionError, StoreError
 from vhash_sdk.index import Index
 from vhash_sdk.index.stored import StoredIndex, repair
-from vhash_sdk.library.database import writer_lock
+from vhash_sdk.library.lock import writer_lock
 
 ODD = b"caf\xe9-\xff"  # no UTF-8
 PRECIOUS = "three years of work\n"

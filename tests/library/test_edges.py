@@ -14,7 +14,7 @@ pytest.importorskip("onnx")
 from tests.library.test_library import Place
 from vhash_sdk.errors import OptionError
 from vhash_sdk.library import Library
-from vhash_sdk.library.adding import Adding
+from vhash_sdk.library.writing import Ledger
 
 
 @pytest.fixture
@@ -28,16 +28,16 @@ def test_ctrl_c_in_the_middle_of_an_entry_leaves_none_of_it(
 ) -> None:
     place.write("a", "a")
     place.write("b", "b")
-    write = Adding._write
+    write = Ledger._write
 
-    def interrupted(self: Adding, sql: str, *values: Any) -> int:
+    def interrupted(self: Ledger, sql: str, *values: Any) -> int:
         done = write(self, sql, *values)
         if sql.startswith(moment) and place.encoder.encoded[-1].endswith("b"):
             raise KeyboardInterrupt
         return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(Adding, "_write", interrupted)
+        patch.setattr(Ledger, "_write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             place.add()
     with place.open() as library:

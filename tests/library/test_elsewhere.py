@@ -35,13 +35,14 @@ try:
         elif what == "remove":
             library.remove([folder])
         elif what == "store":
-            from vhash_sdk.library.segmenting import _rows, _store
+            from vhash_sdk.library.reading import without_segments
+            from vhash_sdk.library.segmenting import _store
             import numpy as np
             from vhash_sdk.matching.sequence import Segments
             spans = np.stack([np.arange(500.0), np.arange(500.0) + 1], axis=1)
             made = Segments(np.zeros((500, 8), np.uint8), spans, 64, library.spec.fingerprint,
                             np.ones(500, np.float32))
-            for row in list(_rows(library._db)):
+            for row in list(without_segments(library._db)):
                 said.append(_store(library._db, row, made).path)
         else:
             assert len(library.search(code_of(b"3", library.spec), k=5)) == 5

@@ -26,8 +26,8 @@ import os, sys
 from tests.fake_encoder import FakeEncoder, code_of
 from vhash_sdk.errors import StoreError
 from vhash_sdk.library import Library
-import vhash_sdk.library.adding
-vhash_sdk.library.adding._COMMIT_ROWS = 5
+import vhash_sdk.library.writing
+vhash_sdk.library.writing._COMMIT_ROWS = 5
 directory, folder, search = sys.argv[1:]
 try:
     with Library(directory, encoder=FakeEncoder()) as library:

@@ -21,6 +21,8 @@ from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
 from vhash_sdk.library.duplicates import Groups
+from vhash_sdk.library.on_disk import LeftOut, look
+from vhash_sdk.video import Limits
 
 
 @pytest.fixture
@@ -207,3 +209,43 @@ def test_a_bind_mount_is_one_file(library: Library, tmp_path: Path) -> None:
         assert groups == [] and len(same(groups)) == 1
     finally:
         subprocess.run(["umount", tmp_path / "bound"], check=True)
+
+
+def test_whether_a_file_has_changed_is_one_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"12345")
+    status = file.stat()
+    known = (str(file), status.st_size, status.st_mtime_ns)
+    assert isinstance(look(*known), os.stat_result)
+    with monkeypatch.context() as patch:  # root may read everything
+        patch.setattr(os, "access", lambda path, mode: False)
+        assert isinstance(look(*known), os.stat_result)
+        unreadable = look(*known, readable=True)
+    assert isinstance(unreadable, LeftOut) and unreadable.reason == "unreachable"
+    wanted = {"changed": [(str(file), 6, known[2]), (str(file), 5, 1), (str(tmp_path), *known[1:])]}
+    wanted["vanished"] = [(f"{file}.no", 5, 1), (f"{file}/below", 5, 1)]
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    wanted["unreachable"] = [(str(tmp_path / "loop"), 5, 1)]
+    for reason, asked in wanted.items():
+        for question in asked:
+            answer = look(*question)
+            assert isinstance(answer, LeftOut) and (answer.path, answer.reason) == (question[0], reason)
+
+
+def test_all_who_ask_whether_a_file_has_changed_say_the_same(library: Library, tmp_path: Path) -> None:
+    gone, changed, touched = (write(tmp_path / "v" / name, code, 20) for code, name in enumerate("abc"))
+    library.add([tmp_path / "v"])
+    gone.unlink()
+    changed.write_bytes(MAGIC + b"something else")
+    os.utime(touched, (1, 1))
+    words = {
+        str(gone): "no such file any more; add its new place, or remove it",
+        str(changed): "the file is not what was encoded; add it again",
+    }
+    assert {problem.path: problem.message for problem in library.verify()} == words
+    words[str(touched)] = words[str(changed)]  # segments of it would go by times that nobody has checked
+    library.encoder.limits = Limits()  # type: ignore[misc]
+    assert {made.path: str(made.error) for made in library.segmenting(workers=1)} == {
+        path: f"{path}: {said}" for path, said in words.items()
+    }
+    assert {left.path: left.message for left in library.duplicates(radius=64).left_out} == words

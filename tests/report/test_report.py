@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,17 @@ from tests.cli.test_cli import run
 from vhash_sdk import Library, VideoCode
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import transcode
-from vhash_sdk.library.duplicates import Group, Member
+from vhash_sdk.errors import SourceError
+from vhash_sdk.library.duplicates import Group, Groups, Member
 from vhash_sdk.library.judgements import Judgement, read_judgements
+from vhash_sdk.library.on_disk import LeftOut, SameFile
 from vhash_sdk.library.records import Entry
+from vhash_sdk.matching.calibration import Rate
 from vhash_sdk.names import printable
 from vhash_sdk.report import About, write_report
+from vhash_sdk.report.facts import Facts
+from vhash_sdk.spec import PICTURE_RULES, Resize, Sampling
+from vhash_sdk.video.isolation.pool import DecodePool
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NASTY = [
@@ -66,6 +73,41 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         report(tmp_path, [group(1, ["/v/a", "/v/b"])])
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("picture", PICTURE_RULES)
+def test_pictures_are_taken_by_the_rule_of_the_model(
+    tmp_path: Path, picture: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Resize] = []
+
+    def decode(self: DecodePool, path: str, sampling: Sampling, resize: Resize) -> None:
+        asked.append(resize)
+        raise SourceError(f"{path}: is not there")
+
+    monkeypatch.setattr(DecodePool, "decode", decode)
+    about = About(tmp_path, "uuid-1", 256, 120, "longest", "Facts.", picture=picture)
+    write_report(tmp_path / "report.html", [group(1, ["/v/a", "/v/b"])], about)
+    assert [resize.picture for resize in asked] == [picture, picture]
+
+
+def test_facts_say_what_is_chance_and_what_the_disk_says(tmp_path: Path) -> None:
+    groups = Groups(
+        [group(1, ["/v/a", "/v/b"], size=2_000_000)],
+        left_out=[LeftOut("/v/c", "vanished", "gone"), LeftOut("/v/d", "vanished", "gone")],
+        same_files=[SameFile("/v/a", ("/v/e",))],
+    )
+    known = Facts(10_001, 256, 40, Rate(1e-9, 1e-8, 1e-7), groups)
+    assert known.pairs == 50_005_000 and known.text() == (
+        "10,001 videos: 1 group with 1 duplicate of 2.0 MB. Threshold: 40 of 256 bits: a false-match rate of "
+        "1e-08 (95 %: at most 1e-07). Of the 50,005,000 pairs here about 1, at most 5, match by chance; a "
+        "smaller --radius leaves fewer. 1 name more of the same files is no copy. Left out: 2 near videos "
+        "(2 vanished)."
+    )
+    few = replace(known, videos=3, groups=Groups())
+    assert "Of the 3 pairs here fewer than one match by chance." in few.text()
+    assert few.text().startswith("3 videos: 0 groups with 0 duplicates of 0 bytes. ")
+    assert "its false-match rate is not known." in replace(known, rate=None).text()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +16,13 @@ from ..system.files import write_text
 from ..video.outputs import check_output
 from .inputs import ServedBy
 from .library import Lib, damage, model_entry, reason, roots_of
+from .options import takes
 from .output import ExitCode, Force, Json, Output, error_entry, path_entry, printable, safe
+from .segmenting import keep_segments
 
 if TYPE_CHECKING:
-    from ..library.adding import Added
+    from ..library.library import Library
+    from ..library.records import Added
     from ..video import Limits
 
 _EXAMPLES = 3
@@ -40,61 +44,78 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
-def add(
-    lib: Lib,
-    paths: Paths,
-    *,
+@dataclass(frozen=True)
+class Options:
+    """What ``vhash add`` takes."""
+
+    lib: Lib
+    paths: Paths
     exclude: Annotated[
         list[str] | None,
         typer.Option(help="Leave out names (*.part, thumbs) or paths (/disk/old/*) that match; repeatable."),
-    ] = None,
+    ] = None
     follow_symlinks: Annotated[
         bool, typer.Option("--follow-symlinks", help="Enter symbolic links inside folders.")
-    ] = False,
+    ] = False
     retry: Annotated[
         bool, typer.Option("--retry", help="Try again what failed before and has not changed.")
-    ] = False,
+    ] = False
     segments: Annotated[
         bool,
         typer.Option("--segments", help="Also keep a code of each half second, for `vhash find`; stays on."),
-    ] = False,
+    ] = False
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Of a new library; an old one has its own for ever.")
-    ] = None,
+    ] = None
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Decoding processes; one a core by default.")
-    ] = None,
+    ] = None
     max_pixels: Annotated[
         float | None,
         typer.Option(
             min=0.1, max=2147, callback=_finite, help="Megapixels of a frame (Limits.pixels) [134]."
         ),
-    ] = None,
+    ] = None
     max_seconds: Annotated[
         float | None,
         typer.Option(
             min=0.1, max=1e6, callback=_finite, help="Seconds to decode one file (Limits.wall_time) [300]."
         ),
-    ] = None,
+    ] = None
     max_memory: Annotated[
         float | None,
         typer.Option(
             min=0.1, max=2**20, callback=_finite, help="GiB to decode one file (Limits.memory) [4]."
         ),
-    ] = None,
+    ] = None
     max_duration: Annotated[
         float | None,
         typer.Option(
             min=0.1, max=2.7e5, callback=_finite, help="Hours that a video may last (Limits.duration) [24]."
         ),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Write every file that is not in, and why, as CSV.")
-    ] = None,
-    force: Force = False,
-    index: ServedBy = None,
-    json: Json = False,
-) -> None:
+    ] = None
+    report: Annotated[Path | None, typer.Option(help="Write every file that is not in, and why, as CSV.")] = (
+        None
+    )
+    force: Force = False
+    index: ServedBy = None
+    json: Json = False
+
+    def limits(self) -> Limits:
+        """What one file may cost."""
+        from ..video import Limits
+
+        usual = Limits()
+        return Limits(
+            pixels=usual.pixels if self.max_pixels is None else int(self.max_pixels * 1e6),
+            wall_time=usual.wall_time if self.max_seconds is None else self.max_seconds,
+            memory=usual.memory if self.max_memory is None else int(self.max_memory * 2**30),
+            duration=usual.duration if self.max_duration is None else self.max_duration * 3600,
+        )
+
+
+@takes(Options)
+def add(given: Options) -> None:
     """Add videos to a library; what is in and has not changed is not read again.
 
     Every file is tried in a process of its own that is stopped at its limits, so no file can stop the
@@ -112,72 +133,73 @@ def add(
 
       vhash add library /videos --index milvus://localhost:19530/videos
     """
-    with Output("add", json=json) as out:
-        from ..library.library import Library, not_own
+    with Output("add", json=given.json) as out:
+        from ..library.library import Library
 
-        limits = _limits(
-            pixels=_whole(max_pixels, 1e6),
-            wall_time=max_seconds,
-            memory=_whole(max_memory, 2**30),
-            duration=None if max_duration is None else max_duration * 3600,
-        )
-        roots = given_paths(roots_of(paths))  # before a new library is made for them
-        not_own(lib, roots)
-        if report is not None:
-            check_output(report, "table", option="--report", library=lib, force=force)
-            _write_report(report, [])  # a place that cannot be written is better known before than after
-        with Library(lib, model=model, index=index, limits=limits) as library:
+        limits = given.limits()
+        roots = _roots(given)  # before a new library is made for them
+        with Library(given.lib, model=given.model, index=given.index, limits=limits) as library:
             run = _Run(out)
-            out.note(
-                f"vhash: looking through {', '.join(map(printable, roots[:3]))}{' …' * (len(roots) > 3)}"
-            )
-            found = list(library.scan(roots, exclude=exclude or (), follow_symlinks=follow_symlinks))
-            try:
-                with out.progress("adding", len(found)) as step:
-                    for result in library.adding(
-                        found, roots, retry=retry, workers=workers, awaiting=lambda path: step(0, path)
-                    ):
-                        run.take(result)
-                        step(int(result.status != "vanished"), result.path)
-            except KeyboardInterrupt:
-                out.note(f"vhash: stopped; {run.text()}; the same command goes on from here")
-                raise
-            finally:
-                if report is not None:
-                    _write_report(report, run.problems)
+            _add(library, roots, given, run)
             run.show()
-            if index is not None:
-                out.note(f"vhash: {library.serve()} codes served from {index}")
+            if given.index is not None:
+                out.note(f"vhash: {library.serve()} codes served from {given.index}")
             kept = None
-            if segments or library.has_segments:
-                from .segmenting import keep_segments
-
-                kept = keep_segments(library, out, workers=workers)
+            if given.segments or library.has_segments:
+                kept = keep_segments(library, out, workers=given.workers)
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
                 model=model_entry(library),
                 counts=dict(sorted(run.counts.items())),
                 segments=kept,
-                problems=[_problem_entry(result) for result in run.problems],
-                noted=[{**path_entry(result.path), "notes": list(result.notes)} for result in run.noted],
-                moved=[
-                    {**path_entry(result.path), "previous": path_entry(result.previous or "")}
-                    for result in run.moved
-                ],
-                damaged=[
-                    {**path_entry(result.path), "message": safe(result.damaged or "")}
-                    for result in run.damaged
-                ],
+                **run.entries(),
             )
             bad = run.counts["failed"] + run.counts["vanished"] + len(kept["failed"] if kept else ())
             out.end(ExitCode.of(run.counts.total() - bad - run.counts["skipped"], bad))
+
+
+def _roots(given: Options) -> list[str]:
+    """Where videos are looked for; what cannot be is better known before than after."""
+    from ..library.place import not_own
+
+    roots = given_paths(roots_of(given.paths))
+    not_own(given.lib, roots)
+    if given.report is not None:
+        check_output(given.report, "table", option="--report", library=given.lib, force=given.force)
+        _write_report(given.report, [])
+    return roots
+
+
+def _add(library: Library, roots: list[str], given: Options, run: _Run) -> None:
+    """Add what is new or has changed; what was done is told and written down however it ends."""
+    out = run.out
+    out.note(f"vhash: looking through {', '.join(map(printable, roots[:3]))}{' …' * (len(roots) > 3)}")
+    exclude = given.exclude or ()
+    found = list(library.scan(roots, exclude=exclude, follow_symlinks=given.follow_symlinks))
+    try:
+        with out.progress("adding", len(found)) as step:
+            for result in library.adding(
+                found,
+                roots,
+                retry=given.retry,
+                workers=given.workers,
+                awaiting=lambda path: step(0, path),
+            ):
+                run.take(result)
+                step(int(result.status != "vanished"), result.path)
+    except KeyboardInterrupt:
+        out.note(f"vhash: stopped; {run.text()}; the same command goes on from here")
+        raise
+    finally:
+        if given.report is not None:
+            _write_report(given.report, run.problems)
 
 
 class _Run:
     """What an ``add`` has done so far, and how it is told."""
 
     def __init__(self, out: Output) -> None:
-        self._out = out
+        self.out = out
         self.counts: Counter[str] = Counter()
         self.problems: list[Added] = []
         self.moved: list[Added] = []
@@ -196,13 +218,27 @@ class _Run:
         if result.status == "moved":
             self.moved.append(result)
 
+    def entries(self) -> dict[str, list[dict[str, Any]]]:
+        """What is worth telling, for JSON."""
+        return {
+            "problems": [_problem_entry(result) for result in self.problems],
+            "noted": [{**path_entry(result.path), "notes": list(result.notes)} for result in self.noted],
+            "moved": [
+                {**path_entry(result.path), "previous": path_entry(result.previous or "")}
+                for result in self.moved
+            ],
+            "damaged": [
+                {**path_entry(result.path), "message": safe(result.damaged or "")} for result in self.damaged
+            ],
+        }
+
     def text(self) -> str:
         """The counts in words."""
         return ", ".join(f"{count} {status}" for status, count in self.counts.items()) or "nothing done yet"
 
     def show(self) -> None:
         """The counts, then the problems grouped by kind with a few examples of each."""
-        self._out.line(self.text())
+        self.out.line(self.text())
         groups: dict[str, list[Added]] = {}
         for problem in self.problems:
             kind = "vanished" if problem.error is None else type(problem.error).__name__
@@ -210,49 +246,31 @@ class _Run:
                 kind = f"{kind} (skipped)"
             groups.setdefault(kind, []).append(problem)
         if self.damaged:
-            self._out.line(
+            self.out.line(
                 f"\ndamaged, added all the same, kept only where no whole copy is: {len(self.damaged)}"
             )
             for file in self.damaged[:_EXAMPLES]:
-                self._out.line(f"  {printable(file.path)}{damage(file.damaged)}")
+                self.out.line(f"  {printable(file.path)}{damage(file.damaged)}")
             if len(self.damaged) > _EXAMPLES:
-                self._out.line(f"  … and {len(self.damaged) - _EXAMPLES} more; `vhash list` says which")
+                self.out.line(f"  … and {len(self.damaged) - _EXAMPLES} more; `vhash list` says which")
         for kind, members in sorted(groups.items(), key=lambda group: -len(group[1])):
-            self._out.line(f"\n{kind}: {len(members)}")
+            self.out.line(f"\n{kind}: {len(members)}")
             for problem in members[:_EXAMPLES]:
                 said = (
                     "in the library, but not on the disk any more" if problem.error is None else problem.error
                 )
-                self._out.line(f"  {printable(problem.path)}")
-                self._out.line(f"    {reason(problem.path, str(said))}")
+                self.out.line(f"  {printable(problem.path)}")
+                self.out.line(f"    {reason(problem.path, str(said))}")
             if len(members) > _EXAMPLES:
-                self._out.line(f"  … and {len(members) - _EXAMPLES} more; --report FILE.csv lists all")
+                self.out.line(f"  … and {len(members) - _EXAMPLES} more; --report FILE.csv lists all")
         if self.noted:
-            self._out.line(f"\nadded, with a remark: {len(self.noted)}")
+            self.out.line(f"\nadded, with a remark: {len(self.noted)}")
         for result in self.noted[:_EXAMPLES]:
-            self._out.line(f"  {printable(result.path)}")
+            self.out.line(f"  {printable(result.path)}")
             for note in result.notes:
-                self._out.line(f"    {note.partition('; --stream')[0]}")
+                self.out.line(f"    {note.partition('; --stream')[0]}")
         if len(self.noted) > _EXAMPLES:
-            self._out.line(f"  … and {len(self.noted) - _EXAMPLES} more; --json lists all")
-
-
-def _whole(value: float | None, unit: float) -> int | None:
-    return None if value is None else int(value * unit)
-
-
-def _limits(
-    *, pixels: int | None, wall_time: float | None, memory: int | None, duration: float | None
-) -> Limits:
-    from ..video import Limits
-
-    usual = Limits()
-    return Limits(
-        pixels=usual.pixels if pixels is None else pixels,
-        wall_time=usual.wall_time if wall_time is None else wall_time,
-        memory=usual.memory if memory is None else memory,
-        duration=usual.duration if duration is None else duration,
-    )
+            self.out.line(f"  … and {len(self.noted) - _EXAMPLES} more; --json lists all")
 
 
 def _write_report(file: Path, problems: list[Added]) -> None:

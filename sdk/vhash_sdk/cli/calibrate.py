@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from ..video.outputs import check_output
@@ -16,7 +14,7 @@ from .inputs import Videos, expand
 from .output import Force, Json, Model, Output, PrecisionOption, counted, path_entry, printable
 
 if TYPE_CHECKING:
-    from ..encoding.encoded import Encoded
+    from ..matching.calibration import Calibration
 
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 
@@ -45,48 +43,16 @@ def calibrate(
 
       vhash calibrate /videos --output mine.json
     """
-    from ..codes import hamming_distance
-    from ..encoding.encoded import views
-    from ..errors import OptionError
-    from ..matching.calibration import calibrate as measure
-    from ..scan import content_digest
-
     with Output("calibrate", json=json) as out, open_encoder(model, precision) as encoder:
+        from ..library.calibrating import calibrate as measure
+
         paths = expand(videos)
         check_output(output, "calibration", option="--output", inputs=paths, force=force)
         results = encode_all(encoder, paths, out, detail="box")
-        contents: dict[bytes, Encoded] = {}
-        for result in results:
-            if result.code is not None and not result.code.unreliable:
-                contents.setdefault(content_digest(str(result.source)), result)
-        good = list(contents.values())
-        names = [str(result.source) for result in good]
-        if len(good) < 2:
-            raise OptionError(
-                f"{len(good)} of {len(results)} videos have a code that says something and are no copies of "
-                "others: it takes two at least"
-            )
-        seen = [np.stack([view.code for view in views(result)]) for result in good]
-        nearest = np.zeros((len(seen), len(seen)), np.int64)
-        for i, own in enumerate(seen):
-            for j in range(i):
-                near = hamming_distance(own[:, None], seen[j][None]).min()
-                nearest[i, j] = nearest[j, i] = near
-        groups = [os.path.dirname(name) if scenes else name for name in names]
-        spec = encoder.spec
-        table = measure(
-            nearest, groups, fingerprint=spec.fingerprint, bits=spec.bits, made=f"{len(good)} videos"
-        )
+        table = measure(results, encoder.spec, folders_are_scenes=scenes)
         table.save(output)
-        support = (
-            f"smallest rate {table.smallest_rate:.2g}" if table.smallest_rate < 1 else "too few for any rate"
-        )
-        out.line(f"{counted(table.pairs, 'pair')} of {table.scenes} scenes; {support}")
-        rows = []
-        for rate in (rate for rate in _RATES if rate >= table.smallest_rate):
-            low, _, high = table.false_match_rate(limit := table.threshold(rate))
-            out.line(f"{rate:8.0e}  {limit:4d} bits  (95 %: {low:.1e} to {high:.1e})")
-            rows.append({"rate": rate, "threshold": limit, "low": low, "high": high})
+        thresholds = _thresholds(table)
+        _show(table, thresholds, out)
         out.line(printable(str(output)))
         out.document(
             model=model_entry(encoder),
@@ -94,8 +60,28 @@ def calibrate(
             pairs=table.pairs,
             scenes=table.scenes,
             smallest_rate=table.smallest_rate,
-            thresholds=rows,
+            thresholds=thresholds,
             errors=[failure_entry(result) for result in results if result.error is not None],
         )
         failed = sum(result.error is not None for result in results)
         finish(out, done=len(results) - failed, failed=failed)
+
+
+def _thresholds(table: Calibration) -> list[dict[str, float]]:
+    """What the usual rates are in bits, as far as the pairs support them."""
+    rows = []
+    for rate in (rate for rate in _RATES if rate >= table.smallest_rate):
+        low, _, high = table.false_match_rate(limit := table.threshold(rate))
+        rows.append({"rate": rate, "threshold": limit, "low": low, "high": high})
+    return rows
+
+
+def _show(table: Calibration, thresholds: list[dict[str, float]], out: Output) -> None:
+    support = (
+        f"smallest rate {table.smallest_rate:.2g}" if table.smallest_rate < 1 else "too few for any rate"
+    )
+    out.line(f"{counted(table.pairs, 'pair')} of {table.scenes} scenes; {support}")
+    for row in thresholds:
+        out.line(
+            f"{row['rate']:8.0e}  {row['threshold']:4d} bits  (95 %: {row['low']:.1e} to {row['high']:.1e})"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,53 +10,62 @@ import typer
 
 from ..library.duplicates import Keep
 from ..names import csv_line
+from ..report.facts import Facts
+from ..report.plan import csv_rows, plan_lines
+from ..report.wording import megabytes
 from ..system.files import write_text
 from ..video.outputs import check_output
 from .library import Lib, damage, model_entry
+from .options import takes
 from .output import Force, Json, Output, counted, number, path_entry, printable, safe
-from .plan import csv_rows, megabytes, plan_lines
 
 if TYPE_CHECKING:
     from ..library.duplicates import Group, Groups, Member
+    from ..library.judgements import Judgement
     from ..library.library import Library
     from ..library.records import Entry
     from ..matching.alignment import Span
-    from ..matching.calibration import Calibration, Rate
+    from ..matching.calibration import Rate
 
 _SHOWN = 20  # groups, where the rest is in a file
 _LEFT_OUT = 5  # named in text
 
 
-def dedup(
-    lib: Lib,
-    *,
+@dataclass(frozen=True)
+class Options:
+    """What ``vhash dedup`` takes."""
+
+    lib: Lib
     fmr: Annotated[
         float | None,
         typer.Option(
             help="Threshold: the share of pairs of different scenes that may match; by default 1e-4, and "
             "less in a library where more than one pair would."
         ),
-    ] = None,
-    radius: Annotated[int | None, typer.Option(min=0, help="Threshold in bits, instead.")] = None,
-    keep: Annotated[Keep, typer.Option(help="Which video of a group is the one to keep.")] = "longest",
+    ] = None
+    radius: Annotated[int | None, typer.Option(min=0, help="Threshold in bits, instead.")] = None
+    keep: Annotated[Keep, typer.Option(help="Which video of a group is the one to keep.")] = "longest"
     calibration: Annotated[
         Path | None, typer.Option(help="From `vhash calibrate`; that of the model by default.")
-    ] = None,
+    ] = None
     report: Annotated[
         Path | None, typer.Option(help="Write an HTML page with pictures, to look through and judge.")
-    ] = None,
+    ] = None
     not_a_match: Annotated[
         list[Path] | None,
         typer.Option(help="Read judgements that a report exported: those pairs are never grouped again."),
-    ] = None,
+    ] = None
     plan: Annotated[
         Path | None,
         typer.Option(help="Write what could be removed: as CSV (FILE.csv), or as a script, all commented."),
-    ] = None,
-    csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV row for each video instead.")] = False,
-    force: Force = False,
-    json: Json = False,
-) -> None:
+    ] = None
+    csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV row for each video instead.")] = False
+    force: Force = False
+    json: Json = False
+
+
+@takes(Options)
+def dedup(given: Options) -> None:
     """Find duplicates in a library: groups in which every video is a copy of the one to keep.
 
     Nothing is ever deleted. Look at the report, export what is no match, have it read here, and take
@@ -70,43 +79,31 @@ def dedup(
 
       vhash dedup library --not-a-match judgements.json --plan plan.sh
     """
-    with Output("dedup", json=json) as out:
-        from ..library.judgements import read_judgements
+    with Output("dedup", json=given.json) as out:
         from ..library.library import Library
         from ..matching.calibration import Calibration
 
-        read = [*(not_a_match or ()), *([] if calibration is None else [calibration])]
-        for file, kind, option in ((report, "page", "--report"), (plan, _plan_kind(plan), "--plan")):
-            if file is not None:
-                check_output(file, kind, option=option, inputs=read, library=lib, force=force)
-        said = [judgement for file in not_a_match or () for judgement in read_judgements(file)]
-        with Library(lib, create=False) as library:
-            table = library.calibration if calibration is None else Calibration.load(calibration)
-            within = library.threshold(fmr, calibration=table) if radius is None else radius
+        said = _judgements(given)
+        with Library(given.lib, create=False) as library:
+            table = library.calibration
+            if given.calibration is not None:
+                table = Calibration.load(given.calibration)
+            radius = given.radius
+            if radius is None:
+                radius = library.threshold(given.fmr, calibration=table)
             if said:
                 out.note(f"vhash: {len(said)} judgements read; {library.judge(said)} pairs are no match")
             with out.progress(f"comparing {len(library):,} videos", None):
-                groups = library.duplicates(radius=within, keep=keep, calibration=table)
-            facts = _Facts(library, groups, within, table)
-            if csv_:
-                for row in csv_rows(groups):
-                    out.line(csv_line(row))
-            else:
-                _show(out, groups, full=plan is None and report is None)
-            if plan is not None:
-                _write_plan(plan, groups, facts, keep)
-            if report is not None:
-                _write_report(report, groups, facts, keep, out)
-            _tell_left_out(out, groups)
-            out.note(f"vhash: {facts.text()}")
-            for file, what in ((report, "to look through"), (plan, "nothing is removed until you do it")):
-                if file is not None:
-                    out.note(f"vhash: {file} is written: {what}")
+                groups = library.duplicates(radius=radius, keep=given.keep, calibration=table)
+            rate = library.false_match_rate(radius, calibration=table)
+            facts = Facts(len(library), library.spec.bits, radius, rate, groups)
+            _print(given, facts, out)
+            _write(given, library, facts, out)
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
                 model=model_entry(library),
-                threshold=facts.entry(),
-                keep=keep,
+                threshold={"radius": radius, "false_match_rate": _rate_entry(rate), "pairs": facts.pairs},
+                keep=given.keep,
                 bytes=sum(group.bytes for group in groups),
                 groups=[_group_entry(group) for group in groups],
                 same_files=[
@@ -120,52 +117,39 @@ def dedup(
             )
 
 
-class _Facts:
-    """What the threshold means in this library."""
+def _judgements(given: Options) -> list[Judgement]:
+    """The judgements to take over, once it is known that what is to be written costs nobody anything."""
+    from ..library.judgements import read_judgements
 
-    def __init__(
-        self, library: Library, groups: Groups, radius: int, calibration: Calibration | None
-    ) -> None:
-        self.library, self.groups, self.radius = library, groups, radius
-        self.rate = library.false_match_rate(radius, calibration=calibration)
-        self.pairs = len(library) * (len(library) - 1) // 2
+    judged = given.not_a_match or []
+    read = judged if given.calibration is None else [*judged, given.calibration]
+    outputs = ((given.report, "page", "--report"), (given.plan, _plan_kind(given.plan), "--plan"))
+    for file, kind, option in outputs:
+        if file is not None:
+            check_output(file, kind, option=option, inputs=read, library=given.lib, force=given.force)
+    return [judgement for file in judged for judgement in read_judgements(file)]
 
-    def text(self) -> str:
-        """One sentence for people."""
-        duplicates = sum(len(group.members) for group in self.groups)
-        held = megabytes(sum(group.bytes for group in self.groups))
-        text = (
-            f"{counted(len(self.library), 'video')}: {counted(len(self.groups), 'group')} with "
-            f"{counted(duplicates, 'duplicate')} of {held}. "
-            f"Threshold: {self.radius} of {self.library.spec.bits} bits"
-        )
-        disk = self._disk()
-        if self.rate is None:
-            return f"{text}; without a calibration its false-match rate is not known.{disk}"
-        chance, most = (rate * self.pairs for rate in (self.rate.estimate, self.rate.high))
-        expected, advice = f"about {chance:,.0f}, at most {most:,.0f},", "; a smaller --radius leaves fewer"
-        if most < 1:
-            expected, advice = "fewer than one", ""
-        return (
-            f"{text}: a false-match rate of {self.rate.estimate:.2g} (95 %: at most {self.rate.high:.2g}). "
-            f"Of the {self.pairs:,} pairs here {expected} match by chance{advice}.{disk}"
-        )
 
-    def _disk(self) -> str:
-        """What the disk says that the library does not know."""
-        said = ""
-        if names := sum(len(same.names) for same in self.groups.same_files):
-            said += (
-                f" {counted(names, 'name')} more of the same files {'is' if names == 1 else 'are'} no copy."
-            )
-        if left := Counter(left.reason for left in self.groups.left_out):
-            reasons = ", ".join(f"{count:,} {reason}" for reason, count in left.items())
-            said += f" Left out: {counted(left.total(), 'near video')} ({reasons})."
-        return said
+def _print(given: Options, facts: Facts, out: Output) -> None:
+    """The groups, on standard output."""
+    if given.csv_:
+        for row in csv_rows(facts.groups):
+            out.line(csv_line(row))
+    else:
+        _show(out, facts.groups, full=given.plan is None and given.report is None)
 
-    def entry(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"radius": self.radius, "false_match_rate": _rate_entry(self.rate), "pairs": self.pairs}
+
+def _write(given: Options, library: Library, facts: Facts, out: Output) -> None:
+    """The files that were asked for, then remarks about everything."""
+    if given.plan is not None:
+        _write_plan(given.plan, facts, given.keep)
+    if given.report is not None:
+        _write_report(given.report, library, facts, given.keep, out)
+    _tell_left_out(out, facts.groups)
+    out.note(f"vhash: {facts.text()}")
+    for file, what in ((given.report, "to look through"), (given.plan, "nothing is removed until you do it")):
+        if file is not None:
+            out.note(f"vhash: {file} is written: {what}")
 
 
 def _show(out: Output, groups: Groups, *, full: bool) -> None:
@@ -207,21 +191,28 @@ def _plan_kind(file: Path | None) -> str:
     return "table" if file is not None and file.suffix.lower() == ".csv" else "plan"
 
 
-def _write_plan(file: Path, groups: Groups, facts: _Facts, keep: str) -> None:
+def _write_plan(file: Path, facts: Facts, keep: str) -> None:
     if _plan_kind(file) == "table":
-        lines = [csv_line(row) for row in csv_rows(groups)]
+        lines = [csv_line(row) for row in csv_rows(facts.groups)]
     else:
-        lines = list(plan_lines(groups, facts.text(), keep))
+        lines = list(plan_lines(facts.groups, facts.text(), keep))
     write_text(file, "".join(f"{line}\n" for line in lines))
 
 
-def _write_report(file: Path, groups: Groups, facts: _Facts, keep: str, out: Output) -> None:
+def _write_report(file: Path, library: Library, facts: Facts, keep: str, out: Output) -> None:
     from ..report import About, write_report
     from ..runtime.onnx import usable_cores
 
-    library = facts.library
-    about = About(library.directory, library.uuid, library.spec.bits, facts.radius, keep, facts.text())
-    total = sum(1 + len(group.members) for group in groups)
+    about = About(
+        library.directory,
+        library.uuid,
+        facts.bits,
+        facts.radius,
+        keep,
+        facts.text(),
+        picture=library.spec.resize.picture,
+    )
+    total = sum(1 + len(group.members) for group in facts.groups)
     with out.progress("report", total) as step:
 
         def common_spans(member: Entry, representative: Entry) -> list[Span]:
@@ -230,7 +221,7 @@ def _write_report(file: Path, groups: Groups, facts: _Facts, keep: str, out: Out
 
         write_report(
             file,
-            groups,
+            facts.groups,
             about,
             workers=usable_cores(),
             spans=common_spans if library.has_segments else None,

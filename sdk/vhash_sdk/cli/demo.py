@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import VhashError
-from ..runtime.onnx import usable_cores
 from ..video.outputs import check_output
 from .encoding import encode_all, model_entry, open_encoder
 from .output import ExitCode, Json, Model, Output, PrecisionOption
@@ -123,6 +122,8 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 
 def _make_copies(originals: list[Path], folder: Path, out: Output) -> list[Path]:
+    from ..runtime.onnx import usable_cores
+
     jobs = [
         (variant, original, folder / f"{original.stem} ({variant.name}).mp4")
         for original in originals

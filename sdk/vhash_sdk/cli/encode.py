@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from ..names import csv_line
 from .dataset import Engine, encode_dataset
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
 from .inputs import StreamOption, Videos, expand
+from .options import takes
 from .output import (
     ExitCode,
     Force,
@@ -27,16 +29,18 @@ if TYPE_CHECKING:
     from ..encoding.encoded import Encoded
 
 
-def encode(
-    videos: Videos,
-    *,
-    model: Model = "default",
-    precision: PrecisionOption = "auto",
-    stream: StreamOption = None,
+@dataclass(frozen=True)
+class Options:
+    """What ``vhash encode`` takes."""
+
+    videos: Videos
+    model: Model = "default"
+    precision: PrecisionOption = "auto"
+    stream: StreamOption = None
     index: Annotated[
         Path | None,
         typer.Option(help="Also save the codes as an index file, which `vhash search` takes."),
-    ] = None,
+    ] = None
     output: Annotated[
         str | None,
         typer.Option(
@@ -44,18 +48,30 @@ def encode(
             "-o",
             help="Write parquet files into this folder or URL (s3://…) instead; run it again to go on.",
         ),
-    ] = None,
+    ] = None
     engine: Annotated[
         Engine, typer.Option(help="With --output: this process, or Ray; auto: Ray if --address is given.")
-    ] = "auto",
+    ] = "auto"
     address: Annotated[
         str | None,
         typer.Option(help="Of the Ray cluster: host:port, auto, or local to start one here for large jobs."),
-    ] = None,
-    csv_: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False,
-    force: Force = False,
-    json: Json = False,
-) -> None:
+    ] = None
+    csv_: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line.")] = False
+    force: Force = False
+    json: Json = False
+
+    def check(self) -> None:
+        """Raise BadParameter for options that do not go together."""
+        if self.csv_ and self.json:
+            raise typer.BadParameter("choose one of --csv and --json")
+        if self.output is None and (self.engine != "auto" or self.address is not None):
+            raise typer.BadParameter("--engine and --address go with --output")
+        if self.output is not None and (self.csv_ or self.index is not None or self.stream is not None):
+            raise typer.BadParameter("--output writes parquet; leave out --csv, --index and --stream")
+
+
+@takes(Options)
+def encode(given: Options) -> None:
     r"""Print the code of each video.
 
     One line a video: code, confidence (0 to 1: how far the code is from flipping), seconds, path. A video
@@ -76,55 +92,56 @@ def encode(
 
       vhash encode list.parquet --output codes --engine ray --address head:6379
     """
-    if csv_ and json:
-        raise typer.BadParameter("choose one of --csv and --json")
-    if output is None and (engine != "auto" or address is not None):
-        raise typer.BadParameter("--engine and --address go with --output")
-    if output is not None:
-        if csv_ or index is not None or stream is not None:
-            raise typer.BadParameter("--output writes parquet; leave out --csv, --index and --stream")
-        with Output("encode", json=json) as out:
+    given.check()
+    with Output("encode", json=given.json) as out:
+        if given.output is not None:
             encode_dataset(
-                videos, output, out, model=model, precision=precision, engine=engine, address=address
-            )
-        return
-    with Output("encode", json=json) as out:
-        paths = expand(videos)
-        if index is not None:
-            from .gallery import check_index
-
-            check_index(index, paths, force=force)
-        if csv_:
-            out.line(csv_line(("code", "confidence", "duration", "path", "error")))
-        with open_encoder(model, precision) as encoder:
-            results = encode_all(
-                encoder,
-                paths,
+                given.videos,
+                given.output,
                 out,
-                stream=stream,
-                show=lambda result: out.line((_csv_row if csv_ else _line)(result)),
+                model=given.model,
+                precision=given.precision,
+                engine=given.engine,
+                address=given.address,
             )
-            good = [(str(result.source), result.code) for result in results if result.code is not None]
-            saved = {}
-            if index is not None and good:
-                from .gallery import save_index
+        else:
+            _print(given, out)
 
-                save_index(index, encoder.spec, good)
-                saved = {"index": path_entry(index.absolute())}
-                out.note(
-                    f"vhash: {len(good)} codes saved in {index}; search them with: vhash search {index} VIDEO"
-                )
-            out.document(
-                model=model_entry(encoder),
-                videos=[
-                    code_entry(str(result.source), result.code, result.info)
-                    for result in results
-                    if result.code is not None
-                ],
-                errors=[failure_entry(result) for result in results if result.error is not None],
-                **saved,
+
+def _print(given: Options, out: Output) -> None:
+    """Print the codes, and save them where that was asked for."""
+    from .gallery import check_index, save_index
+
+    paths = expand(given.videos)
+    if given.index is not None:
+        check_index(given.index, paths, force=given.force)
+    if given.csv_:
+        out.line(csv_line(("code", "confidence", "duration", "path", "error")))
+    line = _csv_row if given.csv_ else _line
+    with open_encoder(given.model, given.precision) as encoder:
+        results = encode_all(
+            encoder, paths, out, stream=given.stream, show=lambda result: out.line(line(result))
+        )
+        good = [(str(result.source), result.code) for result in results if result.code is not None]
+        saved = {}
+        if given.index is not None and good:
+            save_index(given.index, encoder.spec, good)
+            saved = {"index": path_entry(given.index.absolute())}
+            out.note(
+                f"vhash: {len(good)} codes saved in {given.index}; "
+                f"search them with: vhash search {given.index} VIDEO"
             )
-        finish(out, done=len(good), failed=len(results) - len(good))
+        out.document(
+            model=model_entry(encoder),
+            videos=[
+                code_entry(str(result.source), result.code, result.info)
+                for result in results
+                if result.code is not None
+            ],
+            errors=[failure_entry(result) for result in results if result.error is not None],
+            **saved,
+        )
+    finish(out, done=len(good), failed=len(results) - len(good))
 
 
 def finish(out: Output, *, done: int, failed: int) -> None:

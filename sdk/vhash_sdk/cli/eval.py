@@ -52,34 +52,32 @@ def eval_(
         paths = list(dict.fromkeys(path for pair in known for path in (pair.a, pair.b)))
         with open_encoder(model, precision) as encoder:
             results = encode_all(encoder, paths, out, detail="box")
-            read = {
-                path: result for path, result in zip(paths, results, strict=True) if result.code is not None
-            }
+            by_path = zip(paths, results, strict=True)
+            read = {path: result for path, result in by_path if result.code is not None}
             kept = [pair for pair in known if pair.a in read and pair.b in read]
             figures = _figures(kept, read)
             trial = SpanTrial(kept)
             trial.run(encoder, out)
         figures[1:1] = trial.figures()
         copies = sum(pair.copy for pair in kept)
+        others, left_out, failed = len(kept) - copies, len(known) - len(kept), len(paths) - len(read)
         _show(out, figures, encoder.spec.bits)
         out.note(
-            f"vhash: {counted(copies, 'pair')} of copies and {len(kept) - copies:,} of others; "
-            f"{counted(len(known) - len(kept), 'pair')} left out: "
-            f"{len(paths) - len(read)} of {len(paths)} videos failed"
+            f"vhash: {counted(copies, 'pair')} of copies and {others:,} of others; "
+            f"{counted(left_out, 'pair')} left out: {failed} of {len(paths)} videos failed"
         )
         trial.note(out)
         out.document(
             model=model_entry(encoder),
             videos=len(read),
             copies=copies,
-            others=len(kept) - copies,
-            left_out=len(known) - len(kept),
+            others=others,
+            left_out=left_out,
             figures=[_figure_entry(figure) for figure in figures],
             segments=trial.entry(),
-            errors=[failure_entry(result) for result in results if result.error is not None]
-            + [{**path_entry(path), "error": error_entry(error)} for path, error in trial.failed.items()],
+            errors=_errors(results, trial),
         )
-        out.end(ExitCode.of(len(read), len(paths) - len(read) + len(trial.failed)))
+        out.end(ExitCode.of(len(read), failed + len(trial.failed)))
 
 
 eval_.__name__ = "eval"  # the name of the command; the builtin keeps its own
@@ -114,6 +112,12 @@ def _show(out: Output, figures: list[Figure], bits: int) -> None:
         if figure.radius == -1:
             radius = "none: others are as near as any copy"
         out.line(f"{figure.name:26}{figure.value:7.3f}   {low:.3f} – {high:.3f}   {radius}")
+
+
+def _errors(results: list[Encoded], trial: SpanTrial) -> list[dict[str, Any]]:
+    failed = [failure_entry(result) for result in results if result.error is not None]
+    whole = [{**path_entry(path), "error": error_entry(error)} for path, error in trial.failed.items()]
+    return failed + whole
 
 
 def _figure_entry(figure: Figure) -> dict[str, Any]:

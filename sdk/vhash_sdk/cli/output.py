@@ -18,6 +18,7 @@ from ..names import path_entry as path_entry  # commands take all that they prin
 from ..names import path_from_entry as path_from_entry
 from ..names import printable as printable
 from ..names import safe as safe
+from ..report.wording import counted as counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -230,12 +231,3 @@ def error_text(error: BaseException) -> str:
     if isinstance(error, OSError) and not isinstance(error, VhashError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """A number of things.
-
-    >>> counted(1, "video"), counted(1200, "video"), counted(0, "copy", "copies")
-    ('1 video', '1,200 videos', '0 copies')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

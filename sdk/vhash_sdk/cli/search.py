@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from .encode import finish
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
 from .inputs import ServedBy, StreamOption, Videos, expand, place
+from .options import takes
 from .output import Json, Output, PrecisionOption, path_entry, printable
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
-    from ..encoding.encoded import Encoded
+    from ..encoding.encoded import Detail, Encoded
     from ..encoding.encoder import Encoder
     from .gallery import Gallery, Neighbour
 
 
-def search(
+@dataclass(frozen=True)
+class Options:
+    """What ``vhash search`` takes."""
+
     where: Annotated[
         Path,
         typer.Argument(
@@ -28,25 +33,27 @@ def search(
             parser=place,
             help="A library of `vhash add`, a folder of videos, or an index file of `vhash encode --index`.",
         ),
-    ],
-    videos: Videos,
-    *,
+    ]
+    videos: Videos
     k: Annotated[
         int | None,
         typer.Option("-k", min=1, help="Neighbours of each video; 10, or no limit with --radius."),
-    ] = None,
+    ] = None
     radius: Annotated[
         int | None, typer.Option(min=0, help="Only neighbours at most this many bits away, all of them.")
-    ] = None,
+    ] = None
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="As for encode; a saved index knows the model that made it."),
-    ] = None,
-    precision: PrecisionOption = "auto",
-    stream: StreamOption = None,
-    index: ServedBy = None,
-    json: Json = False,
-) -> None:
+    ] = None
+    precision: PrecisionOption = "auto"
+    stream: StreamOption = None
+    index: ServedBy = None
+    json: Json = False
+
+
+@takes(Options)
+def search(given: Options) -> None:
     """Find the nearest videos: distance in bits, its share of all bits, path.
 
     In a library content boxes count too, and before the path stands how often videos of different
@@ -67,42 +74,51 @@ def search(
 
       vhash search videos.vhi uploads/ -k 3 --json
     """
-    with Output("search", json=json) as out:
-        queries = expand(videos)
-        gallery: Gallery
+    with Output("search", json=given.json) as out:
+        queries = expand(given.videos)
+        gallery = _kept(given)
         failed: list[Encoded] = []
-        if index is not None and not (where / "library.db").is_file():
-            raise typer.BadParameter("--index goes with a library")
-        if (where / "library.db").is_file():
-            from .gallery import LibraryGallery
-
-            gallery = LibraryGallery(where, index)
-            with open_encoder(model or gallery.model, precision) as encoder:
-                # what a library keeps of its videos: content boxes, and frames for a second look
-                results = encode_all(encoder, queries, out, detail="views", stream=stream)
-        elif where.is_dir():
-            with open_encoder(model or "default", precision) as encoder:
-                gallery, failed = _folder(where, encoder, out)
-                results = encode_all(encoder, queries, out, stream=stream)
-        else:
-            from .gallery import load_index
-
-            gallery = load_index(where)
-            with open_encoder(model or gallery.model, precision) as encoder:
-                results = encode_all(encoder, queries, out, stream=stream)
+        model = given.model or (gallery.model if gallery is not None else "default")
+        with open_encoder(model, given.precision) as encoder:
+            if gallery is None:
+                gallery, failed = _folder(given.where, encoder, out)
+            # what a library keeps of its videos: content boxes, and frames for a second look
+            detail: Detail = "views" if gallery.kind == "library" else "code"
+            results = encode_all(encoder, queries, out, detail=detail, stream=given.stream)
         answers = [
-            (str(result.source), result.code, _neighbours(gallery, result, k, radius))
+            Answer(result, result.code, _neighbours(gallery, result, given.k, given.radius))
             for result in results
             if result.code is not None
         ]
-        _show(answers, out)
+        for answer in answers:
+            _show(answer, out)
         out.document(
             model=model_entry(encoder),
             gallery={"kind": gallery.kind, **path_entry(gallery.path), "videos": len(gallery)},
-            queries=[_query_entry(*answer) for answer in answers],
+            queries=[_query_entry(answer) for answer in answers],
             errors=[failure_entry(result) for result in (*failed, *results) if result.error is not None],
         )
         finish(out, done=len(answers), failed=len(results) - len(answers) + len(failed))
+
+
+class Answer(NamedTuple):
+    """A query, its code, and what is near it."""
+
+    query: Encoded
+    code: VideoCode
+    neighbours: list[Neighbour]
+
+
+def _kept(given: Options) -> Gallery | None:
+    """The library or index file that is searched; None for a folder, which is encoded first."""
+    from .gallery import LibraryGallery, load_index
+
+    library = (given.where / "library.db").is_file()
+    if given.index is not None and not library:
+        raise typer.BadParameter("--index goes with a library")
+    if library:
+        return LibraryGallery(given.where, given.index)
+    return None if given.where.is_dir() else load_index(given.where)
 
 
 def _folder(where: Path, encoder: Encoder, out: Output) -> tuple[Gallery, list[Encoded]]:
@@ -122,21 +138,22 @@ def _neighbours(gallery: Gallery, query: Encoded, k: int | None, radius: int | N
     return gallery.within(query, radius, k)
 
 
-def _show(answers: list[tuple[str, VideoCode, list[Neighbour]]], out: Output) -> None:
-    for path, code, neighbours in answers:
-        out.line(f"{printable(path)}  (confidence {code.confidence:.2f})")
-        for neighbour in neighbours:
-            share = 100 * neighbour.distance / code.bits
-            rate = neighbour.false_match_rate
-            chance = "" if rate is None else f"{f'{rate:.0e}' if rate else 'none seen':>9s}  "
-            out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{printable(neighbour.path)}")
-        if not neighbours:
-            out.line("     nothing")
+def _show(answer: Answer, out: Output) -> None:
+    code = answer.code
+    out.line(f"{printable(str(answer.query.source))}  (confidence {code.confidence:.2f})")
+    for neighbour in answer.neighbours:
+        share = 100 * neighbour.distance / code.bits
+        rate = neighbour.false_match_rate
+        chance = "" if rate is None else f"{f'{rate:.0e}' if rate else 'none seen':>9s}  "
+        out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{printable(neighbour.path)}")
+    if not answer.neighbours:
+        out.line("     nothing")
 
 
-def _query_entry(path: str, code: VideoCode, neighbours: list[Neighbour]) -> dict[str, Any]:
+def _query_entry(answer: Answer) -> dict[str, Any]:
+    code = answer.code
     return {
-        **code_entry(path, code),
+        **code_entry(str(answer.query.source), code, answer.query.info),
         "neighbours": [
             {
                 **path_entry(neighbour.path),
@@ -146,6 +163,6 @@ def _query_entry(path: str, code: VideoCode, neighbours: list[Neighbour]) -> dic
                 "verified": neighbour.verified,
                 "false_match_rate": neighbour.false_match_rate,
             }
-            for neighbour in neighbours
+            for neighbour in answer.neighbours
         ],
     }

@@ -4,53 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Literal
 
 from .. import errors
 from ..encoding.encoded import Encoded
 from ..errors import SourceError, UnsupportedVideoError, VhashError, VideoError
-from ..scan import Found, content_digest, modified_ns
+from ..scan import Found, content_digest
 from ..video.rules import DECODING, touched
 from ..video.sources import open_media
-from .content import METADATA, Content
+from .content import Content
 from .database import Database
-from .rows import FailureRow, PathRow, RawPath, VideoState
+from .on_disk import LeftOut, exists, look
+from .reading import failure_of, paths_under, state_at, with_content
+from .records import Added
+from .rows import VideoState
+from .writing import Ledger
 
-Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
-_COMMIT_SECONDS = 0.5
-_COMMIT_ROWS = 256
 _SETTLED_ROWS = 1000
-
-
-@dataclass(frozen=True)
-class Added:
-    """What became of one file. It is durable before it is reported.
-
-    Attributes:
-        path: absolute path.
-        status: ``added``, ``changed`` (encoded again), ``unchanged``, ``moved`` (``previous`` says from
-            where), ``copied`` (the same content is known from ``previous``: nothing was decoded),
-            ``failed``, ``skipped`` (no video by its first bytes, a link, a pipe), ``vanished`` (in the
-            library, not on disk).
-        error: why, for ``failed`` and ``skipped``.
-        previous: another path of this content.
-        known: the failure is from an earlier run and the file has not changed: it was not tried again.
-        damaged: what of a file that is in now is missing; None: nothing is known.
-        notes: what to know about how it was read (``VideoInfo.notes``).
-    """
-
-    path: str
-    status: Status
-    error: VhashError | None = None
-    previous: str | None = None
-    known: bool = False
-    damaged: str | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,9 +55,7 @@ class Adding:
         self._encode = encode
         self._retry = retry
         self._awaiting = awaiting or (lambda path: None)
-        self._done: list[Added] = []  # written, not yet committed
-        self._writing = self._codes_changed = False
-        self._committed = time.monotonic()
+        self._ledger = Ledger(database)
 
     def run(self, found: Iterable[Found], roots: Iterable[str]) -> Iterator[Added]:
         """Work through what was found; then look for entries under ``roots`` that are gone."""
@@ -94,15 +65,15 @@ class Adding:
                 if isinstance(first, _Job):
                     yield from self._encode_some(first, feed)
                 elif first is not None:
-                    self._done.append(first)
-                    yield from self._commit_when_due()
-            yield from self._commit()
+                    self._ledger.done(first)
+                    yield from self._ledger.commit_when_due()
+            yield from self._ledger.commit()
             yield from self._vanished(roots)
         except errors.StoreError:
             self._db.rollback()
             raise
         except BaseException:  # Ctrl-C, or the caller has had enough: what is done stays done
-            self._commit()
+            self._ledger.commit()
             raise
 
     def _encode_some(self, first: _Job, feed: Iterator[_Job | Added | None]) -> Iterator[Added]:
@@ -117,23 +88,23 @@ class Adding:
                         self._awaiting(item.found.path)
                     yield item.found.path
                 elif item is not None:
-                    self._done.append(item)
-                    if len(self._done) >= _SETTLED_ROWS:
+                    self._ledger.done(item)
+                    if len(self._ledger) >= _SETTLED_ROWS:
                         return
 
         with contextlib.closing(self._encode(jobs())) as results:  # type: ignore[type-var]
             for encoded in results:
-                self._done.append(self._settle(waiting.popleft(), encoded))
-                yield from self._commit_when_due()
+                self._ledger.done(self._settle(waiting.popleft(), encoded))
+                yield from self._ledger.commit_when_due()
                 if waiting:
                     self._awaiting(waiting[0].found.path)
 
     def _triage(self, found: Found) -> _Job | Added | None:
         """Settle a file without decoding it, or say that it must be."""
         path = os.fsencode(found.path)
-        row = self._entry(path)
+        row = state_at(self._db, path)
         if found.skipped:
-            self._forgive(path)
+            self._ledger.forgive(path)
             return Added(found.path, "skipped", found.error)
         if found.error is not None:
             if row is not None and not exists(path):
@@ -141,7 +112,7 @@ class Adding:
             return self._fail(found, found.error, row if found.size == 0 else None)
         if row is not None and (row.size, row.mtime_ns) == (found.size, found.mtime_ns):
             if not self._is_outdated(row, found.path):
-                self._forgive(path)
+                self._ledger.forgive(path)
                 return Added(found.path, "unchanged")
             if not self._retry and (failure := self._known_failure(found)) is not None:
                 return Added(found.path, "failed", failure, known=True)
@@ -152,18 +123,16 @@ class Adding:
             open_media(found.path)  # looks at the first bytes: a text need be neither digested nor decoded
             digest = content_digest(found.path)
         except UnsupportedVideoError as error:
-            self._forget(row)
-            self._forgive(path)
+            self._ledger.forget(row)
+            self._ledger.forgive(path)
             return Added(found.path, "skipped", error)
         except SourceError as error:
             return self._fail(found, error, None)
         if row is not None and row.digest == digest:
             if self._is_outdated(row, found.path):
                 return _Job(found, digest, row)
-            self._write(
-                "UPDATE video SET size = ?, mtime_ns = ? WHERE id = ?", found.size, found.mtime_ns, row.id
-            )
-            self._forgive(path)
+            self._ledger.touch(row, found)
+            self._ledger.forgive(path)
             return Added(found.path, "unchanged")
         return self._relate(found, digest, row) or _Job(found, digest, row)
 
@@ -176,7 +145,7 @@ class Adding:
                 return True
         except VideoError:  # it is told when the file changes, or by `verify`
             return False
-        self._write("UPDATE video SET frames_rule = ? WHERE id = ?", DECODING, row.id)
+        self._ledger.confirm_rules(row)
         return False
 
     def _again(self, found: Found, row: VideoState) -> _Job | Added:
@@ -187,49 +156,37 @@ class Adding:
 
     def _relate(self, found: Found, digest: bytes, row: VideoState | None) -> Added | None:
         """Take over the codes of the same content at another path."""
-        twins = self._db.read(
-            PathRow, "SELECT id, path FROM video WHERE digest = ? ORDER BY id LIMIT 20", (digest,)
-        )
+        twins = with_content(self._db, digest)
         if not twins:
             return None
-        path = os.fsencode(found.path)
         gone = [twin for twin in twins if not exists(twin.path)]
         if gone and row is None:
-            with self._whole():
-                self._write(
-                    "UPDATE video SET path = ?, size = ?, mtime_ns = ? WHERE id = ?",
-                    path, found.size, found.mtime_ns, gone[0].id,
-                )  # fmt: skip
-                self._write("DELETE FROM failure WHERE path = ?", path)
+            self._ledger.move(gone[0], found)
             damaged = Content.at(self._db, gone[0].id).damaged
             return Added(found.path, "moved", previous=os.fsdecode(gone[0].path), damaged=damaged)
         twin, previous = twins[0]
         content = Content.at(self._db, twin)
         if (content.metadata.frames_rule or 1) < DECODING:
             return None  # older rules coded it: this one is decoded
-        self._put(_Job(found, digest, row), content)
+        self._ledger.put(found, digest, row, content)
         return Added(found.path, "copied", previous=os.fsdecode(previous), damaged=content.damaged)
 
     def _settle(self, job: _Job, encoded: Encoded) -> Added:
         """Write down what the encoder made of a file."""
         found = job.found
         # looked up again: while it was decoded, its entry may have moved to another path
-        job = replace(job, row=self._entry(os.fsencode(found.path)))
+        job = replace(job, row=state_at(self._db, os.fsencode(found.path)))
         if encoded.error is not None:
             passing = isinstance(encoded.error, (errors.LimitError, errors.WorkerError, SourceError))
             # where the content is as it was, codes by older rules are better than none
             stays = passing and job.row is not None and job.row.digest == job.digest
             return self._fail(found, encoded.error, None if stays else job.row)
-        try:
-            status = os.stat(found.path)
-            changed = (status.st_size, modified_ns(status)) != (found.size, found.mtime_ns)
-        except OSError:
-            changed = True
+        changed = isinstance(look(found.path, found.size, found.mtime_ns), LeftOut)
         if changed or encoded.code is None:
             error = SourceError(f"{found.path}: changed while it was read; add it again when it is complete")
             return self._fail(found, error, job.row)
         content = Content.of(encoded)
-        self._put(job, content)
+        self._ledger.put(found, job.digest, job.row, content)
         return Added(
             found.path,
             "added" if job.row is None else "changed",
@@ -237,58 +194,17 @@ class Adding:
             notes=() if encoded.info is None else encoded.info.notes(),
         )
 
-    def _put(self, job: _Job, content: Content) -> None:
-        found, path = job.found, os.fsencode(job.found.path)
-        columns = ("size", "mtime_ns", "digest", *METADATA)
-        values = (found.size, found.mtime_ns, job.digest, *content.metadata)
-        with self._whole():
-            if job.row is None:
-                video = self._write(
-                    f"INSERT INTO video (path, {', '.join(columns)}, added)"
-                    f" VALUES (?, {'?, ' * len(columns)}?)",
-                    path, *values, time.time(),
-                )  # fmt: skip
-            else:
-                video = job.row.id
-                self._write(
-                    f"UPDATE video SET {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?",
-                    *values, video,
-                )  # fmt: skip
-            content.write(video, self._write)
-            self._write("DELETE FROM failure WHERE path = ?", path)
-        self._codes_changed = True
-
     def _fail(self, found: Found, error: VhashError, row: VideoState | None) -> Added:
         """Write down why; ``row``, the entry of what the file held before, goes: that content is gone."""
-        path = os.fsencode(found.path)
-        with self._whole():
-            self._write(
-                "INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?, ?, ?)",
-                path, found.size, found.mtime_ns, type(error).__name__, _storable(str(error)), time.time(),
-            )  # fmt: skip
-            self._forget(row)
+        self._ledger.fail(found, error, row)
         return Added(found.path, "failed", error)
 
-    def _forgive(self, path: bytes) -> None:
-        """Drop the failure of a file that is well now."""
-        if self._db.rows("SELECT 1 FROM failure WHERE path = ?", (path,)):
-            self._write("DELETE FROM failure WHERE path = ?", path)
-
-    def _forget(self, row: VideoState | None) -> None:
-        if row is not None:
-            self._write("DELETE FROM video WHERE id = ?", row.id)
-            self._codes_changed = True
-
     def _known_failure(self, found: Found) -> VideoError | None:
-        rows = self._db.read(
-            FailureRow,
-            "SELECT path, kind, message, seen FROM failure WHERE path = ? AND size = ? AND mtime_ns = ?",
-            (os.fsencode(found.path), found.size, found.mtime_ns),
-        )
-        if not rows or rows[0].kind == "SourceError":  # could not be opened then: asking again is cheap
+        row = failure_of(self._db, os.fsencode(found.path), found.size, found.mtime_ns)
+        if row is None or row.kind == "SourceError":  # could not be opened then: asking again is cheap
             return None
-        kind = getattr(errors, rows[0].kind, VideoError)
-        said = f"{rows[0].message} (in an earlier run; retry=True or --retry tries it again)"
+        kind = getattr(errors, row.kind, VideoError)
+        said = f"{row.message} (in an earlier run; retry=True or --retry tries it again)"
         return kind(said) if isinstance(kind, type) and issubclass(kind, VideoError) else VideoError(said)
 
     def _vanished(self, roots: Iterable[str]) -> Iterator[Added]:
@@ -300,82 +216,5 @@ class Adding:
                     yield Added(os.fsdecode(path), "vanished")
             for path in paths_under(self._db, root, "failure"):
                 if not exists(path):
-                    self._write("DELETE FROM failure WHERE path = ?", path)
-        self._commit()
-
-    def _entry(self, path: bytes) -> VideoState | None:
-        rows = self._db.read(
-            VideoState,
-            "SELECT id, path, size, mtime_ns, digest, damaged, frames_rule FROM video WHERE path = ? LIMIT 1",
-            (path,),
-        )
-        return rows[0] if rows else None
-
-    @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
-        """All that is written about one file or nothing of it: Ctrl-C must not leave half an entry."""
-        self._begin()
-        self._db.execute("SAVEPOINT file")
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(errors.StoreError):  # SQLite may have given up the whole transaction
-                self._db.execute("ROLLBACK TO file")
-                self._db.execute("RELEASE file")
-            raise
-        self._db.execute("RELEASE file")
-
-    def _begin(self) -> None:
-        if not self._writing:
-            self._db.begin()
-            self._writing = True
-
-    def _write(self, sql: str, *values: Any) -> int:
-        self._begin()
-        return self._db.execute(sql, values).lastrowid or 0
-
-    def _commit_when_due(self) -> list[Added]:
-        due = len(self._done) >= _COMMIT_ROWS or time.monotonic() - self._committed >= _COMMIT_SECONDS
-        return self._commit() if due or not self._writing else []
-
-    def _commit(self) -> list[Added]:
-        """Make what was written durable, then hand it out to be reported."""
-        if self._writing:
-            self._db.commit(codes=self._codes_changed)
-            self._writing = self._codes_changed = False
-        self._committed = time.monotonic()
-        done, self._done = self._done, []
-        return done
-
-
-def paths_under(
-    database: Database, root: bytes, table: Literal["video", "failure"] = "video"
-) -> Iterator[bytes]:
-    """Paths of the entries at ``root`` and in the folders below it, in order; a few at a time."""
-    folder = root.rstrip(b"/") + b"/"
-    here = database.read(RawPath, f"SELECT path FROM {table} WHERE path = ?", (root,))
-    yield from (row.path for row in here)
-    last = folder
-    while rows := database.read(
-        RawPath,
-        f"SELECT path FROM {table} WHERE path > ? AND path < ? ORDER BY path LIMIT 1000",
-        (last, folder[:-1] + b"0"),
-    ):
-        yield from (row.path for row in rows)
-        last = rows[-1].path
-
-
-def exists(path: bytes) -> bool:
-    """Whether there is something at ``path``; only a clear no is a no."""
-    try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # no file's name has a NUL
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _storable(text: str) -> str:
-    # a file name that is not UTF-8 leaves surrogates in the message, which SQLite refuses
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+                    self._ledger.forgive(path)
+        self._ledger.commit()

@@ -1,6 +1,6 @@
-"""The index of a library, kept in a file that may vanish at any time.
+"""The indexes of a library, kept in memory, and in files that may vanish at any time.
 
-The file carries the database's generation in its name, so a cache is either that of exactly
+A file carries the database's generation in its name, so a cache is either that of exactly
 these codes or of no interest; it is renamed into place whole.
 """
 
@@ -11,20 +11,43 @@ import logging
 import re
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import StoreError, VhashError
 from ..spec import ModelSpec
 from .database import Database
+from .reading import whole_codes
 
 if TYPE_CHECKING:
     from ..index.memory import Index
 
+T = TypeVar("T")
 logger = logging.getLogger("vhash_sdk")
 _GENERATION = re.compile(r"[0-9a-f]{1,64}-[0-9a-f]{1,64}")
 _ABANDONED = 3600.0
 """Seconds after which nobody writes on at a file that is not yet in its place."""
+
+
+class Remembered(Generic[T]):
+    """What was made of the codes of a library, kept in memory until they change.
+
+    Args:
+        database: of the library.
+        make: makes it anew.
+    """
+
+    def __init__(self, database: Database, make: Callable[[], T]) -> None:
+        self._database, self._make = database, make
+        self._made: tuple[str, T] | None = None
+
+    def __call__(self) -> T:
+        """What was made, or is made now."""
+        generation = self._database.generation()  # what is written meanwhile makes it stale
+        if self._made is None or self._made[0] != generation:
+            self._made = generation, self._make()
+        return self._made[1]
 
 
 def cache_file(directory: Path, generation: str, kind: str = "index") -> Path:
@@ -56,7 +79,7 @@ def cached_index(database: Database, directory: Path, spec: ModelSpec) -> tuple[
     file = cache_file(directory, generation)
     if (index := load_index(file, database.count(), spec)) is not None:
         return generation, index
-    ids, codes, generation = database.codes(spec.bits)
+    ids, codes, generation = whole_codes(database, spec.bits)
     index = Index(spec.bits, model=spec.fingerprint)
     index.add(codes, ids)
     save_index(index, database, directory, generation)

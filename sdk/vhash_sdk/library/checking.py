@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from ..codes import as_codes
 from ..errors import CodeError, SourceError, StoreError, UnknownIdError, UnsupportedVideoError, VideoError
 from ..matching.verification import part_widths
-from ..scan import content_digest, modified_ns
+from ..scan import content_digest
 from ..spec import ModelSpec
 from ..video.completeness import cut_off
 from ..video.rules import DECODING, touched
 from ..video.sources import open_media
 from .cache import cache_file, cached_index, load_index
 from .database import Database
-from .rows import WHOLE_ROWS, Coded, VideoState, code_array, described, faults, id_array, kinds
+from .on_disk import CHANGED, LeftOut, look
+from .reading import segment_codes, states, whole_codes
+from .rows import WHOLE_ROWS, VideoState, described, faults, kinds
 from .serving import Served
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:
 
 def _index(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Problem]:
     generation, index = cached_index(database, directory, spec)
-    ids, codes, now = database.codes(spec.bits)
+    ids, codes, now = whole_codes(database, spec.bits)
     if generation != now:  # another process has written since: compare again when it is quiet
         return
     if not _holds(index, ids, codes):
@@ -142,12 +144,11 @@ def _holds(index: Index, ids: NDArray[np.int64], codes: NDArray[np.uint8]) -> bo
 def _segments(database: Database, directory: Path, spec: ModelSpec) -> Iterator[Problem]:
     """The kept index of the segments, if there is one, against their codes."""
     generation = database.generation()
-    rows = database.read(Coded, "SELECT id, code FROM code WHERE kind = 'segment' ORDER BY id")
-    index = load_index(cache_file(directory, generation, "segments"), len(rows), spec)
+    ids, codes = segment_codes(database, spec.bits)
+    index = load_index(cache_file(directory, generation, "segments"), len(ids), spec)
     if index is None or generation != database.generation():  # it is made when it is needed
         return
-    codes = code_array(database.path, [row.code for row in rows], spec.bits)
-    if not _holds(index, id_array([row.id for row in rows]), codes):
+    if not _holds(index, ids, codes):
         yield Problem(
             "index",
             str(directory),
@@ -165,38 +166,34 @@ def _served(served: Served | None) -> Iterator[Problem]:
 
 
 def _files(database: Database, content: bool) -> Iterator[Problem]:
-    last = 0
-    select = (
-        "SELECT id, path, size, mtime_ns, digest, damaged, frames_rule FROM video"
-        " WHERE id > ? ORDER BY id LIMIT 1000"
-    )
-    while rows := database.read(VideoState, select, (last,)):
-        for row in rows:
-            path = os.fsdecode(row.path)
-            try:
-                status = os.stat(path)
-                same = (status.st_size, modified_ns(status)) == (row.size, row.mtime_ns)
-                if (content or not same) and content_digest(path) != row.digest:
-                    yield Problem("changed", path, "the file is not what was encoded; add it again")
-                elif said := row.damaged or (_cut_off(path) if content else None):
-                    yield Problem(
-                        "damaged",
-                        path,
-                        f"{said.removeprefix('damaged: ')}; get a whole copy, then add it again",
-                    )
-                elif (row.frames_rule or 1) < DECODING and (why := touched(path)) is not None:
-                    yield Problem(
-                        "rules",
-                        path,
-                        f"{why}, which an older vhash did not heed; add it again, it is coded anew",
-                    )
-            except UnsupportedVideoError:  # nothing is known about it
-                pass
-            except FileNotFoundError:
-                yield Problem("vanished", path, "no such file any more; add its new place, or remove it")
-            except (OSError, ValueError, SourceError) as error:
-                yield Problem("vanished", path, f"cannot be read ({error}); add its new place, or remove it")
-        last = rows[-1].id
+    for row in states(database):
+        path = os.fsdecode(row.path)
+        try:
+            problem = _file(path, row, content)
+        except UnsupportedVideoError:  # nothing is known about it
+            continue
+        except (OSError, ValueError, SourceError) as error:
+            problem = Problem("vanished", path, f"cannot be read ({error}); add its new place, or remove it")
+        if problem is not None:
+            yield problem
+
+
+def _file(path: str, row: VideoState, content: bool) -> Problem | None:
+    """What is wrong with the file of one video; ``content``: read it, whatever its size and time say."""
+    status = look(path, row.size, row.mtime_ns)
+    if isinstance(status, LeftOut) and status.reason != "changed":
+        return Problem("vanished", path, status.message)
+    if (content or isinstance(status, LeftOut)) and content_digest(path) != row.digest:
+        return Problem("changed", path, CHANGED)
+    if said := row.damaged or (_cut_off(path) if content else None):
+        return Problem(
+            "damaged", path, f"{said.removeprefix('damaged: ')}; get a whole copy, then add it again"
+        )
+    if (row.frames_rule or 1) < DECODING and (why := touched(path)) is not None:
+        return Problem(
+            "rules", path, f"{why}, which an older vhash did not heed; add it again, it is coded anew"
+        )
+    return None
 
 
 def _cut_off(path: str) -> str | None:

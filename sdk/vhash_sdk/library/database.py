@@ -1,4 +1,4 @@
-"""The truth of a library: one SQLite file, and the lock of its one writer.
+"""The truth of a library: one SQLite file.
 
 WAL with ``synchronous=FULL``: when a transaction returns, its rows are on the disk. Paths are
 BLOBs, because file names are bytes. ``generation`` is drawn anew by every transaction that
@@ -8,44 +8,20 @@ changes codes, so that a cache which carries it can be trusted or thrown away.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import secrets
-import socket
 import sqlite3
-import stat
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..errors import ModelError, OptionError, StoreError
-from ..names import printable
-from ..spec import ModelSpec
+from ..errors import StoreError
 from .connection import Opened, changed, connect, named
-from .rows import Coded, Generation, Pinned, checked, code_array, id_array
+from .rows import Generation, checked
 from .schema import APPLICATION_ID, MIGRATIONS
 
 CodeKind = Literal["full", "box", "segment"]
 R = TypeVar("R")
 _TRIES = 5  # to read a file that is read without locks while it is written to
-
-
-@dataclass(frozen=True)
-class Pin:
-    """The model that a library belongs to, for ever.
-
-    Attributes:
-        spec: what decides its codes.
-        source: what ``Encoder`` takes: the name of a bundled model, or the path of a file.
-    """
-
-    spec: ModelSpec
-    source: str
 
 
 class Database:
@@ -245,42 +221,6 @@ class Database:
     def _restless(self) -> StoreError:
         return StoreError(f"{self.path}: was written to while it was read; try again")
 
-    def pin(self) -> Pin | None:
-        """The model of this library, or None before the first one is pinned."""
-        rows = self.read(Pinned, "SELECT spec, source FROM library")
-        if not rows:
-            return None
-        try:
-            return Pin(ModelSpec.from_json(rows[0].spec), rows[0].source)
-        except ModelError as error:
-            raise ModelError(f"{self.path}: {error}") from error
-
-    def set_pin(self, pin: Pin) -> None:
-        """Pin the model; does nothing where one is pinned already."""
-        spec = pin.spec
-        checked(self.path, Pinned, [(spec.to_json(), pin.source)])
-        try:
-            pin.source.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise OptionError(
-                f"{printable(pin.source)}: the model of a library lies at a path that is UTF-8; move it"
-            ) from error
-        with self.transaction():
-            self._connection.execute(
-                "INSERT OR IGNORE INTO library VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    secrets.token_hex(8),
-                    secrets.token_hex(8),
-                    time.time(),
-                    spec.to_json(),
-                    spec.name,
-                    spec.version,
-                    spec.fingerprint,
-                    spec.bits,
-                    pin.source,
-                ),
-            )
-
     def uuid(self) -> str:
         """Drawn when the library was made."""
         return self._generation().uuid
@@ -299,67 +239,10 @@ class Database:
         """How many codes of a kind there are."""
         return int(self.rows("SELECT count(*) FROM code WHERE kind = ?", (kind,))[0][0])
 
-    def codes(self, bits: int, kind: CodeKind = "full") -> tuple[NDArray[np.int64], NDArray[np.uint8], str]:
-        """(video ids ``int64[n]``, codes ``uint8[n, bytes]``, generation) of the codes of one kind.
-
-        Raises:
-            StoreError: a code is damaged, or a video has two.
-        """
-        with self.snapshot():
-            sql = "SELECT video, code FROM code WHERE kind = ? ORDER BY video"
-            rows = self.read(Coded, sql, (kind,))
-            generation = self.generation()
-        ids = id_array([row.id for row in rows])
-        if (np.diff(ids) == 0).any():
-            raise StoreError(f"{self.path}: a video has two codes of the kind {kind}; run `vhash verify`")
-        return ids, code_array(self.path, [row.code for row in rows], bits), generation
-
     def close(self) -> None:
         """Close the connection; the last one to leave folds the log into the file."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
-
-
-@contextlib.contextmanager
-def writer_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of the one writer; the kernel frees it should this process die.
-
-    Raises:
-        StoreError: another process writes; the message says which.
-    """
-    try:
-        # never through a link, which may name a file of somebody else; not waiting for a pipe's other end
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
-    except OSError as error:
-        raise StoreError(
-            f"{path}: cannot be opened for writing ({error.strerror}); check its permissions"
-        ) from error
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(file, 200, 0).decode(errors="replace").strip() or "another process"
-            raise StoreError(
-                f"{path.parent}: is being written by {holder}; wait for it to end, or stop it "
-                "(searching and listing work meanwhile)"
-            ) from None
-        except OSError as error:
-            raise StoreError(
-                f"{path}: this file system has no locks ({error.strerror}); keep the library on another one"
-            ) from error
-        # Only the line below is ever written here: another file may have been put under this name.
-        start = os.pread(file, 8, 0) if stat.S_ISREG(os.fstat(file).st_mode) else b"?"
-        if start.strip(b"\0") and start != b"process ":
-            raise StoreError(
-                f"{path}: is not the lock of a library, it holds something else; move it elsewhere"
-            )
-        with contextlib.suppress(OSError):  # only the message of a second writer is lost on a full disk
-            os.ftruncate(file, 0)
-            started = time.strftime("%Y-%m-%d %H:%M:%S")
-            os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()} since {started}\n".encode(), 0)
-        yield
-    finally:
-        os.close(file)
 
 
 def _without_comments(sql: str) -> str:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError
-from ..matching.calibration import Rate
 
 if TYPE_CHECKING:
+    from ..matching.calibration import Rate
     from .near_pairs import NearPairs
     from .on_disk import LeftOut, SameFile
     from .records import Entry

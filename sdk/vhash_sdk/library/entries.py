@@ -1,7 +1,8 @@
-"""The rows of a library's videos and failures, read and removed."""
+"""The entries and failures of a library as it hands them out, and how they are removed."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from ..codes import VideoCode
 from ..spec import ModelSpec
 from ..system.checks import checked_path
-from .adding import exists, paths_under
 from .database import Database
+from .on_disk import exists
+from .reading import all_failures, paths_under
 from .records import Entry, Failure
-from .rows import FailureRow, VideoRow, code_array, known_or_nan
+from .rows import VideoRow, code_array, known_or_nan
 
 _ENTRY = (
     "SELECT v.id, v.path, v.size, v.mtime_ns, v.duration, v.width, v.height, v.rate, v.codec, v.added,"
@@ -25,7 +27,34 @@ _ENTRY = (
 _TABLES: tuple[Literal["video", "failure"], ...] = ("video", "failure")
 
 
-def entries(database: Database, spec: ModelSpec, where: str, value: Any) -> list[Entry]:
+def entry_of(database: Database, spec: ModelSpec, video: int) -> Entry | None:
+    """The entry of a video by its id; None where there is no such video any more."""
+    found = _entries(database, spec, "WHERE v.id = ?", video)
+    return found[0] if found else None
+
+
+def entries_of(database: Database, spec: ModelSpec, videos: Iterable[int]) -> list[Entry]:
+    """The entries of videos by their ids, without those that are not there any more."""
+    where = "WHERE v.id IN (SELECT value FROM json_each(?)) ORDER BY v.id"
+    return _entries(database, spec, where, json.dumps(list(videos)))
+
+
+def entry_at(database: Database, spec: ModelSpec, path: str | os.PathLike[str]) -> Entry | None:
+    """The entry of the video at a path, or None."""
+    raw = os.fsencode(os.path.abspath(checked_path("path", path)))
+    found = _entries(database, spec, "WHERE v.path = ?", raw)
+    return found[0] if found else None
+
+
+def all_entries(database: Database, spec: ModelSpec) -> Iterator[Entry]:
+    """All entries by their ids; the library may change meanwhile."""
+    last = 0
+    while found := _entries(database, spec, "WHERE v.id > ? ORDER BY v.id LIMIT 1000", last):
+        yield from found
+        last = found[-1].id
+
+
+def _entries(database: Database, spec: ModelSpec, where: str, value: Any) -> list[Entry]:
     """The entries that a clause with one value selects.
 
     Raises:
@@ -52,12 +81,8 @@ def _entry(spec: ModelSpec, row: VideoRow, code: NDArray[np.uint8]) -> Entry:
 
 def failures(database: Database) -> Iterator[Failure]:
     """Files that could not be added, by path; the library may change meanwhile."""
-    last = b""
-    select = "SELECT path, kind, message, seen FROM failure WHERE path > ? ORDER BY path LIMIT 1000"
-    while rows := database.read(FailureRow, select, (last,)):
-        for row in rows:
-            yield Failure(os.fsdecode(row.path), row.kind, row.message, row.seen)
-        last = rows[-1].path
+    for row in all_failures(database):
+        yield Failure(os.fsdecode(row.path), row.kind, row.message, row.seen)
 
 
 def remove(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from ..encoding.tracks import codes_of, kept_track, query_tracks
 from ..errors import StoreError
-from ..matching.alignment import Span, fit, join, without_covered
+from ..matching.alignment import Span, align, fit, join, without_covered
 from ..matching.track import Times, Track
 from ..matching.verdict import least_score
 from ..matching.votes import Match, chunks, vote
 from ..spec import ModelSpec
 from .cache import cache_file, load_index, save_index
 from .database import Database
-from .rows import Coded, SegmentPlace, code_array, id_array
+from .entries import entry_of
+from .reading import segment_codes, segment_places, stored_track
+from .records import Entry, FoundSpan
+from .rows import id_array
 
 if TYPE_CHECKING:
     from ..encoding.encoder import Encoder
@@ -119,6 +122,22 @@ def find_clip(
     return [(video, span) for video, span in best if span.score >= least]
 
 
+def found_spans(
+    database: Database, spec: ModelSpec, found: Iterable[tuple[int, Span]]
+) -> Iterator[FoundSpan]:
+    """What ``find_clip`` found, with the entries of the videos."""
+    for video, span in found:
+        entry = entry_of(database, spec, video)
+        if entry is not None:  # else removed this very moment
+            yield FoundSpan(span, entry)
+
+
+def common_spans(database: Database, spec: ModelSpec, a: Entry, b: Entry) -> list[Span]:
+    """The parts that two videos of a library have in common, by their kept segments; ``a`` is the query."""
+    query, reference = (stored_track(database, entry.id, spec.bits) for entry in (a, b))
+    return [] if query is None or reference is None else align(query, reference)
+
+
 def segment_index(database: Database, directory: Path, spec: ModelSpec) -> SegmentIndex:
     """The segments of a library; their codes are read from the cache, or made again.
 
@@ -129,16 +148,15 @@ def segment_index(database: Database, directory: Path, spec: ModelSpec) -> Segme
 
     with database.snapshot():  # rows, codes and generation belong together
         generation = database.generation()
-        rows = database.read(
-            SegmentPlace, "SELECT id, video, t0, t1 FROM code WHERE kind = 'segment' ORDER BY id"
-        )
+        rows = segment_places(database)
         index = load_index(cache_file(directory, generation, "segments"), len(rows), spec)
-        select = "SELECT id, code FROM code WHERE kind = 'segment' ORDER BY id"
-        codes = [] if index else [row.code for row in database.read(Coded, select)]
+        missing = index is None
+        if index is None:
+            index = Index(spec.bits, model=spec.fingerprint)
+            ids, codes = segment_codes(database, spec.bits)
+            index.add(codes, ids)
     ids, videos = id_array([row.id for row in rows]), id_array([row.video for row in rows])
     spans = np.array([row[2:] for row in rows], np.float64).reshape(-1, 2)
-    if index is None:
-        index = Index(spec.bits, model=spec.fingerprint)
-        index.add(code_array(database.path, codes, spec.bits), ids)
+    if missing:
         save_index(index, database, directory, generation, "segments")
     return SegmentIndex(generation, index, ids, videos, spans)

@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
-import json
 import os
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..matching.calibration import Calibration
+from ..errors import OptionError
+from ..matching.calibration import USUAL_RATE, Calibration, as_calibration
 from ..matching.verdict import Verdict
 from ..spec import ModelSpec
 from .database import Database
 from .duplicates import Group, Groups, Keep, Member, Videos, best_first, stars
-from .entries import entries
+from .entries import entries_of
 from .judgements import apart
 from .near_pairs import PairCache, distinct
 from .on_disk import Files
-from .rows import Candidate, VideoFile, code_array, id_array
+from .reading import candidates, files_of
+from .rows import code_array, id_array
 from .searching import StoredViews
 
-_ROWS = (
-    "SELECT v.id, v.digest, v.duration, v.width, v.height, v.size, c.code, v.unreliable, v.damaged"
-    " FROM video v"
-    " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id"
-)
-_FILES = "SELECT id, path, size, mtime_ns FROM video WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+
+def verdict_for(
+    spec: ModelSpec,
+    own: Calibration | None,
+    given: Calibration | None,
+    *,
+    fmr: float | None,
+    radius: int | None,
+    videos: int,
+) -> Verdict:
+    """What decides in a library; the second look is the model's own, whoever measured the distances.
+
+    Args:
+        spec: of the library's model.
+        own: the calibration of its model.
+        given: another one that counts instead.
+        fmr: the threshold as a false-match rate; None: the rate that fits so many videos.
+        radius: the threshold in bits, instead.
+        videos: how many there are.
+
+    Raises:
+        OptionError: there is no calibration, or its pairs cannot support so small a rate; ``radius`` is not
+            between 0 and all bits.
+        ModelMismatchError: the calibration is of another model.
+    """
+    if radius is not None and not 0 <= radius <= spec.bits:
+        raise OptionError(f"radius={radius}: expected 0 to {spec.bits} bits")
+    table = as_calibration(given)
+    if table is None:
+        table = own
+    elif own is not None:
+        table.check_model(spec.fingerprint)
+        table = replace(table, verification=own.verification)
+    if radius is not None:
+        return Verdict(table, radius)
+    rate = table.rate_for(videos) if fmr is None and table is not None else fmr
+    return Verdict.at(spec, table, USUAL_RATE if rate is None else rate)
 
 
 def find_groups(
@@ -85,8 +118,7 @@ def _groups(
 ) -> list[Group]:
     """The groups with their entries and rates, from places of ``videos``."""
     ids = [int(videos.ids[place]) for here, members in found for place in (here, *(p for p, _ in members))]
-    where = "WHERE v.id IN (SELECT value FROM json_each(?))"
-    at = {entry.id: entry for entry in entries(database, spec, where, json.dumps(ids))}
+    at = {entry.id: entry for entry in entries_of(database, spec, ids)}
     rate = lru_cache(None)(lambda bits: None if calibration is None else calibration.false_match_rate(bits))
     groups = []
     for here, members in found:
@@ -105,12 +137,12 @@ def _groups(
 def _files(database: Database, videos: Videos, places: NDArray[np.int64]) -> list[tuple[int, str, int, int]]:
     """(place, path, size, time of the last change) of videos, as the library remembers them."""
     place_of = {int(videos.ids[place]): int(place) for place in places}
-    rows = database.read(VideoFile, _FILES, (json.dumps(list(place_of)),))
+    rows = files_of(database, place_of)
     return [(place_of[row.id], os.fsdecode(row.path), row.size, row.mtime_ns) for row in rows]
 
 
 def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8]]:
-    rows = database.read(Candidate, _ROWS)
+    rows = candidates(database)
     codes = code_array(database.path, [row.code for row in rows], spec.bits)
     ids, first, owner = np.unique(id_array([row.id for row in rows]), return_index=True, return_inverse=True)
     firsts = [rows[row] for row in first]

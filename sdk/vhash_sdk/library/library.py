@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-from ..codes import VideoCode, same_model
-from ..encoding.encoded import Encoded, views
-from ..encoding.encoder import Encoder
-from ..errors import ModelMismatchError, OptionError, StoreError
-from ..matching.calibration import USUAL_RATE, Calibration, as_calibration
+from ..codes import VideoCode
+from ..encoding.encoded import Encoded
+from ..errors import OptionError
+from ..matching.calibration import Calibration
 from ..matching.verdict import Verdict
-from ..matching.verification import View
-from ..runtime.onnx import usable_cores
-from ..scan import Found, scan
-from ..spec import ModelSpec
-from ..system.checks import checked_path
-from ..video import Limits, Source
-from .adding import Added, Adding
-from .cache import cached_index
+from ..scan import Found
+from ..video import Source
+from .adding import Adding
 from .checking import Problem, verify
-from .database import Database, writer_lock
-from .entries import entries, failures, remove
+from .entries import all_entries, entry_at, failures, remove
+from .finding import common_spans, find_clip, found_spans
+from .grouping import find_groups, verdict_for
 from .judgements import Judgement, record
-from .model import named, pin_model, pinned_encoder
-from .near_pairs import PairCache
-from .records import AddSummary, Entry, Failure, FoundSpan, Hit
-from .searching import StoredViews, box_index, nearest
-from .serving import ServedIndex, serve
+from .lock import writing
+from .opened import OpenLibrary
+from .place import scan_beside
+from .reading import has_segments, lacking
+from .records import Added, AddSummary, Entry, Failure, FoundSpan, Hit, Segmented
+from .searching import StoredViews, check_model, hits, nearest, query
+from .segmenting import add_segments
 
 if TYPE_CHECKING:
-    from ..index.memory import Index
     from ..matching.alignment import Span
     from ..matching.calibration import Rate
     from .duplicates import Groups, Keep
-    from .finding import SegmentIndex
-    from .segmenting import Segmented
 
 
-class Library:
+class Library(OpenLibrary):
     """Videos, their metadata and codes in a directory of its own. One thread at a time.
 
     The truth is an SQLite file: what has been reported as added is on the disk. One process
@@ -74,59 +64,6 @@ class Library:
     AddSummary(1 failed) 0
     """
 
-    def __init__(
-        self,
-        directory: str | os.PathLike[str],
-        *,
-        model: str | os.PathLike[str] | None = None,
-        encoder: Encoder | None = None,
-        index: str | ServedIndex | None = None,
-        limits: Limits | None = None,
-        create: bool = True,
-    ) -> None:
-        if encoder is not None and limits is not None:
-            raise OptionError("limits and encoder were both given; give the limits to the Encoder")
-        self.directory = Path(os.path.abspath(checked_path("directory", directory)))
-        file = self.directory / "library.db"
-        if not create and not _exists(file):
-            raise StoreError(f"{directory}: no library there; make one with `vhash add {directory} PATH`")
-        if create:
-            _make_directory(self.directory)
-        self._encoder, self._made_encoder, self._limits = encoder, False, limits
-        self._index: tuple[str, Index] | None = None
-        self._segment_index: SegmentIndex | None = None
-        self._box_index: tuple[str, Index] | None = None
-        self._db = Database.open(file)
-        self._pairs = PairCache(self.directory / "pairs.npz", writable=not self._db.unwritable)
-        try:
-            self._pin = pin_model(self._db, self.directory, model=model, encoder=encoder)
-            self._served = None if index is None else serve(self._db, index, self._pin.spec)
-        except BaseException:
-            self._db.close()
-            raise
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The specification of the library's model."""
-        return self._pin.spec
-
-    @property
-    def model(self) -> str:
-        """What ``Encoder`` takes for the library's model: the name of a bundled one, or a path."""
-        return self._pin.source
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder of the library's model; made when it is first needed.
-
-        Raises:
-            ModelError: the model is not there any more, or is not the same.
-        """
-        if self._encoder is None:
-            encoder = pinned_encoder(self._pin, self.directory, self._limits)
-            self._encoder, self._made_encoder = encoder, True
-        return self._encoder
-
     def add(
         self,
         paths: Iterable[str | os.PathLike[str]],
@@ -149,18 +86,10 @@ class Library:
         roots = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         self._db.check_writable()
         found = self.scan(roots, exclude=exclude, follow_symlinks=follow_symlinks)
-        counts: Counter[str] = Counter()
-        problems = []
-        for result in self.adding(found, roots, retry=retry, workers=workers):
-            counts[result.status] += 1
-            if result.error is not None:
-                problems.append(result)
+        summary = AddSummary.of(self.adding(found, roots, retry=retry, workers=workers))
         if self.has_segments if segments is None else segments:
-            for made in self.segmenting(workers=workers):
-                if made.error is not None:
-                    counts["failed"] += 1
-                    problems.append(Added(made.path, "failed", made.error))
-        return AddSummary(dict(counts), tuple(problems))
+            summary = summary.and_segments(self.segmenting(workers=workers))
+        return summary
 
     def scan(
         self,
@@ -174,12 +103,7 @@ class Library:
         Raises:
             OptionError: a path lies in the library's own directory.
         """
-        paths = [checked_path("path", path) for path in paths]
-        not_own(self.directory, paths)
-        own = tuple(f"{place}{os.sep}" for place in {str(self.directory), os.path.realpath(self.directory)})
-        for found in scan(paths, exclude=exclude, follow_symlinks=follow_symlinks):
-            if not found.path.startswith(own):
-                yield found
+        return scan_beside(self.directory, paths, exclude=exclude, follow_symlinks=follow_symlinks)
 
     def adding(
         self,
@@ -204,14 +128,11 @@ class Library:
         Raises:
             StoreError: another process writes, or the disk is full or fails.
         """
-
-        def encode(paths: Iterable[str]) -> Iterator[Encoded]:
-            return self.encoder.encode_many(paths, workers=workers, isolate=True, detail="views")
-
-        with self._writing():
-            run = Adding(self._db, encode, retry=retry, awaiting=awaiting)
-            with contextlib.closing(run.run(found, roots)) as results:  # type: ignore[type-var]
-                yield from results
+        run = Adding(
+            self._db, lambda paths: self._encoded(paths, workers=workers), retry=retry, awaiting=awaiting
+        )
+        with writing(self._db):
+            yield from run.run(found, roots)
 
     def search(
         self, video: Source | VideoCode | Encoded, k: int | None = 10, *, radius: int | None = None
@@ -226,39 +147,12 @@ class Library:
             VideoError: the query cannot be read.
             ModelMismatchError: the query is a code of another model.
         """
-        code, seen = self._views_of(video)
-        if code.bits != self.spec.bits or not same_model(code.fingerprint, self.spec.fingerprint):
-            raise ModelMismatchError(
-                f"a code of model {code.fingerprint[:8]} ({code.bits} bits) cannot be searched in "
-                f"{self.directory}, which belongs to {named(self.spec)}; search with the video itself"
-            )
+        code, seen = query(video, lambda sources: self._encoded(sources, workers=1))
+        check_model(code, self.spec, self.directory)
         index = self.index() if self._served is None else self._served.current()
         limit = self.spec.bits if radius is None else radius
-        verdict, kept = Verdict(self.calibration), StoredViews(self._db, self.spec)
-
-        def hit(distance: int, entry: Entry) -> Hit:
-            told_apart = not (code.unreliable or entry.code.unreliable)
-            theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
-            said = verdict.decide(seen, theirs, distance=distance, told_apart=told_apart)
-            return Hit(distance, entry, said.verified, None if said.rate is None else said.rate.estimate)
-
-        return [
-            hit(distance, entry)
-            for distance, video_id in nearest((index, self._boxes()), seen, radius=limit, k=k)
-            for entry in self._entries("WHERE v.id = ?", video_id)  # none: removed this very moment
-        ]
-
-    def _views_of(self, video: Source | VideoCode | Encoded) -> tuple[VideoCode, tuple[View, ...]]:
-        if isinstance(video, VideoCode):
-            return video, (View(video.code, None),)
-        if isinstance(video, Encoded):
-            encoded = video
-        else:
-            (encoded,) = self.encoder.encode_many([video], workers=1, isolate=True, detail="views")
-        if encoded.error is not None:
-            raise encoded.error
-        assert encoded.code is not None
-        return encoded.code, views(encoded)
+        near = nearest((index, self._boxes()), seen, radius=limit, k=k)
+        return hits(self._db, self.spec, Verdict(self.calibration), near, code=code, seen=seen)
 
     def segmenting(
         self, *, workers: int | None = None, awaiting: Callable[[str], None] | None = None
@@ -274,26 +168,17 @@ class Library:
         Raises:
             StoreError: another process writes, or the disk is full or fails.
         """
-        from .segmenting import add_segments
-
-        count = usable_cores() if workers is None else workers
-        with self._writing():
-            run = add_segments(self._db, self.encoder, workers=count, awaiting=awaiting)
-            with contextlib.closing(run) as results:  # type: ignore[type-var]
-                yield from results
+        with writing(self._db):
+            yield from add_segments(self._db, self.encoder, workers=workers, awaiting=awaiting)
 
     @property
     def has_segments(self) -> bool:
         """Whether segments are kept: ``add`` then keeps those of new videos too."""
-        from .segmenting import has_segments
-
         return has_segments(self._db)
 
     @property
     def lacking_segments(self) -> int:
         """How many videos have no segments."""
-        from .segmenting import lacking
-
         return lacking(self._db)
 
     def find(self, clip: Source, *, fmr: float | None = None, k: int | None = 10) -> list[FoundSpan]:
@@ -312,65 +197,15 @@ class Library:
             VideoError: the clip cannot be read.
             OptionError: the library has no segments, or ``fmr`` is no rate.
         """
-        from .finding import find_clip
-
-        spans = (
-            FoundSpan(span, entry)
-            for video, span in find_clip(self._segments(), self.encoder, clip, fmr=fmr)
-            for entry in self._entries("WHERE v.id = ?", video)  # none: removed this very moment
-        )
-        return list(islice(spans, k))
+        found = find_clip(self._segments(), self.encoder, clip, fmr=fmr)
+        return list(islice(found_spans(self._db, self.spec, found), k))
 
     def common_spans(self, a: Entry, b: Entry) -> list[Span]:
         """The parts that two of its videos have in common, the best first; ``a`` is the query.
 
         From their kept segments: nothing is decoded, and nothing found where one of them has none.
         """
-        from ..matching.alignment import align
-        from .segmenting import stored_track
-
-        query, reference = (stored_track(self._db, entry.id, self.spec.bits) for entry in (a, b))
-        return [] if query is None or reference is None else align(query, reference)
-
-    def _segments(self) -> SegmentIndex:
-        if self._segment_index is None or self._segment_index.generation != self._db.generation():
-            from .finding import segment_index
-
-            self._segment_index = segment_index(self._db, self.directory, self.spec)
-        if not len(self._segment_index) and len(self):
-            raise OptionError(
-                f"{self.directory}: no segments are kept; make them with `vhash add {self.directory} "
-                "--segments` or segmenting()"
-            )
-        return self._segment_index
-
-    def index(self) -> Index:
-        """The codes of whole videos, ids being those of the entries; read from its cache, or made again.
-
-        Always an index of this process, also where ``search`` looks elsewhere.
-        """
-        generation = self._db.generation()
-        if self._index is None or self._index[0] != generation:
-            self._index = cached_index(self._db, self.directory, self.spec)
-        return self._index[1]
-
-    def _boxes(self) -> Index:
-        generation = self._db.generation()
-        if self._box_index is None or self._box_index[0] != generation:
-            self._box_index = generation, box_index(self._db, self.spec)
-        return self._box_index[1]
-
-    @property
-    def uuid(self) -> str:
-        """Drawn when the library was made: tells it from any other, wherever it is moved."""
-        return self._db.uuid()
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """What distances mean for the library's model (or its encoder); None where that is not known."""
-        from ..models import zoo
-
-        return zoo.load(self.model).calibration if self._encoder is None else self._encoder.calibration
+        return common_spans(self._db, self.spec, a, b)
 
     def duplicates(
         self,
@@ -405,8 +240,6 @@ class Library:
             OptionError: the model is not calibrated, or not for so small a rate; more pairs are that
                 near than anyone could look through; ``radius`` is not between 0 and all bits.
         """
-        from .grouping import find_groups
-
         verdict = self._verdict(fmr, radius, calibration)
         return find_groups(self._db, self._pairs, self.spec, verdict, keep=keep, ask_disk=ask_disk)
 
@@ -438,30 +271,13 @@ class Library:
         return verdict.rate if every else verdict.calibration.false_match_rate(radius)
 
     def _verdict(self, fmr: float | None, radius: int | None, calibration: Calibration | None) -> Verdict:
-        """Decides for this library; the second look is the model's own, whoever measured the distances."""
-        if radius is not None and not 0 <= radius <= self.spec.bits:
-            raise OptionError(f"radius={radius}: expected 0 to {self.spec.bits} bits")
-        own, table = self.calibration, as_calibration(calibration)
-        if table is None:
-            table = own
-        elif own is not None:
-            table.check_model(self.spec.fingerprint)
-            table = replace(table, verification=own.verification)
-        if radius is not None:
-            return Verdict(table, radius)
-        rate = table.rate_for(len(self)) if fmr is None and table is not None else fmr
-        return Verdict.at(self.spec, table, USUAL_RATE if rate is None else rate)
+        own = self.calibration
+        return verdict_for(self.spec, own, calibration, fmr=fmr, radius=radius, videos=len(self))
 
     def judge(self, judgements: Iterable[Judgement]) -> int:
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""
-        with self._writing():
+        with writing(self._db):
             return record(self._db, judgements)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._db.check_writable()
-        with writer_lock(self.directory / "lock"):
-            yield
 
     def serve(self) -> int:
         """Bring the index elsewhere (``index=``) up to date now; returns how many codes it holds.
@@ -479,7 +295,7 @@ class Library:
             paths: files and folders.
             missing: only entries whose file is gone; of the whole library if no path is given.
         """
-        with self._writing():
+        with writing(self._db):
             return remove(self._db, paths, missing=missing)
 
     def verify(self, *, content: bool = False) -> Iterator[Problem]:
@@ -500,68 +316,11 @@ class Library:
 
     def get(self, path: str | os.PathLike[str]) -> Entry | None:
         """The entry at a path, or None."""
-        found = self._entries("WHERE v.path = ?", os.fsencode(os.path.abspath(checked_path("path", path))))
-        return found[0] if found else None
+        return entry_at(self._db, self.spec, path)
 
     def __iter__(self) -> Iterator[Entry]:
         """Entries in the order of their ids; the library may change meanwhile."""
-        last = 0
-        while entries := self._entries("WHERE v.id > ? ORDER BY v.id LIMIT 1000", last):
-            yield from entries
-            last = entries[-1].id
-
-    def _entries(self, where: str, value: Any) -> list[Entry]:
-        return entries(self._db, self.spec, where, value)
-
-    def __len__(self) -> int:
-        return int(self._db.rows("SELECT count(*) FROM video")[0][0])
+        return all_entries(self._db, self.spec)
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, (str, os.PathLike)) and self.get(path) is not None
-
-    def close(self) -> None:
-        """Close the database, and the encoder and index if the library made them."""
-        self._db.close()
-        if self._served is not None:
-            self._served.close()
-        if self._made_encoder and self._encoder is not None:
-            self._encoder.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Library({str(self.directory)!r}, {len(self)} videos, {named(self.spec)})"
-
-
-def _exists(file: Path) -> bool:
-    try:
-        return file.exists()
-    except OSError as error:
-        raise StoreError(
-            f"{file}: cannot be read ({error.strerror}); check the path and its permissions"
-        ) from error
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{directory}: cannot be made ({error.strerror}); check the path and its permissions"
-        ) from error
-
-
-def not_own(directory: str | os.PathLike[str], paths: Iterable[str | os.PathLike[str]]) -> None:
-    """Raise OptionError where videos are looked for in the library's own directory."""
-    own = os.path.realpath(directory)
-    for path in paths:
-        real = os.path.realpath(path)
-        if os.path.commonpath([own, real]) == own:
-            raise OptionError(
-                f"{os.fspath(path)}: lies in the library's own directory {directory} ({real}); "
-                "keep the library beside the videos, not around them"
-            )

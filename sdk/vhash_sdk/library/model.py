@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import os
+import secrets
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..encoding.encoder import Encoder
-from ..errors import ModelError, ModelMismatchError, StoreError
+from ..errors import ModelError, ModelMismatchError, OptionError, StoreError
 from ..models import zoo
+from ..names import printable
 from ..spec import ModelSpec
 from ..video import Limits
-from .database import Database, Pin
+from .database import Database
+from .rows import Pinned, checked
+
+
+@dataclass(frozen=True)
+class Pin:
+    """The model that a library belongs to, for ever.
+
+    Attributes:
+        spec: what decides its codes.
+        source: what ``Encoder`` takes: the name of a bundled model, or the path of a file.
+    """
+
+    spec: ModelSpec
+    source: str
 
 
 def pin_model(
@@ -21,7 +39,7 @@ def pin_model(
     Raises:
         ModelMismatchError: the library belongs to another model than the one asked for.
     """
-    pin, wanted = database.pin(), None
+    pin, wanted = _pinned(database), None
     if encoder is not None:
         wanted = Pin(encoder.spec, str(encoder.info()["file"]))
     elif model is not None or pin is None:
@@ -30,8 +48,8 @@ def pin_model(
     if pin is None and wanted is not None:
         name = wanted.spec.name
         bundled = name in zoo.names() and zoo.load(name).spec == wanted.spec
-        database.set_pin(Pin(wanted.spec, name if bundled else wanted.source))
-        pin = database.pin()  # another process may have been faster
+        _set_pin(database, Pin(wanted.spec, name if bundled else wanted.source))
+        pin = _pinned(database)  # another process may have been faster
     if pin is None:
         raise StoreError(f"{directory}: says nothing about its model; bring it back from a copy")
     if wanted is not None and wanted.spec.fingerprint != pin.spec.fingerprint:
@@ -66,3 +84,41 @@ def pinned_encoder(pin: Pin, directory: Path, limits: Limits | None) -> Encoder:
 def named(spec: ModelSpec) -> str:
     """A model in messages: name, version, short fingerprint."""
     return f"{spec.name} version {spec.version} ({spec.fingerprint[:8]})"
+
+
+def _pinned(database: Database) -> Pin | None:
+    """The model of this library, or None before the first one is pinned."""
+    rows = database.read(Pinned, "SELECT spec, source FROM library")
+    if not rows:
+        return None
+    try:
+        return Pin(ModelSpec.from_json(rows[0].spec), rows[0].source)
+    except ModelError as error:
+        raise ModelError(f"{database.path}: {error}") from error
+
+
+def _set_pin(database: Database, pin: Pin) -> None:
+    """Pin the model; does nothing where one is pinned already."""
+    spec = pin.spec
+    checked(database.path, Pinned, [(spec.to_json(), pin.source)])
+    try:
+        pin.source.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"{printable(pin.source)}: the model of a library lies at a path that is UTF-8; move it"
+        ) from error
+    with database.transaction():
+        database.execute(
+            "INSERT OR IGNORE INTO library VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                secrets.token_hex(8),
+                secrets.token_hex(8),
+                time.time(),
+                spec.to_json(),
+                spec.name,
+                spec.version,
+                spec.fingerprint,
+                spec.bits,
+                pin.source,
+            ),
+        )

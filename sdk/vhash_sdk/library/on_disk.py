@@ -12,6 +12,8 @@ from ..names import printable
 from ..scan import modified_ns
 
 Reason = Literal["vanished", "changed", "unreachable"]
+CHANGED = "the file is not what was encoded; add it again"
+"""What is said of a file that is there but has other content, or another time or size."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,28 @@ class SameFile:
     names: tuple[str, ...]
 
 
-def look(path: str, size: int, mtime_ns: int) -> os.stat_result | LeftOut:
-    """The status of a file that is as it was when it was added, or why it is not.
+def exists(path: bytes) -> bool:
+    """Whether there is something at ``path``; only a clear no is a no."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # no file's name has a NUL
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def look(path: str, size: int, mtime_ns: int, *, readable: bool = False) -> os.stat_result | LeftOut:
+    """The status of a file that is as it was, or why it is not.
+
+    Whoever asks whether a file has changed asks here: while it is added, when duplicates are looked for,
+    when its segments are made, and when a library is checked.
+
+    Args:
+        path: of the file.
+        size: that it had, in bytes.
+        mtime_ns: time of its last change then, in nanoseconds (``scan.modified_ns``).
+        readable: also ask whether it may be read.
 
     >>> look("/no/such/file", 1, 2).reason
     'vanished'
@@ -57,8 +79,8 @@ def look(path: str, size: int, mtime_ns: int) -> os.stat_result | LeftOut:
         said = error.strerror if isinstance(error, OSError) else error
         return LeftOut(path, "unreachable", f"cannot be asked about ({said}); check its disk and permissions")
     if not stat.S_ISREG(status.st_mode) or (status.st_size, modified_ns(status)) != (size, mtime_ns):
-        return LeftOut(path, "changed", "the file is not what was encoded; add it again")
-    if not os.access(path, os.R_OK):
+        return LeftOut(path, "changed", CHANGED)
+    if readable and not os.access(path, os.R_OK):
         return LeftOut(path, "unreachable", "cannot be read; check its permissions")
     return status
 
@@ -85,7 +107,7 @@ class Files:
     def look_at(self, files: Iterable[tuple[int, str, int, int]]) -> list[int]:
         """Look at (place, path, size, mtime_ns) each; the places of those that stand for a file."""
         for place, path, size, mtime_ns in files:
-            status = look(path, size, mtime_ns)
+            status = look(path, size, mtime_ns, readable=True)
             if isinstance(status, LeftOut):
                 self.left_out.append(status)
                 continue

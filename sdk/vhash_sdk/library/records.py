@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from ..codes import VideoCode
+from ..errors import VhashError
 from ..matching.alignment import Span
-from .adding import Added
+
+Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,70 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Added:
+    """What became of one file. It is durable before it is reported.
+
+    Attributes:
+        path: absolute path.
+        status: ``added``, ``changed`` (encoded again), ``unchanged``, ``moved`` (``previous`` says from
+            where), ``copied`` (the same content is known from ``previous``: nothing was decoded),
+            ``failed``, ``skipped`` (no video by its first bytes, a link, a pipe), ``vanished`` (in the
+            library, not on disk).
+        error: why, for ``failed`` and ``skipped``.
+        previous: another path of this content.
+        known: the failure is from an earlier run and the file has not changed: it was not tried again.
+        damaged: what of a file that is in now is missing; None: nothing is known.
+        notes: what to know about how it was read (``VideoInfo.notes``).
+    """
+
+    path: str
+    status: Status
+    error: VhashError | None = None
+    previous: str | None = None
+    known: bool = False
+    damaged: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What became of the segments of one video. They are durable before it is reported.
+
+    Attributes:
+        path: of the video.
+        segments: how many were stored.
+        error: why there are none.
+    """
+
+    path: str
+    segments: int = 0
+    error: VhashError | None = None
+
+
+@dataclass(frozen=True)
 class AddSummary:
     """What an ``add`` did: how many files ended with each status, and those that failed or were skipped."""
 
     counts: dict[str, int]
     problems: tuple[Added, ...]
+
+    @classmethod
+    def of(cls, results: Iterable[Added]) -> AddSummary:
+        """Count results as they come."""
+        counts: Counter[str] = Counter()
+        problems = []
+        for result in results:
+            counts[result.status] += 1
+            if result.error is not None:
+                problems.append(result)
+        return cls(dict(counts), tuple(problems))
+
+    def and_segments(self, results: Iterable[Segmented]) -> AddSummary:
+        """The same, and the videos whose segments could not be made as failed."""
+        failed = tuple(Added(made.path, "failed", made.error) for made in results if made.error is not None)
+        counts = Counter(self.counts)
+        counts.update(result.status for result in failed)
+        return AddSummary(dict(counts), self.problems + failed)
 
     def __repr__(self) -> str:
         return f"AddSummary({', '.join(f'{count} {status}' for status, count in self.counts.items())})"

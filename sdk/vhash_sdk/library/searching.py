@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from ..errors import CodeError, StoreError
+from ..codes import VideoCode, same_model
+from ..encoding.encoded import Encoded, views
+from ..errors import CodeError, ModelMismatchError, StoreError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
+from ..matching.verdict import Verdict
 from ..matching.verification import Trajectory, View
 from ..spec import ModelSpec
+from ..video import Source
 from .database import Database
+from .entries import entry_of
+from .model import named
+from .reading import any_trajectory, every_trajectory, seen_of, whole_codes
+from .records import Entry, Hit
 from .rows import Seen, code_array
 
 
 def box_index(database: Database, spec: ModelSpec) -> Index:
     """The codes of content boxes; ids are those of the videos."""
-    ids, codes, _ = database.codes(spec.bits, "box")
+    ids, codes, _ = whole_codes(database, spec.bits, "box")
     index = Index(spec.bits, model=spec.fingerprint)
     index.add(codes, ids)
     return index
@@ -37,6 +46,64 @@ def nearest(
     return sorted((distance, video) for video, distance in best.items())[:k]
 
 
+def query(
+    video: Source | VideoCode | Encoded, encode: Callable[[Iterable[Source]], Iterable[Encoded]]
+) -> tuple[VideoCode, tuple[View, ...]]:
+    """The code of what is searched for, and its views; a bare code has nothing for a second look.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    if isinstance(video, VideoCode):
+        return video, (View(video.code, None),)
+    if isinstance(video, Encoded):
+        encoded = video
+    else:
+        (encoded,) = encode([video])
+    if encoded.error is not None:
+        raise encoded.error
+    assert encoded.code is not None
+    return encoded.code, views(encoded)
+
+
+def hits(
+    database: Database,
+    spec: ModelSpec,
+    verdict: Verdict,
+    near: Iterable[tuple[int, int]],
+    *,
+    code: VideoCode,
+    seen: Sequence[View],
+) -> list[Hit]:
+    """What is to be said of the videos that are ``near`` a query, as (distance, id); see ``Hit``.
+
+    Args:
+        database, spec: of the library.
+        verdict: decides about the second look.
+        near: from ``nearest``.
+        code, seen: of the query, from ``query``.
+    """
+    kept = StoredViews(database, spec)
+
+    def hit(distance: int, entry: Entry) -> Hit:
+        told_apart = not (code.unreliable or entry.code.unreliable)
+        theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
+        said = verdict.decide(seen, theirs, distance=distance, told_apart=told_apart)
+        return Hit(distance, entry, said.verified, None if said.rate is None else said.rate.estimate)
+
+    found = ((distance, entry_of(database, spec, video)) for distance, video in near)
+    return [hit(distance, entry) for distance, entry in found if entry is not None]  # else gone just now
+
+
+def check_model(code: VideoCode, spec: ModelSpec, directory: Path) -> None:
+    """Raise ModelMismatchError for a code that is not of the library's model."""
+    if code.bits != spec.bits or not same_model(code.fingerprint, spec.fingerprint):
+        raise ModelMismatchError(
+            f"a code of model {code.fingerprint[:8]} ({code.bits} bits) cannot be searched in "
+            f"{directory}, which belongs to {named(spec)}; search with the video itself"
+        )
+
+
 class StoredViews:
     """What a library keeps of its videos for a second look.
 
@@ -52,22 +119,15 @@ class StoredViews:
     @cached_property
     def any(self) -> bool:
         """Whether one video at least can be looked at again."""
-        return bool(self._database.rows("SELECT 1 FROM trajectory LIMIT 1"))
+        return any_trajectory(self._database)
 
     @cached_property
     def all(self) -> bool:
         """Whether every video can be."""
-        without = "SELECT 1 FROM video v WHERE v.id NOT IN (SELECT video FROM trajectory) LIMIT 1"
-        return not self._database.rows(without)
+        return every_trajectory(self._database)
 
     def _views(self, video: int) -> tuple[View, ...]:
-        rows = self._database.read(
-            Seen,
-            "SELECT c.code, t.steps, v.duration FROM code c JOIN video v ON v.id = c.video"
-            " LEFT JOIN trajectory t ON t.video = c.video AND t.kind = c.kind"
-            " WHERE c.video = ? AND c.kind IN ('full', 'box') ORDER BY c.id",
-            (video,),
-        )
+        rows = seen_of(self._database, video)
         codes = code_array(self._database.path, [row.code for row in rows], self._spec.bits)
         return tuple(View(code, self._trajectory(row)) for code, row in zip(codes, rows, strict=True))
 

@@ -22,13 +22,12 @@ from ..index.protocol import OpenIndex
 from ..spec import ModelSpec
 from ..system.strict_json import parse_json
 from .database import Database
-from .rows import Coded, NewCode, code_array, id_array
+from .reading import Arrays, codes_between, new_codes
 
 logger = logging.getLogger("vhash_sdk")
 
 _STAMP = "library"
 _ROWS = 10_000
-Rows = tuple[NDArray[np.int64], NDArray[np.uint8]]  # ids, codes
 
 
 class ServedIndex(OpenIndex, Protocol):
@@ -42,7 +41,7 @@ class ServedIndex(OpenIndex, Protocol):
         """Keep a short text, durably."""
         ...
 
-    def rows(self, *, batch: int = ...) -> Iterator[Rows]:
+    def rows(self, *, batch: int = ...) -> Iterator[Arrays]:
         """Everything, by ascending id."""
         ...
 
@@ -109,7 +108,7 @@ class Served:
         if stamp.get("generation") != generation:
             if not stamp:
                 self._stamp(uuid, "", 0)
-            while rows := self._new_rows(last):
+            while rows := new_codes(self._db, self._spec.bits, last, _ROWS):
                 ids, codes, last = rows
                 self._index.upsert(codes, ids)
             if len(self._index) != self._db.count():  # something was removed, by us or behind our back
@@ -139,21 +138,6 @@ class Served:
 
     def _stamp(self, uuid: str, generation: str, last: int) -> None:
         self._index.set_note(_STAMP, json.dumps({"uuid": uuid, "generation": generation, "last": last}))
-
-    def _new_rows(self, last: int) -> tuple[NDArray[np.int64], NDArray[np.uint8], int] | None:
-        """(videos, codes, number of the last row) of the next rows; a changed code is a new row."""
-        rows = self._db.read(
-            NewCode,
-            "SELECT id, video, code FROM code WHERE kind = 'full' AND id > ? ORDER BY id LIMIT ?",
-            (last, _ROWS),
-        )
-        if not rows:
-            return None
-        latest = {row.video: row.code for row in rows}
-        return (*self._arrays(list(latest), list(latest.values())), rows[-1].id)
-
-    def _arrays(self, ids: list[int], codes: list[bytes]) -> Rows:
-        return id_array(ids), code_array(self._db.path, codes, self._spec.bits)
 
     def repair(self) -> int:
         """Make the index equal to the library, reading both from end to end; returns how many differed."""
@@ -192,14 +176,8 @@ class Served:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]]:
         """The index's rows with low < id ≤ high, compared with the library's."""
         while low < high:
-            rows = self._db.read(
-                Coded,
-                "SELECT video, code FROM code WHERE kind = 'full' AND video > ? AND video <= ? "
-                "ORDER BY video LIMIT ?",
-                (low, high, _ROWS),
-            )
-            upto = rows[-1].id if len(rows) == _ROWS else high
-            own, own_codes = self._arrays([row.id for row in rows], [row.code for row in rows])
+            own, own_codes = codes_between(self._db, self._spec.bits, low, high, _ROWS)
+            upto = int(own[-1]) if len(own) == _ROWS else high
             there = (ids > low) & (ids <= upto)
             _, i, j = np.intersect1d(ids[there], own, assume_unique=True, return_indices=True)
             same = (codes[there][i] == own_codes[j]).all(axis=1)

@@ -44,16 +44,17 @@ def strip_size(videos: int) -> tuple[int, int]:
 
 
 def film_strips(
-    entries: Sequence[Entry], *, frames: int, height: int, workers: int, limits: Limits
+    entries: Sequence[Entry], *, frames: int, height: int, picture: int, workers: int, limits: Limits
 ) -> Iterator[Strip | None]:
     """A strip of each video, in order; None where the file cannot be read (any more).
 
-    Decoding is isolated, as in ``Library.add``.
+    Decoding is isolated, as in ``Library.add``. ``picture`` is the rule that says what the picture is
+    (``Resize.picture``): with that of the library's model, people see what the model has seen.
     """
     with DecodePool(workers, limits) as decoders, ThreadPoolExecutor(workers) as pool:
 
         def work(entry: Entry) -> Strip | None:
-            resize = Resize("exact", height, strip_width(entry, height))
+            resize = Resize("exact", height, strip_width(entry, height), picture=picture)
             try:
                 clip = decoders.decode(entry.path, Sampling("uniform", frames), resize)
             except VideoError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..names import printable, shell_quoted
-from .output import counted
+from .wording import counted, megabytes
 
 if TYPE_CHECKING:
     from ..library.duplicates import Groups, Member
@@ -110,20 +110,3 @@ def _removal(member: Member) -> Iterator[str]:
 def _same_lines(names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         yield f"#   the same file: {shell_quoted(name)}"
-
-
-def megabytes(count: int) -> str:
-    """Bytes for people.
-
-    >>> megabytes(900), megabytes(12_345_678)
-    ('900 bytes', '12.3 MB')
-    """
-    if count < 1000:
-        return f"{count} bytes"
-    value, units = count / 1000, iter(("KB", "MB", "GB", "TB"))
-    unit = next(units)
-    for larger in units:
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.1f} {unit}" if value < 100 else f"{value:,.0f} {unit}"

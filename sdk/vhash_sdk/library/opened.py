@@ -1,0 +1,130 @@
+"""What a library holds while it is open: its database, its model, its indexes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Self
+
+from ..encoding.encoded import Encoded
+from ..encoding.encoder import Encoder
+from ..errors import OptionError
+from ..matching.calibration import Calibration
+from ..spec import ModelSpec
+from ..video import Limits, Source
+from .cache import Remembered, cached_index
+from .finding import SegmentIndex, segment_index
+from .model import named, pin_model, pinned_encoder
+from .near_pairs import PairCache
+from .place import open_database
+from .reading import video_count
+from .searching import box_index
+from .serving import ServedIndex, serve
+
+if TYPE_CHECKING:
+    from ..index.memory import Index
+
+
+class OpenLibrary:
+    """An open library, which says what it is; see ``Library`` for how it is opened and what it does."""
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        model: str | os.PathLike[str] | None = None,
+        encoder: Encoder | None = None,
+        index: str | ServedIndex | None = None,
+        limits: Limits | None = None,
+        create: bool = True,
+    ) -> None:
+        if encoder is not None and limits is not None:
+            raise OptionError("limits and encoder were both given; give the limits to the Encoder")
+        self._encoder, self._made_encoder, self._limits = encoder, False, limits
+        self._db = open_database(directory, create=create)
+        self.directory = self._db.path.parent
+        self._pairs = PairCache(self.directory / "pairs.npz", writable=not self._db.unwritable)
+        try:
+            self._pin = pin_model(self._db, self.directory, model=model, encoder=encoder)
+            self._served = None if index is None else serve(self._db, index, self._pin.spec)
+        except BaseException:
+            self._db.close()
+            raise
+        db, at, spec = self._db, self.directory, self._pin.spec
+        self._index = Remembered(db, lambda: cached_index(db, at, spec)[1])
+        self._boxes = Remembered(db, lambda: box_index(db, spec))
+        self._segment_index = Remembered(db, lambda: segment_index(db, at, spec))
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The specification of the library's model."""
+        return self._pin.spec
+
+    @property
+    def model(self) -> str:
+        """What ``Encoder`` takes for the library's model: the name of a bundled one, or a path."""
+        return self._pin.source
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the library's model; made when it is first needed.
+
+        Raises:
+            ModelError: the model is not there any more, or is not the same.
+        """
+        if self._encoder is None:
+            encoder = pinned_encoder(self._pin, self.directory, self._limits)
+            self._encoder, self._made_encoder = encoder, True
+        return self._encoder
+
+    def _encoded(self, sources: Iterable[Source], *, workers: int | None) -> Iterator[Encoded]:
+        """What a library keeps of videos: with content boxes, and what a second look takes."""
+        return self.encoder.encode_many(sources, workers=workers, isolate=True, detail="views")
+
+    def _segments(self) -> SegmentIndex:
+        index = self._segment_index()
+        if not len(index) and len(self):
+            raise OptionError(
+                f"{self.directory}: no segments are kept; make them with `vhash add {self.directory} "
+                "--segments` or segmenting()"
+            )
+        return index
+
+    def index(self) -> Index:
+        """The codes of whole videos, ids being those of the entries; read from its cache, or made again.
+
+        Always an index of this process, also where ``search`` looks elsewhere.
+        """
+        return self._index()
+
+    @property
+    def uuid(self) -> str:
+        """Drawn when the library was made: tells it from any other, wherever it is moved."""
+        return self._db.uuid()
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What distances mean for the library's model (or its encoder); None where that is not known."""
+        from ..models import zoo
+
+        return zoo.load(self.model).calibration if self._encoder is None else self._encoder.calibration
+
+    def __len__(self) -> int:
+        return video_count(self._db)
+
+    def close(self) -> None:
+        """Close the database, and the encoder and index if the library made them."""
+        self._db.close()
+        if self._served is not None:
+            self._served.close()
+        if self._made_encoder and self._encoder is not None:
+            self._encoder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Library({str(self.directory)!r}, {len(self)} videos, {named(self.spec)})"
