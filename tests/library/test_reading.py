@@ -14,22 +14,29 @@ pytest.importorskip("onnx")
 
 from tests.fake_encoder import code_of
 from tests.library.test_library import Place
+from vhash_sdk.errors import StoreError
 from vhash_sdk.library import Library
 from vhash_sdk.library.cache import Remembered
 from vhash_sdk.library.entries import all_entries, entries_of, entry_at, entry_of
 from vhash_sdk.library.reading import (
     all_failures,
+    any_trajectory,
+    candidates,
     codes_between,
+    every_trajectory,
     failure_of,
+    files_of,
     has_failed,
     in_pages,
     lacking,
     new_codes,
     paths_under,
+    seen_of,
     segment_codes,
     state_at,
     states,
     video_count,
+    whole_codes,
     with_content,
     without_segments,
 )
@@ -103,6 +110,29 @@ def test_codes_since_a_row_and_between_ids(place: Place, library: Library) -> No
     assert new_codes(library._db, 64, read[2], 10) is None
     assert codes_between(library._db, 64, 1, 3, 10)[0].tolist() == [2, 3]
     assert codes_between(library._db, 64, 0, 9, 2)[0].tolist() == [1, 2]
+
+
+def test_codes_of_whole_pictures_and_of_boxes(library: Library) -> None:
+    assert whole_codes(library._db, 64, "box")[0].tolist() == []
+    for _ in range(2):
+        ids, codes, generation = whole_codes(library._db, 64)
+        assert ids.tolist() == [1, 2, 3, 4] and generation == library._db.generation()
+        library._db.execute(
+            "INSERT INTO code (video, kind, t0, confidence, code) VALUES (2, 'box', 0, 1, ?)",
+            (codes[0].tobytes(),),
+        )
+        assert [(row.id, row.code) for row in candidates(library._db)][1:3] == [
+            (2, codes[1].tobytes()), (2, codes[0].tobytes()),
+        ]  # fmt: skip
+    with pytest.raises(StoreError, match="two codes of the kind box"):
+        whole_codes(library._db, 64, "box")
+    assert not any_trajectory(library._db) and not every_trajectory(library._db)
+    library._db.execute("INSERT INTO trajectory SELECT id, 'full', x'00' FROM video WHERE id < 4")
+    assert any_trajectory(library._db) and not every_trajectory(library._db)
+    assert [row.steps for row in seen_of(library._db, 2)] == [b"\0", None, None]
+    library._db.execute("DELETE FROM video WHERE id = 4")
+    assert every_trajectory(library._db)
+    assert [row.id for row in files_of(library._db, [4, 3, 1, 1])] == [1, 3]
 
 
 def test_segments_are_read_by_row_and_their_videos_lack_none(library: Library) -> None:

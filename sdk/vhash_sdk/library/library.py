@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,14 @@ from ..scan import Found
 from ..video import Source
 from .adding import Adding
 from .checking import Problem, verify
-from .entries import all_entries, entry_at, failures, remove
+from .entries import remove
 from .finding import common_spans, find_clip, found_spans
 from .grouping import find_groups, verdict_for
 from .judgements import Judgement, record
 from .lock import writing
 from .opened import OpenLibrary
 from .place import scan_beside
-from .reading import has_segments, lacking
-from .records import Added, AddSummary, Entry, Failure, FoundSpan, Hit, Segmented
+from .records import Added, AddSummary, Entry, FoundSpan, Hit, Segmented
 from .searching import StoredViews, check_model, hits, nearest, query
 from .segmenting import add_segments
 
@@ -128,9 +128,7 @@ class Library(OpenLibrary):
         Raises:
             StoreError: another process writes, or the disk is full or fails.
         """
-        run = Adding(
-            self._db, lambda paths: self._encoded(paths, workers=workers), retry=retry, awaiting=awaiting
-        )
+        run = Adding(self._db, partial(self._encoded, workers=workers), retry=retry, awaiting=awaiting)
         with writing(self._db):
             yield from run.run(found, roots)
 
@@ -147,7 +145,7 @@ class Library(OpenLibrary):
             VideoError: the query cannot be read.
             ModelMismatchError: the query is a code of another model.
         """
-        code, seen = query(video, lambda sources: self._encoded(sources, workers=1))
+        code, seen = query(video, partial(self._encoded, workers=1))
         check_model(code, self.spec, self.directory)
         index = self.index() if self._served is None else self._served.current()
         limit = self.spec.bits if radius is None else radius
@@ -170,16 +168,6 @@ class Library(OpenLibrary):
         """
         with writing(self._db):
             yield from add_segments(self._db, self.encoder, workers=workers, awaiting=awaiting)
-
-    @property
-    def has_segments(self) -> bool:
-        """Whether segments are kept: ``add`` then keeps those of new videos too."""
-        return has_segments(self._db)
-
-    @property
-    def lacking_segments(self) -> int:
-        """How many videos have no segments."""
-        return lacking(self._db)
 
     def find(self, clip: Source, *, fmr: float | None = None, k: int | None = 10) -> list[FoundSpan]:
         """Where parts of a clip are in the videos of the library, the best k first (None: all).
@@ -219,9 +207,8 @@ class Library(OpenLibrary):
         """Groups of videos that are copies of each other, by the bytes that the copies hold, most first.
 
         Every member of a group is within the threshold of its representative, and a second look at how
-        they change over time is no evidence against it. Pairs that were judged
-        no match (``judge``) are never in one group. Only codes that are new since the last time are
-        compared with the others.
+        they change over time is no evidence against it. Pairs that were judged no match (``judge``) are
+        never in one group. Only codes that are new since the last time are compared with the others.
 
         A file that is gone, has changed since it was added, or cannot be reached is in no group, and a file
         with several names (links, bind mounts) is in one under one of them: the result, a list, says so in
@@ -309,18 +296,3 @@ class Library(OpenLibrary):
             UnreachableError: its server gives no answer.
         """
         return verify(self._db, self.directory, self.spec, content=content, served=self._served)
-
-    def failures(self) -> Iterator[Failure]:
-        """Files that could not be added, by path."""
-        return failures(self._db)
-
-    def get(self, path: str | os.PathLike[str]) -> Entry | None:
-        """The entry at a path, or None."""
-        return entry_at(self._db, self.spec, path)
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Entries in the order of their ids; the library may change meanwhile."""
-        return all_entries(self._db, self.spec)
-
-    def __contains__(self, path: object) -> bool:
-        return isinstance(path, (str, os.PathLike)) and self.get(path) is not None

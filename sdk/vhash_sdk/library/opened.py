@@ -1,4 +1,4 @@
-"""What a library holds while it is open: its database, its model, its indexes."""
+"""An open library: what it is, what is in it, and what is held open for it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from ..matching.calibration import Calibration
 from ..spec import ModelSpec
 from ..video import Limits, Source
 from .cache import Remembered, cached_index
+from .entries import all_entries, entry_at, failures
 from .finding import SegmentIndex, segment_index
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
 from .place import open_database
-from .reading import video_count
+from .reading import has_segments, lacking, video_count
+from .records import Entry, Failure
 from .searching import box_index
 from .serving import ServedIndex, serve
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class OpenLibrary:
-    """An open library, which says what it is; see ``Library`` for how it is opened and what it does."""
+    """What a library is and what is in it; see ``Library`` for how it is opened and what it does."""
 
     def __init__(
         self,
@@ -108,6 +110,31 @@ class OpenLibrary:
         from ..models import zoo
 
         return zoo.load(self.model).calibration if self._encoder is None else self._encoder.calibration
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether segments are kept: ``add`` then keeps those of new videos too."""
+        return has_segments(self._db)
+
+    @property
+    def lacking_segments(self) -> int:
+        """How many videos have no segments."""
+        return lacking(self._db)
+
+    def failures(self) -> Iterator[Failure]:
+        """Files that could not be added, by path."""
+        return failures(self._db)
+
+    def get(self, path: str | os.PathLike[str]) -> Entry | None:
+        """The entry at a path, or None."""
+        return entry_at(self._db, self.spec, path)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Entries in the order of their ids; the library may change meanwhile."""
+        return all_entries(self._db, self.spec)
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, (str, os.PathLike)) and self.get(path) is not None
 
     def __len__(self) -> int:
         return video_count(self._db)
