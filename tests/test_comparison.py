@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from tests.matching.test_verification import moving
+from tests.matching.test_second_look import moving
 from vhash_sdk import Encoder, Library, compare
 from vhash_sdk.codes import VideoCode
 from vhash_sdk.comparison import Comparison

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.matching.test_verification import event
+from tests.matching.test_second_look import event
 from vhash_sdk.errors import ModelMismatchError, OptionError
 from vhash_sdk.matching.verdict import Verdict, least_score
 from vhash_sdk.matching.verification import Trajectory, View
