@@ -29,7 +29,7 @@ from training.clips import FOLDER, split
 from vhash_sdk import Encoder
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.matching.calibration import Calibration, Verification, calibrate
-from vhash_sdk.matching.verification import Trajectory, Verifier, View, correlations
+from vhash_sdk.matching.second_look import Trajectory, Verifier, View, correlations
 from vhash_sdk.spec import ModelSpec
 
 SCENES = Path(__file__).with_name("calibration_scenes.csv")

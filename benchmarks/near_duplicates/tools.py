@@ -80,7 +80,7 @@ class Vhash:
         return np.frombuffer(duration + b"".join(parts), np.uint8)
 
     def views(self, fingerprint: NDArray[np.uint8]) -> list[Any]:
-        from vhash_sdk.matching.verification import Trajectory, View, part_widths
+        from vhash_sdk.matching.second_look import Trajectory, View, part_widths
 
         spec = self.encoder.spec
         duration = float(fingerprint[:8].view(np.float64)[0])

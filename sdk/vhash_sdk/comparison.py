@@ -15,10 +15,10 @@ from .encoding.tracks import kept_segments, kept_track, query_tracks
 from .errors import VhashError
 from .matching.alignment import Span, align, without_covered
 from .matching.calibration import USUAL_RATE
+from .matching.second_look import View, nearest_views
 from .matching.sequence import Segments
 from .matching.track import Track
 from .matching.verdict import Decision, Verdict
-from .matching.verification import View, nearest_views
 from .matching.windows import RATE
 from .spec import ModelSpec
 from .video import Box, Source, VideoInfo

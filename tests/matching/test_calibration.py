@@ -12,7 +12,7 @@ import pytest
 from vhash_sdk import Encoder
 from vhash_sdk.errors import ModelError, ModelMismatchError, OptionError
 from vhash_sdk.matching.calibration import Calibration, Verification, calibrate
-from vhash_sdk.matching.verification import Verifier
+from vhash_sdk.matching.second_look import Verifier
 from vhash_sdk.models import zoo
 
 MODEL = "ab" * 32

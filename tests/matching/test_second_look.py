@@ -14,8 +14,8 @@ from vhash_sdk import Library
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.encoding.encoder import Encoder
 from vhash_sdk.errors import CodeError
+from vhash_sdk.matching.second_look import Trajectory, Verifier, View, alignments, correlations
 from vhash_sdk.matching.sequence import Sequence
-from vhash_sdk.matching.verification import Trajectory, Verifier, View, alignments, correlations
 from vhash_sdk.models import zoo
 
 SAMPLES = Path(zoo.FOLDER).with_name("samples")

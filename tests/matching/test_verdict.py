@@ -9,8 +9,8 @@ import pytest
 
 from tests.matching.test_second_look import event
 from vhash_sdk.errors import ModelMismatchError, OptionError
+from vhash_sdk.matching.second_look import Trajectory, View
 from vhash_sdk.matching.verdict import Verdict, least_score
-from vhash_sdk.matching.verification import Trajectory, View
 from vhash_sdk.models import zoo
 
 SPEC, TABLE = zoo.load().spec, zoo.load().calibration

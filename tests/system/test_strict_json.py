@@ -15,7 +15,7 @@ from vhash_sdk.errors import IndexFormatError, JsonError, ModelError, OptionErro
 from vhash_sdk.index import Index
 from vhash_sdk.library.judgements import read_judgements
 from vhash_sdk.matching.calibration import Calibration
-from vhash_sdk.matching.verification import Verifier
+from vhash_sdk.matching.second_look import Verifier
 from vhash_sdk.models.modelfile import ModelFile
 from vhash_sdk.spec import ModelSpec
 from vhash_sdk.system.strict_json import parse_json
@@ -131,7 +131,7 @@ def test_a_calibration_that_is_none_is_an_option_error(given: object) -> None:
 
 
 def test_weights_for_other_parts_are_a_model_error() -> None:
-    from vhash_sdk.matching.verification import Trajectory, View
+    from vhash_sdk.matching.second_look import Trajectory, View
 
     spec = ModelSpec.from_json(SPEC)
     steps = np.random.default_rng(0).integers(-9, 9, (spec.sampling.frames, 64)).astype(np.int8)

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from ..codes import VideoCode
 from ..errors import VhashError
+from ..matching.second_look import Trajectory, View
 from ..matching.sequence import Sequence
-from ..matching.verification import Trajectory, View
 from ..video import Box, VideoInfo
 
 Detail = Literal["code", "box", "views"]

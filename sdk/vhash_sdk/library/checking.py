@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..codes import as_codes
 from ..errors import CodeError, SourceError, StoreError, UnknownIdError, UnsupportedVideoError, VideoError
-from ..matching.verification import part_widths
+from ..matching.second_look import part_widths
 from ..scan import content_digest
 from ..spec import ModelSpec
 from ..video.completeness import cut_off

@@ -13,8 +13,8 @@ from ..encoding.encoded import Encoded, views
 from ..errors import CodeError, ModelMismatchError, StoreError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
+from ..matching.second_look import Trajectory, View
 from ..matching.verdict import Verdict
-from ..matching.verification import Trajectory, View
 from ..spec import ModelSpec
 from ..video import Source
 from .database import Database

@@ -22,7 +22,7 @@ from ..errors import ModelError, ModelMismatchError, OptionError
 from ..system.checks import checked_path
 from ..system.files import write_text
 from ..system.strict_json import parse_json
-from .verification import Verifier
+from .second_look import Verifier
 
 USUAL_RATE = 1e-4
 """The false-match rate where no other is asked for, and no library is so large that it would not do."""

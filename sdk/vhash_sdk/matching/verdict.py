@@ -15,7 +15,7 @@ from ..errors import OptionError
 from ..spec import ModelSpec
 from .alignment import LEAST_SCORE
 from .calibration import Calibration, Rate, Verification
-from .verification import View, nearest_views
+from .second_look import View, nearest_views
 
 _TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3  # see least_score
 
