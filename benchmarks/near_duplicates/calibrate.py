@@ -28,8 +28,8 @@ from benchmarks.near_duplicates.calibration_clips import Copy, copies
 from training.clips import FOLDER, split
 from vhash_sdk import Encoder
 from vhash_sdk.encoding.encoded import views
-from vhash_sdk.matching.calibration import Calibration, Verification, calibrate
-from vhash_sdk.matching.second_look import Trajectory, Verifier, View, correlations
+from vhash_sdk.matching.calibration import Calibration, SecondLook, calibrate
+from vhash_sdk.matching.second_look import Evidence, Trajectory, View, correlations
 from vhash_sdk.spec import ModelSpec
 
 SCENES = Path(__file__).with_name("calibration_scenes.csv")
@@ -126,7 +126,7 @@ def logistic(rows: Matrix, truth: Matrix, *, ridge: float = 1e-2) -> Matrix:
     return found
 
 
-def fit_verifier(positive: list[Matrix], negative: list[Matrix]) -> Verifier:
+def fit_evidence(positive: list[Matrix], negative: list[Matrix]) -> Evidence:
     """Weights from pairs, each by its best views under the weights before (begun at equal ones)."""
     weights = np.array([0.0, -0.02, *[4.0] * (positive[0].shape[1] - 1)])
     for _ in range(4):
@@ -134,7 +134,7 @@ def fit_verifier(positive: list[Matrix], negative: list[Matrix]) -> Verifier:
         truth = np.array([1.0] * len(positive) + [0.0] * len(negative))
         weights = logistic(np.stack(best), truth)
         weights[1] = min(weights[1], 0.0)  # a larger distance is never evidence for a copy
-    return Verifier(float(weights[0]), float(weights[1]), tuple(map(float, weights[2:])))
+    return Evidence(float(weights[0]), float(weights[1]), tuple(map(float, weights[2:])))
 
 
 def measure(
@@ -142,7 +142,7 @@ def measure(
     videos: list[Views],
     scenes: list[str],
     made: Made,
-    verifier: Verifier,
+    evidence: Evidence,
 ) -> tuple[Calibration, NDArray[np.int64], NDArray[np.int64]]:
     """The tables of a model, and the distances of every video to every other: of codes, and verified."""
     codes = code_distances(videos, videos)
@@ -156,15 +156,15 @@ def measure(
         bits = int(code_distances([seen], [videos[original]])[0, 0])
         near[copy.kind].append(bits)
         sure[copy.kind].append(
-            verifier.verified(seen, videos[original], spec.bits) if bits <= radius else spec.bits
+            evidence.verified(seen, videos[original], spec.bits) if bits <= radius else spec.bits
         )
-    later = verified_matrix(videos, codes <= radius, verifier, spec.bits)
+    later = verified_matrix(videos, codes <= radius, evidence, spec.bits)
     table = calibrate(later, scenes, copies=sure, **common)
     return (
         replace(
             first,
             copies=calibrate(codes, scenes, copies=near, **common).copies,
-            verification=Verification(radius, verifier, table),
+            second_look=SecondLook(radius, evidence, table),
         ),
         codes,
         later,
@@ -172,12 +172,12 @@ def measure(
 
 
 def verified_matrix(
-    videos: list[Views], close: NDArray[np.bool_], verifier: Verifier, bits: int
+    videos: list[Views], close: NDArray[np.bool_], evidence: Evidence, bits: int
 ) -> NDArray[np.int64]:
     """``[n, n]``, symmetric: verified distances of the pairs that are ``close``, ``bits`` for the others."""
     found = np.full(close.shape, bits, np.int64)
     for i, j in zip(*np.nonzero(np.triu(close, 1)), strict=True):
-        found[i, j] = found[j, i] = verifier.verified(videos[i], videos[j], bits)
+        found[i, j] = found[j, i] = evidence.verified(videos[i], videos[j], bits)
     return found
 
 
@@ -275,14 +275,14 @@ def main() -> None:
     at = {path: i for i, path in enumerate(paths)}
     OTHER.update({path: scenes[i] for path, i in at.items()})
     made = [(copy, views_, at[copy.original]) for copy, views_ in zip(altered, seen, strict=True)]
-    verifier = fit_verifier(*training_pairs(videos, scenes, made))
-    print(verifier)
-    calibration, codes, later = measure(spec, videos, scenes, made, verifier)
+    evidence = fit_evidence(*training_pairs(videos, scenes, made))
+    print(evidence)
+    calibration, codes, later = measure(spec, videos, scenes, made, evidence)
     target = ROOT / "training" / "calibrations" / f"{spec.name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     calibration.save(target)
-    assert calibration.verification is not None
-    tables = {"codes": calibration, "verified": calibration.verification.table}
+    assert calibration.second_look is not None
+    tables = {"codes": calibration, "verified": calibration.second_look.table}
     result = {
         "benchmark": "calibration",
         "command": f"python -m benchmarks.near_duplicates.calibrate --model {options.model}",

@@ -96,11 +96,11 @@ class Vhash:
         rows, columns = ([self.views(x) for x in side] for side in (queries, database))
         out = self.code_distances(rows, columns)
         calibration, bits = self.encoder.calibration, self.encoder.spec.bits
-        assert calibration is not None and calibration.verification is not None
-        near = out <= calibration.verification.radius
+        assert calibration is not None and calibration.second_look is not None
+        near = out <= calibration.second_look.radius
         out += bits
         for i, j in zip(*np.nonzero(near), strict=True):
-            out[i, j] = calibration.verification.verifier.verified(rows[i], columns[j], bits)
+            out[i, j] = calibration.second_look.evidence.verified(rows[i], columns[j], bits)
         return out
 
     def code_distances(self, rows: list[Any], columns: list[Any]) -> NDArray[np.float32]:

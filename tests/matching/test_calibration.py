@@ -11,8 +11,8 @@ import pytest
 
 from vhash_sdk import Encoder
 from vhash_sdk.errors import ModelError, ModelMismatchError, OptionError
-from vhash_sdk.matching.calibration import Calibration, Verification, calibrate
-from vhash_sdk.matching.second_look import Verifier
+from vhash_sdk.matching.calibration import Calibration, SecondLook, calibrate
+from vhash_sdk.matching.second_look import Evidence
 from vhash_sdk.models import zoo
 
 MODEL = "ab" * 32
@@ -153,8 +153,8 @@ def test_encoder_takes_a_table_of_its_own_model_only(tmp_path: Path) -> None:
 
 def test_verification_travels_with_the_table(tmp_path: Path) -> None:
     found, _, _ = random_table()
-    verifier = Verifier(-2.0, -0.05, (12.0, 7.5))
-    whole = replace(found, verification=Verification(20, verifier, found))
+    evidence = Evidence(-2.0, -0.05, (12.0, 7.5))
+    whole = replace(found, second_look=SecondLook(20, evidence, found))
     whole.save(tmp_path / "mine.json")
     assert Calibration.load(tmp_path / "mine.json") == whole
     for change in ({"radius": "x"}, {"verifier": {}}, {"table": None}):
@@ -168,8 +168,8 @@ def test_the_default_model_is_calibrated() -> None:
     table = zoo.load("default").calibration
     assert table is not None and table.pairs > 100_000
     assert 40 < table.threshold(1e-4) < table.threshold(1e-3) < 90
-    assert table.verification is not None
-    assert 100 < table.verification.table.threshold(1e-4) < 200
+    assert table.second_look is not None
+    assert 100 < table.second_look.table.threshold(1e-4) < 200
     assert zoo.load("default", "fp32").calibration == table
     with pytest.raises(OptionError, match="3,000,000 pairs"):
         table.threshold(1e-6)

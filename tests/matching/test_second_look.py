@@ -14,7 +14,7 @@ from vhash_sdk import Library
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.encoding.encoder import Encoder
 from vhash_sdk.errors import CodeError
-from vhash_sdk.matching.second_look import Trajectory, Verifier, View, alignments, correlations
+from vhash_sdk.matching.second_look import Evidence, Trajectory, View, alignments, correlations
 from vhash_sdk.matching.sequence import Sequence
 from vhash_sdk.models import zoo
 
@@ -100,17 +100,17 @@ def test_bytes_round_trip() -> None:
 
 
 def test_verified_distance_takes_the_best_views() -> None:
-    verifier = Verifier(bias=-6.0, distance=-0.02, parts=(6.0, 6.0))
+    evidence = Evidence(bias=-6.0, distance=-0.02, parts=(6.0, 6.0))
     codes = np.random.default_rng(0).integers(0, 256, (3, 32), np.uint8)
     same, other = Trajectory.of(event(1)), Trajectory.of(event(2))
     a = [View(codes[0], same)]
-    assert verifier.verified(a, [View(codes[0], same)], 256) == round(128 - 8 * 6.0)
-    far = verifier.verified(a, [View(codes[1], other)], 256)
+    assert evidence.verified(a, [View(codes[0], same)], 256) == round(128 - 8 * 6.0)
+    far = evidence.verified(a, [View(codes[1], other)], 256)
     assert far > 128
     both = [View(codes[1], other), View(codes[0], same)]
-    assert verifier.verified(a, both, 256) == verifier.verified(both, a, 256) == 80
+    assert evidence.verified(a, both, 256) == evidence.verified(both, a, 256) == 80
     without = [View(codes[0], None)]
-    assert verifier.verified(a, without, 256) == 0  # nothing but the code: its distance
+    assert evidence.verified(a, without, 256) == 0  # nothing but the code: its distance
 
 
 def test_library_keeps_what_verification_needs(tmp_path: Path) -> None:
@@ -191,13 +191,13 @@ def test_a_second_look_parts_two_events_of_one_scene(tmp_path: Path) -> None:
             library._db.execute("UPDATE trajectory SET steps = ? WHERE video = 2", (other.tobytes(),))
         assert library.duplicates(fmr=1e-3) == []
         table = library.calibration
-        assert table is not None and table.verification is not None
+        assert table is not None and table.second_look is not None
         seen, codes = library.false_match_rate(69), table.false_match_rate(69)
         assert seen is not None and seen.high < codes.high / 10
-        own = replace(table, verification=None)  # from `vhash calibrate`, which measures codes only
+        own = replace(table, second_look=None)  # from `vhash calibrate`, which measures codes only
         assert library.duplicates(fmr=1e-3, calibration=own) == []
-        assert library.false_match_rate(table.verification.radius + 1) == table.false_match_rate(
-            table.verification.radius + 1
+        assert library.false_match_rate(table.second_look.radius + 1) == table.false_match_rate(
+            table.second_look.radius + 1
         )
         library._db.execute("DELETE FROM trajectory WHERE video = 1")
         assert library.false_match_rate(69) == codes  # not every pair gets a second look

@@ -25,21 +25,21 @@ def at(distance: int, seed: int | None) -> tuple[View, ...]:
 
 def test_near_codes_get_a_second_look_which_decides() -> None:
     verdict = Verdict.at(SPEC, TABLE, 1e-4)
-    assert TABLE is not None and TABLE.verification is not None
+    assert TABLE is not None and TABLE.second_look is not None
     copy, other = (verdict.decide(at(0, 1), at(40, seed)) for seed in (1, 2))
     assert copy.same and copy.verified is not None and copy.distance == 40
     assert other.same is False and other.verified is not None
-    assert copy.threshold == other.threshold == TABLE.verification.even  # on the scale of the second look
-    assert copy.rate == TABLE.verification.table.false_match_rate(copy.verified)
+    assert copy.threshold == other.threshold == TABLE.second_look.even  # on the scale of the second look
+    assert copy.rate == TABLE.second_look.table.false_match_rate(copy.verified)
 
 
 def test_a_copy_beyond_the_threshold_of_codes_may_be_confirmed_by_the_second_look() -> None:
     verdict = Verdict.at(SPEC, TABLE, 1e-4)
-    assert verdict.radius is not None and TABLE is not None and TABLE.verification is not None
-    beyond = (verdict.radius + TABLE.verification.radius) // 2
+    assert verdict.radius is not None and TABLE is not None and TABLE.second_look is not None
+    beyond = (verdict.radius + TABLE.second_look.radius) // 2
     assert verdict.decide(at(0, 1), at(beyond, 1)).same
     assert verdict.decide(at(0, None), at(beyond, None)).same is False
-    far = verdict.decide(at(0, 1), at(TABLE.verification.radius + 1, 1))
+    far = verdict.decide(at(0, 1), at(TABLE.second_look.radius + 1, 1))
     assert far.verified is None and far.same is False and far.threshold == verdict.radius
 
 
@@ -57,8 +57,8 @@ def test_a_radius_decides_where_no_calibration_is() -> None:
 
 
 def test_a_wide_radius_does_not_switch_the_second_look_off() -> None:
-    assert TABLE is not None and TABLE.verification is not None
-    wide = TABLE.verification.radius + 20
+    assert TABLE is not None and TABLE.second_look is not None
+    wide = TABLE.second_look.radius + 20
     assert Verdict(TABLE, radius=wide).decide(at(0, 1), at(wide, 2)).same is False
 
 
@@ -71,11 +71,11 @@ def test_a_rate_needs_a_calibration_of_this_model() -> None:
 
 
 def test_the_rate_of_both_looks_is_that_of_the_rarer() -> None:
-    assert TABLE is not None and TABLE.verification is not None
+    assert TABLE is not None and TABLE.second_look is not None
     verdict = Verdict(TABLE, radius=69)
     codes = TABLE.false_match_rate(69)
     assert verdict.rate is not None and verdict.rate.high < codes.high
-    assert Verdict(replace(TABLE, verification=None), radius=69).rate == codes
+    assert Verdict(replace(TABLE, second_look=None), radius=69).rate == codes
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, 2.0, float("nan")])

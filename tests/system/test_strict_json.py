@@ -15,7 +15,7 @@ from vhash_sdk.errors import IndexFormatError, JsonError, ModelError, OptionErro
 from vhash_sdk.index import Index
 from vhash_sdk.library.judgements import read_judgements
 from vhash_sdk.matching.calibration import Calibration
-from vhash_sdk.matching.second_look import Verifier
+from vhash_sdk.matching.second_look import Evidence
 from vhash_sdk.models.modelfile import ModelFile
 from vhash_sdk.spec import ModelSpec
 from vhash_sdk.system.strict_json import parse_json
@@ -92,7 +92,7 @@ def test_a_second_look_of_nonsense_is_a_model_error() -> None:
     ):  # fmt: skip
         with pytest.raises(ModelError):
             Calibration.from_json(json.dumps(TABLE | {"verification": look | wrong}))
-    assert Calibration.from_json(json.dumps(TABLE | {"verification": look})).verification is not None
+    assert Calibration.from_json(json.dumps(TABLE | {"verification": look})).second_look is not None
 
 
 @pytest.mark.parametrize("text", [*NONSENSE, "[1e39, 0]", '["a", "b"]', "[[1], 2]", "{}"])
@@ -139,4 +139,4 @@ def test_weights_for_other_parts_are_a_model_error() -> None:
     steps = np.random.default_rng(0).integers(-9, 9, (25, 64)).astype(np.int8)
     view = View(np.zeros(8, np.uint8), Trajectory(steps, spec, 5.0))
     with pytest.raises(ModelError, match="weights for 2 parts"):
-        Verifier(0.0, 1.0, (1.0, 2.0)).verified((view,), (view,), 64)
+        Evidence(0.0, 1.0, (1.0, 2.0)).verified((view,), (view,), 64)

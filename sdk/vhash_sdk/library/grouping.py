@@ -55,7 +55,7 @@ def verdict_for(
         table = own
     elif own is not None:
         table.check_model(spec.fingerprint)
-        table = replace(table, verification=own.verification)
+        table = replace(table, second_look=own.second_look)
     if radius is not None:
         return Verdict(table, radius)
     rate = table.rate_for(videos) if fmr is None and table is not None else fmr

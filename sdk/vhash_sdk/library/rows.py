@@ -172,7 +172,7 @@ class NewCode(NamedTuple):
 
 
 class Trajectory(NamedTuple):
-    """A trajectory, see ``verification``."""
+    """A trajectory, see ``second_look``."""
 
     kind: CodeKind
     steps: Blob

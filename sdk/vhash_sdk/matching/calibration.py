@@ -22,7 +22,7 @@ from ..errors import ModelError, ModelMismatchError, OptionError
 from ..system.checks import checked_path
 from ..system.files import write_text
 from ..system.strict_json import parse_json
-from .second_look import Verifier
+from .second_look import Evidence
 
 USUAL_RATE = 1e-4
 """The false-match rate where no other is asked for, and no library is so large that it would not do."""
@@ -41,17 +41,17 @@ class Rate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Verification:
+class SecondLook:
     """How near codes are looked at again, and what the verified distance then means.
 
     Attributes:
         radius: pairs whose codes are within so many bits are verified; others are no match.
-        verifier: weights of code distance and correlations.
+        evidence: weights of code distance and correlations.
         table: the calibration of the verified distance, pairs beyond ``radius`` counting as ``bits``.
     """
 
     radius: int
-    verifier: Verifier
+    evidence: Evidence
     table: Calibration
 
     @property
@@ -72,7 +72,7 @@ class Calibration:
         low, high: 95 % interval of the false-match rate at each distance, by a bootstrap over scenes.
         copies: for each transformation the number of copies at each distance from their original.
         made: what it was made from, for people.
-        verification: the second look, where the model has one.
+        second_look: what follows where codes are near, where the model has it.
 
     >>> close, far = [0] * 5, [0] * 60
     >>> table = Calibration("0" * 64, 64, 100, tuple(close + [9, 91, 900] + far[:57]), (0,) * 65, (1,) * 65)
@@ -88,7 +88,7 @@ class Calibration:
     high: tuple[float, ...]
     copies: Mapping[str, tuple[int, ...]] | None = None
     made: str = ""
-    verification: Verification | None = None
+    second_look: SecondLook | None = None
 
     def __post_init__(self) -> None:
         facts = (self.bits, 1, MAX_BITS), (self.scenes, 0, 1 << 60)
@@ -98,7 +98,7 @@ class Calibration:
             )
         if not isinstance(self.made, str) or not isinstance(self.fingerprint, str):
             raise ModelError("calibration: fingerprint and made are no texts; make it again")
-        if self.verification is not None and self.verification.table.bits != self.bits:
+        if self.second_look is not None and self.second_look.table.bits != self.bits:
             raise ModelError("calibration: the second look is of codes of another width; make it again")
         histograms = [self.negatives, *(self.copies or {}).values()]
         if any(len(row) != self.bits + 1 for row in [*histograms, self.low, self.high]):
@@ -190,7 +190,18 @@ class Calibration:
 
     def to_json(self) -> str:
         """One JSON document."""
-        return json.dumps({"schema": _SCHEMA} | asdict(self), sort_keys=True, separators=(",", ":"))
+        return json.dumps({"schema": _SCHEMA} | self._data(), sort_keys=True, separators=(",", ":"))
+
+    def _data(self) -> dict[str, Any]:
+        """Under the names of the format, which are older than those of the attributes."""
+        data, look = asdict(self), self.second_look
+        del data["second_look"]
+        data["verification"] = look and {
+            "radius": look.radius,
+            "table": look.table._data(),
+            "verifier": asdict(look.evidence),
+        }
+        return data
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:
@@ -215,8 +226,8 @@ class Calibration:
         if not all(0 <= rate <= 1 for rate in low + high):
             raise ModelError("calibration: a bound is no rate between 0 and 1; make it again")
         counts = tuple(data.pop("negatives"))
-        verification = _verification(data.pop("verification"))
-        return cls(negatives=counts, low=low, high=high, copies=copies, verification=verification, **data)
+        second_look = _second_look(data.pop("verification"))
+        return cls(negatives=counts, low=low, high=high, copies=copies, second_look=second_look, **data)
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the JSON document, whole or not at all."""
@@ -238,7 +249,7 @@ class Calibration:
         )
 
 
-def _verification(data: Any) -> Verification | None:
+def _second_look(data: Any) -> SecondLook | None:
     if data is None:
         return None
     if data["table"].get("verification") is not None:
@@ -251,7 +262,7 @@ def _verification(data: Any) -> Verification | None:
     radius = data["radius"]
     if type(radius) is not int or not 0 <= radius <= table.bits:
         raise ModelError(f"calibration: radius={radius!r}: expected 0 to {table.bits} bits")
-    return Verification(radius, Verifier(bias, distance, tuple(parts)), table)
+    return SecondLook(radius, Evidence(bias, distance, tuple(parts)), table)
 
 
 def as_calibration(given: Calibration | str | os.PathLike[str] | None) -> Calibration | None:

@@ -101,7 +101,7 @@ def nearest_views(a: Many[View], b: Many[View]) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True)
-class Verifier:
+class Evidence:
     """Turns code distance and correlations into a verified distance.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""A video as a sequence of frames, each with its logits: what segments and verification are made of.
+"""A video as a sequence of frames, each with its logits: what segments and the second look are made of.
 
 A video's logits are the mean over its frames, so one pass of the network over the frames gives
 the code of every span of the video, however much the spans overlap.

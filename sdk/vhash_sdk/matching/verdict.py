@@ -2,7 +2,7 @@
 
 ``Library.search``, ``duplicates`` and ``find``, ``compare`` and the command line all ask here, and have no
 rule of their own. A pair is first judged by the distance of its codes; where these are near and something
-moves in both videos, a second look at how they change over time (``verification``) decides instead.
+moves in both videos, a second look at how they change over time (``second_look``) decides instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..errors import OptionError
 from ..spec import ModelSpec
 from .alignment import LEAST_SCORE
-from .calibration import Calibration, Rate, Verification
+from .calibration import Calibration, Rate, SecondLook
 from .second_look import View, nearest_views
 
 _TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3  # see least_score
@@ -80,7 +80,7 @@ class Verdict:
         table, radius = self.calibration, self.radius
         if table is None or radius is None:
             return None
-        codes, look = table.false_match_rate(radius), table.verification
+        codes, look = table.false_match_rate(radius), table.second_look
         if look is None or radius > look.radius:
             return codes
         # both have to match, so neither alone is rarer
@@ -104,7 +104,7 @@ class Verdict:
         """
         near = nearest_views(a, b)[0] if distance is None else distance
         table = self.calibration
-        look = None if table is None else table.verification
+        look = None if table is None else table.second_look
         verified = self._verified(a, b, near) if told_apart else None
         if verified is not None and look is not None:
             most = None if self.radius is None else self._most(look)
@@ -116,18 +116,18 @@ class Verdict:
 
     def looks_again(self, distance: int) -> bool:
         """Whether codes are so near that there may be a second look."""
-        look = None if self.calibration is None else self.calibration.verification
+        look = None if self.calibration is None else self.calibration.second_look
         return look is not None and distance <= max(look.radius, self.radius or 0)
 
     def _verified(self, a: Sequence[View], b: Sequence[View], distance: int) -> int | None:
         """The verified distance; None where codes are far apart, or a video has no trajectory."""
         table = self.calibration
-        if table is None or table.verification is None or not self.looks_again(distance):
+        if table is None or table.second_look is None or not self.looks_again(distance):
             return None
         seen = any(view.trajectory for view in a) and any(view.trajectory for view in b)
-        return table.verification.verifier.verified(a, b, table.bits) if seen else None
+        return table.second_look.evidence.verified(a, b, table.bits) if seen else None
 
-    def _most(self, look: Verification) -> int:
+    def _most(self, look: SecondLook) -> int:
         """The threshold of the second look.
 
         Clips of one scene are no part of its calibration: whatever the rate, what happens in the videos
