@@ -23,7 +23,7 @@ def calibrate(videos: Sequence[Encoded], spec: ModelSpec, *, folders_are_scenes:
     The smallest distance of whole pictures and content boxes counts, as in a library.
 
     Args:
-        videos: files, encoded with ``box=True``.
+        videos: files, encoded with ``detail="box"`` or more.
         spec: of the model that encoded them.
         folders_are_scenes: the videos of one folder show one scene; else each shows its own.
 
