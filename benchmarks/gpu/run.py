@@ -201,7 +201,7 @@ def tests(dry: bool) -> Iterator[Case]:
             passed = found["tests"] > 0 and not (found["failures"] or found["errors"] or found["skipped"])
             return {"passed": passed, **found, **({} if passed else {"output": result.stdout[-3000:]})}
 
-        yield path.name, run
+        yield path.relative_to(ROOT / "tests").as_posix(), run
 
 
 def sanitizer(dry: bool) -> Iterator[Case]:
