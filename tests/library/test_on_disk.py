@@ -22,6 +22,8 @@ from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
 from vhash_sdk.library.duplicates import Groups
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -17,6 +17,8 @@ from vhash_sdk.matching.sequence import Sequence
 from vhash_sdk.matching.verification import Trajectory, Verifier, View, alignments, correlations, views
 from vhash_sdk.models import zoo
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 SAMPLES = Path(zoo.FOLDER).with_name("samples")
 SPEC = zoo.load().spec
 SCALES = np.ones(SPEC.bits, np.float32)

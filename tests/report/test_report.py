@@ -22,6 +22,8 @@ from vhash_sdk.library.records import Entry
 from vhash_sdk.names import printable
 from vhash_sdk.report import About, write_report
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NASTY = [
     "</script><script>document.title = 'taken over'</script>.mp4",
