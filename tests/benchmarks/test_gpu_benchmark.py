@@ -22,6 +22,7 @@ def run(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)  # half a minute on an idle machine
 def test_dry_run_goes_through_every_part_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert run(tmp_path, "--minutes", "0", "--parts", "hamming").returncode == 3  # no time for anything

@@ -6,9 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.cli.test_cli import VALIDATOR, run
 from vhash_sdk import Encoder
 from vhash_sdk.models import zoo
+
+pytestmark = pytest.mark.usefixtures("remembered")
 
 SAMPLES = zoo.FOLDER.with_name("samples")
 

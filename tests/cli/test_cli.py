@@ -27,6 +27,8 @@ from vhash_sdk.models import zoo
 from vhash_sdk.spec import Resize, Sampling
 from vhash_sdk.video import open_source
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 SCHEMA = json.loads(Path(cli.__file__).with_name("schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 

@@ -21,6 +21,8 @@ from vhash_sdk.cli.variants import VARIANTS
 from vhash_sdk.library.judgements import FILE_KIND
 from vhash_sdk.models import zoo
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 STRANGE = os.fsdecode(b"zz $(touch ruined)\n'; touch ruined\xff #.mp4")
 
 

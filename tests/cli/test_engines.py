@@ -18,6 +18,8 @@ VALIDATOR = jsonschema.Draft202012Validator(
 )
 pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 def test_encode_into_parquet(tmp_path: Path) -> None:
     pq = pytest.importorskip("pyarrow.parquet", reason="pip install 'vhash-sdk[ray]'")

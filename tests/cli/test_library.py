@@ -21,6 +21,8 @@ from tests.cli.test_cli import run, run_json
 from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.table import Table
@@ -21,6 +20,8 @@ from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.output import Output
 from vhash_sdk.names import csv_line, printable
+
+pytestmark = pytest.mark.usefixtures("remembered")
 
 CONTROL = [chr(code) for code in (*range(32), *range(127, 160)) if code != 10]
 HOSTILE = "".join(CONTROL) + "\u202e\u2066\u200b\u2028\ufeff\udcff"
@@ -84,6 +85,18 @@ def test_a_progress_bar_shows_no_escapes() -> None:
     assert "\x9b".encode() not in shown
 
 
+ALL = """
+import contextlib, json, sys
+from vhash_sdk.cli import main
+for words in json.loads(sys.argv[1]):
+    print(words)
+    sys.argv[1:] = words
+    with contextlib.suppress(SystemExit):
+        main()
+"""
+"""Many commands in one process; before what each says stands the command."""
+
+
 def test_what_a_database_holds_is_never_shown_raw(tmp_path: Path) -> None:
     shutil.copy(SAMPLES / "chair.mp4", tmp_path / "a.mp4")
     (tmp_path / "b.mp4").write_bytes(b"nothing")
@@ -93,7 +106,7 @@ def test_what_a_database_holds_is_never_shown_raw(tmp_path: Path) -> None:
         library._db.execute("UPDATE video SET width = ?, height = ?, codec = ?", (evil, evil, evil))
         library._db.execute("UPDATE failure SET kind = ?, message = ?", (evil, evil))
         library._db.execute("UPDATE library SET uuid = ?", (evil,))
-    commands: list[tuple[Any, ...]] = [
+    commands: list[tuple[object, ...]] = [
         ("list", tmp_path / "lib"),
         ("list", tmp_path / "lib", "--failed"),
         ("verify", tmp_path / "lib"),
@@ -102,14 +115,11 @@ def test_what_a_database_holds_is_never_shown_raw(tmp_path: Path) -> None:
         ("search", tmp_path / "lib", tmp_path / "a.mp4"),
         ("remove", tmp_path / "lib", "--missing"),
     ]
-    for words in commands:
-        for json_too in ((), ("--json",)):
-            done = subprocess.run(
-                [sys.executable, "-c", "from vhash_sdk.cli import main; main()", *map(str, words), *json_too],
-                capture_output=True,
-            )
-            for text in (done.stdout.decode(), done.stderr.decode()):
-                assert not set(evil) - set("]0;taken over2J") & set(text), words
+    lines = [[str(word) for word in (*words, *more)] for words in commands for more in ((), ("--json",))]
+    done = subprocess.run([sys.executable, "-c", ALL, json.dumps(lines)], capture_output=True, check=True)
+    shown = done.stdout.decode() + done.stderr.decode()
+    assert not set(evil) - set("]0;taken over2J") & set(shown), shown
+    assert all(str(words) in shown for words in lines)
 
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "a;=1+1", "\uff1d1"]

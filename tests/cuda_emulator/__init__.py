@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pybind11
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = [
@@ -47,9 +48,14 @@ def build(*, sanitize: str = "") -> Path:
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     folder = ROOT / "build" / f"cuda_emulator-{digest.hexdigest()[:16]}"
     target = folder / f"_cuda{suffix}"
-    if target.is_file():
-        return target
     folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):  # of several processes one compiles, the others wait for it
+        if not target.is_file():
+            _compile(folder, target, sanitize)
+    return target
+
+
+def _compile(folder: Path, target: Path, sanitize: str) -> None:
     # sanitizers make g++ see uninitialised variables that are none
     flags = [
         *FLAGS,
@@ -70,7 +76,6 @@ def build(*, sanitize: str = "") -> Path:
     temporary = folder / f"{os.getpid()}.so"
     subprocess.run([compiler, "-shared", *flags, *objects, "-o", str(temporary)], check=True)
     os.replace(temporary, target)
-    return target
 
 
 def load(path: Path) -> ModuleType:

@@ -25,6 +25,8 @@ from vhash_sdk.matching.track import Track
 from vhash_sdk.matching.windows import shot_cuts
 from vhash_sdk.video.isolation.pool import DecodePool
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 ORDER = ("chair", "bunny", "glass", "meadow", "legs")
 MIRROR = (("hflip", ""),)
 

@@ -82,7 +82,7 @@ def lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield file
 
 
-@pytest.fixture(params=["memory", "directory", "milvus-lite", "milvus"])
+@pytest.fixture(params=["memory", "directory", "milvus-lite", pytest.param("milvus", marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     kind, test = request.param, re.sub(r"\W", "_", request.node.name)
     if kind == "milvus":
@@ -312,6 +312,7 @@ def test_the_declared_differences(engine: Engine) -> None:
 MANY = 17_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["milvus"], indirect=True)
 def test_approximate_only_when_asked_for(engine: Engine) -> None:
     from vhash_sdk.engines.milvus import MilvusIndex, MilvusOptions
@@ -328,6 +329,7 @@ def test_approximate_only_when_asked_for(engine: Engine) -> None:
         engine.again("ivf")
 
 
+@pytest.mark.slow
 def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
     """One kill; ``python -m benchmarks.speed.scale --only kills`` has more."""
     pytest.importorskip("pymilvus", reason="needs pymilvus: pip install 'vhash-sdk[milvus]'")

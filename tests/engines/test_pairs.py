@@ -120,6 +120,7 @@ def test_all_pairs(tmp_path: Path, form: str, radius: int, rows: int) -> None:
         find_pairs(source, tmp_path / "out", radius=2, rows=rows)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'vhash-sdk[ray]'")
 def test_by_ray_after_a_kill(tmp_path: Path) -> None:
     if reason := private_network_refused():

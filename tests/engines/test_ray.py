@@ -142,6 +142,7 @@ def test_the_class_that_others_map(model: str) -> None:
     encode.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'vhash-sdk[ray]'")
 def test_every_video_has_one_row_after_kills(tmp_path: Path, model: str) -> None:
     """An actor is killed, then the driver; the second run ends with one row for each video."""

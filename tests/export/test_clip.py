@@ -71,6 +71,7 @@ def test_checkpoint_is_checked(tmp_path: Path) -> None:
         load_model(file, weights=tmp_path)
 
 
+@pytest.mark.slow
 def test_export_of_ten_crops_encodes_as_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crops = 10
     model, checkpoint, file = tiny(crops=crops), tmp_path / "tiny.safetensors", tmp_path / "tiny.onnx"
@@ -103,6 +104,7 @@ def test_export_of_ten_crops_encodes_as_pytorch(tmp_path: Path, monkeypatch: pyt
         assert encoder.encode(video).bits == 20
 
 
+@pytest.mark.slow
 def test_int8_agrees_and_symmetric_has_no_zero_points() -> None:
     model = tiny(pooling="mean", head="affine", bits=64)
     ready, spec = clip.prepared(model), clip.specification(model)

@@ -87,6 +87,7 @@ def test_cards_say_what_the_model_is_made_of(file: Path) -> None:
     assert (MODELS / f"{spec_of(file).name}.md").is_file()
 
 
+@pytest.mark.slow
 def test_int8_and_canonical_agree_on_real_clips(data: Path) -> None:
     pytest.importorskip("torch")
     from export.to_onnx import read_clips
@@ -104,7 +105,7 @@ def test_int8_and_canonical_agree_on_real_clips(data: Path) -> None:
         assert 0.6 < np.sqrt(np.mean(canonical[:, slice(*part.bits)] ** 2)) < 1.6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_export_of_a_checkpoint_gives_the_bundled_codes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_export_of_a_checkpoint_gives_the_bundled_codes(
     np.testing.assert_allclose(a, b, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_half_precision_is_exported_checked_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

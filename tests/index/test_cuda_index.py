@@ -168,7 +168,7 @@ def test_small_indexes_and_large_k(emulated: ModuleType, n: int) -> None:
     assert copied.search(np.empty((0, 8), np.uint8), 3).ids.shape[0] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_many_queries_run_in_groups(emulated: ModuleType) -> None:
     codes = random_codes(260, 64)
     index = Index(64)

@@ -42,6 +42,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return examples, prefix
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "argument", "says"),
     [

@@ -82,7 +82,7 @@ def contents(directory: Path) -> list[object]:
 @pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")
 @pytest.mark.parametrize("calls", ["write", "short", "sync"])
 @pytest.mark.parametrize("what", ["judge", "remove", "store"])
-@pytest.mark.parametrize("after", [0, 3, 8])
+@pytest.mark.parametrize("after", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 8))])
 def test_a_full_disk_in_the_middle_of_a_change(
     place: Place, shim: Path, what: str, calls: str, after: int  # noqa: F811
 ) -> None:  # fmt: skip
@@ -152,6 +152,7 @@ def test_any_umask_does(tmp_path: Path, mask: int) -> None:
     assert all(mode & mask == 0 and mode & 0o600 == 0o600 for mode in modes)
 
 
+@pytest.mark.slow
 def test_several_processes_add_search_and_group_at_once(tmp_path: Path) -> None:
     program = "benchmarks.robustness.library_processes"
     command = [sys.executable, "-m", program, "--seconds", "4", "--files", "60"]
@@ -162,6 +163,7 @@ def test_several_processes_add_search_and_group_at_once(tmp_path: Path) -> None:
     assert '"wrong": []' in result.stdout
 
 
+@pytest.mark.slow
 def test_a_library_of_many_files(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.robustness.library_many", "--files", "600", "--no-result"]
     result = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=180)

@@ -14,7 +14,7 @@ from vhash_sdk import Encoder, Index
 MARGIN = 0.06  # of the bits, between the farthest copy's nearest sibling and any unrelated clip
 
 
-@pytest.mark.parametrize("precision", ["int8", "fp32"])
+@pytest.mark.parametrize("precision", ["int8", pytest.param("fp32", marks=pytest.mark.slow)])
 def test_variants_and_the_carphone_pair_find_each_other(data: Path, precision: str) -> None:
     families = {
         "chair": sorted((data / "videos" / "neardup").glob("*.mp4")),

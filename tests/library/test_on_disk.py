@@ -24,6 +24,8 @@ from vhash_sdk.library.duplicates import Groups
 from vhash_sdk.library.on_disk import LeftOut, look
 from vhash_sdk.video import Limits
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

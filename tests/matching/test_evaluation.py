@@ -21,6 +21,8 @@ from vhash_sdk.matching import evaluation
 from vhash_sdk.matching.alignment import Span
 from vhash_sdk.matching.evaluation import evaluate, evaluate_segments
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 def slow(distances: list[int], copies: list[bool]) -> tuple[float, float]:
     """(micro-AP, recall at no false match) by trying every threshold."""

@@ -18,6 +18,8 @@ from vhash_sdk.matching.second_look import Evidence, Trajectory, View, alignment
 from vhash_sdk.matching.sequence import Sequence
 from vhash_sdk.models import zoo
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 SAMPLES = Path(zoo.FOLDER).with_name("samples")
 SPEC = zoo.load().spec
 SCALES = np.ones(SPEC.bits, np.float32)

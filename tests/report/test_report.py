@@ -29,6 +29,8 @@ from vhash_sdk.report.facts import Facts
 from vhash_sdk.spec import PICTURE_RULES, Resize, Sampling
 from vhash_sdk.video.isolation.pool import DecodePool
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NASTY = [
     "</script><script>document.title = 'taken over'</script>.mp4",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -23,16 +24,22 @@ main()
 """What the console script is: its own folder, not the current one, is the first of ``sys.path``."""
 
 
-def plant(folder: Path) -> Path:
-    """Modules of every name that a child imports, and then some; the file that says which ones ran."""
+@functools.cache
+def imported() -> frozenset[str]:
+    """Every name that a child imports."""
     script = "import sys, vhash_sdk.video.isolation.worker, vhash_sdk.doctor.trials, av, json\n"
     script += "import importlib.util, onnxruntime, encodings.idna\nprint(json.dumps(sorted(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     names = {name.partition(".")[0] for name in json.loads(found.stdout)} - {"__main__"}
     assert {"json", "numpy", "av", "vhash_sdk", "site"} <= names
-    names |= {"sitecustomize", "usercustomize", "_cuda", "openvino", "tensorrt", "PyNvVideoCodec"}
+    return frozenset(names)
+
+
+def plant(folder: Path) -> Path:
+    """Modules of every name that a child imports, and then some; the file that says which ones ran."""
+    more = {"sitecustomize", "usercustomize", "_cuda", "openvino", "tensorrt", "PyNvVideoCodec"}
     ran = folder.parent / "ran.txt"
-    for name in names:
+    for name in imported() | more:
         (folder / f"{name}.py").write_text(
             f"open({str(ran)!r}, 'a').write({name + chr(10)!r})\nraise SystemExit(9)\n"
         )
@@ -134,6 +141,7 @@ def test_a_child_has_the_very_package_of_its_caller(tmp_path: Path) -> None:
     assert found.stdout.strip() == str(Path(str(vhash_sdk.__file__)).resolve()), found.stderr
 
 
+@pytest.mark.slow
 def test_rays_actors_run_nothing_of_the_current_directory(videos: Path) -> None:
     pytest.importorskip("ray")
     ran = plant(videos)

@@ -84,6 +84,7 @@ def settings(videos: VideoSet, output: Path, **changes: object) -> ClipTraining:
     return replace(config, **changes)
 
 
+@pytest.mark.slow
 def test_fine_tune_hash_export_encode_search(
     videos: VideoSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +123,7 @@ def test_fine_tune_hash_export_encode_search(
     assert right[:, 0].mean() >= 0.5, "chance is a third"
 
 
+@pytest.mark.slow
 def test_training_resumes_exactly(videos: VideoSet, tmp_path: Path) -> None:
     """On cached tokens, jointly with the hash: stopped after 2 of 4 epochs and gone on = never stopped."""
     extraction = extract_features.Extraction(
@@ -222,7 +224,7 @@ def test_other_splits_are_refused_by_name(tmp_path: Path) -> None:
         clip_data.read_set("manifest", tmp_path / "manifest.csv", None)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_public_weights_and_two_commands_give_the_papers_model(tmp_path: Path) -> None:
     """Weights of IG65M's layout and UCF101's folders: exactly the commands of train_clip_bert's docstring."""
     import subprocess

@@ -36,7 +36,7 @@ def test_ucf101_reader_unpacks_four_bit_values(tmp_path: Path) -> None:
     assert data.number.tolist() == [3, 9] and list(data.split) == ["test", "train"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_real_features_have_the_published_quality(data: Path) -> None:
     """mAP 0.691 and top-1 0.884: what the data says of itself, for the centred mean-pooled cosine."""
     from training.metrics import average_precision, cosine_distance

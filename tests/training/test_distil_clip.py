@@ -47,6 +47,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Distillation, 
     return config, data, clips
 
 
+@pytest.mark.slow
 def test_it_learns_and_goes_on_exactly_where_it_stopped(
     run: tuple[Distillation, VideoSet, torch.Tensor],
 ) -> None:

@@ -12,6 +12,8 @@ from vhash_sdk.video import ArrayReader, Box, find_box, sample_with_box
 from vhash_sdk.video.box import crop_planes, crop_rgb
 from vhash_sdk.video.resize import Planes, planes_to_rgb
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 SIZE = Resize("exact", 24, 32)
 UNIFORM = Sampling("uniform", 12)
 

@@ -145,6 +145,7 @@ def test_isolated_codes_are_those_of_encoding_in_process(encoder: Encoder, tmp_p
     assert [result.info for result in encoder.encode_many(sources, isolate=True)] == infos
 
 
+@pytest.mark.slow
 def test_exactly_the_good_files_of_an_evil_folder_get_in(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "évil"
     folder.mkdir()

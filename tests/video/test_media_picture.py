@@ -25,6 +25,8 @@ SAMPLING, RESIZE = Sampling("uniform", 4), Resize("exact", 60, 80)
 EXIF = {1: (0, 0), 2: (0, 1), 3: (180, 0), 4: (180, 1), 5: (90, 1), 6: (90, 0), 7: (270, 1), 8: (270, 0)}
 """EXIF's orientation as degrees clockwise, and whether left and right are exchanged after that."""
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:

@@ -11,6 +11,8 @@ from benchmarks.robustness.making import Property
 from benchmarks.robustness.properties import NEAR, measure, properties
 from vhash_sdk import Encoder
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 @pytest.fixture(scope="module")
 def encoder() -> Iterator[Encoder]:

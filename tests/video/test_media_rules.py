@@ -13,6 +13,8 @@ from vhash_sdk.library import Library
 from vhash_sdk.video import Limits
 from vhash_sdk.video.rules import DECODING, touched
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 
 def test_untouched_files_are_not_named(tmp_path: Path) -> None:
     for suffix, codec in (

@@ -25,6 +25,8 @@ from vhash_sdk.video.isolation.pool import DecodePool
 from vhash_sdk.video.picture import render
 from vhash_sdk.video.tone import _TO_BT709, _scene_levels, compressed, scene_light, tone
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 OLD, NEW = Resize("exact", 60, 80), Resize("exact", 60, 80, picture=2)
 Floats = NDArray[np.float64]
 

@@ -17,6 +17,8 @@ from vhash_sdk.video import Clip, Limits, open_source, ts
 from vhash_sdk.video.sources import open_media
 from vhash_sdk.video.track import Track
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 SMALL = Resize("exact", 32, 48)
 
 

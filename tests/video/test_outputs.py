@@ -14,6 +14,8 @@ from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.errors import OptionError
 from vhash_sdk.video.outputs import check_output
 
+pytestmark = pytest.mark.usefixtures("remembered")
+
 WRITERS = {
     "encode --index": ("encode", "{other}", "--index", "{file}"),
     "add --report": ("add", "{lib}", "{other}", "--report", "{file}"),
@@ -94,6 +96,7 @@ def test_what_the_command_reads_is_never_written_over(clips: Path) -> None:
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
 
+@pytest.mark.slow
 def test_the_copies_of_a_demo_replace_only_such_copies(tmp_path: Path) -> None:
     run("demo", "--keep", tmp_path / "kept")
     copy = tmp_path / "kept" / "bunny (grey).mp4"
