@@ -62,7 +62,7 @@ def near_duplicates() -> str:
 def calibration() -> str:
     result = load("calibration_lite0-phash-256")
     rows = []
-    for label, what in (("codes", "distance of codes"), ("verified", "verified distance")):
+    for label, what in (("codes", "distance of codes"), ("verified", "distance at the second look")):
         for rate, row in result["tables"][label]["rates"].items():
             low, high = row["interval"]
             held = result["held out"][label].get(rate)
