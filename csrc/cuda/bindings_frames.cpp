@@ -79,12 +79,15 @@ void tone_map(FrameScaler& scaler, const std::array<std::uintptr_t, 2>& planes, 
     require(size[0] >= 1 && size[0] <= frames::kMaxSide && size[1] >= 1 && size[1] <= frames::kMaxSide, "source size is out of range");
     require(strides[0] % 2 == 0 && strides[1] % 2 == 0 && shift >= 0 && shift <= 8, "strides or shift are out of range");
     frames::DeepPlanes in;
-    in.y = reinterpret_cast<const std::uint16_t*>(planes[0]), in.u = reinterpret_cast<const std::uint16_t*>(planes[1]), in.v = in.u + 1;
+    in.y = reinterpret_cast<const std::uint16_t*>(planes[0]);
+    in.u = reinterpret_cast<const std::uint16_t*>(planes[1]), in.v = in.u + 1;
     in.y_stride = strides[0] / 2, in.c_stride = strides[1] / 2, in.c_step = 2, in.shift = shift;
     in.height = size[0], in.width = size[1];
     frames::Tone tone;
-    tone.linear = reinterpret_cast<const std::uint32_t*>(tables[0]), tone.display = reinterpret_cast<const std::uint16_t*>(tables[1]);
-    tone.gain = reinterpret_cast<const std::uint16_t*>(tables[2]), tone.curve = reinterpret_cast<const std::uint32_t*>(tables[3]);
+    tone.linear = reinterpret_cast<const std::uint32_t*>(tables[0]);
+    tone.display = reinterpret_cast<const std::uint16_t*>(tables[1]);
+    tone.gain = reinterpret_cast<const std::uint16_t*>(tables[2]);
+    tone.curve = reinterpret_cast<const std::uint32_t*>(tables[3]);
     std::copy(numbers.begin(), numbers.end(), tone.numbers);
     frames::TonedPlanes to;
     to.y = reinterpret_cast<std::uint8_t*>(out[0]), to.u = reinterpret_cast<std::uint8_t*>(out[1]), to.v = to.u + 1;

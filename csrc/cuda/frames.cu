@@ -113,8 +113,10 @@ void FrameScaler::run(const frames::Planes& format, const frames::Target& target
     const auto c_rows = table(format.height, format.chroma_rows, stored.scaled_height, stored.top, stored.height);
     const auto c_columns = table(format.width, format.chroma_columns, stored.scaled_width, stored.left, stored.width);
     FrameJob job{};
-    job.y_rows = y_rows->axis, job.y_columns = y_columns->axis, job.c_rows = c_rows->axis, job.c_columns = c_columns->axis;
-    job.height = static_cast<int>(stored.height), job.width = static_cast<int>(stored.width), job.rotation = stored.rotation;
+    job.y_rows = y_rows->axis, job.y_columns = y_columns->axis;
+    job.c_rows = c_rows->axis, job.c_columns = c_columns->axis;
+    job.height = static_cast<int>(stored.height), job.width = static_cast<int>(stored.width);
+    job.rotation = stored.rotation;
     // see as_stored: rows from the last one to the first
     const std::int64_t last_row = stored.mirrored ? ((stored.rotation % 180 == 0 ? stored.height : stored.width) - 1) * stride : 0;
     job.interleaved = batch.empty() || batch.front().v == nullptr;

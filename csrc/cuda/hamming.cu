@@ -250,7 +250,8 @@ struct DeviceIndex::State {
 DeviceIndex::DeviceIndex(unsigned bits, std::uint64_t capacity, int device, bool with_ids, std::int64_t id_base) : state_(new State) {
     State& s = *state_;
     check(cudaSetDevice(device), "cudaSetDevice");
-    s.bits = bits, s.words = words_of(bits), s.device = device, s.capacity = capacity, s.with_ids = with_ids, s.id_base = id_base;
+    s.bits = bits, s.words = words_of(bits), s.device = device;
+    s.capacity = capacity, s.with_ids = with_ids, s.id_base = id_base;
     s.sms = static_cast<unsigned>(attribute(cudaDevAttrMultiProcessorCount, device));
     s.codes = Memory((capacity + kPadRows) * s.words * 8);
     // what lies behind the codes is read too

@@ -145,7 +145,8 @@ AVX2 void split2(const std::int16_t* m, int n, std::int16_t* const* parts) {
 
 // Byte masks between 16-byte blocks of pixels RGBRGB... and of one channel; Z clears a byte.
 constexpr char Z = -128;
-alignas(16) constexpr char kGather[3][3][16] = {  // [channel][block]: 8 int16 of a channel out of 48 bytes
+// [channel][block]: 8 int16 of a channel out of 48 bytes
+alignas(16) constexpr char kGather[3][3][16] = {
     {{0, 1, 6, 7, 12, 13, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z},
      {Z, Z, Z, Z, Z, Z, 2, 3, 8, 9, 14, 15, Z, Z, Z, Z},
      {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, 4, 5, 10, 11}},
@@ -155,7 +156,8 @@ alignas(16) constexpr char kGather[3][3][16] = {  // [channel][block]: 8 int16 o
     {{4, 5, 10, 11, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z},
      {Z, Z, Z, Z, 0, 1, 6, 7, 12, 13, Z, Z, Z, Z, Z, Z},
      {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, 2, 3, 8, 9, 14, 15}}};
-alignas(16) constexpr char kScatter[3][3][16] = {  // [block][channel]: 16 bytes of a channel into 48
+// [block][channel]: 16 bytes of a channel into 48
+alignas(16) constexpr char kScatter[3][3][16] = {
     {{0, Z, Z, 1, Z, Z, 2, Z, Z, 3, Z, Z, 4, Z, Z, 5},
      {Z, 0, Z, Z, 1, Z, Z, 2, Z, Z, 3, Z, Z, 4, Z, Z},
      {Z, Z, 0, Z, Z, 1, Z, Z, 2, Z, Z, 3, Z, Z, 4, Z}},

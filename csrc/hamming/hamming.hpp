@@ -55,7 +55,7 @@ constexpr size_t kSumPlanes = 2, kCarryPlanes = 8, kTriplePlanes = kSumPlanes + 
 constexpr size_t kLastBit = 3 * kTriples;                  // the one that is left over
 constexpr size_t kLastPlane = kTriples * kTriplePlanes;    // where its planes are
 constexpr size_t kWordPlanes = kLastPlane + 2;
-constexpr size_t kWordOffsets = 2 * kTriples + 1;          // planes that a query loads: a sum and a carry of each three, and the bit
+constexpr size_t kWordOffsets = 2 * kTriples + 1;          // loads of a query: a sum and a carry for each three, a bit
 static_assert(kLastBit == 63, "a word has 64 bits");
 
 // Digits of the running total below the test: 2^digits >= bits, and at least a word's own.

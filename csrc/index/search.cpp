@@ -350,7 +350,8 @@ constexpr double kStart = 2000;  // nanoseconds of a search of nothing
 double scan_cost(const Snapshot& s, size_t n) {
     const Kernels& kernel = kernels();
     const bool sliced = kernel.slice && n >= kernel.slice->min_batch && s.words <= kSliceMaxWords;
-    return kStart + static_cast<double>(s.rows) * static_cast<double>(s.words) * (sliced ? kSliced : n > 1 ? kBatched : kAlone);
+    const double by_rows = n > 1 ? kBatched : kAlone;
+    return kStart + static_cast<double>(s.rows) * static_cast<double>(s.words) * (sliced ? kSliced : by_rows);
 }
 
 // The path of a search. `radius`: the largest distance asked for; unknown in advance for the k nearest.
