@@ -87,7 +87,8 @@ std::vector<uint64_t> packed(const vhash_index* index, const uint8_t* queries, s
 
 vhash::Store& store_of(vhash_index* index) {
     require(index, "index");
-    if (!index->store) throw std::invalid_argument("this index is not kept in a directory; open one with vhash_index_open");
+    if (!index->store)
+        throw std::invalid_argument("this index is not kept in a directory; open one with vhash_index_open");
     return *index->store;
 }
 
@@ -147,7 +148,8 @@ void vhash_index_set_threads(vhash_index* index, unsigned threads) {
     if (index) index->threads = std::min(threads, vhash::kMaxThreads);
 }
 
-vhash_status vhash_index_add(vhash_index* index, const uint8_t* codes, size_t n, const int64_t* ids, int64_t* first_id) {
+vhash_status vhash_index_add(vhash_index* index, const uint8_t* codes, size_t n, const int64_t* ids,
+                             int64_t* first_id) {
     return guarded([&] {
         require(index, "index");
         if (n) require(codes, "codes");
@@ -207,7 +209,8 @@ vhash_status vhash_index_search_among(const vhash_index* index, const uint8_t* q
         if (n && k) require(ids, "ids"), require(distances, "distances");
         std::vector<uint32_t> rows(eligible);  // IdMap::kNone lies beyond the last row
         const vhash::SnapshotPtr now = index->engine->find_rows(among, eligible, rows.data());
-        *found = vhash::search_knn(*vhash::restrict_rows(*now, std::move(rows)), packed_queries.data(), n, k, threads_of(index), ids, distances);
+        *found = vhash::search_knn(*vhash::restrict_rows(*now, std::move(rows)), packed_queries.data(), n, k,
+                                   threads_of(index), ids, distances);
     });
 }
 
@@ -218,7 +221,8 @@ vhash_status vhash_index_build_multi_index(vhash_index* index) {
     });
 }
 
-vhash_status vhash_index_pairs(const vhash_index* index, const vhash_index* other, unsigned radius, vhash_pairs** pairs) {
+vhash_status vhash_index_pairs(const vhash_index* index, const vhash_index* other, unsigned radius,
+                               vhash_pairs** pairs) {
     return guarded([&] {
         require(index, "index");
         require(pairs, "pairs");
@@ -244,8 +248,8 @@ vhash_status vhash_pairs_next(vhash_pairs* pairs, size_t wanted, const vhash_pai
 
 void vhash_pairs_free(vhash_pairs* pairs) { delete pairs; }
 
-vhash_status vhash_index_range(const vhash_index* index, const uint8_t* queries, size_t n, unsigned radius, size_t limit,
-                               vhash_ranges* ranges) {
+vhash_status vhash_index_range(const vhash_index* index, const uint8_t* queries, size_t n, unsigned radius,
+                               size_t limit, vhash_ranges* ranges) {
     return guarded([&] {
         const auto rows = packed(index, queries, n);
         require(ranges, "ranges");
@@ -290,7 +294,8 @@ vhash_status vhash_index_load(const char* path, int map, vhash_index** index) {
     });
 }
 
-vhash_status vhash_index_open(const char* directory, unsigned bits, const char* model, int writable, vhash_index** index) {
+vhash_status vhash_index_open(const char* directory, unsigned bits, const char* model, int writable,
+                              vhash_index** index) {
     return guarded([&] {
         require(directory, "directory");
         require(index, "index");

@@ -26,14 +26,14 @@ extern "C" {
 
 typedef enum {
     VHASH_OK = 0,
-    VHASH_INVALID = 1,   /* an argument is outside the allowed set */
+    VHASH_INVALID = 1,    /* an argument is outside the allowed set */
     VHASH_UNKNOWN_ID = 2, /* no code has this id */
-    VHASH_FORMAT = 3,    /* a file is damaged, not an index, or of a newer version */
-    VHASH_IO = 4,        /* the operating system refused a file operation */
-    VHASH_MEMORY = 5,    /* out of memory */
-    VHASH_INTERNAL = 6,  /* a defect of vhash */
-    VHASH_STORE = 7,     /* a store is locked, open for reading only, closed or out of space */
-    VHASH_MODEL = 8      /* a store holds codes of another model */
+    VHASH_FORMAT = 3,     /* a file is damaged, not an index, or of a newer version */
+    VHASH_IO = 4,         /* the operating system refused a file operation */
+    VHASH_MEMORY = 5,     /* out of memory */
+    VHASH_INTERNAL = 6,   /* a defect of vhash */
+    VHASH_STORE = 7,      /* a store is locked, open for reading only, closed or out of space */
+    VHASH_MODEL = 8       /* a store holds codes of another model */
 } vhash_status;
 
 typedef struct vhash_index vhash_index;

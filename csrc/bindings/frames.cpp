@@ -117,26 +117,31 @@ void require_dense(const Array& array, const char* what) {
     require((array.flags() & py::array::c_style) != 0, what);
 }
 
-void tone_map(const Deep& y, const Deep& u, const Deep& v, const py::array_t<std::uint32_t>& linear, const Deep& display,
-              const std::optional<Deep>& gain, const std::optional<py::array_t<std::uint32_t>>& curve, const py::array_t<std::int32_t>& numbers, Bytes to_y, Bytes to_u, Bytes to_v) {
+void tone_map(const Deep& y, const Deep& u, const Deep& v, const py::array_t<std::uint32_t>& linear,
+              const Deep& display, const std::optional<Deep>& gain,
+              const std::optional<py::array_t<std::uint32_t>>& curve, const py::array_t<std::int32_t>& numbers,
+              Bytes to_y, Bytes to_u, Bytes to_v) {
     for (const auto& plane : {y, u, v}) {
         require(plane.ndim() == 2, "planes must have 2 dimensions");
         require_dense(plane, "planes must be C-contiguous");
     }
-    require(linear.size() == frames::kToneCodes && display.size() == frames::kToneDisplay && numbers.size() == frames::kToneNumbers,
+    require(linear.size() == frames::kToneCodes && display.size() == frames::kToneDisplay &&
+                numbers.size() == frames::kToneNumbers,
             "tables have another size");
     require_dense(linear, "tables must be C-contiguous");
     require_dense(display, "tables must be C-contiguous");
     require_dense(numbers, "tables must be C-contiguous");
     require(gain.has_value() == curve.has_value(), "gain and curve belong together");
     if (gain) {
-        require(gain->size() == frames::kToneDisplay && curve->size() == frames::kToneCurve, "tables have another size");
+        require(gain->size() == frames::kToneDisplay && curve->size() == frames::kToneCurve,
+                "tables have another size");
         require_dense(*gain, "tables must be C-contiguous");
         require_dense(*curve, "tables must be C-contiguous");
     }
     const auto same = [](const Deep& from, const Bytes& to) {
         require_dense(to, "results must be C-contiguous");
-        require(to.ndim() == 2 && to.shape(0) == from.shape(0) && to.shape(1) == from.shape(1), "results have another size");
+        require(to.ndim() == 2 && to.shape(0) == from.shape(0) && to.shape(1) == from.shape(1),
+                "results have another size");
     };
     same(y, to_y), same(u, to_u), same(v, to_v);
     require(u.shape(0) == v.shape(0) && u.shape(1) == v.shape(1), "u and v differ in size");
@@ -158,7 +163,8 @@ void tone_map(const Deep& y, const Deep& u, const Deep& v, const py::array_t<std
     out.y_stride = in.y_stride, out.c_stride = in.c_stride;
     const Unlocked unlocked;
     for (std::int64_t row = 0; row < frames::chroma_height(in); ++row)
-        for (std::int64_t column = 0; column < frames::chroma_width(in); ++column) frames::tone_cell(in, tone, out, row, column);
+        for (std::int64_t column = 0; column < frames::chroma_width(in); ++column)
+            frames::tone_cell(in, tone, out, row, column);
 }
 
 }  // namespace
@@ -167,15 +173,14 @@ void bind_frames(py::module_& module) {
     module.def("frames_planes_to_rgb", &planes_to_rgb, py::arg("y").noconvert(), py::arg("u").noconvert(),
                py::arg("v").noconvert(), py::kw_only(), py::arg("bt709"), py::arg("full_range"),
                py::arg("out").noconvert(), py::arg("scaled"), py::arg("crop"), py::arg("area"), py::arg("rotation"),
-               py::arg("mirrored") = false,
-               "Scale 8-bit planes into RGB; v is None where u holds interleaved pairs.");
-    module.def("frames_tone_map", &tone_map, py::arg("y").noconvert(), py::arg("u").noconvert(), py::arg("v").noconvert(),
-               py::arg("linear").noconvert(), py::arg("display").noconvert(), py::arg("gain").noconvert(), py::arg("curve").noconvert(), py::arg("numbers").noconvert(),
+               py::arg("mirrored") = false, "Scale 8-bit planes into RGB; v is None where u holds interleaved pairs.");
+    module.def("frames_tone_map", &tone_map, py::arg("y").noconvert(), py::arg("u").noconvert(),
+               py::arg("v").noconvert(), py::arg("linear").noconvert(), py::arg("display").noconvert(),
+               py::arg("gain").noconvert(), py::arg("curve").noconvert(), py::arg("numbers").noconvert(),
                py::arg("to_y").noconvert(), py::arg("to_u").noconvert(), py::arg("to_v").noconvert(),
                "HDR planes of 8, 10 or 12 bits become 8-bit SDR planes of the same sampling; see video/tone.py.");
     module.def("frames_rgb_to_rgb", &rgb_to_rgb, py::arg("rgb").noconvert(), py::kw_only(), py::arg("out").noconvert(),
-               py::arg("scaled"), py::arg("crop"), py::arg("area"),
-               "Scale one RGB frame.");
+               py::arg("scaled"), py::arg("crop"), py::arg("area"), "Scale one RGB frame.");
 }
 
 }  // namespace vhash

@@ -31,7 +31,8 @@ size_t rows_of(const Index& index, const Codes& codes) {
 }
 
 const int64_t* ids_of(const Ids& ids, size_t n) {
-    if (ids.ndim() != 1 || static_cast<size_t>(ids.shape(0)) != n) throw std::invalid_argument("ids must be int64[n], one for each code");
+    if (ids.ndim() != 1 || static_cast<size_t>(ids.shape(0)) != n)
+        throw std::invalid_argument("ids must be int64[n], one for each code");
     return ids.data();
 }
 
@@ -117,15 +118,16 @@ py::tuple search(Index& index, const Codes& queries, size_t k, unsigned threads,
     return py::make_tuple(ids, distances);
 }
 
-py::tuple range_search(Index& index, const Codes& queries, uint32_t radius, std::optional<size_t> limit, unsigned threads,
-                       const std::optional<Ids>& among) {
+py::tuple range_search(Index& index, const Codes& queries, uint32_t radius, std::optional<size_t> limit,
+                       unsigned threads, const std::optional<Ids>& among) {
     const auto rows = packed(index, queries);
     const size_t n = rows_of(index, queries);
     const Among only(among);
     Ranges found;
     {
         const Released release;
-        found = search_range(*eligible(index, only.ids, only.n), rows.data(), n, radius, limit.value_or(SIZE_MAX), threads);
+        found =
+            search_range(*eligible(index, only.ids, only.n), rows.data(), n, radius, limit.value_or(SIZE_MAX), threads);
         index.build_multi_index(threads);
     }
     Ids splits(found.splits.size()), ids(found.matches.size());
@@ -172,10 +174,11 @@ py::dict explain(Index& index, const Codes& queries, size_t k, std::optional<uin
     return out;
 }
 
-std::unique_ptr<PairJoin> pairs(const Index& index, const Index* other, uint32_t radius, unsigned threads, int64_t choice, uint64_t part,
-                                uint64_t parts) {
+std::unique_ptr<PairJoin> pairs(const Index& index, const Index* other, uint32_t radius, unsigned threads,
+                                int64_t choice, uint64_t part, uint64_t parts) {
     const Released release;
-    return std::make_unique<PairJoin>(index.snapshot(), other ? other->snapshot() : nullptr, radius, threads, PairShare{choice, part, parts});
+    return std::make_unique<PairJoin>(index.snapshot(), other ? other->snapshot() : nullptr, radius, threads,
+                                      PairShare{choice, part, parts});
 }
 
 // The next batch (ids int64[n, 2], distances uint16[n]), or None at the end.
@@ -292,8 +295,9 @@ void bind_hamming(py::module_& module) {
     py::register_local_exception_translator(translate);
     module.def("simd_level", [] { return std::string(kernels().name); }, "The kernels in use.");
     module.def("simd_levels", levels, "The levels that this CPU has, slowest first.");
-    module.def("set_simd_level", [](const std::string& name) { set_simd_level(name.c_str()); }, py::arg("name"),
-               "Forces the kernels of one level, or 'auto'.");
+    module.def(
+        "set_simd_level", [](const std::string& name) { set_simd_level(name.c_str()); }, py::arg("name"),
+        "Forces the kernels of one level, or 'auto'.");
     module.attr("MAX_THREADS") = kMaxThreads;
     module.def("available_threads", available_threads, "CPUs that this process may use.");
     module.def("read_memory", read_memory, py::arg("data"), "Reads memory, for a measure of its bandwidth.");
@@ -318,13 +322,16 @@ void bind_hamming(py::module_& module) {
         .def("remove", remove, py::arg("ids"))
         .def("codes", codes, py::arg("ids"))
         .def("search", search, py::arg("queries"), py::arg("k"), py::arg("threads"), py::arg("among"))
-        .def("range_search", range_search, py::arg("queries"), py::arg("radius"), py::arg("limit"), py::arg("threads"), py::arg("among"))
-        .def("explain", explain, py::arg("queries"), py::arg("k"), py::arg("radius"), py::arg("threads"), py::arg("among"))
-        .def("build_multi_index", [](Index& index, unsigned threads) { index.build_multi_index(threads, true); }, py::arg("threads"),
-             py::call_guard<Released>())
+        .def("range_search", range_search, py::arg("queries"), py::arg("radius"), py::arg("limit"), py::arg("threads"),
+             py::arg("among"))
+        .def("explain", explain, py::arg("queries"), py::arg("k"), py::arg("radius"), py::arg("threads"),
+             py::arg("among"))
+        .def(
+            "build_multi_index", [](Index& index, unsigned threads) { index.build_multi_index(threads, true); },
+            py::arg("threads"), py::call_guard<Released>())
         .def("rows", [](const Index& index) { return Rows(index); })
-        .def("pairs", pairs, py::arg("other").none(true), py::arg("radius"), py::arg("threads"), py::arg("choice") = -1, py::arg("part") = 0,
-             py::arg("parts") = 1)
+        .def("pairs", pairs, py::arg("other").none(true), py::arg("radius"), py::arg("threads"), py::arg("choice") = -1,
+             py::arg("part") = 0, py::arg("parts") = 1)
         .def("save", &Index::save, py::arg("path"), py::call_guard<Released>())
         .def_static("load", &Index::load, py::arg("path"), py::arg("mmap"), py::arg("verify"),
                     py::call_guard<Released>());

@@ -37,7 +37,8 @@ class Released : public Unlocked {
 
 // A message of the engine, whose paths may be any bytes.
 inline pybind11::object text(const std::string& message) {
-    return pybind11::reinterpret_steal<pybind11::object>(PyUnicode_DecodeFSDefaultAndSize(message.data(), static_cast<Py_ssize_t>(message.size())));
+    return pybind11::reinterpret_steal<pybind11::object>(
+        PyUnicode_DecodeFSDefaultAndSize(message.data(), static_cast<Py_ssize_t>(message.size())));
 }
 
 void bind_hamming(pybind11::module_& module);  // index.cpp

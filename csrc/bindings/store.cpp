@@ -23,8 +23,8 @@ void translate(std::exception_ptr error) {
     }
 }
 
-std::unique_ptr<Store> open(const std::string& directory, unsigned bits, const std::string& model, bool writable, uint64_t seal_rows,
-                            bool background) {
+std::unique_ptr<Store> open(const std::string& directory, unsigned bits, const std::string& model, bool writable,
+                            uint64_t seal_rows, bool background) {
     StoreOptions options;
     options.bits = bits;
     options.model = model;
@@ -71,8 +71,8 @@ void bind_store(py::module_& module) {
     using Release = py::call_guard<Released>;
     module.def("repair_store", &repair, py::arg("directory"), "Keeps what is intact; returns what is lost.");
     py::class_<Store>(module, "Store", "The engine behind vhash_sdk.Index.open().")
-        .def(py::init(&open), py::arg("directory"), py::arg("bits"), py::arg("model"), py::arg("writable"), py::arg("seal_rows") = 0,
-             py::arg("background") = true)
+        .def(py::init(&open), py::arg("directory"), py::arg("bits"), py::arg("model"), py::arg("writable"),
+             py::arg("seal_rows") = 0, py::arg("background") = true)
         .def_property_readonly("index", &Store::index, py::return_value_policy::reference_internal)
         .def("refresh", &Store::refresh, Release())
         .def("compact", &Store::compact, Release())

@@ -29,10 +29,13 @@ inline void check(cudaError_t status, const char* what) {
 
 // Device memory, freed with the object. The device is the current one.
 class Memory {
-   public:
+  public:
     Memory() = default;
-    explicit Memory(std::size_t bytes) : bytes_(bytes) { check(cudaMalloc(&pointer_, bytes ? bytes : 1), "cudaMalloc"); }
-    Memory(Memory&& other) noexcept : pointer_(std::exchange(other.pointer_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    explicit Memory(std::size_t bytes) : bytes_(bytes) {
+        check(cudaMalloc(&pointer_, bytes ? bytes : 1), "cudaMalloc");
+    }
+    Memory(Memory&& other) noexcept
+        : pointer_(std::exchange(other.pointer_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
     Memory& operator=(Memory&& other) noexcept {
         std::swap(pointer_, other.pointer_);
         std::swap(bytes_, other.bytes_);
@@ -54,7 +57,7 @@ class Memory {
         return static_cast<T*>(pointer_);
     }
 
-   private:
+  private:
     void* pointer_ = nullptr;
     std::size_t bytes_ = 0;
 };
@@ -83,7 +86,7 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared, cud
     (void)stream;
     emulator::run(grid, block, shared, [=] { kernel(static_cast<P>(arguments)...); });
 #elif defined(__CUDACC__)
-    kernel<<<grid, block, shared, stream>>>(static_cast<P>(arguments)...);
+    kernel<<<grid, block, shared, stream> > >(static_cast<P>(arguments)...);
 #endif
     check(cudaGetLastError(), "a kernel launch");
 }
@@ -133,9 +136,10 @@ __device__ inline void mma_b1_128(int (&c)[4], std::uint32_t a0, std::uint32_t a
     for (unsigned i = 0; i < 4; ++i)
         for (unsigned k = 0; k < 4; ++k) c[i] += __popcll(all[4 * g + k][i / 2] & all[4 * (2 * t + i % 2) + k][2]);
 #else
-    asm volatile("mma.sync.aligned.m16n8k128.row.col.s32.b1.b1.s32.and.popc {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
-                 : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
-                 : "r"(a0), "r"(a1), "r"(b));
+    asm volatile(
+        "mma.sync.aligned.m16n8k128.row.col.s32.b1.b1.s32.and.popc {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+        : "r"(a0), "r"(a1), "r"(b));
 #endif
 }
 
@@ -145,7 +149,8 @@ __device__ inline void mma_b1_256(int (&c)[4], const uint4& a, std::uint32_t b0,
     mma_b1_128(c, a.x, a.y, b0);
     mma_b1_128(c, a.z, a.w, b1);
 #else
-    asm volatile("mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.and.popc {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    asm volatile("mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.and.popc {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+                 "{%0,%1,%2,%3};"
                  : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
                  : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b0), "r"(b1));
 #endif

@@ -36,7 +36,9 @@ struct Table {
         int most = 0;
         for (int first = 0; first < taps.outputs; first += chunk) {
             const int last = std::min(first + chunk, taps.outputs) - 1;
-            most = std::max(most, taps.first[static_cast<std::size_t>(last)] + taps.count[static_cast<std::size_t>(last)] - taps.first[static_cast<std::size_t>(first)]);
+            most =
+                std::max(most, taps.first[static_cast<std::size_t>(last)] + taps.count[static_cast<std::size_t>(last)] -
+                                   taps.first[static_cast<std::size_t>(first)]);
         }
         return most;
     }
@@ -48,7 +50,8 @@ struct ToneTable {
     frames::Tone tone;
 
     ToneTable(const frames::Tone& host, cudaStream_t stream) : tone(host) {
-        constexpr std::size_t linear = 4 * frames::kToneCodes, curve = 4 * frames::kToneCurve, display = 2 * frames::kToneDisplay;
+        constexpr std::size_t linear = 4 * frames::kToneCodes, curve = 4 * frames::kToneCurve,
+                              display = 2 * frames::kToneDisplay;
         memory = Memory(linear + curve + 2 * display);
         auto* at = memory.as<unsigned char>();
         const auto put = [&](const void* from, std::size_t size) {
@@ -98,14 +101,15 @@ FrameScaler::FrameScaler(int device) : state_(new State) {
 
 FrameScaler::~FrameScaler() = default;
 
-void FrameScaler::run(const frames::Planes& format, const frames::Target& target, const std::vector<DeviceFrame>& batch, std::int64_t stride,
-                      void* stream_handle, bool direct) {
+void FrameScaler::run(const frames::Planes& format, const frames::Target& target, const std::vector<DeviceFrame>& batch,
+                      std::int64_t stride, void* stream_handle, bool direct) {
     State& s = *state_;
     const std::lock_guard lock(s.one);
     check(cudaSetDevice(s.device), "cudaSetDevice");
     auto* const stream = static_cast<cudaStream_t>(stream_handle);
     const frames::Target stored = frames::as_stored(target);
-    const auto table = [&](std::int64_t source, int step, std::int64_t scaled, std::int64_t first, std::int64_t outputs) {
+    const auto table = [&](std::int64_t source, int step, std::int64_t scaled, std::int64_t first,
+                           std::int64_t outputs) {
         return s.table({source, step, scaled, stored.filter, first, outputs}, stream);
     };
     const auto y_rows = table(format.height, 1, stored.scaled_height, stored.top, stored.height);
@@ -113,13 +117,17 @@ void FrameScaler::run(const frames::Planes& format, const frames::Target& target
     const auto c_rows = table(format.height, format.chroma_rows, stored.scaled_height, stored.top, stored.height);
     const auto c_columns = table(format.width, format.chroma_columns, stored.scaled_width, stored.left, stored.width);
     FrameJob job{};
-    job.y_rows = y_rows->axis, job.y_columns = y_columns->axis, job.c_rows = c_rows->axis, job.c_columns = c_columns->axis;
-    job.height = static_cast<int>(stored.height), job.width = static_cast<int>(stored.width), job.rotation = stored.rotation;
+    job.y_rows = y_rows->axis, job.y_columns = y_columns->axis;
+    job.c_rows = c_rows->axis, job.c_columns = c_columns->axis;
+    job.height = static_cast<int>(stored.height), job.width = static_cast<int>(stored.width);
+    job.rotation = stored.rotation;
     // see as_stored: rows from the last one to the first
-    const std::int64_t last_row = stored.mirrored ? ((stored.rotation % 180 == 0 ? stored.height : stored.width) - 1) * stride : 0;
+    const std::int64_t last_row =
+        stored.mirrored ? ((stored.rotation % 180 == 0 ? stored.height : stored.width) - 1) * stride : 0;
     job.interleaved = batch.empty() || batch.front().v == nullptr;
     job.y_bytes = static_cast<int>(format.width);
-    job.c_bytes = static_cast<int>((format.width + format.chroma_columns - 1) / format.chroma_columns) * (job.interleaved ? 2 : 1);
+    job.c_bytes = static_cast<int>((format.width + format.chroma_columns - 1) / format.chroma_columns) *
+                  (job.interleaved ? 2 : 1);
     job.stride = stored.mirrored ? -stride : stride;
     job.colour = frames::colour_of(format.matrix, format.full_range);
     int chunk = job.width;
@@ -133,15 +141,19 @@ void FrameScaler::run(const frames::Planes& format, const frames::Target& target
         const auto frames_of_grid = static_cast<unsigned>(n);
         if (direct) {
             const auto pixels = static_cast<std::int64_t>(job.height) * job.width;
-            launch(scale_frames_directly, dim3(static_cast<unsigned>((pixels + kFrameThreads - 1) / kFrameThreads), frames_of_grid), kFrameThreads, 0, stream, job, part);
+            launch(scale_frames_directly,
+                   dim3(static_cast<unsigned>((pixels + kFrameThreads - 1) / kFrameThreads), frames_of_grid),
+                   kFrameThreads, 0, stream, job, part);
         } else {
             const auto chunks = static_cast<unsigned>((job.width + chunk - 1) / chunk);
-            launch(scale_frames, dim3(static_cast<unsigned>(job.height) * chunks, frames_of_grid), kFrameThreads, 0, stream, job, part, chunk);
+            launch(scale_frames, dim3(static_cast<unsigned>(job.height) * chunks, frames_of_grid), kFrameThreads, 0,
+                   stream, job, part, chunk);
         }
     }
 }
 
-void FrameScaler::tone_map(const frames::DeepPlanes& in, const frames::Tone& tone, const frames::TonedPlanes& out, void* stream_handle) {
+void FrameScaler::tone_map(const frames::DeepPlanes& in, const frames::Tone& tone, const frames::TonedPlanes& out,
+                           void* stream_handle) {
     State& s = *state_;
     const std::lock_guard lock(s.one);
     check(cudaSetDevice(s.device), "cudaSetDevice");
@@ -151,15 +163,18 @@ void FrameScaler::tone_map(const frames::DeepPlanes& in, const frames::Tone& ton
     auto& made = s.tones[key];
     if (!made) made = std::make_unique<const ToneTable>(tone, stream);
     const std::int64_t columns = frames::chroma_width(in), cells = frames::chroma_height(in) * columns;
-    launch(tone_frame, static_cast<unsigned>((cells + kFrameThreads - 1) / kFrameThreads), kFrameThreads, 0, stream, in, made->tone, out, columns, cells);
+    launch(tone_frame, static_cast<unsigned>((cells + kFrameThreads - 1) / kFrameThreads), kFrameThreads, 0, stream, in,
+           made->tone, out, columns, cells);
 }
 
-void FrameScaler::thin(const std::uint8_t* rgb, std::int64_t count, std::int64_t height, std::int64_t width, std::int64_t step, std::uint8_t* out,
-                       void* stream) {
+void FrameScaler::thin(const std::uint8_t* rgb, std::int64_t count, std::int64_t height, std::int64_t width,
+                       std::int64_t step, std::uint8_t* out, void* stream) {
     check(cudaSetDevice(state_->device), "cudaSetDevice");
-    const std::int64_t rows = (height + step - 1) / step, columns = (width + step - 1) / step, pixels = count * rows * columns;
+    const std::int64_t rows = (height + step - 1) / step, columns = (width + step - 1) / step,
+                       pixels = count * rows * columns;
     if (pixels == 0) return;
-    launch(thin_frames, static_cast<unsigned>((pixels + 255) / 256), 256, 0, static_cast<cudaStream_t>(stream), rgb, height, width, step, rows, columns, pixels, out);
+    launch(thin_frames, static_cast<unsigned>((pixels + 255) / 256), 256, 0, static_cast<cudaStream_t>(stream), rgb,
+           height, width, step, rows, columns, pixels, out);
 }
 
 }  // namespace vhash::cuda

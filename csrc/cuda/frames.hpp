@@ -19,7 +19,7 @@ struct DeviceFrame {
 // Scales frames of one device. Calls may come from several threads; they return before the work on the
 // stream (a cudaStream_t, or null) is done. Throws CudaError and std::bad_alloc.
 class FrameScaler {
-   public:
+  public:
     explicit FrameScaler(int device);
     ~FrameScaler();
 
@@ -34,10 +34,10 @@ class FrameScaler {
     void tone_map(const frames::DeepPlanes& in, const frames::Tone& tone, const frames::TonedPlanes& out, void* stream);
 
     // Every `step`-th pixel of every `step`-th row of `count` frames of height × width RGB pixels, close together.
-    void thin(const std::uint8_t* rgb, std::int64_t count, std::int64_t height, std::int64_t width, std::int64_t step, std::uint8_t* out,
-              void* stream);
+    void thin(const std::uint8_t* rgb, std::int64_t count, std::int64_t height, std::int64_t width, std::int64_t step,
+              std::uint8_t* out, void* stream);
 
-   private:
+  private:
     struct State;
     std::unique_ptr<State> state_;
 };

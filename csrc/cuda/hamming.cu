@@ -14,10 +14,10 @@
 namespace vhash::cuda {
 namespace {
 
-constexpr std::size_t kQueryGroup = 1024;                     // queries whose hits are held at once
-constexpr std::size_t kKeyBudget = std::size_t{1} << 27;      // keys held at once (1 GiB)
-constexpr std::uint64_t kRoom = 4096;                         // keys of a query
-constexpr std::uint64_t kWideRoom = std::uint64_t{1} << 20;   // of a query that is scanned by itself
+constexpr std::size_t kQueryGroup = 1024;                    // queries whose hits are held at once
+constexpr std::size_t kKeyBudget = std::size_t{1} << 27;     // keys held at once (1 GiB)
+constexpr std::uint64_t kRoom = 4096;                        // keys of a query
+constexpr std::uint64_t kWideRoom = std::uint64_t{1} << 20;  // of a query that is scanned by itself
 constexpr unsigned kMost = 0x7fffffff;
 
 std::uint64_t power_of_two(std::uint64_t n) {
@@ -90,7 +90,8 @@ template <int WORDS>
 struct S8 {
     static void run(const Scan& s, const Target& to, const uint4* fragments) {
         const unsigned all = blocks_for(s.n, 16), groups = std::min(all, groups_of_column(2 * WORDS));
-        const dim3 grid(blocks_for(s.to - s.from, 8 * s8_tiles<WORDS>() * kMmaWarps, 64 * to.sms), blocks_for(all, groups));
+        const dim3 grid(blocks_for(s.to - s.from, 8 * s8_tiles<WORDS>() * kMmaWarps, 64 * to.sms),
+                        blocks_for(all, groups));
         launch(scan_s8<WORDS>, grid, kMmaThreads, 0, to.stream, s, fragments, groups);
     }
 };
@@ -99,7 +100,8 @@ template <int WORDS>
 struct B1 {
     static void run(const Scan& s, const Target& to, const uint4* fragments) {
         const unsigned all = blocks_for(s.n, 16), groups = std::min(all, groups_of_column(WORDS == 1 ? 1 : WORDS / 2));
-        const dim3 grid(blocks_for(s.to - s.from, 8 * b1_tiles<WORDS>() * kMmaWarps, 64 * to.sms), blocks_for(all, groups));
+        const dim3 grid(blocks_for(s.to - s.from, 8 * b1_tiles<WORDS>() * kMmaWarps, 64 * to.sms),
+                        blocks_for(all, groups));
         launch(scan_b1<WORDS>, grid, kMmaThreads, 0, to.stream, s, fragments, groups);
     }
 };
@@ -123,7 +125,8 @@ struct DeviceIndex::State {
     std::int64_t id_base = 0;
     Memory codes, ids;
     std::mutex one;  // call at a time, for the scratch below
-    Memory staged, queries, limits, start, counts, keys, overflow, fragments, result_start, result_ids, result_distances;
+    Memory staged, queries, limits, start, counts, keys, overflow, fragments, result_start, result_ids,
+        result_distances;
     std::vector<std::int32_t> host_limits;
 
     std::size_t row_bytes() const { return (bits + 7) / 8; }
@@ -131,7 +134,9 @@ struct DeviceIndex::State {
     Target target(cudaStream_t stream) const { return {sms, stream}; }
 
     void pack(const void* bytes, std::uint64_t n, std::uint64_t* out, cudaStream_t stream) const {
-        if (n) launch(pack_codes, blocks_for(n * words, 256), 256, 0, stream, static_cast<const unsigned char*>(bytes), n, bits, words, out);
+        if (n)
+            launch(pack_codes, blocks_for(n * words, 256), 256, 0, stream, static_cast<const unsigned char*>(bytes), n,
+                   bits, words, out);
     }
 
     // The queries as rows of words, and the fragments of the tensor-core methods.
@@ -150,7 +155,8 @@ struct DeviceIndex::State {
         const auto groups = static_cast<unsigned>(all / 16);
         const unsigned steps = !b1 ? 2 * words : words == 1 ? 1 : words / 2, lanes = groups * steps * 32;
         fragments.reserve(std::size_t{lanes} * sizeof(uint4));
-        launch(query_fragments, blocks_for(lanes, 256), 256, 0, stream, queries.as<std::uint64_t>(), groups, words, b1, fragments.as<uint4>());
+        launch(query_fragments, blocks_for(lanes, 256), 256, 0, stream, queries.as<std::uint64_t>(), groups, words, b1,
+               fragments.as<uint4>());
     }
 
     // Every query accepts distances up to `limit`; those after the n-th none.
@@ -177,8 +183,16 @@ struct DeviceIndex::State {
 
     void scan(std::uint64_t from, std::uint64_t to, std::size_t n, Method method, cudaStream_t stream) {
         if (from >= to) return;
-        const Scan s{codes.as<std::uint64_t>(), from, to, queries.as<std::uint64_t>(), limits.as<std::int32_t>(), static_cast<unsigned>(n),
-                     words, start.as<std::uint64_t>(), counts.as<unsigned long long>(), keys.as<std::uint64_t>()};
+        const Scan s{codes.as<std::uint64_t>(),
+                     from,
+                     to,
+                     queries.as<std::uint64_t>(),
+                     limits.as<std::int32_t>(),
+                     static_cast<unsigned>(n),
+                     words,
+                     start.as<std::uint64_t>(),
+                     counts.as<unsigned long long>(),
+                     keys.as<std::uint64_t>()};
         const Target to_device = target(stream);
         if (words > 8) {
             const dim3 grid(blocks_for(to - from, 256, 16 * sms), blocks_for(n, kWideQueries));
@@ -193,8 +207,9 @@ struct DeviceIndex::State {
 
     void keep(std::size_t n, std::uint64_t k, std::uint64_t room, bool tighten, cudaStream_t stream) {
         const auto shared_keys = static_cast<unsigned>(std::min<std::uint64_t>(power_of_two(room), kRoom));
-        launch(keep_nearest, static_cast<unsigned>(n), kSortThreads, shared_keys * sizeof(std::uint64_t), stream, start.as<std::uint64_t>(),
-               counts.as<unsigned long long>(), keys.as<std::uint64_t>(), k, tighten, shared_keys, limits.as<std::int32_t>(), overflow.as<std::int32_t>());
+        launch(keep_nearest, static_cast<unsigned>(n), kSortThreads, shared_keys * sizeof(std::uint64_t), stream,
+               start.as<std::uint64_t>(), counts.as<unsigned long long>(), keys.as<std::uint64_t>(), k, tighten,
+               shared_keys, limits.as<std::int32_t>(), overflow.as<std::int32_t>());
     }
 
     // Finds the k nearest of the n loaded queries; the results are the first k keys of each part of `room`.
@@ -207,7 +222,8 @@ struct DeviceIndex::State {
         std::uint64_t done = 0;
         while (done < rows) {
             std::uint64_t length = room / 2;
-            if (done && grow) length = std::max(length, done / (4 * k) * (room - k));  // a quarter full if codes are exchangeable
+            if (done && grow)
+                length = std::max(length, done / (4 * k) * (room - k));  // a quarter full if codes are exchangeable
             const std::uint64_t end = rows - done <= length ? rows : done + length / 2 * 2;
             scan(done, end, n, done ? method : at_first, stream);
             keep(n, k, room, true, stream);
@@ -216,21 +232,24 @@ struct DeviceIndex::State {
     }
 
     // Keys of the n queries' parts, each of `room`, to host arrays of n × k.
-    void hand_out(std::size_t n, std::uint64_t k, cudaStream_t stream, std::int64_t* out_ids, std::uint16_t* out_distances) {
+    void hand_out(std::size_t n, std::uint64_t k, cudaStream_t stream, std::int64_t* out_ids,
+                  std::uint16_t* out_distances) {
         std::vector<std::uint64_t> splits(n + 1);
         for (std::size_t q = 0; q <= n; ++q) splits[q] = q * k;
         unpack(splits, k, stream, out_ids, out_distances);
     }
 
-    void unpack(const std::vector<std::uint64_t>& splits, std::uint64_t longest, cudaStream_t stream, std::int64_t* out_ids, std::uint16_t* out_distances) {
+    void unpack(const std::vector<std::uint64_t>& splits, std::uint64_t longest, cudaStream_t stream,
+                std::int64_t* out_ids, std::uint16_t* out_distances) {
         const std::uint64_t all = splits.back();
         result_start.reserve(splits.size() * sizeof(std::uint64_t));
         result_ids.reserve(all * sizeof(std::int64_t));
         result_distances.reserve(all * sizeof(std::uint16_t));
         upload(result_start.as<void>(), splits.data(), splits.size() * sizeof(std::uint64_t), stream);
         const dim3 grid(blocks_for(longest, 128, 1024), static_cast<unsigned>(splits.size() - 1));
-        launch(unpack_keys, grid, 128, 0, stream, start.as<std::uint64_t>(), result_start.as<std::uint64_t>(), keys.as<std::uint64_t>(),
-               with_ids ? ids.as<std::int64_t>() : nullptr, id_base, result_ids.as<std::int64_t>(), result_distances.as<std::uint16_t>());
+        launch(unpack_keys, grid, 128, 0, stream, start.as<std::uint64_t>(), result_start.as<std::uint64_t>(),
+               keys.as<std::uint64_t>(), with_ids ? ids.as<std::int64_t>() : nullptr, id_base,
+               result_ids.as<std::int64_t>(), result_distances.as<std::uint16_t>());
         download(out_ids, result_ids.as<void>(), all * sizeof(std::int64_t), stream);
         download(out_distances, result_distances.as<void>(), all * sizeof(std::uint16_t), stream);
         synchronize(stream);
@@ -244,17 +263,22 @@ struct DeviceIndex::State {
         return values;
     }
 
-    Method method_for(Method wanted, std::size_t n) const { return wanted == Method::automatic ? choose_method(bits, n) : wanted; }
+    Method method_for(Method wanted, std::size_t n) const {
+        return wanted == Method::automatic ? choose_method(bits, n) : wanted;
+    }
 };
 
-DeviceIndex::DeviceIndex(unsigned bits, std::uint64_t capacity, int device, bool with_ids, std::int64_t id_base) : state_(new State) {
+DeviceIndex::DeviceIndex(unsigned bits, std::uint64_t capacity, int device, bool with_ids, std::int64_t id_base)
+    : state_(new State) {
     State& s = *state_;
     check(cudaSetDevice(device), "cudaSetDevice");
-    s.bits = bits, s.words = words_of(bits), s.device = device, s.capacity = capacity, s.with_ids = with_ids, s.id_base = id_base;
+    s.bits = bits, s.words = words_of(bits), s.device = device;
+    s.capacity = capacity, s.with_ids = with_ids, s.id_base = id_base;
     s.sms = static_cast<unsigned>(attribute(cudaDevAttrMultiProcessorCount, device));
     s.codes = Memory((capacity + kPadRows) * s.words * 8);
     // what lies behind the codes is read too
-    check(cudaMemsetAsync(s.codes.as<std::uint64_t>() + capacity * s.words, 0, kPadRows * s.words * 8, nullptr), "cudaMemsetAsync");
+    check(cudaMemsetAsync(s.codes.as<std::uint64_t>() + capacity * s.words, 0, kPadRows * s.words * 8, nullptr),
+          "cudaMemsetAsync");
     if (with_ids) s.ids = Memory(capacity * sizeof(std::int64_t));
     synchronize(nullptr);
 }
@@ -267,7 +291,8 @@ std::uint64_t DeviceIndex::size() const { return state_->rows; }
 
 std::size_t DeviceIndex::bytes() const {
     std::size_t sum = 0;
-    for (const Memory* memory : {&state_->codes, &state_->ids, &state_->staged, &state_->queries, &state_->keys, &state_->fragments, &state_->result_ids})
+    for (const Memory* memory : {&state_->codes, &state_->ids, &state_->staged, &state_->queries, &state_->keys,
+                                 &state_->fragments, &state_->result_ids})
         sum += memory->bytes();
     return sum;
 }
@@ -275,7 +300,8 @@ std::size_t DeviceIndex::bytes() const {
 void DeviceIndex::append(const std::uint8_t* codes, std::size_t n, const std::int64_t* ids) {
     State& s = *state_;
     const std::lock_guard lock(s.one);
-    if (s.capacity - s.rows < n || (n && s.with_ids != (ids != nullptr))) throw std::invalid_argument("more codes than the index has room for, or ids missing");
+    if (s.capacity - s.rows < n || (n && s.with_ids != (ids != nullptr)))
+        throw std::invalid_argument("more codes than the index has room for, or ids missing");
     check(cudaSetDevice(s.device), "cudaSetDevice");
     constexpr std::size_t chunk = std::size_t{1} << 22;
     for (std::size_t at = 0; at < n; at += chunk) {
@@ -291,18 +317,23 @@ void DeviceIndex::append(const std::uint8_t* codes, std::size_t n, const std::in
 
 std::unique_ptr<DeviceIndex> DeviceIndex::take(const std::int64_t* rows, std::size_t n) const {
     const State& s = *state_;
-    if (std::any_of(rows, rows + n, [&](std::int64_t row) { return row < 0 || static_cast<std::uint64_t>(row) >= s.rows; }))
+    if (std::any_of(rows, rows + n,
+                    [&](std::int64_t row) { return row < 0 || static_cast<std::uint64_t>(row) >= s.rows; }))
         throw std::invalid_argument("a row is not in the index");
     auto taken = std::make_unique<DeviceIndex>(s.bits, n, s.device, true, 0);
     State& t = *taken->state_;
     Memory places(n * sizeof(std::int64_t));
     upload(places.as<void>(), rows, n * sizeof(std::int64_t), nullptr);
-    if (n) launch(gather_codes, blocks_for(n * s.words, 256), 256, 0, nullptr, s.codes.as<std::uint64_t>(), places.as<std::int64_t>(), n, s.words, t.codes.as<std::uint64_t>());
+    if (n)
+        launch(gather_codes, blocks_for(n * s.words, 256), 256, 0, nullptr, s.codes.as<std::uint64_t>(),
+               places.as<std::int64_t>(), n, s.words, t.codes.as<std::uint64_t>());
     std::vector<std::int64_t> ids(rows, rows + n);
     if (s.with_ids) {
         // a row of ids is a row of one word
-        if (n) launch(gather_codes, blocks_for(n, 256), 256, 0, nullptr, reinterpret_cast<const std::uint64_t*>(s.ids.as<std::int64_t>()), places.as<std::int64_t>(), n, 1,
-                      reinterpret_cast<std::uint64_t*>(t.ids.as<std::int64_t>()));
+        if (n)
+            launch(gather_codes, blocks_for(n, 256), 256, 0, nullptr,
+                   reinterpret_cast<const std::uint64_t*>(s.ids.as<std::int64_t>()), places.as<std::int64_t>(), n, 1,
+                   reinterpret_cast<std::uint64_t*>(t.ids.as<std::int64_t>()));
     } else {
         for (std::int64_t& id : ids) id += s.id_base;
         upload(t.ids.as<void>(), ids.data(), n * sizeof(std::int64_t), nullptr);
@@ -312,8 +343,8 @@ std::unique_ptr<DeviceIndex> DeviceIndex::take(const std::int64_t* rows, std::si
     return taken;
 }
 
-void DeviceIndex::search(const void* queries, bool on_device, std::size_t n, std::size_t k, Method wanted, void* stream_handle,
-                         std::int64_t* ids, std::uint16_t* distances) {
+void DeviceIndex::search(const void* queries, bool on_device, std::size_t n, std::size_t k, Method wanted,
+                         void* stream_handle, std::int64_t* ids, std::uint16_t* distances) {
     State& s = *state_;
     const std::lock_guard lock(s.one);
     if (n == 0 || k == 0 || k > s.rows) return;
@@ -338,8 +369,8 @@ void DeviceIndex::search(const void* queries, bool on_device, std::size_t n, std
     }
 }
 
-RangeResult DeviceIndex::range(const void* queries, bool on_device, std::size_t n, std::uint32_t radius, std::uint64_t limit, Method wanted,
-                               void* stream_handle) {
+RangeResult DeviceIndex::range(const void* queries, bool on_device, std::size_t n, std::uint32_t radius,
+                               std::uint64_t limit, Method wanted, void* stream_handle) {
     State& s = *state_;
     const std::lock_guard lock(s.one);
     check(cudaSetDevice(s.device), "cudaSetDevice");
@@ -362,7 +393,8 @@ RangeResult DeviceIndex::range(const void* queries, bool on_device, std::size_t 
             fits = true;
             for (std::size_t q = 0; q < size; ++q) fits = fits && counts[q] <= parts[q + 1] - parts[q];
             if (!fits)
-                for (std::size_t q = 0; q < size; ++q) parts[q + 1] = parts[q] + power_of_two(std::max<std::uint64_t>(1, counts[q]));
+                for (std::size_t q = 0; q < size; ++q)
+                    parts[q + 1] = parts[q] + power_of_two(std::max<std::uint64_t>(1, counts[q]));
         }
         std::uint64_t room = 0, longest = 1;
         for (std::size_t q = 0; q < size; ++q) {
@@ -375,12 +407,14 @@ RangeResult DeviceIndex::range(const void* queries, bool on_device, std::size_t 
         result.ids.resize(before + splits[size]);
         result.distances.resize(before + splits[size]);
         s.unpack(splits, longest, stream, result.ids.data() + before, result.distances.data() + before);
-        for (std::size_t q = 0; q < size; ++q) result.splits.push_back(static_cast<std::int64_t>(before + splits[q + 1]));
+        for (std::size_t q = 0; q < size; ++q)
+            result.splits.push_back(static_cast<std::int64_t>(before + splits[q + 1]));
     }
     return result;
 }
 
-std::uint64_t DeviceIndex::scan_only(const void* queries, std::size_t n, std::int32_t radius, Method wanted, void* stream_handle) {
+std::uint64_t DeviceIndex::scan_only(const void* queries, std::size_t n, std::int32_t radius, Method wanted,
+                                     void* stream_handle) {
     State& s = *state_;
     const std::lock_guard lock(s.one);
     check(cudaSetDevice(s.device), "cudaSetDevice");

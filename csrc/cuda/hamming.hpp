@@ -26,7 +26,7 @@ struct RangeResult {
 // Calls may come from several threads; they run one after the other. `stream` is a cudaStream_t, or null;
 // each call returns when its results are on the host. Throws CudaError and std::bad_alloc.
 class DeviceIndex {
-   public:
+  public:
     // Room for `capacity` codes; `with_ids`: append() is given ids, otherwise they are id_base, id_base + 1, …
     DeviceIndex(unsigned bits, std::uint64_t capacity, int device, bool with_ids, std::int64_t id_base);
     ~DeviceIndex();
@@ -52,7 +52,7 @@ class DeviceIndex {
     // For measurements: one scan over everything for hits within `radius`; returns how many there are.
     std::uint64_t scan_only(const void* queries, std::size_t n, std::int32_t radius, Method method, void* stream);
 
-   private:
+  private:
     struct State;
     std::unique_ptr<State> state_;
 };

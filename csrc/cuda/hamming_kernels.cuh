@@ -24,13 +24,13 @@ constexpr std::uint64_t kPadRows = 8192;
 
 struct Scan {
     const std::uint64_t* codes;
-    std::uint64_t from, to;         // `from` is even
-    const std::uint64_t* queries;   // [queries][words], padded with zeros to a multiple of 16 queries
-    const std::int32_t* limits;     // inclusive; -1: none; padding has -1
-    unsigned n;                     // queries
-    unsigned words;                 // of a row and of a query
-    const std::uint64_t* start;     // [n + 1] where in `keys` each query's part begins
-    unsigned long long* counts;     // [n]
+    std::uint64_t from, to;        // `from` is even
+    const std::uint64_t* queries;  // [queries][words], padded with zeros to a multiple of 16 queries
+    const std::int32_t* limits;    // inclusive; -1: none; padding has -1
+    unsigned n;                    // queries
+    unsigned words;                // of a row and of a query
+    const std::uint64_t* start;    // [n + 1] where in `keys` each query's part begins
+    unsigned long long* counts;    // [n]
     std::uint64_t* keys;
 };
 
@@ -48,13 +48,15 @@ __device__ inline int distance(const std::uint64_t* a, const std::uint64_t* b) {
 }
 
 // Bytes to rows of words, padding zeroed: out[i][w] for i < n.
-__global__ void pack_codes(const unsigned char* bytes, std::uint64_t n, unsigned bits, unsigned words, std::uint64_t* out) {
+__global__ void pack_codes(const unsigned char* bytes, std::uint64_t n, unsigned bits, unsigned words,
+                           std::uint64_t* out) {
     const std::uint64_t at = std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x;
     if (at >= n * words) return;
     const std::uint64_t row = at / words;
     const unsigned word = static_cast<unsigned>(at % words), size = (bits + 7) / 8;
     std::uint64_t value = 0;
-    for (unsigned i = 0; i < 8 && 8 * word + i < size; ++i) value |= std::uint64_t{bytes[row * size + 8 * word + i]} << (8 * i);
+    for (unsigned i = 0; i < 8 && 8 * word + i < size; ++i)
+        value |= std::uint64_t{bytes[row * size + 8 * word + i]} << (8 * i);
     const unsigned first = 64 * word;
     if (first >= bits) value = 0;
     else if (bits - first < 64) value &= (std::uint64_t{1} << (bits - first)) - 1;
@@ -62,7 +64,8 @@ __global__ void pack_codes(const unsigned char* bytes, std::uint64_t n, unsigned
 }
 
 // Picks rows: out[i] = codes[rows[i]].
-__global__ void gather_codes(const std::uint64_t* codes, const std::int64_t* rows, std::uint64_t n, unsigned words, std::uint64_t* out) {
+__global__ void gather_codes(const std::uint64_t* codes, const std::int64_t* rows, std::uint64_t n, unsigned words,
+                             std::uint64_t* out) {
     const std::uint64_t at = std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x;
     if (at < n * words) out[at] = codes[static_cast<std::uint64_t>(rows[at / words]) * words + at % words];
 }
@@ -76,7 +79,7 @@ constexpr unsigned few_rows() {  // that a block takes at once
 
 template <int WORDS, int QUERIES>
 __global__ void __launch_bounds__(kFewThreads) scan_few(Scan s) {
-    constexpr int kPair = WORDS == 1 ? 2 : 1;  // rows in a load of 16 bytes
+    constexpr int kPair = WORDS == 1 ? 2 : 1;                                 // rows in a load of 16 bytes
     constexpr int kLoads = WORDS == 1 ? 1 : WORDS / 2, kUnroll = 8 / kLoads;  // 128 bytes in flight
     std::uint64_t query[QUERIES][WORDS];
     int limit[QUERIES];
@@ -128,7 +131,8 @@ __global__ void __launch_bounds__(kPopcThreads) scan_popc(Scan s) {
     __shared__ std::uint64_t queries[kQueries * WORDS];
     __shared__ int limits[kQueries];
     const unsigned first = blockIdx.y * kQueries, n = s.n - first < kQueries ? s.n - first : kQueries;
-    for (unsigned i = threadIdx.x; i < n * WORDS; i += kPopcThreads) queries[i] = s.queries[std::uint64_t{first} * WORDS + i];
+    for (unsigned i = threadIdx.x; i < n * WORDS; i += kPopcThreads)
+        queries[i] = s.queries[std::uint64_t{first} * WORDS + i];
     for (unsigned i = threadIdx.x; i < n; i += kPopcThreads) limits[i] = s.limits[first + i];
     __syncthreads();
     constexpr std::uint64_t span = kPopcThreads * kRows;
@@ -158,7 +162,8 @@ __global__ void __launch_bounds__(256) scan_wide(Scan s) {
     for (std::uint64_t row = s.from + std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; row < s.to; row += stride)
         for (unsigned q = first; q < first + n; ++q) {
             int d = 0;
-            for (unsigned w = 0; w < s.words; ++w) d += __popcll(s.codes[row * s.words + w] ^ s.queries[std::uint64_t{q} * s.words + w]);
+            for (unsigned w = 0; w < s.words; ++w)
+                d += __popcll(s.codes[row * s.words + w] ^ s.queries[std::uint64_t{q} * s.words + w]);
             if (d <= s.limits[q]) add_hit(s, q, row, d);
         }
 }
@@ -185,14 +190,15 @@ __device__ inline void transpose_32x32(std::uint32_t (&rows)[32]) {
 template <int WORDS>
 struct SliceQuery {
     std::uint32_t first[32 * WORDS], both[32 * WORDS];
-    std::uint32_t digits[8];  // of the total's start, 2^K - (limit + 1)
+    std::uint32_t digits[8];    // of the total's start, 2^K - (limit + 1)
     std::uint32_t beyond, all;  // all ones where no row, or every row, is a hit
 };
 
 // The distances of 32 rows to a query, plus the start, by a tree of full adders: returns its last carry.
 template <int WORDS, int LEVEL, int I>
-__device__ inline std::uint32_t add_planes(const std::uint32_t (&first)[32 * WORDS], const std::uint32_t (&both)[32 * WORDS],
-                                           const SliceQuery<WORDS>& query, std::uint32_t (&digits)[8]) {
+__device__ inline std::uint32_t add_planes(const std::uint32_t (&first)[32 * WORDS],
+                                           const std::uint32_t (&both)[32 * WORDS], const SliceQuery<WORDS>& query,
+                                           std::uint32_t (&digits)[8]) {
     const std::uint32_t digit = digits[LEVEL];
     if constexpr (LEVEL == 0) {
         const std::uint32_t x = first[I] ^ query.first[I], sum = digit ^ both[I] ^ query.both[I], differ = digit ^ sum;
@@ -234,7 +240,8 @@ __global__ void __launch_bounds__(kSliceThreads) scan_slices(Scan s) {
             std::uint32_t rows[32];
 #pragma unroll
             for (int j = 0; j < 32; ++j)
-                rows[j] = reinterpret_cast<const std::uint32_t*>(s.codes)[(base + j * kSliceThreads + threadIdx.x) * 2 * WORDS + half];
+                rows[j] = reinterpret_cast<const std::uint32_t*>(
+                    s.codes)[(base + j * kSliceThreads + threadIdx.x) * 2 * WORDS + half];
             transpose_32x32(rows);
 #pragma unroll
             for (int pair = 0; pair < 16; ++pair) {
@@ -249,7 +256,8 @@ __global__ void __launch_bounds__(kSliceThreads) scan_slices(Scan s) {
             const std::uint32_t carry = add_planes<WORDS, kDigits - 1, 0>(first, both, queries[q], digits);
             for (std::uint32_t hits = ~(carry | queries[q].beyond) | queries[q].all; hits; hits &= hits - 1) {
                 const std::uint64_t row = base + (__ffs(static_cast<int>(hits)) - 1) * kSliceThreads + threadIdx.x;
-                add_hit(s, begin + q, row, distance<WORDS>(s.codes + row * WORDS, s.queries + std::uint64_t{begin + q} * WORDS));
+                add_hit(s, begin + q, row,
+                        distance<WORDS>(s.codes + row * WORDS, s.queries + std::uint64_t{begin + q} * WORDS));
             }
         }
     }
@@ -311,10 +319,12 @@ __global__ void __launch_bounds__(kMmaThreads) scan_s8(Scan s, const uint4* frag
     constexpr int kSteps = 2 * WORDS, kTiles = s8_tiles<WORDS>();
     constexpr std::uint64_t kRows = 8 * kTiles;
     const unsigned lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    const unsigned first = blockIdx.y * groups, all = (s.n + 15) / 16, last = first + groups < all ? first + groups : all;
+    const unsigned first = blockIdx.y * groups, all = (s.n + 15) / 16,
+                   last = first + groups < all ? first + groups : all;
     const auto* words = reinterpret_cast<const std::uint32_t*>(s.codes);
     const std::uint64_t stride = std::uint64_t{gridDim.x} * kMmaWarps * kRows;
-    for (std::uint64_t base = s.from + (blockIdx.x * kMmaWarps + threadIdx.x / 32) * kRows; base < s.to; base += stride) {
+    for (std::uint64_t base = s.from + (blockIdx.x * kMmaWarps + threadIdx.x / 32) * kRows; base < s.to;
+         base += stride) {
         std::uint32_t b[kTiles][kSteps][2];
 #pragma unroll
         for (int j = 0; j < kTiles; ++j)
@@ -329,7 +339,8 @@ __global__ void __launch_bounds__(kMmaThreads) scan_s8(Scan s, const uint4* frag
 #pragma unroll
             for (int k = 0; k < kSteps; ++k) a[k] = __ldg(fragments + (group * kSteps + k) * 32 + lane);
             // bits - 2 · distance + start is not negative just where distance <= limit
-            const int low = 2 * s.limits[16 * group + g] - 64 * WORDS, high = 2 * s.limits[16 * group + g + 8] - 64 * WORDS;
+            const int low = 2 * s.limits[16 * group + g] - 64 * WORDS,
+                      high = 2 * s.limits[16 * group + g + 8] - 64 * WORDS;
             int negative = -1;
 #pragma unroll
             for (int j = 0; j < kTiles; ++j) {
@@ -354,10 +365,12 @@ __global__ void __launch_bounds__(kMmaThreads) scan_b1(Scan s, const uint4* frag
     constexpr int kSteps = WORDS == 1 ? 1 : WORDS / 2, kTiles = b1_tiles<WORDS>();
     constexpr std::uint64_t kRows = 8 * kTiles;
     const unsigned lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    const unsigned first = blockIdx.y * groups, all = (s.n + 15) / 16, last = first + groups < all ? first + groups : all;
+    const unsigned first = blockIdx.y * groups, all = (s.n + 15) / 16,
+                   last = first + groups < all ? first + groups : all;
     const auto* words = reinterpret_cast<const std::uint32_t*>(s.codes);
     const std::uint64_t stride = std::uint64_t{gridDim.x} * kMmaWarps * kRows;
-    for (std::uint64_t base = s.from + (blockIdx.x * kMmaWarps + threadIdx.x / 32) * kRows; base < s.to; base += stride) {
+    for (std::uint64_t base = s.from + (blockIdx.x * kMmaWarps + threadIdx.x / 32) * kRows; base < s.to;
+         base += stride) {
         std::uint32_t b[kTiles][kSteps];
 #pragma unroll
         for (int j = 0; j < kTiles; ++j)
@@ -408,8 +421,9 @@ constexpr unsigned kSortThreads = 512;
 // Keeps the `k` smallest keys of each query's part, sorted. With `tighten` the limit becomes what a later,
 // higher row must stay below: one less than the k-th distance. `overflow[q]` tells that keys were lost.
 // `shared_keys`: how many fit the launch's shared memory; each part has room for a power of two of keys.
-__global__ void __launch_bounds__(kSortThreads) keep_nearest(const std::uint64_t* start, unsigned long long* counts, std::uint64_t* keys, std::uint64_t k,
-                             bool tighten, unsigned shared_keys, std::int32_t* limits, std::int32_t* overflow) {
+__global__ void __launch_bounds__(kSortThreads)
+    keep_nearest(const std::uint64_t* start, unsigned long long* counts, std::uint64_t* keys, std::uint64_t k,
+                 bool tighten, unsigned shared_keys, std::int32_t* limits, std::int32_t* overflow) {
     const unsigned q = blockIdx.x;
     const std::uint64_t room = start[q + 1] - start[q], counted = counts[q], n = counted < room ? counted : room;
     std::uint64_t size = 1;
@@ -429,8 +443,9 @@ __global__ void __launch_bounds__(kSortThreads) keep_nearest(const std::uint64_t
 }
 
 // Sorted keys to ids and distances, from each query's part to its part of the result; `ids` null: id_base + row.
-__global__ void unpack_keys(const std::uint64_t* start, const std::uint64_t* result_start, const std::uint64_t* keys, const std::int64_t* ids,
-                            std::int64_t id_base, std::int64_t* out_ids, std::uint16_t* out_distances) {
+__global__ void unpack_keys(const std::uint64_t* start, const std::uint64_t* result_start, const std::uint64_t* keys,
+                            const std::int64_t* ids, std::int64_t id_base, std::int64_t* out_ids,
+                            std::uint16_t* out_distances) {
     const unsigned q = blockIdx.y;
     const std::uint64_t n = result_start[q + 1] - result_start[q], stride = std::uint64_t{gridDim.x} * blockDim.x;
     for (std::uint64_t i = std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += stride) {

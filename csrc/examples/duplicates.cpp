@@ -46,7 +46,8 @@ int main(int argc, char** argv) try {
         check(vhash_pairs_next(pairs.get(), 1000, &batch, &n));
         if (n == 0) break;
         for (std::size_t i = 0; i < n; ++i, ++count)
-            if (batch[i].b != batch[i].a + 900 || batch[i].distance != 3) throw std::runtime_error("a pair that is none");
+            if (batch[i].b != batch[i].a + 900 || batch[i].distance != 3)
+                throw std::runtime_error("a pair that is none");
     }
     std::printf("%zu pairs of near duplicates among %zu codes\n", count, vhash_index_size(index.get()));
     return count == 50 ? 0 : 1;

@@ -26,10 +26,13 @@ int main() {
             std::size_t found = 0;
             if (vhash_index_range(index, codes.data(), 1, 128, 0, &all) != VHASH_OK || all.splits[1] % kBatch) ++wrong;
             vhash_ranges_free(&all);
-            if (vhash_index_search(index, codes.data(), 40, 10, ids.data(), distances.data(), &found) != VHASH_OK) ++wrong;
+            if (vhash_index_search(index, codes.data(), 40, 10, ids.data(), distances.data(), &found) != VHASH_OK)
+                ++wrong;
             if (found && distances[0] != 0) ++wrong;  // the first batch is never removed
             const std::int64_t some[] = {0, 1, 600};
-            if (vhash_index_search_among(index, codes.data(), 1, 3, some, 3, ids.data(), distances.data(), &found) != VHASH_OK) ++wrong;
+            if (vhash_index_search_among(index, codes.data(), 1, 3, some, 3, ids.data(), distances.data(), &found) !=
+                VHASH_OK)
+                ++wrong;
             vhash_index_contains(index, 5);
             ++searches;
         }

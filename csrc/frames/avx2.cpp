@@ -21,7 +21,8 @@ AVX2 inline void store(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m
 AVX2 inline void store_half(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
 
 AVX2 inline __m256i pair_of(std::int16_t a, std::int16_t b) {
-    return _mm256_set1_epi32(static_cast<std::int32_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint32_t>(b) << 16));
+    return _mm256_set1_epi32(
+        static_cast<std::int32_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint32_t>(b) << 16));
 }
 
 struct Sums {
@@ -87,8 +88,8 @@ AVX2 inline __m256i far_step(const std::int16_t* m, const Taps& taps, int k) {
         }
     const __m256i low = _mm256_hadd_epi32(_mm256_hadd_epi32(s[0], s[1]), _mm256_hadd_epi32(s[2], s[3]));
     const __m256i high = _mm256_hadd_epi32(_mm256_hadd_epi32(s[4], s[5]), _mm256_hadd_epi32(s[6], s[7]));
-    const __m256i sum = _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20),
-                                         _mm256_permute2x128_si256(low, high, 0x31));
+    const __m256i sum =
+        _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31));
     return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << 13)), 14);
 }
 
@@ -145,26 +146,26 @@ AVX2 void split2(const std::int16_t* m, int n, std::int16_t* const* parts) {
 
 // Byte masks between 16-byte blocks of pixels RGBRGB... and of one channel; Z clears a byte.
 constexpr char Z = -128;
-alignas(16) constexpr char kGather[3][3][16] = {  // [channel][block]: 8 int16 of a channel out of 48 bytes
-    {{0, 1, 6, 7, 12, 13, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z},
-     {Z, Z, Z, Z, Z, Z, 2, 3, 8, 9, 14, 15, Z, Z, Z, Z},
-     {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, 4, 5, 10, 11}},
-    {{2, 3, 8, 9, 14, 15, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z},
-     {Z, Z, Z, Z, Z, Z, 4, 5, 10, 11, Z, Z, Z, Z, Z, Z},
-     {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, 0, 1, 6, 7, 12, 13}},
-    {{4, 5, 10, 11, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z},
-     {Z, Z, Z, Z, 0, 1, 6, 7, 12, 13, Z, Z, Z, Z, Z, Z},
-     {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, 2, 3, 8, 9, 14, 15}}};
-alignas(16) constexpr char kScatter[3][3][16] = {  // [block][channel]: 16 bytes of a channel into 48
-    {{0, Z, Z, 1, Z, Z, 2, Z, Z, 3, Z, Z, 4, Z, Z, 5},
-     {Z, 0, Z, Z, 1, Z, Z, 2, Z, Z, 3, Z, Z, 4, Z, Z},
-     {Z, Z, 0, Z, Z, 1, Z, Z, 2, Z, Z, 3, Z, Z, 4, Z}},
-    {{Z, Z, 6, Z, Z, 7, Z, Z, 8, Z, Z, 9, Z, Z, 10, Z},
-     {5, Z, Z, 6, Z, Z, 7, Z, Z, 8, Z, Z, 9, Z, Z, 10},
-     {Z, 5, Z, Z, 6, Z, Z, 7, Z, Z, 8, Z, Z, 9, Z, Z}},
-    {{Z, 11, Z, Z, 12, Z, Z, 13, Z, Z, 14, Z, Z, 15, Z, Z},
-     {Z, Z, 11, Z, Z, 12, Z, Z, 13, Z, Z, 14, Z, Z, 15, Z},
-     {10, Z, Z, 11, Z, Z, 12, Z, Z, 13, Z, Z, 14, Z, Z, 15}}};
+// [channel][block]: 8 int16 of a channel out of 48 bytes
+alignas(16) constexpr char kGather[3][3][16] = {{{0, 1, 6, 7, 12, 13, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z},
+                                                 {Z, Z, Z, Z, Z, Z, 2, 3, 8, 9, 14, 15, Z, Z, Z, Z},
+                                                 {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, 4, 5, 10, 11}},
+                                                {{2, 3, 8, 9, 14, 15, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z},
+                                                 {Z, Z, Z, Z, Z, Z, 4, 5, 10, 11, Z, Z, Z, Z, Z, Z},
+                                                 {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, 0, 1, 6, 7, 12, 13}},
+                                                {{4, 5, 10, 11, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z},
+                                                 {Z, Z, Z, Z, 0, 1, 6, 7, 12, 13, Z, Z, Z, Z, Z, Z},
+                                                 {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, 2, 3, 8, 9, 14, 15}}};
+// [block][channel]: 16 bytes of a channel into 48
+alignas(16) constexpr char kScatter[3][3][16] = {{{0, Z, Z, 1, Z, Z, 2, Z, Z, 3, Z, Z, 4, Z, Z, 5},
+                                                  {Z, 0, Z, Z, 1, Z, Z, 2, Z, Z, 3, Z, Z, 4, Z, Z},
+                                                  {Z, Z, 0, Z, Z, 1, Z, Z, 2, Z, Z, 3, Z, Z, 4, Z}},
+                                                 {{Z, Z, 6, Z, Z, 7, Z, Z, 8, Z, Z, 9, Z, Z, 10, Z},
+                                                  {5, Z, Z, 6, Z, Z, 7, Z, Z, 8, Z, Z, 9, Z, Z, 10},
+                                                  {Z, 5, Z, Z, 6, Z, Z, 7, Z, Z, 8, Z, Z, 9, Z, Z}},
+                                                 {{Z, 11, Z, Z, 12, Z, Z, 13, Z, Z, 14, Z, Z, 15, Z, Z},
+                                                  {Z, Z, 11, Z, Z, 12, Z, Z, 13, Z, Z, 14, Z, Z, 15, Z},
+                                                  {10, Z, Z, 11, Z, Z, 12, Z, Z, 13, Z, Z, 14, Z, Z, 15}}};
 
 AVX2 void split3(const std::int16_t* m, int n, std::int16_t* const* parts) {
     int x = 0;
@@ -204,8 +205,8 @@ AVX2 inline __m256i shifted(__m256i low, __m256i high, __m256i bias) {
                               _mm256_srai_epi32(_mm256_add_epi32(high, bias), 20));
 }
 
-AVX2 inline void mix(const std::int16_t* y, const std::int16_t* u, const std::int16_t* v, const Weights& w,
-                     __m256i& r, __m256i& g, __m256i& b) {
+AVX2 inline void mix(const std::int16_t* y, const std::int16_t* u, const std::int16_t* v, const Weights& w, __m256i& r,
+                     __m256i& g, __m256i& b) {
     const __m256i Y = load(y), U = load(u), V = load(v);
     const __m256i yu_low = _mm256_unpacklo_epi16(Y, U), yu_high = _mm256_unpackhi_epi16(Y, U);
     const __m256i yv_low = _mm256_unpacklo_epi16(Y, V), yv_high = _mm256_unpackhi_epi16(Y, V);
@@ -218,8 +219,8 @@ AVX2 inline void mix(const std::int16_t* y, const std::int16_t* u, const std::in
 AVX2 void colour(const std::int16_t* y, const std::int16_t* u, const std::int16_t* v, int n, const Colour& k,
                  std::uint8_t* rgb) {
     if (n < 32) return kScalar.colour(y, u, v, n, k, rgb);
-    const Weights w = {pair_of(k.r.y, k.r.v),         pair_of(k.g.y, k.g.u),         pair_of(0, k.g.v),
-                       pair_of(k.b.y, k.b.u),         _mm256_set1_epi32(k.r.bias),   _mm256_set1_epi32(k.g.bias),
+    const Weights w = {pair_of(k.r.y, k.r.v),      pair_of(k.g.y, k.g.u),       pair_of(0, k.g.v),
+                       pair_of(k.b.y, k.b.u),      _mm256_set1_epi32(k.r.bias), _mm256_set1_epi32(k.g.bias),
                        _mm256_set1_epi32(k.b.bias)};
     for (int x = 0;;) {
         __m256i low[3], high[3];

@@ -17,7 +17,8 @@ namespace {
 AVX512 inline __m512i load(const void* p) { return _mm512_loadu_si512(p); }
 
 AVX512 inline __m512i pair_of(std::int16_t a, std::int16_t b) {
-    return _mm512_set1_epi32(static_cast<std::int32_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint32_t>(b) << 16));
+    return _mm512_set1_epi32(
+        static_cast<std::int32_t>(static_cast<std::uint16_t>(a) | static_cast<std::uint32_t>(b) << 16));
 }
 
 struct Sums {

@@ -120,7 +120,7 @@ const Kernels& kernels(Level level) {
 
 // Scales one plane of `channels` interleaved channels, row by row.
 class Scaler {
-   public:
+  public:
     Scaler(const Kernels& kernels, const Plane& plane, int channels, std::int64_t height, int row_step,
            std::int64_t width, int column_step, const Target& stored)
         : kernels_(kernels),
@@ -137,8 +137,8 @@ class Scaler {
     void row(std::int64_t i, std::int16_t* const* q) {
         const std::uint8_t* p = plane_.data + (rows_->first_cell + rows_->first[i]) * plane_.stride +
                                 static_cast<std::ptrdiff_t>(columns_->first_cell) * channels_;
-        kernels_.rows(p, plane_.stride, rows_->weights.data() + i * rows_->width, rows_->count[i],
-                      cells_ * channels_, m_.data());
+        kernels_.rows(p, plane_.stride, rows_->weights.data() + i * rows_->width, rows_->count[i], cells_ * channels_,
+                      m_.data());
         if (channels_ == 1) return kernels_.columns(m_.data(), *columns_, q[0]);
         std::int16_t* parts[3] = {};
         for (int c = 0; c < channels_; ++c) parts[c] = split_.data() + c * part_size();
@@ -146,7 +146,7 @@ class Scaler {
         for (int c = 0; c < channels_; ++c) kernels_.columns(parts[c], *columns_, q[c]);
     }
 
-   private:
+  private:
     std::size_t part_size() const { return static_cast<std::size_t>(cells_) + kPad + columns_->width; }
 
     const Kernels& kernels_;
@@ -159,7 +159,7 @@ class Scaler {
 
 // Puts finished rows of the stored frame where they are shown.
 class Writer {
-   public:
+  public:
     Writer(const Target& stored, std::uint8_t* out, std::ptrdiff_t stride)
         : stored_(stored), out_(out), stride_(stride), row_(stored.rotation == 0 ? 0 : 3 * stored.width) {
         if (stored.mirrored) {
@@ -182,7 +182,7 @@ class Writer {
         }
     }
 
-   private:
+  private:
     void copy(std::uint8_t* to, std::ptrdiff_t step) const {
         for (std::int64_t x = 0; x < stored_.width; ++x)
             for (int c = 0; c < 3; ++c) to[x * step + c] = row_[3 * x + c];
@@ -272,8 +272,7 @@ Colour colour_of(Matrix matrix, bool full_range) {
             {k.cy, k.bu, 0, base - k.bu * (1 << 14)}};
 }
 
-const Kernels kScalar = {scalar_rows,     scalar_columns, scalar_split<2>,
-                         scalar_split<3>, scalar_colour,  scalar_merge};
+const Kernels kScalar = {scalar_rows, scalar_columns, scalar_split<2>, scalar_split<3>, scalar_colour, scalar_merge};
 
 Taps make_taps(std::int64_t source, int step, std::int64_t scaled, Filter filter, std::int64_t first_output,
                std::int64_t outputs) {
@@ -303,8 +302,7 @@ Taps make_taps(std::int64_t source, int step, std::int64_t scaled, Filter filter
     return taps;
 }
 
-void planes_to_rgb(const Planes& planes, const Target& target, Level level, std::uint8_t* out,
-                   std::ptrdiff_t stride) {
+void planes_to_rgb(const Planes& planes, const Target& target, Level level, std::uint8_t* out, std::ptrdiff_t stride) {
     const Kernels& run = kernels(level);
     const Target stored = as_stored(target);
     const Colour colour = colour_of(planes.matrix, planes.full_range);

@@ -47,8 +47,8 @@
 
 namespace vhash::frames {
 
-constexpr std::int64_t kMaxSide = 1 << 20;    // of a source frame, in pixels
-constexpr std::int64_t kMaxOutput = 1 << 16;  // of the result, in pixels
+constexpr std::int64_t kMaxSide = 1 << 20;                  // of a source frame, in pixels
+constexpr std::int64_t kMaxOutput = 1 << 16;                // of the result, in pixels
 constexpr std::int64_t kMaxScaled = std::int64_t{1} << 32;  // before the crop; keeps 64 bits enough
 constexpr int kWeightBits = 14;
 
@@ -65,7 +65,7 @@ struct Plane {
 // `v.data` is null.
 struct Planes {
     Plane y, u, v;
-    std::int64_t height = 0, width = 0;  // of luma
+    std::int64_t height = 0, width = 0;       // of luma
     int chroma_rows = 2, chroma_columns = 2;  // luma pixels per chroma sample, each 1 or 2
     Matrix matrix = Matrix::bt601;
     bool full_range = false;
@@ -88,10 +88,8 @@ struct Target {
 
 // out: `target.height` rows of `target.width` RGB pixels, `stride` bytes apart.
 // Arguments are taken as checked (bindings/frames.cpp does it); throws std::bad_alloc only.
-void planes_to_rgb(const Planes& planes, const Target& target, Level level, std::uint8_t* out,
-                   std::ptrdiff_t stride);
-void rgb_to_rgb(const Rgb& rgb, const Target& target, Level level, std::uint8_t* out,
-                std::ptrdiff_t stride);
+void planes_to_rgb(const Planes& planes, const Target& target, Level level, std::uint8_t* out, std::ptrdiff_t stride);
+void rgb_to_rgb(const Rgb& rgb, const Target& target, Level level, std::uint8_t* out, std::ptrdiff_t stride);
 
 // The weights of outputs first_output .. first_output + outputs of one axis (definition, 1).
 // Row k of `weights` holds the weights of cells first_cell + first[k] + (0 .. count[k]), then
@@ -100,13 +98,13 @@ struct Taps {
     std::vector<std::int32_t> first, count;
     std::vector<std::int16_t> weights;
     std::int32_t outputs = 0;
-    std::int32_t width = 0;                   // taps in a row of `weights`: 8 or a multiple of 16
+    std::int32_t width = 0;                     // taps in a row of `weights`: 8 or a multiple of 16
     std::int32_t first_cell = 0, end_cell = 0;  // cells that any output uses
 
     // For kernels that shuffle 16 bytes: 8 outputs, each half within 8 cells of its base. Empty
     // where the scale is 2 or more.
     struct alignas(32) Near {
-        std::uint8_t shuffle[32];      // from the base to (tap 0, tap 1); taps 2 and 3 are 2 cells on
+        std::uint8_t shuffle[32];     // from the base to (tap 0, tap 1); taps 2 and 3 are 2 cells on
         std::int16_t weights[2][16];  // 8 x (tap 2p, tap 2p + 1)
     };
     std::vector<Near> near;
@@ -125,8 +123,8 @@ struct Taps {
     bool window_wide = false;
 };
 
-Taps make_taps(std::int64_t source, int step, std::int64_t scaled, Filter filter,
-               std::int64_t first_output, std::int64_t outputs);
+Taps make_taps(std::int64_t source, int step, std::int64_t scaled, Filter filter, std::int64_t first_output,
+               std::int64_t outputs);
 
 // The kernels for a SIMD level named as in hamming/hamming.hpp: avx512, avx2, else the scalar ones (NEON
 // has none of its own: compilers vectorise the scalar ones for it).

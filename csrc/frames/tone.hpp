@@ -69,11 +69,13 @@ VHASH_DEVICE inline void tone_cell(const DeepPlanes& in, const Tone& tone, const
             if (x >= in.width) x = in.width - 1;
             const std::int32_t y = n[2] * ((in.y[y_row * in.y_stride + x] >> in.shift) - n[0]);
             std::int32_t shown[3], light[3] = {y + red, y + green, y + blue};
-            for (int c = 0; c < 3; ++c) light[c] = static_cast<std::int32_t>(tone.linear[clamped(light[c] >> 14, kToneCodes - 1)]);
+            for (int c = 0; c < 3; ++c)
+                light[c] = static_cast<std::int32_t>(tone.linear[clamped(light[c] >> 14, kToneCodes - 1)]);
             if (tone.curve != nullptr) display_hlg(tone, light);
             for (int c = 0; c < 3; ++c) {
                 const std::int32_t* m = n + 7 + 3 * c;
-                shown[c] = displayed(tone, clamped((m[0] * light[0] + m[1] * light[1] + m[2] * light[2] + (1 << 11)) >> 12, 1 << 18));
+                shown[c] = displayed(
+                    tone, clamped((m[0] * light[0] + m[1] * light[1] + m[2] * light[2] + (1 << 11)) >> 12, 1 << 18));
             }
             out.y[y_row * out.y_stride + x] =
                 static_cast<std::uint8_t>((1742 * shown[0] + 5859 * shown[1] + 591 * shown[2] + (1 << 18)) >> 19);
@@ -83,12 +85,18 @@ VHASH_DEVICE inline void tone_cell(const DeepPlanes& in, const Tone& tone, const
     const int k = (in.chroma_rows == 2) + (in.chroma_columns == 2);
     const std::int32_t middle = 257 << (18 + k);
     const std::ptrdiff_t to = row * out.c_stride + column * out.c_step;
-    out.u[to] = static_cast<std::uint8_t>(clamped((-939 * r_sum - 3157 * g_sum + 4096 * b_sum + middle) >> (19 + k), 255));
-    out.v[to] = static_cast<std::uint8_t>(clamped((4096 * r_sum - 3720 * g_sum - 376 * b_sum + middle) >> (19 + k), 255));
+    out.u[to] =
+        static_cast<std::uint8_t>(clamped((-939 * r_sum - 3157 * g_sum + 4096 * b_sum + middle) >> (19 + k), 255));
+    out.v[to] =
+        static_cast<std::uint8_t>(clamped((4096 * r_sum - 3720 * g_sum - 376 * b_sum + middle) >> (19 + k), 255));
 }
 
 // Rows of chroma of the picture.
-VHASH_DEVICE inline std::int64_t chroma_height(const DeepPlanes& in) { return (in.height + in.chroma_rows - 1) / in.chroma_rows; }
-VHASH_DEVICE inline std::int64_t chroma_width(const DeepPlanes& in) { return (in.width + in.chroma_columns - 1) / in.chroma_columns; }
+VHASH_DEVICE inline std::int64_t chroma_height(const DeepPlanes& in) {
+    return (in.height + in.chroma_rows - 1) / in.chroma_rows;
+}
+VHASH_DEVICE inline std::int64_t chroma_width(const DeepPlanes& in) {
+    return (in.width + in.chroma_columns - 1) / in.chroma_columns;
+}
 
 }  // namespace vhash::frames

@@ -23,9 +23,7 @@ VHASH_AVX2_INLINE __m256i byte_counts(__m256i x) {
 
 VHASH_AVX2_INLINE __m256i word_counts(__m256i bytes) { return _mm256_sad_epu8(bytes, _mm256_setzero_si256()); }
 
-VHASH_AVX2_INLINE __m256i load(const uint64_t* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-}
+VHASH_AVX2_INLINE __m256i load(const uint64_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 
 // Four vectors of partial sums, one per row, to the four sums in row order.
 VHASH_AVX2_INLINE __m256i transpose_add(__m256i a, __m256i b, __m256i c, __m256i d) {
@@ -70,12 +68,13 @@ VHASH_AVX2_INLINE __m256i four_rows(const uint64_t* p, const uint64_t* query, si
 }
 
 template <size_t kWords>
-VHASH_AVX2 size_t scan(const uint64_t* codes, size_t rows, size_t any_words, const uint64_t* query,
-                       uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
+VHASH_AVX2 size_t scan(const uint64_t* codes, size_t rows, size_t any_words, const uint64_t* query, uint32_t limit,
+                       const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
     const size_t words = kWords ? kWords : any_words;
-    const __m256i q = kWords == 1   ? _mm256_set1_epi64x(static_cast<long long>(query[0]))
-                      : kWords == 2 ? _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query)))
-                                    : _mm256_setzero_si256();
+    const __m256i q = kWords == 1 ? _mm256_set1_epi64x(static_cast<long long>(query[0]))
+                      : kWords == 2
+                          ? _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(query)))
+                          : _mm256_setzero_si256();
     const __m256i above = _mm256_set1_epi64x(int64_t{limit} + 1);
     size_t found = *count, row = 0;
     for (; row + kGroup <= rows && capacity - found >= kGroup; row += kGroup) {
@@ -106,9 +105,10 @@ VHASH_AVX2 size_t scan(const uint64_t* codes, size_t rows, size_t any_words, con
     return row;
 }
 
-size_t hamming_scan_avx2(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query,
-                         uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
-    static constexpr ScanFn fixed[9] = {scan<0>, scan<1>, scan<2>, scan<3>, scan<4>, scan<5>, scan<6>, scan<7>, scan<8>};
+size_t hamming_scan_avx2(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint32_t limit,
+                         const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
+    static constexpr ScanFn fixed[9] = {scan<0>, scan<1>, scan<2>, scan<3>, scan<4>,
+                                        scan<5>, scan<6>, scan<7>, scan<8>};
     const ScanFn fn = fixed[words <= 8 ? words : 0];
     return fn(codes, rows, words, query, limit, live, hits, capacity, count);
 }
@@ -142,9 +142,10 @@ VHASH_AVX2 void transpose_tile(const uint64_t* codes, size_t words, size_t word,
         __m256i x[8], y[8];
         for (size_t m = 0; m < 8; ++m) {
             const uint64_t* p = codes + (part / 2 * 64 + part % 2 * 4 + 8 * m) * words + word;
-            x[m] = words == 1 ? load(p)
-                              : _mm256_setr_epi64x(static_cast<long long>(p[0]), static_cast<long long>(p[words]),
-                                                   static_cast<long long>(p[2 * words]), static_cast<long long>(p[3 * words]));
+            x[m] = words == 1
+                       ? load(p)
+                       : _mm256_setr_epi64x(static_cast<long long>(p[0]), static_cast<long long>(p[words]),
+                                            static_cast<long long>(p[2 * words]), static_cast<long long>(p[3 * words]));
         }
         for (size_t m = 0; m < 4; ++m) {
             y[m] = _mm256_unpacklo_epi8(x[2 * m], x[2 * m + 1]);
@@ -166,7 +167,8 @@ VHASH_AVX2 void transpose_tile(const uint64_t* codes, size_t words, size_t word,
             __m256i column[2] = {_mm256_unpacklo_epi64(y[m], y[m + 4]), _mm256_unpackhi_epi64(y[m], y[m + 4])};
             for (size_t c = 0; c < 2; ++c) {
                 for (size_t bit = 8; bit-- > 0;) {
-                    out[(8 * (2 * m + c) + bit) * (kTile / 32) + part] = static_cast<uint32_t>(_mm256_movemask_epi8(column[c]));
+                    out[(8 * (2 * m + c) + bit) * (kTile / 32) + part] =
+                        static_cast<uint32_t>(_mm256_movemask_epi8(column[c]));
                     column[c] = _mm256_add_epi8(column[c], column[c]);
                 }
             }

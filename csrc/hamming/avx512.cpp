@@ -35,7 +35,8 @@ VHASH_AVX512_INLINE __m512i row_sum(const uint64_t* row, const uint64_t* query, 
     for (; w + 8 <= words; w += 8) sum = _mm512_add_epi64(sum, counts(row + w, load(query + w)));
     if (w < words) {
         const __mmask8 tail = static_cast<__mmask8>((1u << (words - w)) - 1);
-        const __m512i x = _mm512_xor_si512(_mm512_maskz_loadu_epi64(tail, row + w), _mm512_maskz_loadu_epi64(tail, query + w));
+        const __m512i x =
+            _mm512_xor_si512(_mm512_maskz_loadu_epi64(tail, row + w), _mm512_maskz_loadu_epi64(tail, query + w));
         sum = _mm512_add_epi64(sum, _mm512_popcnt_epi64(x));
     }
     return sum;
@@ -50,7 +51,8 @@ VHASH_AVX512_INLINE __m512i eight_rows(const uint64_t* p, const uint64_t* query,
         return pairwise_add(pairwise_add(counts(p, q), counts(p + 8, q)),
                             pairwise_add(counts(p + 16, q), counts(p + 24, q)));
     __m512i s[8];
-    for (size_t r = 0; r < 8; ++r) s[r] = kWords == 8 ? counts(p + 8 * r, q) : row_sum<kWords>(p + r * words, query, words);
+    for (size_t r = 0; r < 8; ++r)
+        s[r] = kWords == 8 ? counts(p + 8 * r, q) : row_sum<kWords>(p + r * words, query, words);
     return pairwise_add(pairwise_add(pairwise_add(s[0], s[1]), pairwise_add(s[2], s[3])),
                         pairwise_add(pairwise_add(s[4], s[5]), pairwise_add(s[6], s[7])));
 }
@@ -65,8 +67,8 @@ VHASH_AVX512_INLINE __m512i broadcast(const uint64_t* query) {
 }
 
 template <size_t kWords>
-VHASH_AVX512 size_t scan(const uint64_t* codes, size_t rows, size_t any_words, const uint64_t* query,
-                         uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
+VHASH_AVX512 size_t scan(const uint64_t* codes, size_t rows, size_t any_words, const uint64_t* query, uint32_t limit,
+                         const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
     constexpr size_t kAhead = 2048;  // bytes; the CPU's own prefetcher stops at every page; not tuned
     const size_t words = kWords ? kWords : any_words;
     const __m512i q = broadcast<kWords>(query), bound = _mm512_set1_epi64(limit);
@@ -103,9 +105,10 @@ VHASH_AVX512 size_t scan(const uint64_t* codes, size_t rows, size_t any_words, c
     return row;
 }
 
-size_t hamming_scan_avx512(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query,
-                           uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
-    static constexpr ScanFn fixed[9] = {scan<0>, scan<1>, scan<2>, scan<3>, scan<4>, scan<5>, scan<6>, scan<7>, scan<8>};
+size_t hamming_scan_avx512(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint32_t limit,
+                           const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
+    static constexpr ScanFn fixed[9] = {scan<0>, scan<1>, scan<2>, scan<3>, scan<4>,
+                                        scan<5>, scan<6>, scan<7>, scan<8>};
     const ScanFn fn = fixed[words <= 8 ? words : 0];
     return fn(codes, rows, words, query, limit, live, hits, capacity, count);
 }
@@ -127,9 +130,7 @@ VHASH_AVX512_INLINE Vec carry_of(Vec sum, Vec, Vec b, Vec c) { return _mm512_ter
 VHASH_AVX512_INLINE Vec both(Vec a, Vec b) { return _mm512_and_si512(a, b); }
 VHASH_AVX512_INLINE Vec either(Vec a, Vec b) { return _mm512_or_si512(a, b); }
 VHASH_AVX512_INLINE Vec complement(Vec a) { return _mm512_ternarylogic_epi64(a, a, a, 0x55); }
-VHASH_AVX512_INLINE bool test_full(Vec a) {
-    return _mm512_cmpneq_epi64_mask(a, _mm512_set1_epi64(-1)) == 0;
-}
+VHASH_AVX512_INLINE bool test_full(Vec a) { return _mm512_cmpneq_epi64_mask(a, _mm512_set1_epi64(-1)) == 0; }
 
 // Bit 8i + j of a plane's 64 bits is row 8j + i: what transpose_tile() leaves.
 VHASH_AVX512_INLINE uint64_t row_order(uint64_t mask) { return transpose_8x8(mask); }
@@ -137,7 +138,8 @@ VHASH_AVX512_INLINE uint64_t row_order(uint64_t mask) { return transpose_8x8(mas
 // 64 rows at a time: bytes of one column come together by interleaving, then each bit of 64 bytes is
 // one mask.
 VHASH_AVX512 void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* planes) {
-    const __m512i lanes = _mm512_mullo_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(static_cast<long long>(words)));
+    const __m512i lanes =
+        _mm512_mullo_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(static_cast<long long>(words)));
     for (size_t group = 0; group < kTile / 64; ++group) {
         __m512i x[8], y[8];
         for (size_t m = 0; m < 8; ++m) {

@@ -24,13 +24,13 @@ struct Hit {
 // Appends the rows of codes[0, rows) within `limit` bits (inclusive) of the query to `hits`, in row
 // order, and returns how many rows it has looked at: `rows`, or fewer (a multiple of kGroup) when
 // fewer than kGroup places are left in `hits`. `live` is a bitmap of rows, or null for all.
-using ScanFn = size_t (*)(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query,
-                          uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count);
+using ScanFn = size_t (*)(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint32_t limit,
+                          const uint64_t* live, Hit* hits, size_t capacity, size_t* count);
 
 // The same for n codes that lie anywhere; `row` of a hit is the place in the list. Returns the number
 // of hits, at most n.
-using GatherFn = size_t (*)(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query,
-                            uint32_t limit, Hit* hits);
+using GatherFn = size_t (*)(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query, uint32_t limit,
+                            Hit* hits);
 
 // Bit-sliced kernels work on a tile of codes and a batch of queries; see slice.inc.
 struct SliceHit {
@@ -38,8 +38,8 @@ struct SliceHit {
     alignas(64) uint64_t mask[8];  // of the tile's rows: those below the query's threshold
 };
 struct SliceKernels {
-    size_t tile;        // rows of a tile: the bits of a vector
-    size_t min_batch;   // queries from which it beats the row scan
+    size_t tile;       // rows of a tile: the bits of a vector
+    size_t min_batch;  // queries from which it beats the row scan
     // Fills a table of slice_table_bytes() for the rows codes[0, tile).
     void (*build)(const uint64_t* codes, size_t words, void* table);
     // Appends a hit for each of n queries that has rows below its threshold; returns their number.
@@ -52,10 +52,10 @@ constexpr size_t kSliceMaxWords = 16;  // 1024 bits
 // then the bit that is left over and its complement.
 constexpr size_t kTriples = 21;
 constexpr size_t kSumPlanes = 2, kCarryPlanes = 8, kTriplePlanes = kSumPlanes + kCarryPlanes;
-constexpr size_t kLastBit = 3 * kTriples;                  // the one that is left over
-constexpr size_t kLastPlane = kTriples * kTriplePlanes;    // where its planes are
+constexpr size_t kLastBit = 3 * kTriples;                // the one that is left over
+constexpr size_t kLastPlane = kTriples * kTriplePlanes;  // where its planes are
 constexpr size_t kWordPlanes = kLastPlane + 2;
-constexpr size_t kWordOffsets = 2 * kTriples + 1;          // planes that a query loads: a sum and a carry of each three, and the bit
+constexpr size_t kWordOffsets = 2 * kTriples + 1;  // loads of a query: a sum and a carry for each three, a bit
 static_assert(kLastBit == 63, "a word has 64 bits");
 
 // Digits of the running total below the test: 2^digits >= bits, and at least a word's own.

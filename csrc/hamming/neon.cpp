@@ -30,8 +30,8 @@ inline uint64_t distance(const uint64_t* a, const uint64_t* b, size_t words) {
     return total;
 }
 
-size_t hamming_scan_neon(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query,
-                         uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
+size_t hamming_scan_neon(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint32_t limit,
+                         const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
     const uint64_t pair[2] = {query[0], query[0]};
     size_t found = *count, row = 0;
     while (row < rows && capacity - found >= kGroup) {
@@ -53,7 +53,8 @@ size_t hamming_scan_neon(const uint64_t* codes, size_t rows, size_t words, const
         }
         for (; i < end; ++i) {
             const uint64_t d = distance(codes + i * words, query, words);
-            if (d <= limit && (alive >> (i - row) & 1)) hits[found++] = {static_cast<uint32_t>(i), static_cast<uint32_t>(d)};
+            if (d <= limit && (alive >> (i - row) & 1))
+                hits[found++] = {static_cast<uint32_t>(i), static_cast<uint32_t>(d)};
         }
         row = end;
     }
@@ -61,8 +62,8 @@ size_t hamming_scan_neon(const uint64_t* codes, size_t rows, size_t words, const
     return row;
 }
 
-size_t hamming_gather_neon(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query,
-                           uint32_t limit, Hit* hits) {
+size_t hamming_gather_neon(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query, uint32_t limit,
+                           Hit* hits) {
     constexpr size_t kAhead = 16;
     size_t found = 0;
     for (size_t i = 0; i < n; ++i) {

@@ -6,8 +6,8 @@ namespace vhash {
 namespace {
 
 template <size_t kWords>  // 0: any width
-VHASH_POPCNT size_t scan(const uint64_t* codes, size_t rows, size_t any_words, const uint64_t* query,
-                         uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
+VHASH_POPCNT size_t scan(const uint64_t* codes, size_t rows, size_t any_words, const uint64_t* query, uint32_t limit,
+                         const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
     const size_t words = kWords ? kWords : any_words;
     size_t found = *count, row = 0;
     while (row < rows && capacity - found >= kGroup) {
@@ -19,8 +19,8 @@ VHASH_POPCNT size_t scan(const uint64_t* codes, size_t rows, size_t any_words, c
     return row;
 }
 
-size_t hamming_scan_popcnt(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query,
-                           uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
+size_t hamming_scan_popcnt(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint32_t limit,
+                           const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
     const ScanFn fn = words == 1 ? scan<1> : words == 2 ? scan<2> : words == 4 ? scan<4> : scan<0>;
     return fn(codes, rows, words, query, limit, live, hits, capacity, count);
 }
@@ -28,8 +28,8 @@ size_t hamming_scan_popcnt(const uint64_t* codes, size_t rows, size_t words, con
 }  // namespace
 
 // Codes are scattered over memory: ask for them some turns ahead.
-VHASH_POPCNT size_t hamming_gather_popcnt(const uint64_t* const* codes, size_t n, size_t words,
-                                          const uint64_t* query, uint32_t limit, Hit* hits) {
+VHASH_POPCNT size_t hamming_gather_popcnt(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query,
+                                          uint32_t limit, Hit* hits) {
     constexpr size_t kAhead = 16;
     size_t found = 0;
     for (size_t i = 0; i < n; ++i) {

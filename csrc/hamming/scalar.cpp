@@ -18,8 +18,8 @@ inline uint32_t distance(const uint64_t* a, const uint64_t* b, size_t words) {
     return sum;
 }
 
-size_t hamming_scan_scalar(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query,
-                           uint32_t limit, const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
+size_t hamming_scan_scalar(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint32_t limit,
+                           const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
     size_t found = *count, row = 0;
     while (row < rows && capacity - found >= kGroup) {
         const size_t end = row + kGroup < rows ? row + kGroup : rows;

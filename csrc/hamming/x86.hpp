@@ -19,8 +19,8 @@ VHASH_POPCNT inline uint32_t distance_popcnt(const uint64_t* a, const uint64_t* 
 
 // Rows [row, rows): the tail below one group that vector kernels leave over. `row` is a multiple of kGroup.
 VHASH_POPCNT inline size_t scan_tail_popcnt(const uint64_t* codes, size_t row, size_t rows, size_t words,
-                                            const uint64_t* query, uint32_t limit, const uint64_t* live,
-                                            Hit* hits, size_t found) {
+                                            const uint64_t* query, uint32_t limit, const uint64_t* live, Hit* hits,
+                                            size_t found) {
     const uint64_t mask = live ? live[row / kGroup] : ~uint64_t{0};
     for (size_t i = row; i < rows; ++i) {
         const uint32_t d = distance_popcnt(codes + i * words, query, words);

@@ -18,10 +18,10 @@
 #include <limits>
 #include <vector>
 
-#include "system/checksum.hpp"
 #include "hamming/hamming.hpp"
 #include "index/model.hpp"
 #include "index/rows.hpp"
+#include "system/checksum.hpp"
 #include "system/threads.hpp"
 
 namespace vhash {
@@ -118,16 +118,22 @@ Header read_header(const File& file) {
     check(file.read(0, &h, sizeof h) == sizeof h && !std::memcmp(h.magic, kMagic, sizeof kMagic), path,
           "is not a vhash index: the first bytes are not VHASHIDX; make one with Index.save()");
     check(h.version <= kVersion && h.version > 0, path,
-          "has format version " + std::to_string(h.version) + ", this vhash reads up to " + std::to_string(kVersion) + ": upgrade vhash");
-    check(crc32c(0, &h, offsetof(Header, header_crc)) == h.header_crc, path, "is damaged: its header does not match its checksum; restore it from a copy");
+          "has format version " + std::to_string(h.version) + ", this vhash reads up to " + std::to_string(kVersion) +
+              ": upgrade vhash");
+    check(crc32c(0, &h, offsetof(Header, header_crc)) == h.header_crc, path,
+          "is damaged: its header does not match its checksum; restore it from a copy");
     const char* const foreign = "has a header that no vhash writes";
     const bool explicit_ids = h.flags & kExplicitIds;
-    check(h.bits >= 1 && h.bits <= kMaxBits && h.count <= kMaxRows && h.codes_offset == kCodesOffset && !(h.flags & ~kExplicitIds), path, foreign);
-    check(explicit_ids || h.id_base <= std::numeric_limits<int64_t>::max() - static_cast<int64_t>(h.count), path, foreign);
+    check(h.bits >= 1 && h.bits <= kMaxBits && h.count <= kMaxRows && h.codes_offset == kCodesOffset &&
+              !(h.flags & ~kExplicitIds),
+          path, foreign);
+    check(explicit_ids || h.id_base <= std::numeric_limits<int64_t>::max() - static_cast<int64_t>(h.count), path,
+          foreign);
     check(is_model(std::string(h.model, strnlen(h.model, sizeof h.model))), path, foreign);
     const uint64_t size = file.size();
     check(size == h.file_size, path,
-          "has " + std::to_string(size) + " bytes where its header says " + std::to_string(h.file_size) + ": truncated or appended to; restore it from a copy");
+          "has " + std::to_string(size) + " bytes where its header says " + std::to_string(h.file_size) +
+              ": truncated or appended to; restore it from a copy");
     const uint64_t codes_end = kCodesOffset + h.count * ((h.bits + 63) / 64) * 8;  // at most 2^41
     const uint64_t ids_offset = explicit_ids ? (codes_end + 63) / 64 * 64 : 0;
     check(h.ids_offset == ids_offset && size == (explicit_ids ? ids_offset + 8 * h.count : codes_end), path, foreign);
@@ -172,17 +178,20 @@ IndexFile read_index_file(const std::string& path, bool map, bool verify) {
     const auto bytes = map ? file.map(h.file_size) : file.read_all(h.file_size);
     const size_t row = (h.bits + 63) / 64 * 8;
     if (verify) {
-        check(checksum_of(bytes.get() + h.codes_offset, h.count * row) == h.codes_crc, path, "is damaged: its codes do not match their checksum; restore it from a copy");
+        check(checksum_of(bytes.get() + h.codes_offset, h.count * row) == h.codes_crc, path,
+              "is damaged: its codes do not match their checksum; restore it from a copy");
         check(!(h.flags & kExplicitIds) || checksum_of(bytes.get() + h.ids_offset, 8 * h.count) == h.ids_crc, path,
               "is damaged: its ids do not match their checksum; restore it from a copy");
     }
     found.codes = {bytes, reinterpret_cast<const uint64_t*>(bytes.get() + h.codes_offset)};
-    check(padding_is_zero(found.codes.get(), h.count, h.bits), path, "has codes with bits beyond their width, which no vhash writes; restore it from a copy");
+    check(padding_is_zero(found.codes.get(), h.count, h.bits), path,
+          "has codes with bits beyond their width, which no vhash writes; restore it from a copy");
     if (h.flags & kExplicitIds) found.ids = {bytes, reinterpret_cast<const int64_t*>(bytes.get() + h.ids_offset)};
     return found;
 }
 
-void write_index_file(const std::string& path, unsigned bits, const std::string& model, int64_t next_id, const Rows& rows) {
+void write_index_file(const std::string& path, unsigned bits, const std::string& model, int64_t next_id,
+                      const Rows& rows) {
     static std::atomic<unsigned> turn{0};
     Header header{};
     std::memcpy(header.magic, kMagic, sizeof kMagic);
@@ -194,7 +203,8 @@ void write_index_file(const std::string& path, unsigned bits, const std::string&
     const File file = [&] {
         for (int attempt = 0;; ++attempt) {
             try {
-                return File(path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(turn++), O_RDWR | O_CREAT | O_EXCL);
+                return File(path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(turn++),
+                            O_RDWR | O_CREAT | O_EXCL);
             } catch (const FileError& e) {  // left by a crash of a process with our number, or in use by one
                 if (e.code != EEXIST || attempt == 1000) throw;
             }

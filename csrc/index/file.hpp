@@ -32,6 +32,7 @@ using RowVisitor = std::function<void(int64_t id, const uint64_t* code)>;
 using Rows = std::function<void(const RowVisitor&)>;
 
 // Writes under a temporary name, flushes to the disk, renames.
-void write_index_file(const std::string& path, unsigned bits, const std::string& model, int64_t next_id, const Rows& rows);
+void write_index_file(const std::string& path, unsigned bits, const std::string& model, int64_t next_id,
+                      const Rows& rows);
 
 }  // namespace vhash

@@ -15,7 +15,7 @@ class IdMap {
   public:
     static constexpr uint32_t kNone = 0xffffffffu;
     void clear();
-    void build(const Snapshot& snapshot);  // of its live rows
+    void build(const Snapshot& snapshot);                             // of its live rows
     void insert(const Snapshot& snapshot, int64_t id, uint32_t row);  // the id must not be in it
     uint32_t find(const Snapshot& snapshot, int64_t id) const;        // row or kNone
     void erase(const Snapshot& snapshot, int64_t id);

@@ -22,7 +22,8 @@ bool ascending(const int64_t* ids, size_t n) {
 
 Index::Index(unsigned bits, std::string model) : bits_(bits), words_((bits + 63) / 64), model_(std::move(model)) {
     if (bits < 1 || bits > kMaxBits)
-        throw std::invalid_argument("bits=" + std::to_string(bits) + ": a code has between 1 and " + std::to_string(kMaxBits) + " bits");
+        throw std::invalid_argument("bits=" + std::to_string(bits) + ": a code has between 1 and " +
+                                    std::to_string(kMaxBits) + " bits");
     check_model(model_);
     snapshot_ = empty_snapshot(bits_);
 }
@@ -62,7 +63,8 @@ void Index::publish(Draft& draft) {
 uint32_t Index::row_of(const Snapshot& snapshot, int64_t id) const {
     if (mapped_) return id_map_.find(snapshot, id);
     const auto& chunks = snapshot.chunks;  // ordered: ids ascend over the rows
-    auto after = std::partition_point(chunks.begin(), chunks.end(), [&](const Chunk& c) { return c.rows == 0 || c.id(0) <= id; });
+    auto after = std::partition_point(chunks.begin(), chunks.end(),
+                                      [&](const Chunk& c) { return c.rows == 0 || c.id(0) <= id; });
     if (after == chunks.begin()) return IdMap::kNone;
     const Chunk& chunk = *(after - 1);
     size_t low = 0, high = chunk.rows;
@@ -138,7 +140,8 @@ void Index::check_new(const Snapshot& snapshot, const int64_t* ids, size_t n, bo
         std::sort(sorted.begin(), sorted.end());
         const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
         if (twice != sorted.end())
-            throw std::invalid_argument("id " + std::to_string(*twice) + " comes twice; ids are unique within an index");
+            throw std::invalid_argument("id " + std::to_string(*twice) +
+                                        " comes twice; ids are unique within an index");
     }
     for (size_t i = 0; i < n; ++i) {
         if (ids[i] == std::numeric_limits<int64_t>::max())
@@ -146,7 +149,8 @@ void Index::check_new(const Snapshot& snapshot, const int64_t* ids, size_t n, bo
         const uint32_t row = row_of(snapshot, ids[i]);
         if (row == IdMap::kNone) continue;
         if (!may_exist)
-            throw std::invalid_argument("id " + std::to_string(ids[i]) + " is already in the index; replace its code with upsert() or choose another");
+            throw std::invalid_argument("id " + std::to_string(ids[i]) +
+                                        " is already in the index; replace its code with upsert() or choose another");
         existing->push_back(row);
     }
 }
@@ -160,7 +164,8 @@ bool stays_ordered(const Snapshot& s, const int64_t* ids, size_t n) {
 
 void check_room(const Snapshot& s, size_t n) {
     if (n > kMaxRows || s.rows > kMaxRows - n)
-        throw std::invalid_argument("an index holds at most " + std::to_string(kMaxRows) + " codes; spread them over several");
+        throw std::invalid_argument("an index holds at most " + std::to_string(kMaxRows) +
+                                    " codes; spread them over several");
 }
 
 }  // namespace
@@ -207,7 +212,8 @@ int64_t Index::add_rows(const uint8_t* codes, size_t n, const int64_t* ids, Jour
     std::unique_lock<std::shared_mutex> lock(map_);
     if (mapped_)
         for (size_t i = 0; i < n; ++i)
-            id_map_.insert(*draft.next, ids ? ids[i] : first + static_cast<int64_t>(i), static_cast<uint32_t>(base->rows + i));
+            id_map_.insert(*draft.next, ids ? ids[i] : first + static_cast<int64_t>(i),
+                           static_cast<uint32_t>(base->rows + i));
     set_next_id(1 + (ids ? *std::max_element(ids, ids + n) : first + static_cast<int64_t>(n) - 1));
     publish(draft);
     if (journal) journal->applied();
@@ -302,8 +308,8 @@ void Index::compact(Draft& draft) {
     draft = std::move(fresh);
 }
 
-void Index::attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_ptr<const int64_t> ids,
-                   int64_t id_base, const uint64_t* live, bool unique) {
+void Index::attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_ptr<const int64_t> ids, int64_t id_base,
+                   const uint64_t* live, bool unique) {
     if (n == 0) return;
     std::lock_guard<std::mutex> writer(writer_);
     const SnapshotPtr base = snapshot();
@@ -391,7 +397,8 @@ std::unique_ptr<Index> Index::load(const std::string& path, bool map, bool verif
 void Index::build_multi_index(unsigned threads, bool now) {
     SnapshotPtr base = snapshot();
     const uint64_t covered = base->multi ? base->multi->rows() : 0;
-    if (!now && (base->rows < kMultiMinRows || base->adaptive->saved < MultiIndex::build_cost(bits_, base->rows))) return;
+    if (!now && (base->rows < kMultiMinRows || base->adaptive->saved < MultiIndex::build_cost(bits_, base->rows)))
+        return;
     std::unique_lock<std::mutex> building(builder_, std::try_to_lock);
     if (!building) return;  // somebody does
     base->adaptive->saved = 0;

@@ -47,8 +47,8 @@ class Index {
     // Takes rows that lie elsewhere (a mapped file) without a copy, kept alive by the pointers. `ids`
     // null: id_base + row. They are checked like those of add(), unless they are known to be `unique`:
     // then the map of ids is built only when one is asked for. `live` may be null.
-    void attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_ptr<const int64_t> ids,
-                int64_t id_base, const uint64_t* live = nullptr, bool unique = false);
+    void attach(std::shared_ptr<const uint64_t> codes, size_t n, std::shared_ptr<const int64_t> ids, int64_t id_base,
+                const uint64_t* live = nullptr, bool unique = false);
 
     // From here on every change goes through the journal first; before the index is shared.
     void set_journal(Journal* journal) { journal_ = journal; }
@@ -88,7 +88,8 @@ class Index {
     void change_model(const std::string& model, Journal* journal);
     void publish(Draft& draft);
     uint32_t row_of(const Snapshot& snapshot, int64_t id) const;
-    void check_new(const Snapshot& snapshot, const int64_t* ids, size_t n, bool may_exist, std::vector<uint32_t>* existing);
+    void check_new(const Snapshot& snapshot, const int64_t* ids, size_t n, bool may_exist,
+                   std::vector<uint32_t>* existing);
     void need_map(const Snapshot& snapshot) const;
     void compact(Draft& draft);
 
@@ -96,7 +97,7 @@ class Index {
     const size_t words_;
     Journal* journal_ = nullptr;
     std::mutex builder_;             // one multi-index is built at a time
-    mutable std::mutex writer_;              // one writer at a time
+    mutable std::mutex writer_;      // one writer at a time
     mutable std::shared_mutex map_;  // guards map and its snapshot while ids are looked up
     mutable std::mutex current_;     // guards the four below, for a few instructions
     SnapshotPtr snapshot_;

@@ -10,7 +10,9 @@ bool is_model(const std::string& text) {
 }
 
 void check_model(const std::string& text) {
-    if (!is_model(text)) throw std::invalid_argument("a model's fingerprint has at most 64 characters, printable ASCII; see ModelSpec.fingerprint");
+    if (!is_model(text))
+        throw std::invalid_argument(
+            "a model's fingerprint has at most 64 characters, printable ASCII; see ModelSpec.fingerprint");
 }
 
 }  // namespace vhash

@@ -12,7 +12,7 @@ namespace {
 
 constexpr unsigned kMaxSubstring = 24;  // bits: tables of at most 64 MiB of offsets
 constexpr unsigned kRowShift = 12;
-constexpr size_t kProbeBatch = 32;      // look-ups whose memory is on its way at once
+constexpr size_t kProbeBatch = 32;  // look-ups whose memory is on its way at once
 constexpr size_t kCandidates = 512;
 // Nanoseconds for a value looked up, a row met there and a step, found with ten million codes of 64 bits, where
 // `python -m benchmarks.speed.search` times such searches (`near_duplicates` in its result). Index.explain()
@@ -21,7 +21,8 @@ constexpr double kLookup = 36, kCandidate = 18, kStep = 60;
 
 // Substrings of about log2(rows) bits: then a value has about one row.
 unsigned substrings(unsigned bits, uint64_t rows) {
-    const double width = std::clamp(std::log2(static_cast<double>(std::max<uint64_t>(rows, 2))), 8.0, double{kMaxSubstring});
+    const double width =
+        std::clamp(std::log2(static_cast<double>(std::max<uint64_t>(rows, 2))), 8.0, double{kMaxSubstring});
     const unsigned least = (bits + kMaxSubstring - 1) / kMaxSubstring;
     return std::max(least, std::max(1u, static_cast<unsigned>(std::lround(bits / width))));
 }
@@ -35,7 +36,8 @@ inline uint32_t substring(const uint64_t* code, unsigned from, unsigned bits) {
 
 }  // namespace
 
-MultiIndex::MultiIndex(const Snapshot& s, unsigned threads) : bits_(s.bits), rows_(s.rows), tables_(substrings(s.bits, s.rows)) {
+MultiIndex::MultiIndex(const Snapshot& s, unsigned threads)
+    : bits_(s.bits), rows_(s.rows), tables_(substrings(s.bits, s.rows)) {
     for (uint64_t row = 0; row < rows_; row += uint64_t{1} << kRowShift)
         chunk_at_.push_back(static_cast<uint32_t>(&s.chunk_of(row) - s.chunks.data()));
     const unsigned m = static_cast<unsigned>(tables_.size());
@@ -48,7 +50,9 @@ MultiIndex::MultiIndex(const Snapshot& s, unsigned threads) : bits_(s.bits), row
             for (const Chunk& chunk : s.chunks) {
                 poll();
                 for (size_t r = 0; r < chunk.rows; ++r)
-                    if (chunk.is_live(r)) visit(substring(chunk.codes.get() + r * s.words, table.from, table.bits), static_cast<uint32_t>(chunk.start + r));
+                    if (chunk.is_live(r))
+                        visit(substring(chunk.codes.get() + r * s.words, table.from, table.bits),
+                              static_cast<uint32_t>(chunk.start + r));
             }
         };
         each_row([&](uint32_t value, uint32_t) { ++table.offsets[value]; });
@@ -63,7 +67,8 @@ MultiIndex::MultiIndex(const Snapshot& s, unsigned threads) : bits_(s.bits), row
 
 double MultiIndex::predict(unsigned bits, uint64_t rows, uint32_t radius) {
     const unsigned m = substrings(bits, rows), width = (bits + m - 1) / m;
-    const double each = kLookup + kCandidate * static_cast<double>(rows) / std::exp2(double(width)) * (1 + double(bits) / 512);
+    const double each =
+        kLookup + kCandidate * static_cast<double>(rows) / std::exp2(double(width)) * (1 + double(bits) / 512);
     double total = 0, ways = 1;
     for (unsigned j = 0; j <= radius / m && j <= width && total < 1e12; ++j) {
         const unsigned tables = std::min(m, radius + 1 - j * m);
@@ -107,7 +112,8 @@ void MultiIndex::verify(const Snapshot& s, const Kernels& kernels, Query& query,
         bool met = false;
         for (unsigned t = 0; t < m && !met; ++t) {
             const Table& table = tables_[t];
-            const uint32_t differ = substring(query.codes[hit.row], table.from, table.bits) ^ substring(query.code, table.from, table.bits);
+            const uint32_t differ =
+                substring(query.codes[hit.row], table.from, table.bits) ^ substring(query.code, table.from, table.bits);
             met = __builtin_popcount(differ) <= (t < at ? j : j - 1);
         }
         if (!met) sink.push(s.id(query.rows[hit.row]), hit.distance);
@@ -115,8 +121,8 @@ void MultiIndex::verify(const Snapshot& s, const Kernels& kernels, Query& query,
 }
 
 template <class Sink>
-bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_t* code_of_query, double budget, Sink& sink,
-                        Probes& probes) const {
+bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_t* code_of_query, double budget,
+                        Sink& sink, Probes& probes) const {
     thread_local Query query;
     query.code = code_of_query;
     query.n = 0;
@@ -128,7 +134,8 @@ bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_
         if (j > table.bits) continue;
         ways = 1;
         for (unsigned i = 0; i < j; ++i) ways = ways * (table.bits - i) / (i + 1);
-        spent += kStep + ways * (kLookup + kCandidate * static_cast<double>(table.rows.size()) / std::exp2(double(table.bits)));
+        spent += kStep +
+                 ways * (kLookup + kCandidate * static_cast<double>(table.rows.size()) / std::exp2(double(table.bits)));
         if (spent > budget) return false;
         const uint32_t value = substring(query.code, table.from, table.bits);
         const uint64_t end = uint64_t{1} << table.bits;
@@ -148,7 +155,8 @@ bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_
             if (pattern == 0) more = false;
             probes.lookups += n;
             for (size_t i = 0; i < n; ++i)
-                if (table.offsets[keys[i]] != table.offsets[keys[i] + 1]) __builtin_prefetch(&table.rows[table.offsets[keys[i]]]);
+                if (table.offsets[keys[i]] != table.offsets[keys[i] + 1])
+                    __builtin_prefetch(&table.rows[table.offsets[keys[i]]]);
             for (size_t i = 0; i < n; ++i) {
                 const uint32_t last = table.offsets[keys[i] + 1];
                 probes.candidates += last - table.offsets[keys[i]];
@@ -163,7 +171,8 @@ bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_
         if (query.n) verify(s, kernels, query, step, sink);
         if (sink.settled(step)) return true;
         // Clustered values make buckets longer than predicted: count what was really met.
-        spent = std::max(spent, kLookup * static_cast<double>(probes.lookups) + kCandidate * static_cast<double>(probes.candidates));
+        spent = std::max(
+            spent, kLookup * static_cast<double>(probes.lookups) + kCandidate * static_cast<double>(probes.candidates));
     }
     return true;
 }

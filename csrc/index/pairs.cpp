@@ -11,8 +11,8 @@
 namespace vhash {
 namespace {
 
-constexpr size_t kLongRun = 1024;                   // from here the batch kernels pay
-constexpr size_t kBlock = 128, kPiece = 16384;      // rows of a batch task: at most 2 million pairs
+constexpr size_t kLongRun = 1024;               // from here the batch kernels pay
+constexpr size_t kBlock = 128, kPiece = 16384;  // rows of a batch task: at most 2 million pairs
 constexpr size_t kShortTask = 2048;
 constexpr size_t kPollRows = size_t{1} << 16;
 constexpr unsigned kMaxKey = 32, kMaxChoices = 300;
@@ -56,7 +56,12 @@ void radix_sort(std::vector<uint64_t>& keys, unsigned bits) {
 }  // namespace
 
 PairJoin::PairJoin(SnapshotPtr index, SnapshotPtr other, uint32_t radius, unsigned threads, PairShare share)
-    : self_(!other), bits_(index->bits), words_(index->words), radius_(std::min<uint32_t>(radius, index->bits)), threads_(std::clamp(threads, 1u, kMaxThreads)), share_(share) {
+    : self_(!other),
+      bits_(index->bits),
+      words_(index->words),
+      radius_(std::min<uint32_t>(radius, index->bits)),
+      threads_(std::clamp(threads, 1u, kMaxThreads)),
+      share_(share) {
     if (other && other->bits != bits_) throw std::invalid_argument("indexes of different widths have no pairs");
     if (share.part >= share.parts) throw std::invalid_argument("no such share of the pairs");
     a_.rows = std::move(index);
@@ -66,7 +71,10 @@ PairJoin::PairJoin(SnapshotPtr index, SnapshotPtr other, uint32_t radius, unsign
 }
 
 size_t PairJoin::choices() const {
-    return choice_.empty() ? 1 : static_cast<size_t>(choose(static_cast<unsigned>(cuts_.size() - 1), static_cast<unsigned>(choice_.size())) + 0.5);
+    return choice_.empty()
+               ? 1
+               : static_cast<size_t>(
+                     choose(static_cast<unsigned>(cuts_.size() - 1), static_cast<unsigned>(choice_.size())) + 0.5);
 }
 
 void PairJoin::plan() {
@@ -78,7 +86,8 @@ void PairJoin::plan() {
         const unsigned m = radius_ + c, width = std::min(kMaxKey, c * (bits_ / m));
         const double choices = choose(m, c);
         if (choices > kMaxChoices) break;
-        const double cost = choices * ((a + (self_ ? 0 : b)) * (20 + 4 * wide) + pairs / std::exp2(double(width)) * (1 + wide));
+        const double cost =
+            choices * ((a + (self_ ? 0 : b)) * (20 + 4 * wide) + pairs / std::exp2(double(width)) * (1 + wide));
         if (cost >= best) continue;
         best = cost;
         blocks = m;
@@ -175,7 +184,8 @@ bool PairJoin::next_task(Task& task) {
         return std::pair<size_t, size_t>(low - side.keys.begin(), high - side.keys.begin());
     };
     if (run_.a_from < run_.a_to) {  // the long run: blocks of a by pieces of b
-        task = {run_.a_from, std::min(run_.a_from + kBlock, run_.a_to), run_.b_from, std::min(run_.b_from + kPiece, run_.b_to), true};
+        task = {run_.a_from, std::min(run_.a_from + kBlock, run_.a_to), run_.b_from,
+                std::min(run_.b_from + kPiece, run_.b_to), true};
         run_.b_from = task.b_to;
         if (run_.b_from == run_.b_to) {
             run_.a_from = task.a_to;
@@ -232,12 +242,14 @@ void PairJoin::compare(const Task& task, std::vector<Pair>& out) const {
         piece.bits = bits_;
         piece.words = words_;
         Chunk chunk;
-        chunk.codes = std::shared_ptr<const uint64_t>(std::shared_ptr<void>(), b.sorted_codes.data() + task.b_from * words_);
+        chunk.codes =
+            std::shared_ptr<const uint64_t>(std::shared_ptr<void>(), b.sorted_codes.data() + task.b_from * words_);
         chunk.id_base = static_cast<int64_t>(task.b_from);
         chunk.rows = chunk.capacity = chunk.live_rows = static_cast<uint32_t>(task.b_to - task.b_from);
         piece.chunks.push_back(chunk);
         piece.rows = piece.live = chunk.rows;
-        const Ranges found = search_range(piece, a_.sorted_codes.data() + task.a_from * words_, task.a_to - task.a_from, radius_, SIZE_MAX, 1);
+        const Ranges found = search_range(piece, a_.sorted_codes.data() + task.a_from * words_, task.a_to - task.a_from,
+                                          radius_, SIZE_MAX, 1);
         for (size_t q = 0; q + 1 < found.splits.size(); ++q)
             for (uint64_t i = found.splits[q]; i < found.splits[q + 1]; ++i)
                 if (!self_ || static_cast<size_t>(found.matches[i].id) > task.a_from + q)
@@ -250,16 +262,17 @@ void PairJoin::compare(const Task& task, std::vector<Pair>& out) const {
     for (size_t a = task.a_from; a < task.a_to; ++a) {
         const uint64_t key = a_.keys[a] >> 32;
         if (a == task.a_from || key != a_.keys[a - 1] >> 32) {
-            const auto from = self_ ? b.keys.begin() + static_cast<std::ptrdiff_t>(a)
-                                    : std::lower_bound(b.keys.begin() + static_cast<std::ptrdiff_t>(end), b.keys.end(), key << 32);
+            const auto from =
+                self_ ? b.keys.begin() + static_cast<std::ptrdiff_t>(a)
+                      : std::lower_bound(b.keys.begin() + static_cast<std::ptrdiff_t>(end), b.keys.end(), key << 32);
             begin = static_cast<size_t>(from - b.keys.begin());
             end = begin;
             while (end < b.keys.size() && b.keys[end] >> 32 == key) ++end;
         }
         for (size_t from = self_ ? a + 1 : begin; from < end;) {
             size_t count = 0;
-            const size_t done = kernel.scan(b.sorted_codes.data() + from * words_, end - from, words_, a_.sorted_codes.data() + a * words_,
-                                            radius_, nullptr, hits, 512, &count);
+            const size_t done = kernel.scan(b.sorted_codes.data() + from * words_, end - from, words_,
+                                            a_.sorted_codes.data() + a * words_, radius_, nullptr, hits, 512, &count);
             for (size_t i = 0; i < count; ++i) take(a, from + hits[i].row, hits[i].distance, out);
             from += done;
         }

@@ -72,8 +72,8 @@ class PairJoin {
     int64_t number_ = -1;           // of the choice
     uint64_t tasks_ = 0;
     bool sorted_ = false;
-    size_t at_ = 0;       // the next row of a_ in key order
-    Task run_{};          // a long run that is being cut into tasks; a_from, b_from: its next
+    size_t at_ = 0;  // the next row of a_ in key order
+    Task run_{};     // a long run that is being cut into tasks; a_from, b_from: its next
     size_t run_begin_ = 0;
 };
 

@@ -36,8 +36,8 @@ std::shared_ptr<uint64_t> copy_live(const Chunk& chunk) {
 }  // namespace
 
 const Chunk& Snapshot::chunk_of(uint64_t row) const {
-    const auto after = std::upper_bound(chunks.begin(), chunks.end(), row,
-                                        [](uint64_t r, const Chunk& c) { return r < c.start; });
+    const auto after =
+        std::upper_bound(chunks.begin(), chunks.end(), row, [](uint64_t r, const Chunk& c) { return r < c.start; });
     return *(after - 1);
 }
 
@@ -67,9 +67,7 @@ void pack_rows(const uint8_t* codes, size_t n, unsigned bits, uint64_t* rows) {
     }
 }
 
-Draft::Draft(const Snapshot& base) : next(std::make_shared<Snapshot>(base)) {
-    own_live.resize(next->chunks.size());
-}
+Draft::Draft(const Snapshot& base) : next(std::make_shared<Snapshot>(base)) { own_live.resize(next->chunks.size()); }
 
 void Draft::kill(uint64_t row) {
     const size_t at = static_cast<size_t>(&next->chunk_of(row) - next->chunks.data());
@@ -100,14 +98,13 @@ Chunk& Draft::room(size_t wanted, size_t words) {
                            size_t{next->chunks.back().rows} * 2 <= full;
         if (!small) {
             Chunk fresh;
-            fresh.capacity = static_cast<uint32_t>(
-                std::min(full, (std::max(wanted, kFirstRows) + 63) / 64 * 64));
+            fresh.capacity = static_cast<uint32_t>(std::min(full, (std::max(wanted, kFirstRows) + 63) / 64 * 64));
             fresh.codes = allocate<uint64_t>(fresh.capacity * words);
             push(fresh);
             return next->chunks.back();
         }
-        enlarge(next->chunks.back(), std::min(full, std::max<size_t>(wanted, next->chunks.back().rows) +
-                                                        next->chunks.back().rows), words);
+        enlarge(next->chunks.back(),
+                std::min(full, std::max<size_t>(wanted, next->chunks.back().rows) + next->chunks.back().rows), words);
     }
     return next->chunks.back();
 }

@@ -43,10 +43,10 @@ struct Snapshot {
     std::vector<Chunk> chunks;
     uint64_t rows = 0;  // live or not
     uint64_t live = 0;
-    bool ordered = true;  // ids ascend with the rows
-    uint64_t generation = 0;  // rows are numbered anew by each compaction
-    std::shared_ptr<const MultiIndex> multi;                  // over the first rows; null: none
-    std::shared_ptr<const std::vector<uint32_t>> picked;      // few eligible rows, ascending; null: see the bitmaps
+    bool ordered = true;                                  // ids ascend with the rows
+    uint64_t generation = 0;                              // rows are numbered anew by each compaction
+    std::shared_ptr<const MultiIndex> multi;              // over the first rows; null: none
+    std::shared_ptr<const std::vector<uint32_t>> picked;  // few eligible rows, ascending; null: see the bitmaps
     std::shared_ptr<Adaptive> adaptive;
 
     // The chunk that holds a row below `rows`.

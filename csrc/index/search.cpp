@@ -27,10 +27,10 @@ template <class Sink>
 struct Scratch {
     std::vector<Sink> sinks;
     std::vector<Hit> hits = std::vector<Hit>(kHits);
-    std::vector<CacheLine> table;       // a tile's planes
-    std::vector<uint16_t> slices;       // the queries as the bit-sliced kernel wants them
+    std::vector<CacheLine> table;  // a tile's planes
+    std::vector<uint16_t> slices;  // the queries as the bit-sliced kernel wants them
     std::vector<SliceHit> slice_hits;
-    std::vector<int> limits;            // those in `slices`; kLoose: by rows
+    std::vector<int> limits;  // those in `slices`; kLoose: by rows
 };
 constexpr int kLoose = -2;
 
@@ -69,8 +69,8 @@ size_t hits_wanted(const TopK& top) { return std::min(kHits, std::max(2 * kGroup
 size_t hits_wanted(const Within&) { return kHits; }
 
 template <class Sink>
-void scan(const Kernels& kernels, const Snapshot& s, const Chunk& chunk, size_t from, size_t to,
-          const uint64_t* query, std::vector<Hit>& hits, Sink& sink) {
+void scan(const Kernels& kernels, const Snapshot& s, const Chunk& chunk, size_t from, size_t to, const uint64_t* query,
+          std::vector<Hit>& hits, Sink& sink) {
     while (from < to) {
         const int limit = sink.limit();
         if (limit < 0) return;
@@ -117,9 +117,16 @@ void scan_rows(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t
 template <class Sink>
 class SliceScan {
   public:
-    SliceScan(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n, Scratch<Sink>& scratch, Sink* sinks)
-        : kernels_(kernels), slice_(*kernels.slice), s_(s), queries_(queries), n_(n), stride_(slice_query_size(s.words)),
-          scratch_(scratch), sinks_(sinks) {
+    SliceScan(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n, Scratch<Sink>& scratch,
+              Sink* sinks)
+        : kernels_(kernels),
+          slice_(*kernels.slice),
+          s_(s),
+          queries_(queries),
+          n_(n),
+          stride_(slice_query_size(s.words)),
+          scratch_(scratch),
+          sinks_(sinks) {
         scratch.table.resize(slice_table_bytes(s.words, slice_.tile) / sizeof(CacheLine) + 1);
         scratch.slices.resize(n * stride_);
         scratch.slice_hits.resize(n);
@@ -153,7 +160,8 @@ class SliceScan {
         if (scratch_.limits[q] == kLoose) loose_ += loose;
         else loose_ += static_cast<size_t>(loose) - static_cast<size_t>(scratch_.limits[q] >= widest);
         scratch_.limits[q] = limit;
-        slice_limit(loose || limit < 0 ? 0 : static_cast<uint32_t>(limit), s_.words, scratch_.slices.data() + q * stride_);
+        slice_limit(loose || limit < 0 ? 0 : static_cast<uint32_t>(limit), s_.words,
+                    scratch_.slices.data() + q * stride_);
     }
 
     void tile(const Chunk& chunk, size_t from) {
@@ -162,7 +170,8 @@ class SliceScan {
             const int widest = static_cast<int>(64 * s_.words);
             for (size_t q = 0; q < n_; ++q)
                 if (scratch_.limits[q] >= widest)
-                    scan(kernels_, s_, chunk, from, from + slice_.tile, queries_ + q * s_.words, scratch_.hits, sinks_[q]);
+                    scan(kernels_, s_, chunk, from, from + slice_.tile, queries_ + q * s_.words, scratch_.hits,
+                         sinks_[q]);
             if (loose_ == n_) return refresh();
         }
         slice_.build(codes, s_.words, scratch_.table.data());
@@ -186,11 +195,13 @@ class SliceScan {
         for (size_t g = 0; g < slice_.tile / 64; ++g) {
             uint64_t mask = hit.mask[g];
             if (chunk.live) mask &= chunk.live.get()[from / 64 + g];
-            for (; mask; mask &= mask - 1) place[n++] = codes + (64 * g + static_cast<size_t>(__builtin_ctzll(mask))) * s_.words;
+            for (; mask; mask &= mask - 1)
+                place[n++] = codes + (64 * g + static_cast<size_t>(__builtin_ctzll(mask))) * s_.words;
         }
         if (n == 0) return;
         Hit* out = scratch_.hits.data();
-        const size_t found = kernels_.gather(place, n, s_.words, queries_ + q * s_.words, static_cast<uint32_t>(limit), out);
+        const size_t found =
+            kernels_.gather(place, n, s_.words, queries_ + q * s_.words, static_cast<uint32_t>(limit), out);
         for (size_t i = 0; i < found; ++i)
             sinks_[q].push(chunk.id(from + static_cast<size_t>(place[out[i].row] - codes) / s_.words), out[i].distance);
         set_limit(q);
@@ -217,9 +228,10 @@ bool use_slices(const Kernels& kernels, const Snapshot& s, size_t n, uint64_t ro
 }
 
 template <class Sink>
-void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries,
-              size_t n, Scratch<Sink>& scratch, Sink* sinks) {
-    if (!use_slices(kernels, s, n, high - low, sinks[0])) return scan_rows(kernels, s, low, high, queries, n, scratch, sinks);
+void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries, size_t n,
+              Scratch<Sink>& scratch, Sink* sinks) {
+    if (!use_slices(kernels, s, n, high - low, sinks[0]))
+        return scan_rows(kernels, s, low, high, queries, n, scratch, sinks);
     const uint64_t warm = std::min<uint64_t>(high, low + warm_up(sinks[0]));
     scan_rows(kernels, s, low, warm, queries, n, scratch, sinks);
     SliceScan<Sink>(kernels, s, queries, n, scratch, sinks).run(warm, high);
@@ -228,12 +240,14 @@ void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t 
 // Runs every query over rows [first, s.rows). `reset(sink)` readies a sink, `emit(q, sink)` takes the
 // finished one of query q, on any thread, once for each q.
 template <class Sink, class Reset, class Emit>
-void scan_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, const Reset& reset, const Emit& emit) {
+void scan_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, const Reset& reset,
+                  const Emit& emit) {
     if (n == 0) return;
     const Kernels& kernel = kernels();
     threads = n * s.rows * s.words * 8 < kSerialBytes ? 1 : std::clamp(threads, 1u, kMaxThreads);
     if (n < threads) {  // few queries: the rows are split
-        const size_t parts = s.rows < 4000000 ? threads : std::max<size_t>(threads, std::min(4 * size_t{threads}, kMostSinks / n));
+        const size_t parts =
+            s.rows < 4000000 ? threads : std::max<size_t>(threads, std::min(4 * size_t{threads}, kMostSinks / n));
         std::vector<Sink> sinks(parts * n);
         parallel_for(parts, threads, [&](size_t part) {
             Sink* mine = sinks.data() + part * n;
@@ -263,7 +277,8 @@ void scan_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned
 
 // Rows [low, s.rows) where the cut need not fall on a group: the first ones by themselves.
 template <class Sink>
-void scan_from(const Kernels& kernels, const Snapshot& s, uint64_t low, const uint64_t* query, Scratch<Sink>& scratch, Sink& sink) {
+void scan_from(const Kernels& kernels, const Snapshot& s, uint64_t low, const uint64_t* query, Scratch<Sink>& scratch,
+               Sink& sink) {
     if (low >= s.rows) return;
     const Chunk& chunk = s.chunk_of(low);
     size_t row = low - chunk.start;
@@ -278,7 +293,8 @@ void scan_from(const Kernels& kernels, const Snapshot& s, uint64_t low, const ui
 
 // Few eligible rows: their codes one by one.
 template <class Sink, class Reset, class Emit>
-void gather_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, const Reset& reset, const Emit& emit) {
+void gather_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, const Reset& reset,
+                    const Emit& emit) {
     const Kernels& kernel = kernels();
     const std::vector<uint32_t>& rows = *s.picked;
     if (n * rows.size() * s.words * 8 < kSerialBytes) threads = 1;
@@ -307,8 +323,8 @@ void gather_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsign
 
 // Queries through the multi-index, each within its budget; returns those that it gave up.
 template <class Sink, class Reset, class Emit>
-std::vector<uint32_t> probe_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, double budget,
-                                    const Reset& reset, const Emit& emit, Trace& trace) {
+std::vector<uint32_t> probe_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
+                                    double budget, const Reset& reset, const Emit& emit, Trace& trace) {
     const Kernels& kernel = kernels();
     std::vector<char> done(n, 0);
     std::vector<Probes> probes(n);
@@ -350,7 +366,8 @@ constexpr double kStart = 2000;  // nanoseconds of a search of nothing
 double scan_cost(const Snapshot& s, size_t n) {
     const Kernels& kernel = kernels();
     const bool sliced = kernel.slice && n >= kernel.slice->min_batch && s.words <= kSliceMaxWords;
-    return kStart + static_cast<double>(s.rows) * static_cast<double>(s.words) * (sliced ? kSliced : n > 1 ? kBatched : kAlone);
+    const double by_rows = n > 1 ? kBatched : kAlone;
+    return kStart + static_cast<double>(s.rows) * static_cast<double>(s.words) * (sliced ? kSliced : by_rows);
 }
 
 // The path of a search. `radius`: the largest distance asked for; unknown in advance for the k nearest.
@@ -372,7 +389,8 @@ void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
         const double predicted = radius < 0 ? 0 : s.multi->cost(static_cast<uint32_t>(radius));
         trace.multi_cost = predicted;
         if (predicted < trace.scan_cost && (radius >= 0 || s.multi->worth_a_try())) {
-            left = probe_queries<Sink>(s, queries, n, threads, radius < 0 ? trace.scan_cost / 3 : INFINITY, reset, emit, trace);
+            left = probe_queries<Sink>(s, queries, n, threads, radius < 0 ? trace.scan_cost / 3 : INFINITY, reset, emit,
+                                       trace);
             if (radius < 0) s.multi->learn(left.size() * 2 <= n);
             trace.fallbacks = left.size();
             trace.path = left.empty() ? "multi-index" : left.size() < n ? "multi-index, then scan" : trace.path;
@@ -405,7 +423,9 @@ size_t search_knn(const Snapshot& s, const uint64_t* queries, size_t n, size_t k
         [&](size_t q, TopK& top) {
             const std::vector<Match>& matches = top.finish();
             // Fewer than live rows: distances beyond the width, which only a damaged mapped file has.
-            if (matches.size() < k) throw FormatError("codes of the index have padding bits set: its file was changed while it was searched; restore it from a copy");
+            if (matches.size() < k)
+                throw FormatError("codes of the index have padding bits set: its file was changed while it was "
+                                  "searched; restore it from a copy");
             for (size_t i = 0; i < k; ++i) {
                 ids[q * k + i] = matches[i].id;
                 distances[q * k + i] = static_cast<uint16_t>(matches[i].distance);
@@ -413,12 +433,13 @@ size_t search_knn(const Snapshot& s, const uint64_t* queries, size_t n, size_t k
         },
         *trace);
     if (!s.multi && s.rows >= kMultiMinRows)
-        for (size_t q = 0; q < n; ++q) credit(s, *trace, MultiIndex::predict(s.bits, s.rows, distances[q * k + k - 1]), 1);
+        for (size_t q = 0; q < n; ++q)
+            credit(s, *trace, MultiIndex::predict(s.bits, s.rows, distances[q * k + k - 1]), 1);
     return k;
 }
 
-Ranges search_range(const Snapshot& s, const uint64_t* queries, size_t n, uint32_t radius, size_t limit, unsigned threads,
-                    Trace* trace) {
+Ranges search_range(const Snapshot& s, const uint64_t* queries, size_t n, uint32_t radius, size_t limit,
+                    unsigned threads, Trace* trace) {
     Trace ignored;
     if (!trace) trace = &ignored;
     radius = std::min<uint32_t>(radius, s.bits);
@@ -426,9 +447,9 @@ Ranges search_range(const Snapshot& s, const uint64_t* queries, size_t n, uint32
     const auto emit = [&](size_t q, auto& sink) { found[q] = sink.finish(); };
     const int within = static_cast<int>(radius);
     if (limit < s.live)
-        run<TopK>(s, queries, n, threads, within, [&](TopK& top) { top.reset(limit, radius, s.ordered); }, emit, *trace);
-    else
-        run<Within>(s, queries, n, threads, within, [&](Within& all) { all.reset(radius); }, emit, *trace);
+        run<TopK>(
+            s, queries, n, threads, within, [&](TopK& top) { top.reset(limit, radius, s.ordered); }, emit, *trace);
+    else run<Within>(s, queries, n, threads, within, [&](Within& all) { all.reset(radius); }, emit, *trace);
     if (!s.multi && s.rows >= kMultiMinRows) credit(s, *trace, MultiIndex::predict(s.bits, s.rows, radius), n);
     Ranges out;
     out.splits.push_back(0);
@@ -446,7 +467,8 @@ SnapshotPtr restrict_rows(const Snapshot& s, std::vector<uint32_t> rows) {
     out->live = 0;
     auto row = rows.begin();
     for (Chunk& chunk : out->chunks) {
-        auto live = std::shared_ptr<uint64_t>(new uint64_t[(chunk.rows + 63) / 64 + 1](), std::default_delete<uint64_t[]>());
+        auto live =
+            std::shared_ptr<uint64_t>(new uint64_t[(chunk.rows + 63) / 64 + 1](), std::default_delete<uint64_t[]>());
         uint32_t count = 0;
         for (; row != rows.end() && *row < chunk.start + chunk.rows; ++row) {
             const size_t r = *row - chunk.start;

@@ -26,8 +26,8 @@ struct Ranges {
 
 // The k nearest live rows of each query (rows of words), in the order (distance, id): writes
 // min(k, live) of each to ids and distances, and returns that number.
-size_t search_knn(const Snapshot& snapshot, const uint64_t* queries, size_t n, size_t k, unsigned threads,
-                  int64_t* ids, uint16_t* distances, Trace* trace = nullptr);
+size_t search_knn(const Snapshot& snapshot, const uint64_t* queries, size_t n, size_t k, unsigned threads, int64_t* ids,
+                  uint16_t* distances, Trace* trace = nullptr);
 
 // The live rows within `radius` bits (inclusive) of each query, in the order (distance, id); with
 // `limit`, at most that many of the nearest of each.

@@ -44,7 +44,8 @@ class TopK {
         matches_.push_back({id, distance});
         ++histogram_[distance];
         ++within_;
-        while (within_ - histogram_[static_cast<size_t>(bound_)] >= k_) within_ -= histogram_[static_cast<size_t>(bound_--)];
+        while (within_ - histogram_[static_cast<size_t>(bound_)] >= k_)
+            within_ -= histogram_[static_cast<size_t>(bound_--)];
     }
 
     // The nearest at most k, in order. Valid until the next reset.

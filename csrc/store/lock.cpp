@@ -17,7 +17,7 @@ namespace {
 std::string lock_path(const std::string& directory) { return directory + "/LOCK"; }
 
 struct flock whole_file(short type) {
-    struct flock range {};
+    struct flock range{};
     range.l_type = type;
     range.l_whence = SEEK_SET;
     return range;
@@ -53,14 +53,19 @@ File take_lock(const std::string& directory) {
         if (errno != EAGAIN && errno != EACCES) fail_file("cannot lock", file.path());
         char pid[24] = {};
         const bool known = file.read(0, pid, sizeof pid - 1) > 0;
-        throw StoreError("store '" + directory + "' is being written by " + (known ? "process " + std::string(pid) : "another process") +
-                         "; close it there, or open this one with mode=\"r\" to search", EWOULDBLOCK);
+        throw StoreError("store '" + directory + "' is being written by " +
+                             (known ? "process " + std::string(pid) : "another process") +
+                             "; close it there, or open this one with mode=\"r\" to search",
+                         EWOULDBLOCK);
     }
     // Nothing but a number is ever written here: what holds more may be another's file, under this name too.
     char before[32] = {};
     const size_t size = file.read(0, before, sizeof before);
-    if (size == sizeof before || !std::all_of(before, before + size, [](char c) { return c == 0 || (c >= '0' && c <= '9'); }))
-        throw StoreError("'" + file.path() + "' is not the lock of a store: it holds something else than the number of a process; move it elsewhere");
+    if (size == sizeof before ||
+        !std::all_of(before, before + size, [](char c) { return c == 0 || (c >= '0' && c <= '9'); }))
+        throw StoreError(
+            "'" + file.path() +
+            "' is not the lock of a store: it holds something else than the number of a process; move it elsewhere");
     const std::string pid = std::to_string(::getpid());
     file.truncate(0);
     file.write(0, pid.data(), pid.size());
@@ -90,7 +95,8 @@ bool has_writer(const std::string& directory) {
 }
 
 uint64_t new_session() {
-    return static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^ (static_cast<uint64_t>(::getpid()) << 40);
+    return static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^
+           (static_cast<uint64_t>(::getpid()) << 40);
 }
 
 }  // namespace vhash

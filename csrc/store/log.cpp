@@ -44,7 +44,7 @@ static_assert(sizeof(MarkRecord) == 24, "the log's layout is a file format");
 
 struct FrameHeader {
     uint32_t magic;
-    uint32_t crc;  // of all that follows
+    uint32_t crc;   // of all that follows
     uint64_t size;  // of the whole frame
     uint64_t sequence;
     uint32_t kind;  // Journal::Kind, and kExplicitIds
@@ -73,7 +73,8 @@ bool parse(const char* bytes, size_t size, unsigned bits, uint32_t salt, LogFram
     std::memcpy(&h, bytes, sizeof h);
     const uint32_t kind = h.kind & 0xffff;
     if (h.magic != kFrameMagic || h.size > size || kind < 1 || kind > 3 || h.size != frame_size(h, bits)) return false;
-    if (!(h.kind & kExplicitIds) && h.first_id > INT64_MAX - static_cast<int64_t>(h.count)) return false;  // no ids run so far
+    if (!(h.kind & kExplicitIds) && h.first_id > INT64_MAX - static_cast<int64_t>(h.count))
+        return false;  // no ids run so far
     if (crc32c(salt, bytes + kCheckedFrom, h.size - kCheckedFrom) != h.crc) return false;
     const char* ids = bytes + sizeof h;
     frame->sequence = h.sequence;
@@ -96,7 +97,8 @@ Log Log::create(const std::string& path, unsigned bits, uint64_t number, uint64_
     h.bits = bits;
     h.number = number;
     h.first_sequence = first_sequence;
-    h.born = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^ (static_cast<uint64_t>(::getpid()) << 48);
+    h.born = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^
+             (static_cast<uint64_t>(::getpid()) << 48);
     h.crc = crc32c(0, &h, offsetof(Header, crc));
     Log log;
     log.file_ = File::create(path);
@@ -112,11 +114,14 @@ Log Log::open(const std::string& path, unsigned bits, uint64_t number, uint64_t 
     Log log;
     log.file_ = File(path, writable ? O_RDWR : O_RDONLY);
     Header h;
-    check(log.file_.read(0, &h, sizeof h) == sizeof h && log.file_.size() >= kFrames, path, "is damaged: its beginning is missing; restore it from a copy");
+    check(log.file_.read(0, &h, sizeof h) == sizeof h && log.file_.size() >= kFrames, path,
+          "is damaged: its beginning is missing; restore it from a copy");
     const bool intact = crc32c(0, &h, offsetof(Header, crc)) == h.crc;
-    check(!std::memcmp(h.magic, kMagic, sizeof kMagic) && h.version >= 1, path, "is damaged: its first bytes are not VHASHLOG; restore it from a copy");
+    check(!std::memcmp(h.magic, kMagic, sizeof kMagic) && h.version >= 1, path,
+          "is damaged: its first bytes are not VHASHLOG; restore it from a copy");
     check(h.version <= kVersion || !intact, path,
-          "has format version " + std::to_string(h.version) + ", this vhash reads up to " + std::to_string(kVersion) + ": upgrade vhash");
+          "has format version " + std::to_string(h.version) + ", this vhash reads up to " + std::to_string(kVersion) +
+              ": upgrade vhash");
     check(intact, path, "is damaged: its header does not match its checksum; restore it from a copy");
     check(h.bits == bits && h.number == number && h.first_sequence == first_sequence, path,
           "is not the one that the manifest names; restore the directory from a copy");
@@ -130,7 +135,8 @@ Log::Mark Log::mark() const {
     for (int attempt = 0; attempt < 20; ++attempt) {  // it may be read while it is written
         MarkRecord r;
         if (attempt) std::this_thread::yield();
-        if (file_.read(kMarkOffset, &r, sizeof r) == sizeof r && crc32c(salt_, &r, offsetof(MarkRecord, crc)) == r.crc) return {r.length, r.session};
+        if (file_.read(kMarkOffset, &r, sizeof r) == sizeof r && crc32c(salt_, &r, offsetof(MarkRecord, crc)) == r.crc)
+            return {r.length, r.session};
     }
     return {};
 }
@@ -148,7 +154,8 @@ bool Log::whole_frame_behind(const char* bytes, size_t size, uint64_t sequence) 
     LogFrame frame;
     uint64_t length;
     for (size_t at = 0; at + sizeof(FrameHeader) <= size; at += 8)
-        if (parse(bytes + at, size - at, bits_, salt_, &frame, &length) && (at == 0 || frame.sequence > sequence)) return true;
+        if (parse(bytes + at, size - at, bits_, salt_, &frame, &length) && (at == 0 || frame.sequence > sequence))
+            return true;
     return false;
 }
 
@@ -176,8 +183,10 @@ LogPosition Log::read(LogPosition position, uint64_t end, uint64_t acknowledged,
     position = scan(position, data, got, visit);
     const size_t used = position.offset - from;
     if (position.offset < acknowledged)
-        refuse(position, file_.size() < acknowledged ? "acknowledged changes behind it are cut off" : "an acknowledged change is not whole");
-    if (whole_frame_behind(data + used, got - used, position.next_sequence)) refuse(position, "a change is not whole and others follow it");
+        refuse(position, file_.size() < acknowledged ? "acknowledged changes behind it are cut off"
+                                                     : "an acknowledged change is not whole");
+    if (whole_frame_behind(data + used, got - used, position.next_sequence))
+        refuse(position, "a change is not whole and others follow it");
     return position;
 }
 
@@ -195,8 +204,9 @@ LogPosition Log::read_rest(LogPosition position, const Visitor& visit) const {
 }
 
 void Log::refuse(const LogPosition& position, const std::string& what) const {
-    throw FormatError("log '" + path() + "' is damaged at byte " + std::to_string(position.offset) + " of " + std::to_string(size()) + ": " +
-                      what + "; restore the directory from a copy, or keep what is intact with vhash_sdk.index.repair()");
+    throw FormatError("log '" + path() + "' is damaged at byte " + std::to_string(position.offset) + " of " +
+                      std::to_string(size()) + ": " + what +
+                      "; restore the directory from a copy, or keep what is intact with vhash_sdk.index.repair()");
 }
 
 void Log::resume(LogPosition position, uint64_t session) {
@@ -249,8 +259,7 @@ void Log::append(Journal::Kind kind, const uint8_t* codes, size_t n, const int64
         usable_ = false;
         try {
             file_.truncate(position_.offset);
-        } catch (const FileError&) {
-        }
+        } catch (const FileError&) {}
         throw;
     }
     position_.offset += h.size;

@@ -17,8 +17,8 @@
 #include <memory>
 #include <string>
 
-#include "system/files.hpp"
 #include "index/journal.hpp"
+#include "system/files.hpp"
 
 namespace vhash {
 

@@ -38,7 +38,9 @@ void Store::work() {
 }
 
 void Store::go_on() const {
-    if (stop_) throw StoreError("store '" + directory_ + "' was closed while it was compacted; nothing is lost, open it and compact it again");
+    if (stop_)
+        throw StoreError("store '" + directory_ +
+                         "' was closed while it was compacted; nothing is lost, open it and compact it again");
     poll();
 }
 
@@ -91,7 +93,9 @@ bool Store::seal_next() {
         write_live(directory_, changed->entry.live_number, changed->entry, changed->live);
         segments[i] = changed;
     }
-    if (!changes.empty()) segments.push_back(write_segment(base, segment_number, next_id, [&](const RowVisitor& visit) { changes.visit(visit); }));
+    if (!changes.empty())
+        segments.push_back(
+            write_segment(base, segment_number, next_id, [&](const RowVisitor& visit) { changes.visit(visit); }));
 
     std::lock_guard<std::mutex> lock(mutex_);
     Manifest next = manifest_;
@@ -124,7 +128,9 @@ void Store::merge_segments(const std::vector<size_t>& chosen) {
         old_files.push_back(segment_path(directory_, entry.number));
         if (entry.live_number) old_files.push_back(live_path(directory_, entry.live_number));
     }
-    if (live) segments.push_back(write_segment(base, number, base.next_id, [&](const RowVisitor& visit) { merge(merged, visit); }));
+    if (live)
+        segments.push_back(
+            write_segment(base, number, base.next_id, [&](const RowVisitor& visit) { merge(merged, visit); }));
     std::lock_guard<std::mutex> lock(mutex_);
     publish_segments(manifest_, std::move(segments), old_files);
 }
@@ -150,7 +156,8 @@ SegmentPtr Store::write_segment(const Manifest& manifest, uint64_t number, int64
     }
 }
 
-void Store::publish_segments(Manifest next, std::vector<SegmentPtr> segments, const std::vector<std::string>& old_files) {
+void Store::publish_segments(Manifest next, std::vector<SegmentPtr> segments,
+                             const std::vector<std::string>& old_files) {
     next.segments.clear();
     for (const SegmentPtr& segment : segments) next.segments.push_back(segment->entry);
     publish(std::move(next));
@@ -165,7 +172,8 @@ void Store::compact() {
         go_on();
         {
             const auto lock = lock_usable();
-            if (log_->position().next_sequence > manifest_.logs.back().first_sequence) begin_log(log_->position().next_sequence);
+            if (log_->position().next_sequence > manifest_.logs.back().first_sequence)
+                begin_log(log_->position().next_sequence);
         }
         while (seal_next()) go_on();
         std::vector<size_t> all;

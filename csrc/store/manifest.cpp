@@ -8,18 +8,18 @@
 #include <cstring>
 #include <set>
 
-#include "system/checksum.hpp"
-#include "system/files.hpp"
 #include "hamming/hamming.hpp"
 #include "index/model.hpp"
 #include "index/rows.hpp"
+#include "system/checksum.hpp"
+#include "system/files.hpp"
 
 namespace vhash {
 namespace {
 
 constexpr char kMagic[8] = {'V', 'H', 'A', 'S', 'H', 'M', 'A', 'N'};
 constexpr uint32_t kVersion = 1;
-constexpr uint64_t kLargest = uint64_t{1} << 30;  // of a manifest, in bytes
+constexpr uint64_t kLargest = uint64_t{1} << 30;      // of a manifest, in bytes
 constexpr uint64_t kMostChanges = uint64_t{1} << 62;  // and files, and generations: no store lives so long
 
 struct Header {
@@ -55,7 +55,8 @@ std::vector<std::string> store_files(const std::string& directory) {
         const std::string name = entry->d_name;
         const size_t dash = name.find('-');
         const std::string kind = name.substr(0, dash);
-        const bool ours = dash != std::string::npos && dash + 1 < name.size() && (kind == "segment" || kind == "live" || kind == "log") &&
+        const bool ours = dash != std::string::npos && dash + 1 < name.size() &&
+                          (kind == "segment" || kind == "live" || kind == "log") &&
                           std::isdigit(static_cast<unsigned char>(name[dash + 1]));
         const bool kept = name.size() > 8 && name.compare(name.size() - 8, 8, ".damaged") == 0;
         if ((ours && !kept) || name == "MANIFEST.tmp") names.push_back(name);
@@ -72,15 +73,20 @@ void append(std::string& bytes, const T* values, size_t n) {
 // Whether the entries could belong to a store: files are numbered once, from 1, below the next number.
 bool sound(const Manifest& manifest) {
     std::set<uint64_t> segments, bitmaps, logs;
-    const auto number = [&](std::set<uint64_t>& taken, uint64_t n) { return n >= 1 && n < manifest.next_file && taken.insert(n).second; };
+    const auto number = [&](std::set<uint64_t>& taken, uint64_t n) {
+        return n >= 1 && n < manifest.next_file && taken.insert(n).second;
+    };
     for (const SegmentEntry& segment : manifest.segments) {
-        if (!number(segments, segment.number) || (segment.live_number && !number(bitmaps, segment.live_number))) return false;
-        if (segment.rows < 1 || segment.rows > kMaxRows || segment.live > segment.rows || (!segment.live_number && segment.live != segment.rows)) return false;
+        if (!number(segments, segment.number) || (segment.live_number && !number(bitmaps, segment.live_number)))
+            return false;
+        if (segment.rows < 1 || segment.rows > kMaxRows || segment.live > segment.rows ||
+            (!segment.live_number && segment.live != segment.rows))
+            return false;
     }
     for (const LogEntry& log : manifest.logs)
         if (!number(logs, log.number) || log.first_sequence > kMostChanges) return false;
-    return manifest.generation < kMostChanges && manifest.sealed < kMostChanges && manifest.next_file < kMostChanges && manifest.next_id >= 0 &&
-           manifest.live() <= kMaxRows && is_model(manifest.model);
+    return manifest.generation < kMostChanges && manifest.sealed < kMostChanges && manifest.next_file < kMostChanges &&
+           manifest.next_id >= 0 && manifest.live() <= kMaxRows && is_model(manifest.model);
 }
 
 }  // namespace
@@ -92,28 +98,38 @@ uint64_t Manifest::live() const {
 }
 
 std::string manifest_path(const std::string& directory) { return directory + "/MANIFEST"; }
-std::string segment_path(const std::string& directory, uint64_t number) { return numbered(directory, "segment", number, ".vhash"); }
-std::string live_path(const std::string& directory, uint64_t number) { return numbered(directory, "live", number, ".bits"); }
-std::string log_path(const std::string& directory, uint64_t number) { return numbered(directory, "log", number, ".vlog"); }
+std::string segment_path(const std::string& directory, uint64_t number) {
+    return numbered(directory, "segment", number, ".vhash");
+}
+std::string live_path(const std::string& directory, uint64_t number) {
+    return numbered(directory, "live", number, ".bits");
+}
+std::string log_path(const std::string& directory, uint64_t number) {
+    return numbered(directory, "log", number, ".vlog");
+}
 
 Manifest read_manifest(const std::string& directory) {
     const std::string path = manifest_path(directory);
     const File file(path, O_RDONLY);
     const uint64_t size = file.size();
     Header h;
-    check(size >= sizeof h + 4 && size < kLargest, path, "has " + std::to_string(size) + " bytes, which no manifest has; restore it from a copy");
+    check(size >= sizeof h + 4 && size < kLargest, path,
+          "has " + std::to_string(size) + " bytes, which no manifest has; restore it from a copy");
     std::string bytes(size, 0);
     check(file.read(0, &bytes[0], size) == size, path, "ended while it was read");
     std::memcpy(&h, bytes.data(), sizeof h);
-    check(!std::memcmp(h.magic, kMagic, sizeof kMagic), path, "is not that of a vhash store: the first bytes are not VHASHMAN");
+    check(!std::memcmp(h.magic, kMagic, sizeof kMagic), path,
+          "is not that of a vhash store: the first bytes are not VHASHMAN");
     uint32_t crc;
     std::memcpy(&crc, bytes.data() + size - 4, 4);
     const bool intact = crc32c(0, bytes.data(), size - 4) == crc;
     check(h.version >= 1 && (h.version <= kVersion || !intact), path,
-          "has format version " + std::to_string(h.version) + ", this vhash reads up to " + std::to_string(kVersion) + ": upgrade vhash");
+          "has format version " + std::to_string(h.version) + ", this vhash reads up to " + std::to_string(kVersion) +
+              ": upgrade vhash");
     check(intact, path, "is damaged: it does not match its checksum; restore it from a copy");
     const uint64_t entries = uint64_t{h.segments} * sizeof(SegmentEntry) + uint64_t{h.logs} * sizeof(LogEntry);
-    check(h.bits >= 1 && h.bits <= kMaxBits && size == sizeof h + entries + 4, path, "has a header that no vhash writes");
+    check(h.bits >= 1 && h.bits <= kMaxBits && size == sizeof h + entries + 4, path,
+          "has a header that no vhash writes");
     Manifest manifest;
     manifest.bits = h.bits;
     manifest.model.assign(h.model, strnlen(h.model, sizeof h.model));

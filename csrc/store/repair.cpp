@@ -63,7 +63,8 @@ void repair_logs(const std::string& directory, Manifest& manifest, std::vector<s
             continue;
         }
         Log log;
-        std::string trouble = trouble_of([&] { log = Log::open(path, manifest.bits, entry.number, entry.first_sequence, true); });
+        std::string trouble =
+            trouble_of([&] { log = Log::open(path, manifest.bits, entry.number, entry.first_sequence, true); });
         if (!trouble.empty()) {
             cut = true;
             lost.push_back(name_of(path) + ": its changes are lost (" + trouble + ")");
@@ -79,7 +80,8 @@ void repair_logs(const std::string& directory, Manifest& manifest, std::vector<s
         const LogPosition end = log.intact();
         if (!trouble.empty()) {
             cut = true;
-            lost.push_back(name_of(path) + ": its changes from number " + std::to_string(end.next_sequence) + " on are lost (" + trouble + ")");
+            lost.push_back(name_of(path) + ": its changes from number " + std::to_string(end.next_sequence) +
+                           " on are lost (" + trouble + ")");
             copy_aside(path);
             log.resume(end, new_session());
         }

@@ -8,8 +8,8 @@
 #include <limits>
 #include <map>
 
-#include "system/checksum.hpp"
 #include "index/rows.hpp"
+#include "system/checksum.hpp"
 
 namespace vhash {
 namespace {
@@ -39,18 +39,23 @@ std::vector<uint64_t> read_live(const std::string& path, const SegmentEntry& ent
     const File file(path, O_RDONLY);
     LiveHeader h;
     std::vector<uint64_t> live(bitmap_words(entry.rows));
-    check(file.read(0, &h, sizeof h) == sizeof h && file.size() == sizeof h + live.size() * 8 && !std::memcmp(h.magic, kMagic, sizeof kMagic),
+    check(file.read(0, &h, sizeof h) == sizeof h && file.size() == sizeof h + live.size() * 8 &&
+              !std::memcmp(h.magic, kMagic, sizeof kMagic),
           "is damaged: it has not the size or the first bytes of one; restore it from a copy");
     const bool intact = crc32c(0, &h, offsetof(LiveHeader, header_crc)) == h.header_crc;
-    check(h.version >= 1 && (h.version <= kVersion || !intact),
-          "has format version " + std::to_string(h.version) + ", this vhash reads up to " + std::to_string(kVersion) + ": upgrade vhash");
-    check(intact && file.read(sizeof h, live.data(), live.size() * 8) == live.size() * 8 && crc32c(0, live.data(), live.size() * 8) == h.bitmap_crc,
+    check(h.version >= 1 && (h.version <= kVersion || !intact), "has format version " + std::to_string(h.version) +
+                                                                    ", this vhash reads up to " +
+                                                                    std::to_string(kVersion) + ": upgrade vhash");
+    check(intact && file.read(sizeof h, live.data(), live.size() * 8) == live.size() * 8 &&
+              crc32c(0, live.data(), live.size() * 8) == h.bitmap_crc,
           "is damaged: it does not match its checksum; restore it from a copy");
-    check(h.segment == entry.number && h.rows == entry.rows && h.live == entry.live, "is not the one that the manifest names; restore the directory from a copy");
+    check(h.segment == entry.number && h.rows == entry.rows && h.live == entry.live,
+          "is not the one that the manifest names; restore the directory from a copy");
     uint64_t alive = 0;
     for (const uint64_t word : live) alive += static_cast<uint64_t>(__builtin_popcountll(word));
     const bool beyond = entry.rows % 64 && live.back() >> (entry.rows % 64);
-    check(alive == entry.live && !beyond, "marks other rows than it says; no vhash writes that: restore it from a copy");
+    check(alive == entry.live && !beyond,
+          "marks other rows than it says; no vhash writes that: restore it from a copy");
     return live;
 }
 
@@ -61,11 +66,15 @@ SegmentPtr open_segment(const std::string& directory, const Manifest& manifest, 
     auto segment = std::make_shared<Segment>();
     segment->entry = entry;
     segment->file = read_index_file(path, true, true);
-    if (segment->file.bits != manifest.bits || segment->file.count != entry.rows || segment->file.checksum != entry.checksum || segment->file.file_size != entry.file_size)
-        throw FormatError("segment '" + path + "' is not the one that the manifest names; restore the directory from a copy");
+    if (segment->file.bits != manifest.bits || segment->file.count != entry.rows ||
+        segment->file.checksum != entry.checksum || segment->file.file_size != entry.file_size)
+        throw FormatError("segment '" + path +
+                          "' is not the one that the manifest names; restore the directory from a copy");
     const int64_t* ids = segment->file.ids.get();
-    if (ids && std::adjacent_find(ids, ids + entry.rows, [](int64_t a, int64_t b) { return a >= b; }) != ids + entry.rows)
-        throw FormatError("segment '" + path + "' holds ids that do not ascend, which no vhash writes; restore the directory from a copy");
+    if (ids &&
+        std::adjacent_find(ids, ids + entry.rows, [](int64_t a, int64_t b) { return a >= b; }) != ids + entry.rows)
+        throw FormatError("segment '" + path +
+                          "' holds ids that do not ascend, which no vhash writes; restore the directory from a copy");
     if (entry.live_number) segment->live = read_live(live_path(directory, entry.live_number), entry);
     return segment;
 }
@@ -88,7 +97,8 @@ void Changes::settle() {
     if (!std::is_sorted(rows_.begin(), rows_.end(), by_id)) std::stable_sort(rows_.begin(), rows_.end(), by_id);
     size_t kept = 0;
     for (size_t i = 0; i < rows_.size(); ++i)
-        if ((i + 1 == rows_.size() || rows_[i + 1].id != rows_[i].id) && rows_[i].code != kRemoved) rows_[kept++] = rows_[i];
+        if ((i + 1 == rows_.size() || rows_[i + 1].id != rows_[i].id) && rows_[i].code != kRemoved)
+            rows_[kept++] = rows_[i];
     rows_.resize(kept);
     std::sort(replaced_.begin(), replaced_.end());
     replaced_.erase(std::unique(replaced_.begin(), replaced_.end()), replaced_.end());
@@ -131,7 +141,8 @@ uint64_t bury(const Segment& segment, const std::vector<int64_t>& ids, std::vect
     return died;
 }
 
-void write_live(const std::string& directory, uint64_t number, const SegmentEntry& entry, const std::vector<uint64_t>& live) {
+void write_live(const std::string& directory, uint64_t number, const SegmentEntry& entry,
+                const std::vector<uint64_t>& live) {
     LiveHeader h{};
     std::memcpy(h.magic, kMagic, sizeof kMagic);
     h.version = kVersion;

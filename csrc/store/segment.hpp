@@ -54,7 +54,8 @@ class Changes {
 // The segment's bitmap without these ids (ascending); returns how many rows that were alive died.
 uint64_t bury(const Segment& segment, const std::vector<int64_t>& ids, std::vector<uint64_t>* live);
 // Writes live-<number>.bits for the segment.
-void write_live(const std::string& directory, uint64_t number, const SegmentEntry& entry, const std::vector<uint64_t>& live);
+void write_live(const std::string& directory, uint64_t number, const SegmentEntry& entry,
+                const std::vector<uint64_t>& live);
 
 // Shows the live rows of all, by id.
 void merge(const std::vector<SegmentPtr>& segments, const RowVisitor& visit);

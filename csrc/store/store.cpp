@@ -29,16 +29,21 @@ void require_store(const std::string& directory, const StoreOptions& options) {
     if (file_exists(manifest_path(directory))) return;
     const bool there = file_exists(directory);
     if (there && has_store_files(directory))
-        throw FormatError("store '" + directory + "' has segments or logs but no MANIFEST; restore '" + manifest_path(directory) + "' from a copy");
+        throw FormatError("store '" + directory + "' has segments or logs but no MANIFEST; restore '" +
+                          manifest_path(directory) + "' from a copy");
     if (!options.writable)
-        throw StoreError("store '" + directory + "' does not exist: there is no MANIFEST; a writer creates it with mode=\"rw\" and bits", ENOENT);
+        throw StoreError("store '" + directory +
+                             "' does not exist: there is no MANIFEST; a writer creates it with mode=\"rw\" and bits",
+                         ENOENT);
     if (options.bits == 0)
-        throw StoreError("store '" + directory + "' does not exist: there is no MANIFEST; pass bits to create it", ENOENT);
+        throw StoreError("store '" + directory + "' does not exist: there is no MANIFEST; pass bits to create it",
+                         ENOENT);
 }
 
 void create_store(const std::string& directory, const StoreOptions& options) {
     if (options.bits < 1 || options.bits > kMaxBits)
-        throw std::invalid_argument("bits=" + std::to_string(options.bits) + ": a code has between 1 and " + std::to_string(kMaxBits) + " bits");
+        throw std::invalid_argument("bits=" + std::to_string(options.bits) + ": a code has between 1 and " +
+                                    std::to_string(kMaxBits) + " bits");
     Manifest manifest;
     manifest.bits = options.bits;
     manifest.model = options.model;
@@ -55,10 +60,12 @@ bool one_model(const std::string& a, const std::string& b) {
 
 void check_options(const std::string& directory, const StoreOptions& options, const Manifest& manifest) {
     if (options.bits && options.bits != manifest.bits)
-        throw std::invalid_argument("bits=" + std::to_string(options.bits) + ": store '" + directory + "' holds codes of " + std::to_string(manifest.bits) +
+        throw std::invalid_argument("bits=" + std::to_string(options.bits) + ": store '" + directory +
+                                    "' holds codes of " + std::to_string(manifest.bits) +
                                     " bits; leave bits out, or choose another directory");
     if (!one_model(options.model, manifest.model))
-        throw ModelMismatch("store '" + directory + "' holds codes of model " + manifest.model.substr(0, 8) + ", not of " + options.model.substr(0, 8) +
+        throw ModelMismatch("store '" + directory + "' holds codes of model " + manifest.model.substr(0, 8) +
+                            ", not of " + options.model.substr(0, 8) +
                             "; open it with that model, or choose another directory");
 }
 
@@ -83,7 +90,8 @@ std::unique_ptr<Store> Store::open(const std::string& directory, const StoreOpti
         else store->refresh();
         store->index_.set_journal(store.get());
         if (options.writable && options.model.size() > manifest.model.size()) store->index_.set_model(options.model);
-        if (options.writable && options.background) store->worker_->thread = std::thread([raw = store.get()] { raw->work(); });
+        if (options.writable && options.background)
+            store->worker_->thread = std::thread([raw = store.get()] { raw->work(); });
         return store;
     } catch (const FileError& e) {
         throw StoreError(std::string(e.what()) + "; store '" + directory + "' was not opened", e.code);
@@ -128,10 +136,14 @@ void Store::close() {
 }
 
 Store::Maintenance::Maintenance(Store& store) : store_(store), before_(maintaining) {
-    if (maintaining == &store) throw StoreError("store '" + store.directory_ + "' is being compacted or refreshed by this very thread; wait until that has returned");
+    if (maintaining == &store)
+        throw StoreError("store '" + store.directory_ +
+                         "' is being compacted or refreshed by this very thread; wait until that has returned");
     if (::getpid() != store.owner_) {
         lock_ = std::unique_lock<std::mutex>(store.maintenance_, std::try_to_lock);
-        if (!lock_) throw StoreError("store '" + store.directory_ + "' was being read by another thread when this process was forked; open it again here");
+        if (!lock_)
+            throw StoreError("store '" + store.directory_ +
+                             "' was being read by another thread when this process was forked; open it again here");
     } else {
         lock_ = std::unique_lock<std::mutex>(store.maintenance_);
     }
@@ -166,15 +178,16 @@ void Store::Additions::flush(Index& index) {
 void Store::apply(Index& index, const Log& log, const LogFrame& frame, Additions* additions) const {
     try {
         const bool next = frame.kind == Kind::add && !frame.ids && frame.first_id == index.next_id();
-        if (next && (!additions || additions->ids.empty())) return index.replay(frame.kind, frame.codes, frame.count, nullptr);
+        if (next && (!additions || additions->ids.empty()))
+            return index.replay(frame.kind, frame.codes, frame.count, nullptr);
         if (frame.kind == Kind::add && additions) return additions->take(frame, index.bits());
         if (additions) additions->flush(index);
         std::vector<int64_t> ids(frame.count);
         for (size_t i = 0; i < frame.count; ++i) ids[i] = frame.id(i);
         index.replay(frame.kind, frame.codes, frame.count, ids.data());
     } catch (const std::invalid_argument& e) {
-        throw FormatError("log '" + log.path() + "' does not follow from the segments (change " + std::to_string(frame.sequence) + ": " + e.what() +
-                          "); restore the directory from a copy");
+        throw FormatError("log '" + log.path() + "' does not follow from the segments (change " +
+                          std::to_string(frame.sequence) + ": " + e.what() + "); restore the directory from a copy");
     }
 }
 
@@ -188,7 +201,8 @@ void Store::fill(Index& index, const Manifest& manifest, std::vector<SegmentPtr>
         if (!opened[i]) opened[i] = open_segment(directory_, manifest, entry);
     });
     segments = opened;
-    std::sort(opened.begin(), opened.end(), [](const SegmentPtr& a, const SegmentPtr& b) { return a->file.id(0) < b->file.id(0); });
+    std::sort(opened.begin(), opened.end(),
+              [](const SegmentPtr& a, const SegmentPtr& b) { return a->file.id(0) < b->file.id(0); });
     for (const SegmentPtr& segment : opened)
         index.attach(segment->file.codes, segment->entry.rows, segment->file.ids, segment->file.id_base,
                      segment->live.empty() ? nullptr : segment->live.data(), true);
@@ -211,11 +225,13 @@ void Store::load_files() {
     LogPosition at{0, manifest_.sealed + 1};
     Additions additions;
     for (const LogEntry& entry : manifest_.logs) {
-        Log log = Log::open(log_path(directory_, entry.number), manifest_.bits, entry.number, entry.first_sequence, true);
+        Log log =
+            Log::open(log_path(directory_, entry.number), manifest_.bits, entry.number, entry.first_sequence, true);
         const bool active = &entry == &manifest_.logs.back();
         if (entry.first_sequence != at.next_sequence)
-            throw FormatError("log '" + log.path() + "' begins with change " + std::to_string(entry.first_sequence) + " where " +
-                              std::to_string(at.next_sequence) + " should follow; restore the directory from a copy");
+            throw FormatError("log '" + log.path() + "' begins with change " + std::to_string(entry.first_sequence) +
+                              " where " + std::to_string(at.next_sequence) +
+                              " should follow; restore the directory from a copy");
         log_rows_ = 0;
         const auto take = [&](const LogFrame& frame) {
             log_rows_ += frame.count;
@@ -249,17 +265,21 @@ LogPosition Store::read_active(const Log& log, LogPosition from, const Log::Visi
         const LogPosition to = log.read(from, log.size(), mark.length, [](const LogFrame&) {});
         if (log.mark() == mark) return log.read(from, to.offset, mark.length, visit);
     }
-    throw FormatError("log '" + log.path() + "' has no valid mark while a writer has the store open; close the writer, it is repaired when it opens again");
+    throw FormatError(
+        "log '" + log.path() +
+        "' has no valid mark while a writer has the store open; close the writer, it is repaired when it opens again");
 }
 
 // Puts what follows `place` into the index; `additions` as in apply().
 void Store::follow(Index& index, const Manifest& manifest, Place& place, Additions* additions) const {
     for (const LogEntry& entry : manifest.logs) {
         if (entry.number < place.log) continue;
-        const Log log = Log::open(log_path(directory_, entry.number), manifest.bits, entry.number, entry.first_sequence, false);
+        const Log log =
+            Log::open(log_path(directory_, entry.number), manifest.bits, entry.number, entry.first_sequence, false);
         if (entry.number != place.log && entry.first_sequence != place.next)
-            throw FormatError("log '" + log.path() + "' begins with change " + std::to_string(entry.first_sequence) + " where " +
-                              std::to_string(place.next) + " should follow; restore the directory from a copy");
+            throw FormatError("log '" + log.path() + "' begins with change " + std::to_string(entry.first_sequence) +
+                              " where " + std::to_string(place.next) +
+                              " should follow; restore the directory from a copy");
         const LogPosition from = entry.number == place.log ? place.position : log.start();
         const auto take = [&](const LogFrame& frame) {
             if (frame.sequence != place.next) return;  // applied before a failure
@@ -303,7 +323,9 @@ bool Store::refresh() {
             // Between our reading MANIFEST and opening its files a compaction may have replaced them; its
             // files go after the MANIFEST that named them.
             if (e.code == ENOENT && read_manifest(directory_).generation != manifest.generation) continue;
-            if (e.code == ENOENT) throw FormatError(std::string(e.what()) + ", and the manifest names it; restore the directory from a copy");
+            if (e.code == ENOENT)
+                throw FormatError(std::string(e.what()) +
+                                  ", and the manifest names it; restore the directory from a copy");
             throw StoreError(e.what(), e.code);
         }
     }
@@ -331,14 +353,19 @@ std::unique_lock<std::mutex> Store::lock_usable() const {
 
 void Store::record(Kind kind, const uint8_t* codes, size_t n, const int64_t* ids, int64_t first_id) {
     const auto lock = lock_usable();
-    if (unapplied_) throw StoreError("store '" + directory_ + "' holds a change that this process could not apply (out of memory); open it again");
+    if (unapplied_)
+        throw StoreError("store '" + directory_ +
+                         "' holds a change that this process could not apply (out of memory); open it again");
     try {
         log_->append(kind, codes, n, ids, first_id);
     } catch (const FileError& e) {
         if (!log_->usable()) fail(e.what());
-        throw StoreError(std::string(e.what()) + (log_->usable() ? "; nothing of this call was stored, all before it is safe; free space and repeat the call"
-                                                                 : "; all before this call is safe; open the store again to see whether it was stored"),
-                         e.code);
+        throw StoreError(
+            std::string(e.what()) +
+                (log_->usable()
+                     ? "; nothing of this call was stored, all before it is safe; free space and repeat the call"
+                     : "; all before this call is safe; open the store again to see whether it was stored"),
+            e.code);
     }
     unapplied_ = true;
     ++sequence_;
@@ -367,7 +394,8 @@ void Store::record_model(const std::string& model) {
 // might belong to a log that only the other one names. So nothing more is.
 void Store::publish(Manifest next) {
     if (closed_ || ::getpid() != owner_)  // the directory is another writer's
-        throw StoreError("store '" + directory_ + "' was closed; nothing more is published, what was acknowledged is safe");
+        throw StoreError("store '" + directory_ +
+                         "' was closed; nothing more is published, what was acknowledged is safe");
     next.next_file = std::max(next.next_file, manifest_.next_file);
     next.generation = manifest_.generation + 1;
     replace_manifest(directory_, next);

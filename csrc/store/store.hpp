@@ -22,10 +22,10 @@
 #include <vector>
 
 #include "index/index.hpp"
+#include "store/lock.hpp"
 #include "store/log.hpp"
 #include "store/manifest.hpp"
 #include "store/segment.hpp"
-#include "store/lock.hpp"
 
 namespace vhash {
 
@@ -35,11 +35,11 @@ struct ModelMismatch : std::runtime_error {
 };
 
 struct StoreOptions {
-    unsigned bits = 0;         // 0: those of the store, which must exist
-    std::string model;         // empty: any
+    unsigned bits = 0;  // 0: those of the store, which must exist
+    std::string model;  // empty: any
     bool writable = true;
-    uint64_t seal_rows = 0;    // changes in a log before it is sealed; 0: 16 MiB of codes and ids
-    bool background = true;    // false: sealed and merged by compact() only
+    uint64_t seal_rows = 0;  // changes in a log before it is sealed; 0: 16 MiB of codes and ids
+    bool background = true;  // false: sealed and merged by compact() only
 };
 
 struct StoreInfo {
@@ -102,8 +102,8 @@ class Store : private Journal {
     void apply(Index& index, const Log& log, const LogFrame& frame, Additions* additions) const;
 
     std::unique_lock<std::mutex> lock_usable() const;  // throws StoreError
-    void publish(Manifest next);              // mutex_ held
-    void begin_log(uint64_t first_sequence);  // mutex_ held
+    void publish(Manifest next);                       // mutex_ held
+    void begin_log(uint64_t first_sequence);           // mutex_ held
     void fail(const std::string& why) noexcept;
 
     // One thread at a time seals, merges or refreshes.
@@ -155,7 +155,7 @@ class Store : private Journal {
         std::thread thread;
     };
     std::unique_ptr<Worker> worker_ = std::make_unique<Worker>();
-    std::atomic<bool> stop_{false};          // close() has begun
+    std::atomic<bool> stop_{false};         // close() has begun
     std::atomic<bool> close_again_{false};  // it was called from inside this thread's own maintenance
     File lock_;
     ForkMutex<std::mutex> mutex_at_fork_{mutex_, ForkOrder::store};

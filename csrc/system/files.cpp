@@ -31,9 +31,10 @@ File::File(std::string path, int flags) : path_(std::move(path)) {
     do fd_ = ::open(path_.c_str(), flags | O_CLOEXEC | O_NONBLOCK | (writes ? O_NOFOLLOW : 0), 0644);
     while (fd_ < 0 && errno == EINTR);
     if (fd_ < 0 && errno == ELOOP && writes)
-        throw FileError("'" + path_ + "' is a symbolic link, and what it names would be overwritten; remove the link", ELOOP);
+        throw FileError("'" + path_ + "' is a symbolic link, and what it names would be overwritten; remove the link",
+                        ELOOP);
     if (fd_ < 0) fail_file(flags & O_CREAT ? "cannot create" : "cannot open", path_);
-    struct stat status {};
+    struct stat status{};
     if (flags & O_DIRECTORY || (::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode))) return;
     close();
     throw FormatError("'" + path_ + "' is " + (S_ISDIR(status.st_mode) ? "a directory" : "no regular file") +
@@ -71,7 +72,8 @@ uint64_t File::size() const {
 size_t File::read(uint64_t offset, void* out, size_t size) const {
     size_t done = 0;
     while (done < size) {
-        const ssize_t got = ::pread(fd_, static_cast<char*>(out) + done, std::min(size - done, kPiece), static_cast<off_t>(offset + done));
+        const ssize_t got = ::pread(fd_, static_cast<char*>(out) + done, std::min(size - done, kPiece),
+                                    static_cast<off_t>(offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) fail_file("cannot read", path_);
         if (got == 0) break;
@@ -139,7 +141,8 @@ std::shared_ptr<char> File::read_all(size_t size) const {
 void check_path(const std::string& path) {
     if (path.empty()) throw std::invalid_argument("path '': empty; give the path of a file or directory");
     if (path.find('\0') != std::string::npos)
-        throw std::invalid_argument("path '" + std::string(path.c_str()) + "\\0...': a NUL byte, which no path can hold; leave it out");
+        throw std::invalid_argument("path '" + std::string(path.c_str()) +
+                                    "\\0...': a NUL byte, which no path can hold; leave it out");
 }
 
 void sync_directory(const std::string& directory) { File(directory, O_RDONLY | O_DIRECTORY).sync(); }

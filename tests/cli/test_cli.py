@@ -286,6 +286,7 @@ def test_models(tmp_path: Path) -> None:
     run("models", tmp_path / "x.onnx", code=3)
 
 
+@pytest.mark.slow
 def test_demo_finds_every_copy(tmp_path: Path) -> None:
     document = run_json("demo", "--keep", tmp_path)
     clips = sorted(path.stem for path in SAMPLES.glob("*.mp4"))

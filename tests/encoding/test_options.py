@@ -65,7 +65,7 @@ OPTIONS = ("model", "device", "backend", "precision", "threads", "limits", "cali
 OTHERS: tuple[Any, ...] = (5, 5.0, True, b"x", ["x"], {"x": 1}, object(), "a\0b", "")
 
 
-@pytest.mark.parametrize("value", [*OTHERS, None], ids=repr)
+@pytest.mark.parametrize("value", [*OTHERS, None], ids=lambda value: repr(value).partition(" at ")[0])
 @pytest.mark.parametrize(
     "name", ["model", "device", "backend", "precision", "threads", "limits", "calibration"]
 )
