@@ -19,7 +19,7 @@ constexpr unsigned kMaxKey = 32, kMaxChoices = 300;
 
 // Nanoseconds to compare a code with another by the batch kernels, for each word. `python -m
 // benchmarks.speed.search` shows it, as `range` in its result: 0.05 to 0.06 in the stored one
-// (benchmarks/results/search.json: one thread on two cores of an Intel Xeon, AVX-512), 0.10 to 0.11 with AVX2
+// (benchmarks/results/search.json: one thread of a two-core Intel Xeon with AVX-512), 0.10 to 0.11 with AVX2
 // (search_avx2.json). The costs of sorting and of comparing within equal blocks, in plan(), are estimates; whole
 // joins are timed by the same command, as `pairs`.
 constexpr double kCompared = 0.06;
