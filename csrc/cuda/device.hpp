@@ -86,9 +86,7 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, std::size_t shared, cud
     (void)stream;
     emulator::run(grid, block, shared, [=] { kernel(static_cast<P>(arguments)...); });
 #elif defined(__CUDACC__)
-    // clang-format off: in a header it takes the brackets of a launch for those of templates
     kernel<<<grid, block, shared, stream>>>(static_cast<P>(arguments)...);
-    // clang-format on
 #endif
     check(cudaGetLastError(), "a kernel launch");
 }
