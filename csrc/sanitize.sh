@@ -55,9 +55,10 @@ module() {
     rm -rf "$WORK"/*
 }
 
-# The CUDA kernels, on the emulator of the tests.
+# The CUDA kernels, on the emulator of the tests; compiled before, because a compiler with libasan is slow.
 kernels() {
     local python=${PYTHON:-python3}
+    PYTHONPATH=sdk "$python" -c "from tests import cuda_emulator; cuda_emulator.build(sanitize='$1')"
     VHASH_EMULATOR_SANITIZE=$1 LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
         PYTHONPATH=sdk "$python" -m pytest -p no:cacheprovider tests/index/test_cuda_index.py tests/video/test_cuda_frames.py -k "not real_module"
 }
