@@ -1,6 +1,6 @@
 """Put the calibration of a model into its files, where ``Encoder`` finds it.
 
-    python export/calibration.py lite0-phash-256
+    python export/calibration.py copy-256
 
 ``benchmarks/near_duplicates/calibrate.py`` writes ``training/calibrations/NAME.json``. It lies outside the
 specification: neither code nor fingerprint changes. ``to_onnx.py`` does the same when it exports.

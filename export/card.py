@@ -1,6 +1,6 @@
 """Write the card of a bundled model: into its ONNX files and beside them as Markdown.
 
-    python export/card.py lite0-phash-256
+    python export/card.py copy-256
 
 Figures come from ``benchmarks/results`` (``near_duplicates.json``, ``real10.json`` and
 ``export_NAME.json``, which ``to_onnx.py --report`` writes); what has not been measured is left
@@ -57,6 +57,7 @@ def figures(name: str) -> dict[str, Any]:
         ("near_duplicates", pick_near),
         ("real10", pick_real10),
         ("real10_unseen", pick_unseen),
+        (f"decisions_{name}", pick_decisions),
     ):
         path = RESULTS / f"{file}.json"
         if path.exists():
@@ -74,6 +75,15 @@ def pick_export(result: dict[str, Any], name: str) -> dict[str, Any]:
         for p, v in made.items()
         if "bits that agree" in v  # bf16 runs nowhere on a CPU
     }
+
+
+def pick_decisions(result: dict[str, Any], name: str) -> dict[str, Any]:
+    """What the product says by this model of copies as people make them, and of other takes of one scene."""
+    found = {
+        f"47 kinds of copies, {what}: recall": result[what]["reporting"]["all"]["share"]
+        for what in ("dedup", "search", "compare")
+    }
+    return found | {"other takes of one scene called copies": result["other takes called copies"]["share"]}
 
 
 def pick_near(result: dict[str, Any], name: str) -> dict[str, Any]:

@@ -64,6 +64,8 @@ def load(checkpoint: Path, *, weights: Path | None = None) -> Exportable:
         return _fused(checkpoint)
     if "semantic_model" in json.loads(metadata.get("config", "{}")):
         return _semantic(checkpoint)
+    if "copy_model" in json.loads(metadata.get("config", "{}")):
+        return _copy(checkpoint)
     if "config" in metadata:
         return _clip(checkpoint, weights)
     raise ValueError(f"{checkpoint} carries no configuration: it was not written by training/")
@@ -125,6 +127,34 @@ def semantic_specification(model: Any) -> ModelSpec:
         resize=Resize("exact", c.size, c.size),
         crops=1,
         embedding=FEATURES,
+        digest=weights_digest(model),
+    )
+
+
+def _copy(checkpoint: Path) -> Exportable:
+    from export.quantise import quantise
+    from training.copy_hash import load_model
+
+    model, card = load_model(checkpoint)
+
+    return Exportable(model, copy_specification(model), card, (*OUTPUTS, "frame_logits"), quantise)
+
+
+def copy_specification(model: Any) -> ModelSpec:
+    """What decides the code of a ``CopyHash``."""
+    from training.fused import weights_digest
+
+    c = model.config
+    return ModelSpec(
+        name=c.name,
+        version=c.version,
+        family="copy",
+        bits=c.bits,
+        parts=(Part("copy", (0, c.bits)),),
+        sampling=Sampling("uniform", c.frames),
+        resize=Resize("exact", c.size, c.size),
+        crops=1,
+        embedding=model.project.in_features,
         digest=weights_digest(model),
     )
 

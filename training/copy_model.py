@@ -1,7 +1,7 @@
 """The copy descriptor: one picture becomes a unit vector that survives what people do to copies.
 
-EfficientNet-Lite0, generalised mean pooling (Radenović et al. 2018, eq. 2, one learned exponent) and one
-linear layer, as in SSCD (Pizzi et al. 2022, section 4) but small enough for a laptop.
+EfficientNet-Lite0, generalised mean pooling (Radenović et al. 2018, eq. 2) and one linear layer, as in SSCD
+(Pizzi et al. 2022, section 4) but small enough for a laptop.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from .efficientnet_lite import FEATURES, EfficientNetLite0
 
 WIDTH = 512
 """Of a descriptor, as the teacher's."""
+EXPONENT = 3
+"""Of the pooling, as SSCD's; a whole number, for powers with others take longer than many a convolution."""
 
 
 class CopyNetwork(nn.Module):
@@ -28,15 +30,16 @@ class CopyNetwork(nn.Module):
     def __init__(self, backbone: EfficientNetLite0) -> None:
         super().__init__()
         self.backbone = backbone
-        self.exponent = nn.Parameter(torch.tensor(3.0))
         self.project = nn.Linear(FEATURES, WIDTH)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Descriptors of unit length."""
         x = (pictures.permute(0, 3, 1, 2).float() - 127) / 128
-        maps = self.backbone(x.contiguous(memory_format=torch.channels_last)).clamp(min=1e-6)
-        pooled = maps.pow(self.exponent).mean((2, 3)).pow(1 / self.exponent)
-        return functional.normalize(self.project(pooled))
+        maps = self.backbone(x.contiguous(memory_format=torch.channels_last))
+        # sums where a clamp would do: the quantiser takes every clip for the end of a convolution
+        pooled = ((maps * maps * maps).mean((2, 3)) + 1e-12).pow(1 / EXPONENT)
+        out = self.project(pooled)
+        return out * (out.square().sum(1, keepdim=True) + 1e-12).rsqrt()
 
 
 def distillation(found: Tensor, wanted: Tensor) -> Tensor:

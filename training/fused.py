@@ -144,7 +144,7 @@ class FusedModel(nn.Module):
         return code, logits, embedding, torch.cat([projected, self.coefficients(luma)], dim=2)
 
 
-def weights_digest(model: FusedModel) -> str:
+def weights_digest(model: nn.Module) -> str:
     """SHA-256 over the names and float32 bytes of all weights, in the order of their names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):

@@ -9,7 +9,6 @@ and stay beside these. Nothing here is chosen by what any descriptor finds easy.
 
 from __future__ import annotations
 
-import argparse
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.common import DATA
+from benchmarks.common import DATA, command_line
 from benchmarks.near_duplicates.clips import (
     Original,
     Shape,
@@ -32,6 +31,7 @@ from benchmarks.near_duplicates.clips import (
 )
 
 SECONDS = 8.0  # of an original, at most
+BESIDE = 20  # clips that are composed with copies
 
 
 @dataclass(frozen=True)
@@ -496,20 +496,41 @@ def copies(
         return list(pool.map(work, jobs))
 
 
+@dataclass(frozen=True)
+class CopySet:
+    """What a benchmark asks for and where.
+
+    Attributes:
+        clips: originals of different scenes; those at even places are for tuning, the others for reporting.
+        strangers: of other scenes; nothing is made of them.
+        made: copies of ``clips``, a kind after the other for each clip.
+    """
+
+    clips: list[Original]
+    strangers: list[Original]
+    made: list[Copy]
+
+
+def copy_set(cache: Path, *, originals_: int = 40, strangers: int = 80, kinds: Sequence[str]) -> CopySet:
+    """The copies of so many originals, with strangers of other scenes.
+
+    What is composed with a copy is among neither.
+    """
+    chosen = of_different_scenes(originals(DATA, cache), originals_ + BESIDE + strangers)
+    clips = [shortened(clip, cache) for clip in chosen[:originals_]]
+    beside, rest = chosen[originals_:][:BESIDE], chosen[originals_:][BESIDE:]
+    return CopySet(clips, rest, copies(clips, beside, cache, kinds=kinds))
+
+
 def main() -> None:
     """Make them into a folder, to be looked at."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--originals", type=int, default=40)
     parser.add_argument("--kinds", default=",".join(COPIES))
-    arguments = parser.parse_args()
-    every = originals(DATA, arguments.folder)
-    chosen = of_different_scenes(every, arguments.originals + 20)
-    clips = [shortened(clip, arguments.folder) for clip in chosen[: arguments.originals]]
-    made = copies(clips, chosen[arguments.originals :], arguments.folder, kinds=arguments.kinds.split(","))
-    print(f"{len(made)} copies of {len(clips)} originals in {arguments.folder}")
+    given = parser.parse_args()
+    found = copy_set(given.folder, originals_=given.originals, strangers=0, kinds=given.kinds.split(","))
+    print(f"{len(found.made)} copies of {len(found.clips)} originals in {given.folder}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ and at 1 in 1,000. Descriptors are kept in the cache. Writes benchmarks/results/
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -20,14 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import CACHE, DATA, write_result
-from benchmarks.near_duplicates.clips import originals
-from benchmarks.near_duplicates.copies import COPIES, Copy, copies, of_different_scenes, shortened
+from benchmarks.common import CACHE, command_line, write_result
+from benchmarks.near_duplicates.copies import COPIES, Copy, copy_set
 from benchmarks.near_duplicates.metrics import Pairs, Ranking
 from training.clips import read_frames
 from vhash_sdk.spec import Resize, Sampling
 
-FRAMES, STRANGERS = 8, 100
+FOLDER = CACHE / "copies"
+FRAMES, STRANGERS = 8, 80
 Describe = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
@@ -95,22 +94,17 @@ def figures(likeness: NDArray[np.float32], made: Sequence[Copy], pairs: Pairs) -
 
 def main() -> None:
     """Make the copies, describe them, count."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--teacher", type=Path, help="SSCD's file; left out where none is given")
     parser.add_argument("--student", type=Path, action="append", default=[])
     parser.add_argument("--originals", type=int, default=40)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--no-result", action="store_true")
     arguments = parser.parse_args()
-    folder = CACHE / "copies"
-    chosen = of_different_scenes(originals(DATA, folder), arguments.originals + STRANGERS)
-    clips = [shortened(clip, folder) for clip in chosen[: arguments.originals]]
-    # what is composed with a copy is in no gallery
-    beside, strangers = chosen[arguments.originals :][:20], chosen[arguments.originals :][20:]
-    made = copies(clips, beside, folder, kinds=list(COPIES))
-    gallery = [*clips, *strangers]
+    asked = copy_set(
+        CACHE / "copies", originals_=arguments.originals, strangers=STRANGERS, kinds=list(COPIES)
+    )
+    clips, made, gallery = asked.clips, asked.made, [*asked.clips, *asked.strangers]
     place = {clip.name: i for i, clip in enumerate(gallery)}
     truth = np.array([place[copy.original.name] for copy in made])
     pairs = Pairs(truth, np.arange(len(gallery))[None] != truth[:, None])

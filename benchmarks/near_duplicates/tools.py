@@ -76,19 +76,17 @@ class Vhash:
         if encoded.error is not None:
             raise encoded.error
         duration = np.array([encoded.code.duration]).tobytes()
-        parts = [view.code.tobytes() + view.trajectory.to_bytes() for view in views(encoded)]
+        parts = [view.code.tobytes() + view.frames.to_bytes() for view in views(encoded)]
         return np.frombuffer(duration + b"".join(parts), np.uint8)
 
     def views(self, fingerprint: NDArray[np.uint8]) -> list[Any]:
-        from vhash_sdk.matching.second_look import Trajectory, View, part_widths
+        from vhash_sdk.matching.second_look import View, frames_from_bytes, frames_width
 
         spec = self.encoder.spec
         duration = float(fingerprint[:8].view(np.float64)[0])
-        rows = fingerprint[8:].reshape(-1, spec.bits // 8 + spec.sampling.frames * sum(part_widths(spec)))
+        rows = fingerprint[8:].reshape(-1, spec.bits // 8 + frames_width(spec))
         return [
-            View(
-                row[: spec.bits // 8], Trajectory.from_bytes(row[spec.bits // 8 :].tobytes(), spec, duration)
-            )
+            View(row[: spec.bits // 8], frames_from_bytes(row[spec.bits // 8 :].tobytes(), spec, duration))
             for row in rows
         ]
 

@@ -43,7 +43,8 @@ def test_bundled_files_keep_the_contract(file: Path) -> None:
     assert file.name.removesuffix(".onnx").removesuffix(".int8") == spec.name
     assert not any(node.op_type in ("BitShift", "BatchNormalization") for node in model.graph.node)
     runner = session(file)
-    crops = spec.crops if spec.family == "fused" else "crops"  # a clip model averages over any number
+    framewise = spec.family in ("fused", "copy")
+    crops = spec.crops if framewise else "crops"  # a clip model averages over any number
     assert [(i.name, i.type, i.shape[1:]) for i in runner.get_inputs()] == [
         ("frames", "tensor(uint8)", [crops, spec.sampling.frames, *spec.resize.output, 3])
     ]
@@ -52,7 +53,7 @@ def test_bundled_files_keep_the_contract(file: Path) -> None:
         ("logits", "tensor(float)", [spec.bits]),
         ("embedding", "tensor(float)", [spec.embedding]),
     ]
-    if spec.family == "fused":
+    if framewise:
         outputs.append(("frame_logits", "tensor(float)", [spec.sampling.frames, spec.bits]))
     assert [(o.name, o.type, o.shape[1:]) for o in runner.get_outputs()] == outputs
     quantised = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
@@ -71,7 +72,7 @@ def test_code_is_the_packed_sign_and_batching_changes_nothing(file: Path) -> Non
 
 
 def test_all_precisions_of_a_model_share_its_fingerprint() -> None:
-    assert {"lite0-phash-256", "lite0-phash-64"} <= {spec_of(file).name for file in FILES}
+    assert {"copy-256", "lite0-phash-256", "lite0-phash-64"} <= {spec_of(file).name for file in FILES}
     prints: dict[str, set[str]] = {}
     for file in FILES:
         spec = spec_of(file)

@@ -14,8 +14,15 @@ from ..errors import ModelNotFoundError
 from .modelfile import ModelFile, read_model
 
 FOLDER = Path(__file__).parent
-ALIASES = {"default": "lite0-phash-256", "small": "lite0-phash-64", "semantic": "i3d-256"}
-"""``default``: near-duplicates, 256 bits; ``small``: the same, 64 bits; ``semantic``: similar content."""
+ALIASES = {
+    "default": "lite0-phash-256",
+    "copy": "copy-256",
+    "small": "lite0-phash-64",
+    "semantic": "i3d-256",
+}
+"""``default``: near-duplicates, 256 bits; ``copy``: the same, by a descriptor that was trained for it;
+``small``: 64 bits; ``semantic``: similar content."""
+_INT8_ONLY = {"copy-256"}  # whose checkpoint is too large to lie in the repository
 
 
 def names() -> list[str]:
@@ -31,7 +38,8 @@ def model_path(model: str | os.PathLike[str], precision: str = "auto") -> Path:
     """The file to load for an alias, the name of a bundled model, or the path of a model file.
 
     Args:
-        model: ``default``, ``small``, ``semantic``, a name that ``names()`` lists, or a path.
+        model: an alias (``default``, ``copy``, ``small``, ``semantic``), a name that ``names()`` lists, or a
+            path.
         precision: ``int8``, ``fp32`` or ``fp16`` (the canonical file), or ``auto``: int8 where there is one.
 
     Raises:
@@ -50,6 +58,8 @@ def model_path(model: str | os.PathLike[str], precision: str = "auto") -> Path:
     for choice in wanted:
         if files[choice].is_file():
             return files[choice]
+    if name in _INT8_ONLY:
+        raise ModelNotFoundError(f"{name} is here as int8 only; use precision='auto', or train it again")
     if name in names():
         raise ModelNotFoundError(
             f"{name} has no {precision} file in this installation; from a clone, "

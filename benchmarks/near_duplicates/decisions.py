@@ -1,0 +1,230 @@
+"""What the product says of copies and of strangers: dedup, search, compare and find by their defaults.
+
+    python -m benchmarks.near_duplicates.decisions                 # the default model
+    python -m benchmarks.near_duplicates.decisions --model lite0-phash-256 --find
+
+Copies of ``copies`` (47 kinds) and strangers go into a library once, which is kept in ``.cache``. *dedup*:
+for each kind a library of originals, strangers and the copies of that kind. *search*: the copy is the query,
+its original must be called a copy. *compare*: the two are compared. *find* (``--find``, decodes every copy
+again): a span in the original. Strangers: other scenes; other takes of one scene (UCF101's make-up clips
+that nothing was tuned on); made alike (``alike``); composed with the same other video. Originals at even
+places are for tuning, the others are reported. Writes benchmarks/results/decisions_MODEL.json.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import CACHE, DATA, command_line, write_result
+from benchmarks.near_duplicates.alike import COUNT, SETS, Alike, made_alike
+from benchmarks.near_duplicates.copies import COPIES, CopySet, copy_set
+from training.copy_data import MAKEUP_GROUPS
+from vhash_sdk import Encoder, Library
+from vhash_sdk.library.library import Library as Opened
+from vhash_sdk.library.records import Entry
+from vhash_sdk.library.searching import StoredViews, hits, nearest
+from vhash_sdk.matching.calibration import USUAL_RATE
+from vhash_sdk.matching.verdict import Verdict
+
+FOLDER = CACHE / "copies"
+Rates = dict[str, Any]
+
+
+def filled(where: Path, encoder: Encoder, files: Iterable[Path]) -> None:
+    """A library that holds at least these files."""
+    with Library(where, encoder=encoder) as library:
+        known = {entry.path for entry in library}
+        missing = [file for file in files if str(file.resolve()) not in known]
+        if missing:
+            print(f"{where}: {library.add(missing)}", flush=True)
+
+
+def only(whole: Path, part: Path, encoder: Encoder, files: Iterable[Path]) -> Opened:
+    """A copy of a library with these files only."""
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(whole, part)
+    library = Library(part, encoder=encoder)
+    wanted = {str(file.resolve()) for file in files}
+    library.remove([entry.path for entry in library if entry.path not in wanted])
+    return library
+
+
+class Asked:
+    """A library of everything, and what is known of each of its files."""
+
+    def __init__(self, library: Opened) -> None:
+        self.library, self.views = library, StoredViews(library._db, library.spec)
+        self.entries: dict[str, Entry] = {entry.path: entry for entry in library}
+        assert library.calibration is not None
+        self.verdict = Verdict.at(library.spec, library.calibration, USUAL_RATE)
+
+    def same(self, a: Path, b: Path) -> bool:
+        """What ``compare`` says of two files."""
+        one, two = self.entries[str(a.resolve())], self.entries[str(b.resolve())]
+        told_apart = not (one.code.unreliable or two.code.unreliable)
+        return self.verdict.decide(
+            self.views.of(one.id), self.views.of(two.id), told_apart=told_apart
+        ).same is True  # fmt: skip
+
+    def found(self, gallery: Opened, query: Path) -> set[str]:
+        """The paths that ``search`` in a library calls copies of a file."""
+        entry = self.entries[str(query.resolve())]
+        seen = self.views.of(entry.id)
+        near = nearest((gallery.index(), gallery._boxes()), seen, radius=gallery.spec.bits, k=10)
+        said = hits(gallery._db, gallery.spec, self.verdict, near, code=entry.code, seen=seen)
+        return {hit.entry.path for hit in said if hit.same}
+
+
+def share(found: Sequence[bool]) -> dict[str, float | int]:
+    """How many of how many."""
+    return {"share": sum(found) / max(1, len(found)), "found": sum(found), "of": len(found)}
+
+
+def grouped(library: Opened, owner: dict[str, int]) -> tuple[set[str], int]:
+    """Paths that ``dedup`` groups with a video of the same owner, and how many groups hold several owners."""
+    right, wrong = set(), 0
+    for group in library.duplicates(ask_disk=False):
+        paths = [group.representative.path, *(member.entry.path for member in group.members)]
+        owners = [owner[path] for path in paths]
+        wrong += len(set(owners)) > 1
+        right |= {path for path, own in zip(paths, owners, strict=True) if owners.count(own) > 1}
+    return right, wrong
+
+
+def by_dedup(whole: Path, encoder: Encoder, asked: CopySet) -> tuple[dict[str, list[bool]], int]:
+    """For each kind, of each original, whether the copy is grouped with it; and how many groups are false."""
+    owner = {str(clip.path.resolve()): i for i, clip in enumerate([*asked.clips, *asked.strangers])}
+    place = {clip.name: i for i, clip in enumerate(asked.clips)}
+    found, wrong = {}, 0
+    for kind in dict.fromkeys(copy.kind for copy in asked.made):
+        made = [copy for copy in asked.made if copy.kind == kind]
+        known = owner | {str(copy.path.resolve()): place[copy.original.name] for copy in made}
+        with only(whole, whole.with_name("part"), encoder, map(Path, known)) as library:
+            right, more = grouped(library, known)
+        found[kind], wrong = [str(copy.path.resolve()) in right for copy in made], wrong + more
+    return found, wrong
+
+
+def alike_sets(whole: Path, encoder: Encoder, made: Sequence[Alike]) -> dict[str, Any]:
+    """Of each set, groups that hold different videos, and videos that are grouped with their re-encode."""
+    result = {}
+    for name in dict.fromkeys(one.set for one in made):
+        ours = [one for one in made if one.set == name]
+        owner = {str(file.resolve()): i for i, one in enumerate(ours) for file in (one.path, one.reencode)}
+        with only(whole, whole.with_name("part"), encoder, map(Path, owner)) as library:
+            right, wrong = grouped(library, owner)
+        again = [str(one.path.resolve()) in right for one in ours]
+        result[name] = {"false groups": wrong, "re-encodes grouped": sum(again), "of": len(ours)}
+    return result
+
+
+def takes(data: Path) -> list[list[Path]]:
+    """Clips of one scene each, of scenes that nothing was tuned on."""
+    scenes: dict[str, list[Path]] = {}
+    for path in sorted((data / "videos" / "ucf101_applyeyemakeup_25f").glob("*.mp4")):
+        scene = path.stem.split("_g")[1][:2]
+        if int(scene) > MAKEUP_GROUPS:
+            scenes.setdefault(scene, []).append(path)
+    return list(scenes.values())
+
+
+def halves(by_kind: dict[str, list[bool]]) -> Rates:
+    """Shares in the half for tuning and in that for reporting, all kinds together and each."""
+    return {
+        half: {
+            "all": share([hit for row in by_kind.values() for hit in row[first::2]]),
+            "kinds": {kind: round(share(row[first::2])["share"], 3) for kind, row in by_kind.items()},
+        }
+        for half, first in (("tuning", 0), ("reporting", 1))
+    }
+
+
+def by_find(gallery: Opened, asked: CopySet) -> tuple[dict[str, list[bool]], int]:
+    """For each kind whether ``find`` gives a span in the original; and in how many strangers it gives one."""
+    found: dict[str, list[bool]] = {}
+    wrong = 0
+    for copy in asked.made:
+        paths = {span.entry.path for span in gallery.find(copy.path)}
+        own = str(copy.original.path.resolve())
+        found.setdefault(copy.kind, []).append(own in paths)
+        wrong += len(paths - {own})
+    return found, wrong
+
+
+def main() -> None:
+    """Fill the library, ask, count."""
+    parser = command_line(__doc__)
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--originals", type=int, default=40)
+    parser.add_argument("--find", action="store_true", help="find too")
+    parser.add_argument("--no-result", action="store_true", help="print only")
+    given = parser.parse_args()
+    asked = copy_set(FOLDER, originals_=given.originals, kinds=list(COPIES))
+    gallery = [clip.path for clip in (*asked.clips, *asked.strangers)]
+    made = made_alike([clip.path for clip in asked.clips[: COUNT + 1]], FOLDER, sets=SETS)
+    scenes = takes(DATA)
+    files = [*gallery, *(copy.path for copy in asked.made), *(path for scene in scenes for path in scene)]
+    files += [file for one in made for file in (one.path, one.reencode)]
+    with Encoder(given.model) as encoder:
+        whole = FOLDER / "libraries" / encoder.spec.fingerprint[:8] / "whole"
+        filled(whole, encoder, files)
+        with Library(whole, encoder=encoder, create=False) as library:
+            everything = Asked(library)
+            with only(whole, whole.with_name("gallery"), encoder, gallery) as searched:
+                result = answers(everything, searched, asked, scenes)
+                if given.find:
+                    for one in searched.segmenting():
+                        assert one.error is None, one
+                    spans, strangers = by_find(searched, asked)
+                    result["find"] = {**halves(spans), "strangers": strangers}
+        deduped, wrong = by_dedup(whole, encoder, asked)
+        result["dedup"] = {**halves(deduped), "false groups": wrong}
+        result["made alike"] = alike_sets(whole, encoder, made)
+        name = encoder.spec.name
+    _print(result)
+    if not given.no_result:
+        command = f"python -m benchmarks.near_duplicates.decisions --model {name}{' --find' * given.find}"
+        print(write_result(f"decisions_{name}", {"command": command, **result}))
+
+
+def answers(everything: Asked, searched: Opened, asked: CopySet, scenes: list[list[Path]]) -> dict[str, Any]:
+    """What ``search`` and ``compare`` say."""
+    search: dict[str, list[bool]] = {}
+    compare: dict[str, list[bool]] = {}
+    false = 0
+    for copy in asked.made:
+        hits_ = everything.found(searched, copy.path)
+        own = str(copy.original.path.resolve())
+        search.setdefault(copy.kind, []).append(own in hits_)
+        false += len(hits_ - {own})
+        compare.setdefault(copy.kind, []).append(everything.same(copy.path, copy.original.path))
+    pairs = [pair for scene in scenes for pair in combinations(scene, 2)]
+    return {
+        "search": {
+            **halves(search),
+            "strangers": false,
+            "stranger pairs": len(asked.made) * (len(searched) - 1),
+        },
+        "compare": halves(compare),
+        "other takes called copies": share([everything.same(*pair) for pair in pairs]),
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    for name in ("dedup", "search", "compare", "find"):
+        if name in result:
+            part = result[name]
+            every = {half: round(part[half]["all"]["share"], 3) for half in ("tuning", "reporting")}
+            low = {kind: at for kind, at in part["reporting"]["kinds"].items() if at < 0.92}
+            print(name, every, {k: v for k, v in part.items() if k not in every}, low)
+    print("other takes", result["other takes called copies"])
+    for name, row in result["made alike"].items():
+        print(name, row)
+
+
+if __name__ == "__main__":
+    main()
