@@ -35,7 +35,7 @@ CPU_CASES = [
 GPU_CASES = [("onnxruntime", "cuda:0", "fp32"), ("onnxruntime", "cuda:0", "fp16"),
              ("tensorrt", "cuda:0", "fp32"), ("tensorrt", "cuda:0", "fp16")]  # fmt: skip
 REFERENCE = "torch fp32"
-CLIPS = {"lite0-phash-256": 60, "lite0-phash-64": 60, "i3d-256": 12, CLIP: 6}
+CLIPS = {"copy-256": 60, "lite0-phash-256": 60, "lite0-phash-64": 60, "i3d-256": 12, CLIP: 6}
 
 
 def label(backend: str, device: str, precision: str) -> str:

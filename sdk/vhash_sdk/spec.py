@@ -125,9 +125,9 @@ class ModelSpec:
     """Everything that decides the code of a video, and nothing else.
 
     Attributes:
-        name: model name, e.g. ``lite0-phash-256``.
+        name: model name, e.g. ``copy-256``.
         version: counts up whenever the weights change.
-        family: ``fused``, ``uvvh``, ``neighbour-uvvh``, ``clip-bert`` or another one.
+        family: ``copy``, ``fused``, ``uvvh``, ``neighbour-uvvh``, ``clip-bert`` or another one.
         bits: length of the code.
         parts: named bit ranges that cover the code without a gap.
         sampling, resize: which frames, and how they are scaled.

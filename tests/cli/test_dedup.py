@@ -19,6 +19,7 @@ from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
 from vhash_sdk.library.judgements import FILE_KIND
+from vhash_sdk.matching.verdict import Verdict
 from vhash_sdk.models import zoo
 
 pytestmark = pytest.mark.usefixtures("remembered")
@@ -73,11 +74,13 @@ def test_groups_in_text_csv_and_json(lib: Path, folder: Path) -> None:
 def test_the_default_threshold_is_that_of_the_library(lib: Path) -> None:
     table = zoo.load().calibration
     assert table is not None
-    document = run_json("dedup", lib)
-    assert document["threshold"]["radius"] == table.threshold(1e-4) and document["threshold"]["pairs"] == 6
+    usual = run_json("dedup", lib)["threshold"]
+    assert usual["radius"] == Verdict.at(zoo.load().spec, table, 1e-4).candidates(4) and usual["pairs"] == 6
     assert "fewer than one match by chance." in run("dedup", lib).stderr
-    smaller = run_json("dedup", lib, "--fmr", "2e-5")["threshold"]
-    assert smaller["radius"] == table.threshold(2e-5) < table.threshold(1e-4)
+    rates = [
+        run_json("dedup", lib, "--fmr", rate)["threshold"]["false_match_rate"] for rate in ("1e-2", "2e-5")
+    ]
+    assert rates[0]["estimate"] >= usual["false_match_rate"]["estimate"] >= rates[1]["estimate"]
 
 
 def test_a_plan_does_nothing_until_it_is_edited(lib: Path, folder: Path, tmp_path: Path) -> None:

@@ -99,7 +99,8 @@ def test_intro_and_outro_are_left_out(start: float, before: float, after: float,
     ]
     (span,) = align(track(np.concatenate(parts), 0.25, codes=False), REFERENCE_TRACK)
     begin = int(before * 20) / 20
-    assert abs(span.query_start - begin) < 1.5 and abs(span.query_end - begin - 12) < 1.5
+    # what is hardly longer than a window is in few windows alone
+    assert abs(span.query_start - begin) < 2 and abs(span.query_end - begin - 12) < 2
     assert abs(span.at(begin) - start) < 0.6
 
 

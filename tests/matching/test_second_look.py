@@ -14,14 +14,16 @@ from vhash_sdk import Library
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.encoding.encoder import Encoder
 from vhash_sdk.errors import CodeError
-from vhash_sdk.matching.second_look import Evidence, Trajectory, View, alignments, correlations
+from vhash_sdk.matching.frame_lines import alignments
+from vhash_sdk.matching.second_look import Evidence, View
 from vhash_sdk.matching.sequence import Sequence
+from vhash_sdk.matching.trajectory import Trajectory, correlations
 from vhash_sdk.models import zoo
 
 pytestmark = pytest.mark.usefixtures("remembered")
 
 SAMPLES = Path(zoo.FOLDER).with_name("samples")
-SPEC = zoo.load().spec
+SPEC = zoo.load("lite0-phash-256").spec
 SCALES = np.ones(SPEC.bits, np.float32)
 T = SPEC.sampling.frames
 
@@ -124,10 +126,10 @@ def test_library_keeps_what_verification_needs(tmp_path: Path) -> None:
         for entry in library:
             seen = views(fresh[entry.path])
             kept = [bytes(steps) for video, _, steps in rows if video == entry.id]
-            assert kept == [view.trajectory.to_bytes() for view in seen if view.trajectory is not None]
+            assert kept == [view.frames.to_bytes() for view in seen if view.frames is not None]
         assert list(library.verify()) == []
         library._db.execute("UPDATE trajectory SET steps = x'00' WHERE video = 1")
-        assert any("trajectory" in problem.message for problem in library.verify())
+        assert any("frames" in problem.message for problem in library.verify())
 
 
 def moving(seed: int, path: Path, *, bars: int = 0, crf: str = "23") -> Path:

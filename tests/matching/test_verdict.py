@@ -9,11 +9,13 @@ import pytest
 
 from tests.matching.test_second_look import event
 from vhash_sdk.errors import ModelMismatchError, OptionError
-from vhash_sdk.matching.second_look import Trajectory, View
+from vhash_sdk.matching.second_look import View
+from vhash_sdk.matching.trajectory import Trajectory
 from vhash_sdk.matching.verdict import Verdict, least_score
 from vhash_sdk.models import zoo
 
-SPEC, TABLE = zoo.load().spec, zoo.load().calibration
+FUSED = zoo.load("lite0-phash-256")
+SPEC, TABLE = FUSED.spec, FUSED.calibration
 CODE = np.zeros(32, np.uint8)
 
 
@@ -41,6 +43,15 @@ def test_a_copy_beyond_the_threshold_of_codes_may_be_confirmed_by_the_second_loo
     assert verdict.decide(at(0, None), at(beyond, None)).same is False
     far = verdict.decide(at(0, 1), at(TABLE.second_look.radius + 1, 1))
     assert far.verified is None and far.same is False and far.threshold == verdict.radius
+
+
+def test_candidates_go_as_far_as_the_second_look_but_not_into_a_crowd() -> None:
+    verdict = Verdict.at(SPEC, TABLE, 1e-4)
+    assert verdict.radius is not None and TABLE is not None and TABLE.second_look is not None
+    few, many, crowd = (verdict.candidates(videos) for videos in (10, 10_000, 10_000_000))
+    assert verdict.radius == crowd < many < few == TABLE.second_look.radius
+    assert Verdict(TABLE, radius=20).candidates(10) == 20  # asked for in bits: a promise
+    assert Verdict(None, radius=7).candidates(10) == 7
 
 
 def test_without_a_threshold_nothing_is_decided_and_without_content_neither() -> None:

@@ -98,18 +98,20 @@ def test_facts_say_what_is_chance_and_what_the_disk_says(tmp_path: Path) -> None
         [group(1, ["/v/a", "/v/b"], size=2_000_000)],
         left_out=[LeftOut("/v/c", "vanished", "gone"), LeftOut("/v/d", "vanished", "gone")],
         same_files=[SameFile("/v/a", ("/v/e",))],
+        radius=40,
+        rate=Rate(1e-9, 1e-8, 1e-7),
     )
-    known = Facts(10_001, 256, 40, Rate(1e-9, 1e-8, 1e-7), groups)
+    known = Facts(10_001, 256, groups)
     assert known.pairs == 50_005_000 and known.text() == (
-        "10,001 videos: 1 group with 1 duplicate of 2.0 MB. Threshold: 40 of 256 bits: a false-match rate of "
-        "1e-08 (95 %: at most 1e-07). Of the 50,005,000 pairs here about 1, at most 5, match by chance; a "
-        "smaller --radius leaves fewer. 1 name more of the same files is no copy. Left out: 2 near videos "
+        "10,001 videos: 1 group with 1 duplicate of 2.0 MB. Codes within 40 of 256 bits: a false-match rate "
+        "of 1e-08 (95 %: at most 1e-07). Of the 50,005,000 pairs here about 1, at most 5, match by chance; a "
+        "smaller --fmr leaves fewer. 1 name more of the same files is no copy. Left out: 2 near videos "
         "(2 vanished)."
     )
-    few = replace(known, videos=3, groups=Groups())
+    few = replace(known, videos=3, groups=Groups(rate=Rate(1e-9, 1e-8, 1e-7)))
     assert "Of the 3 pairs here fewer than one match by chance." in few.text()
     assert few.text().startswith("3 videos: 0 groups with 0 duplicates of 0 bytes. ")
-    assert "its false-match rate is not known." in replace(known, rate=None).text()
+    assert "its false-match rate is not known." in replace(known, groups=Groups()).text()
 
 
 @pytest.fixture(scope="module")

@@ -131,12 +131,13 @@ def test_a_calibration_that_is_none_is_an_option_error(given: object) -> None:
 
 
 def test_weights_for_other_parts_are_a_model_error() -> None:
-    from vhash_sdk.matching.second_look import Trajectory, View
+    from vhash_sdk.matching.second_look import View
+    from vhash_sdk.matching.trajectory import Trajectory
 
     spec = ModelSpec.from_json(SPEC)
     steps = np.random.default_rng(0).integers(-9, 9, (spec.sampling.frames, 64)).astype(np.int8)
     spec = ModelSpec.from_json(SPEC.replace('"frames":5', '"frames":25'))
     steps = np.random.default_rng(0).integers(-9, 9, (25, 64)).astype(np.int8)
     view = View(np.zeros(8, np.uint8), Trajectory(steps, spec, 5.0))
-    with pytest.raises(ModelError, match="weights for 2 parts"):
+    with pytest.raises(ModelError, match="weights for 2 measures"):
         Evidence(0.0, 1.0, (1.0, 2.0)).verified((view,), (view,), 64)

@@ -115,6 +115,14 @@ def test_insets_are_found_wherever_they_are() -> None:
         assert close(find_box(frames), (x / 256, y / 192, (x + 128) / 256, (y + 96) / 192))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_flat_picture_on_a_tall_canvas_is_the_box_and_no_bar_is(seed: int) -> None:
+    """2.39:1 on a telephone's screen: the picture has under a quarter of the height, each bar more."""
+    tall = np.zeros((24, 192, 192, 3), np.uint8)
+    tall[:, 74:119] = video(seed, 45, 192)
+    assert close(find_box(tall), (0, 74 / 192, 1, 119 / 192))
+
+
 def test_whole_pictures_have_no_box() -> None:
     assert all(find_box(video(seed)) is None for seed in range(6))
     assert find_box(np.zeros((25, 96, 96, 3), np.uint8)) is None

@@ -139,7 +139,7 @@ def add(given: Options) -> None:
         limits = given.limits()
         roots = _roots(given)  # before a new library is made for them
         with Library(given.lib, model=given.model, index=given.index, limits=limits) as library:
-            run = _Run(out)
+            run = Run(out)
             _add(library, roots, given, run)
             run.show()
             if given.index is not None:
@@ -170,7 +170,7 @@ def _roots(given: Options) -> list[str]:
     return roots
 
 
-def _add(library: Library, roots: list[str], given: Options, run: _Run) -> None:
+def _add(library: Library, roots: list[str], given: Options, run: Run) -> None:
     """Add what is new or has changed; what was done is told and written down however it ends."""
     out = run.out
     out.note(f"vhash: looking through {', '.join(map(printable, roots[:3]))}{' …' * (len(roots) > 3)}")
@@ -195,7 +195,7 @@ def _add(library: Library, roots: list[str], given: Options, run: _Run) -> None:
             _write_report(given.report, run.problems)
 
 
-class _Run:
+class Run:
     """What an ``add`` has done so far, and how it is told."""
 
     def __init__(self, out: Output) -> None:

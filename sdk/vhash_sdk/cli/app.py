@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from . import add, bench, calibrate, compare, dedup, demo, doctor, encode, eval, find, library, models, search
+from . import (
+    add,
+    bench,
+    calibrate,
+    compare,
+    dedup,
+    demo,
+    doctor,
+    encode,
+    eval,
+    find,
+    library,
+    migrate,
+    models,
+    search,
+)
 
 app = typer.Typer(
     name="vhash",
@@ -36,6 +51,7 @@ for command in (
     library.list_,
     library.remove,
     library.verify,
+    migrate.migrate,
     dedup.dedup,
     compare.compare,
     eval.eval_,

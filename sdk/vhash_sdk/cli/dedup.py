@@ -88,21 +88,23 @@ def dedup(given: Options) -> None:
             table = library.calibration
             if given.calibration is not None:
                 table = Calibration.load(given.calibration)
-            radius = given.radius
-            if radius is None:
-                radius = library.threshold(given.fmr, calibration=table)
             if said:
                 out.note(f"vhash: {len(said)} judgements read; {library.judge(said)} pairs are no match")
             with out.progress(f"comparing {len(library):,} videos", None):
-                groups = library.duplicates(radius=radius, keep=given.keep, calibration=table)
-            rate = library.false_match_rate(radius, calibration=table)
-            facts = Facts(len(library), library.spec.bits, radius, rate, groups)
+                groups = library.duplicates(
+                    fmr=given.fmr, radius=given.radius, keep=given.keep, calibration=table
+                )
+            facts = Facts(len(library), library.spec.bits, groups)
             _print(given, facts, out)
             _write(given, library, facts, out)
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
                 model=model_entry(library),
-                threshold={"radius": radius, "false_match_rate": _rate_entry(rate), "pairs": facts.pairs},
+                threshold={
+                    "radius": groups.radius,
+                    "false_match_rate": _rate_entry(groups.rate),
+                    "pairs": facts.pairs,
+                },
                 keep=given.keep,
                 bytes=sum(group.bytes for group in groups),
                 groups=[_group_entry(group) for group in groups],
@@ -207,7 +209,7 @@ def _write_report(file: Path, library: Library, facts: Facts, keep: str, out: Ou
         library.directory,
         library.uuid,
         facts.bits,
-        facts.radius,
+        facts.groups.radius,
         keep,
         facts.text(),
         picture=library.spec.resize.picture,
@@ -244,6 +246,7 @@ def _member_entry(member: Member) -> dict[str, Any]:
     return {
         **path_entry(member.entry.path),
         "distance": member.distance,
+        "verified": member.verified,
         "bytes": member.entry.size,
         "false_match_rate": _rate_entry(member.false_match_rate),
         **({"damaged": safe(member.entry.damaged)} if member.entry.damaged else {}),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Neighbour(NamedTuple):
     """A video that was found: its id, its path and its distance in bits.
 
-    ``verified`` and ``false_match_rate`` are those of ``Hit``; a folder or an index has none.
+    ``verified``, ``false_match_rate`` and ``same`` are those of ``Hit``; a folder or an index has none.
     """
 
     id: int
@@ -39,6 +39,7 @@ class Neighbour(NamedTuple):
     distance: int
     verified: int | None = None
     false_match_rate: float | None = None
+    same: bool | None = None
 
 
 class Gallery(Protocol):
@@ -120,7 +121,9 @@ class LibraryGallery:
 
     def _named(self, hits: Iterable[Hit]) -> list[Neighbour]:
         return [
-            Neighbour(hit.entry.id, hit.entry.path, hit.distance, hit.verified, hit.false_match_rate)
+            Neighbour(
+                hit.entry.id, hit.entry.path, hit.distance, hit.verified, hit.false_match_rate, hit.same
+            )
             for hit in hits
         ]
 

@@ -145,7 +145,8 @@ def _show(answer: Answer, out: Output) -> None:
         share = 100 * neighbour.distance / code.bits
         rate = neighbour.false_match_rate
         chance = "" if rate is None else f"{f'{rate:.0e}' if rate else 'none seen':>9s}  "
-        out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{printable(neighbour.path)}")
+        copy = "copy  " if neighbour.same else "      " if rate is not None else ""
+        out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{copy}{printable(neighbour.path)}")
     if not answer.neighbours:
         out.line("     nothing")
 
@@ -162,6 +163,7 @@ def _query_entry(answer: Answer) -> dict[str, Any]:
                 "share": round(neighbour.distance / code.bits, 4),
                 "verified": neighbour.verified,
                 "false_match_rate": neighbour.false_match_rate,
+                "same": neighbour.same,
             }
             for neighbour in answer.neighbours
         ],

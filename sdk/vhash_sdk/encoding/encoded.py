@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ..codes import VideoCode
 from ..errors import VhashError
-from ..matching.second_look import Trajectory, View
+from ..matching.second_look import View, frames_of
 from ..matching.sequence import Sequence
 from ..video import Box, VideoInfo
 
@@ -60,7 +60,7 @@ def views(encoded: Encoded) -> tuple[View, ...]:
     if encoded.box is not None:
         found.append((encoded.box.code, encoded.box.sequence))
     return tuple(
-        View(code.code, None if sequence is None else Trajectory.of(sequence))
+        View(code.code, None if sequence is None else frames_of(sequence))
         for code, sequence in found
         if code is not None
     )

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from ..codes import VideoCode
 from ..errors import OptionError
+from ..matching.frame_codes import frame_bits
 from ..matching.sequence import Sequence, confidences
 from ..models.modelfile import ModelFile
 from ..runtime import Runtime
 from ..spec import ModelSpec
 from ..video import Clip
 from ..video.crops import ten_crops
-from .reliability import thinned, unreliable_thinned
+from .reliability import empty_thinned, thinned, unreliable_thinned
 
 if TYPE_CHECKING:
     from .resident import Resident
@@ -41,12 +42,30 @@ def codes_of(clips: list[Clip], runtime: Runtime, model: ModelFile, resident: Re
             output.codes[i], spec.bits, spec.fingerprint,
             confidence=float(sure[i]), duration=seconds, unreliable=unreliable_thinned(thin[i], seconds),
         )  # fmt: skip
-        logits = output.frame_logits
-        found.append((
-            code,
-            None if logits is None else Sequence(logits[i], clip.times, seconds, spec, model.scales),
-        ))  # fmt: skip
+        if output.frame_logits is None:
+            found.append((code, None))
+            continue
+        logits = without_empty(output.frame_logits[i], thin[i], spec)
+        found.append((code, Sequence(logits, clip.times, seconds, spec, model.scales)))
     return found
+
+
+def without_empty(
+    logits: NDArray[np.float32], thin: NDArray[np.uint8], spec: ModelSpec
+) -> NDArray[np.float32]:
+    """Logits ``[T, bits]`` of frames, 0 where a frame shows nothing.
+
+    A descriptor has the same length whatever it sees, so that black frames would be as sure of themselves as
+    any others, and alike in every video that ends in black.
+
+    Args:
+        logits: of the frames.
+        thin: the pixels that ``reliability`` looks at, ``uint8[T, h, w, 3]``.
+        spec: of the model; those whose frames have no codes are left as they are.
+    """
+    if not frame_bits(spec):
+        return logits
+    return np.where(empty_thinned(thin)[:, None], np.float32(0), logits)
 
 
 def sequence_of(
@@ -73,7 +92,8 @@ def sequence_of(
         for at in range(0, len(few), chunk):
             frames = few[at : at + chunk]
             filled = np.concatenate([frames, np.repeat(frames[-1:], chunk - len(frames), axis=0)])
-            found.append(_frame_logits(filled, runtime, model.spec)[: len(frames)])
+            part = _frame_logits(filled, runtime, model.spec)[: len(frames)]
+            found.append(without_empty(part, thinned(frames), model.spec))
         start += len(few)
     logits = np.concatenate(found)
     grid = np.asarray((np.arange(len(logits)) + 0.5) / rate, np.float64)

@@ -33,12 +33,22 @@ def thinned(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return frames[:, ::STRIDE, ::STRIDE]
 
 
+def empty_thinned(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which frames show nothing, ``bool[T]``, given the pixels that are looked at.
+
+    >>> empty_thinned(np.zeros((2, 24, 24, 3), np.uint8))
+    array([ True,  True])
+    """
+    texture: NDArray[np.float32] = frames.mean(3, dtype=np.float32).std(axis=(1, 2))
+    return texture < TEXTURE
+
+
 def unreliable_thinned(frames: NDArray[np.uint8], seconds: float) -> str | None:
     """The same, given the pixels that are looked at."""
     if seconds < SECONDS:
         return f"shorter than {SECONDS:g} s"
     grey = frames.mean(3, dtype=np.float32)
-    if grey.std(axis=(1, 2)).max() < TEXTURE:
+    if empty_thinned(frames).all():
         return "hardly any texture"
     if len(grey) > 1 and np.abs(np.diff(grey, axis=0)).mean() < MOTION:
         return "nothing moves"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..codes import as_codes
 from ..errors import CodeError, SourceError, StoreError, UnknownIdError, UnsupportedVideoError, VideoError
-from ..matching.second_look import part_widths
+from ..matching.second_look import frames_width
 from ..scan import content_digest
 from ..spec import ModelSpec
 from ..video.completeness import cut_off
@@ -106,12 +106,14 @@ def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:
                 as_codes(np.frombuffer(blob, np.uint8), spec.bits)
             except CodeError as error:
                 yield Problem("code", os.fsdecode(path), f"{error}; {again}")
-    bytes_each = spec.sampling.frames * sum(part_widths(spec))
+    bytes_each = frames_width(spec)
     for (path,) in database.rows(
         "SELECT path FROM trajectory JOIN video ON video.id = trajectory.video WHERE length(steps) != ?",
         (bytes_each,),
     ):
-        yield Problem("code", os.fsdecode(path), f"its trajectory has not {bytes_each} bytes; {again}")
+        yield Problem(
+            "code", os.fsdecode(path), f"what is kept of its frames has not {bytes_each} bytes; {again}"
+        )
     for where, problem in (
         ("kind = 'box' GROUP BY video HAVING count(*) > 1", "has two codes of its content box"),
         ("kind = 'segment' AND (t1 IS NULL OR t1 < t0)", "a segment ends before it starts"),

@@ -54,11 +54,7 @@ class Content:
                 fitting(Code, kind, 0.0, None, one.confidence, one.code.tobytes())
                 for kind, one in codes.items()
             ),
-            tuple(
-                Trajectory(kind, view.trajectory.to_bytes())
-                for kind, view in seen
-                if view.trajectory is not None
-            ),
+            tuple(Trajectory(kind, view.frames.to_bytes()) for kind, view in seen if view.frames is not None),
         )
 
     @classmethod

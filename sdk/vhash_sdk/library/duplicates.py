@@ -40,11 +40,12 @@ class Member:
     Attributes:
         entry: the video.
         distance: to the representative, in bits; 0 where the files are the same byte for byte.
-        false_match_rate: the share of pairs of different scenes that are as near as this, or nearer;
-            None where the model is not calibrated.
+        false_match_rate: the share of pairs of different scenes that are as near as this, or nearer, by
+            ``verified`` where there was a second look; None where the model is not calibrated.
         names: paths of other entries that are hard links of its file: all have to go, or it stays.
         not_offered: why its file is not one to remove: it is a symbolic link, or one leads to it, or it has
             hard links elsewhere. Nothing: it may go.
+        verified: the verified distance, as in ``Hit``; None where there was no second look.
     """
 
     entry: Entry
@@ -52,6 +53,7 @@ class Member:
     false_match_rate: Rate | None = None
     names: tuple[str, ...] = ()
     not_offered: str = ""
+    verified: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Groups(list[Group]):
     Attributes:
         left_out: videos with near ones whose file is gone, has changed or cannot be reached.
         same_files: files that the library knows under several paths; one of them is in the groups.
+        radius: codes within so many bits were looked at.
+        rate: how often videos of different scenes are grouped by that; None where it is not known.
     """
 
     def __init__(
@@ -89,10 +93,13 @@ class Groups(list[Group]):
         *,
         left_out: Iterable[LeftOut] = (),
         same_files: Iterable[SameFile] = (),
+        radius: int = 0,
+        rate: Rate | None = None,
     ) -> None:
         super().__init__(groups)
         self.left_out = tuple(left_out)
         self.same_files = tuple(same_files)
+        self.radius, self.rate = radius, rate
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..matching.calibration import USUAL_RATE, Calibration, as_calibration
-from ..matching.verdict import Verdict
+from ..matching.verdict import Decision, Verdict
 from ..spec import ModelSpec
 from .database import Database
 from .duplicates import Group, Groups, Keep, Member, Videos, best_first, stars
@@ -20,6 +21,7 @@ from .judgements import apart
 from .near_pairs import PairCache, distinct
 from .on_disk import Files
 from .reading import candidates, files_of
+from .records import Entry
 from .rows import code_array, id_array
 from .searching import StoredViews
 
@@ -75,7 +77,7 @@ def find_groups(
 
     Args:
         database, cache, spec: of the library.
-        verdict: decides; only codes within its radius are candidates.
+        verdict: decides; codes within what it calls candidates are looked at.
         keep: which video represents a group.
         ask_disk: only files that are as they were when they were added, each under one of its names.
     """
@@ -83,14 +85,20 @@ def find_groups(
     videos, codes = _read(database, spec)
     order = best_first(videos, keep)
     known, places = distinct(codes)
-    pairs = cache.near(known, spec.bits, verdict.radius)
     views, files = StoredViews(database, spec), Files()
+    radius = verdict.candidates(len(videos.ids)) if views.any else verdict.radius
+    pairs = cache.near(known, spec.bits, radius)
+
+    said: dict[tuple[int, int], Decision] = {}
 
     def alike(a: int, b: int) -> bool:
         if videos.digests[a] == videos.digests[b] or not views.any:
             return True
         seen = (views.of(int(videos.ids[place])) for place in (a, b))
-        return verdict.decide(*seen).same is not False
+        decision = verdict.decide(*seen)
+        if decision.same is not False:
+            said[a, b] = decision
+        return decision.same is not False
 
     def usable(near: NDArray[np.int64]) -> list[int]:
         return files.look_at(_files(database, videos, near))
@@ -104,8 +112,9 @@ def find_groups(
         alike=alike,
         usable=usable if ask_disk else None,
     )
-    groups = _groups(database, spec, videos, list(found), files, verdict.calibration)
-    return Groups(groups, left_out=files.left_out, same_files=files.same())
+    groups = _groups(database, spec, videos, list(found), files, said, verdict.calibration)
+    rate = verdict.rate if views.all else verdict.codes_rate
+    return Groups(groups, left_out=files.left_out, same_files=files.same(), radius=radius, rate=rate)
 
 
 def _groups(
@@ -114,9 +123,17 @@ def _groups(
     videos: Videos,
     found: list[tuple[int, list[tuple[int, int]]]],
     files: Files,
+    said: Mapping[tuple[int, int], Decision],
     calibration: Calibration | None,
 ) -> list[Group]:
     """The groups with their entries and rates, from places of ``videos``."""
+
+    def member(here: int, place: int, entry: Entry, bits: int) -> Member:
+        decision = said.get((here, place))
+        known = rate(bits) if decision is None else decision.rate
+        verified = None if decision is None else decision.verified
+        return Member(entry, bits, known, *files.removal(place), verified=verified)
+
     ids = [int(videos.ids[place]) for here, members in found for place in (here, *(p for p, _ in members))]
     at = {entry.id: entry for entry in entries_of(database, spec, ids)}
     rate = lru_cache(None)(lambda bits: None if calibration is None else calibration.false_match_rate(bits))
@@ -124,11 +141,7 @@ def _groups(
     for here, members in found:
         representative = at.get(int(videos.ids[here]))
         there = [(place, at.get(int(videos.ids[place])), distance) for place, distance in members]
-        kept = tuple(
-            Member(entry, bits, rate(bits), *files.removal(place))
-            for place, entry, bits in there
-            if entry is not None
-        )
+        kept = tuple(member(here, place, entry, bits) for place, entry, bits in there if entry is not None)
         if representative is not None and kept:  # else removed by another process this very moment
             groups.append(Group(representative, kept))
     return sorted(groups, key=lambda group: (-group.bytes, group.representative.id))

@@ -85,6 +85,12 @@ def record(database: Database, judgements: Iterable[Judgement]) -> int:
     return int(count)
 
 
+def recorded(database: Database) -> list[Judgement]:
+    """The pairs that are no match, in the order of their digests."""
+    rows = database.read(Pair, "SELECT a, b FROM not_a_match ORDER BY a, b")
+    return [Judgement(a, b, match=False) for a, b in rows]
+
+
 def apart(database: Database) -> dict[bytes, set[bytes]]:
     """For each content those that it is no match with."""
     found: dict[bytes, set[bytes]] = {}

@@ -20,7 +20,7 @@ from .checking import Problem, verify
 from .entries import remove
 from .finding import common_spans, find_clip, found_spans
 from .grouping import find_groups, verdict_for
-from .judgements import Judgement, record
+from .judgements import Judgement, record, recorded
 from .lock import writing
 from .opened import OpenLibrary
 from .place import scan_beside
@@ -150,7 +150,8 @@ class Library(OpenLibrary):
         index = self.index() if self._served is None else self._served.current()
         limit = self.spec.bits if radius is None else radius
         near = nearest((index, self._boxes()), seen, radius=limit, k=k)
-        return hits(self._db, self.spec, Verdict(self.calibration), near, code=code, seen=seen)
+        verdict = Verdict.usual(self.spec, self.calibration)
+        return hits(self._db, self.spec, verdict, near, code=code, seen=seen)
 
     def segmenting(
         self, *, workers: int | None = None, awaiting: Callable[[str], None] | None = None
@@ -255,7 +256,7 @@ class Library(OpenLibrary):
         if verdict.calibration is None:
             return None
         every = StoredViews(self._db, self.spec).all  # else some pairs get no second look
-        return verdict.rate if every else verdict.calibration.false_match_rate(radius)
+        return verdict.rate if every else verdict.codes_rate
 
     def _verdict(self, fmr: float | None, radius: int | None, calibration: Calibration | None) -> Verdict:
         own = self.calibration
@@ -265,6 +266,10 @@ class Library(OpenLibrary):
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""
         with writing(self._db):
             return record(self._db, judgements)
+
+    def judgements(self) -> list[Judgement]:
+        """What ``judge`` has written down: the pairs that are no match."""
+        return recorded(self._db)
 
     def serve(self) -> int:
         """Bring the index elsewhere (``index=``) up to date now; returns how many codes it holds.

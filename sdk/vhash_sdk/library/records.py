@@ -50,14 +50,16 @@ class Hit:
         distance: Hamming distance in bits.
         entry: the video.
         verified: the verified distance, 0 (surely a copy) to the bits of a code; None where there was
-            no second look: codes far apart, or a query or an entry without trajectory.
+            no second look: codes far apart, or a query or an entry of whose frames nothing is known.
         false_match_rate: how often videos of different scenes get as near as that, by the calibration.
+        same: whether they are copies of one video, at a rate of 1e-4; None where nothing can be concluded.
     """
 
     distance: int
     entry: Entry
     verified: int | None = None
     false_match_rate: float | None = None
+    same: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ..encoding.encoded import Encoded, views
 from ..errors import CodeError, ModelMismatchError, StoreError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
-from ..matching.second_look import Trajectory, View
+from ..matching.second_look import Frames, View, frames_from_bytes
 from ..matching.verdict import Verdict
 from ..spec import ModelSpec
 from ..video import Source
@@ -89,7 +89,8 @@ def hits(
         told_apart = not (code.unreliable or entry.code.unreliable)
         theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
         said = verdict.decide(seen, theirs, distance=distance, told_apart=told_apart)
-        return Hit(distance, entry, said.verified, None if said.rate is None else said.rate.estimate)
+        rate = None if said.rate is None else said.rate.estimate
+        return Hit(distance, entry, said.verified, rate, said.same)
 
     found = ((distance, entry_of(database, spec, video)) for distance, video in near)
     return [hit(distance, entry) for distance, entry in found if entry is not None]  # else gone just now
@@ -129,13 +130,13 @@ class StoredViews:
     def _views(self, video: int) -> tuple[View, ...]:
         rows = seen_of(self._database, video)
         codes = code_array(self._database.path, [row.code for row in rows], self._spec.bits)
-        return tuple(View(code, self._trajectory(row)) for code, row in zip(codes, rows, strict=True))
+        return tuple(View(code, self._frames(row)) for code, row in zip(codes, rows, strict=True))
 
-    def _trajectory(self, row: Seen) -> Trajectory | None:
+    def _frames(self, row: Seen) -> Frames | None:
         if row.steps is None:
             return None
         try:
-            return Trajectory.from_bytes(row.steps, self._spec, row.duration or np.nan)
+            return frames_from_bytes(row.steps, self._spec, row.duration or np.nan)
         except CodeError as error:
             raise StoreError(
                 f"{self._database.path}: holds a damaged row ({error}); run `vhash verify`"

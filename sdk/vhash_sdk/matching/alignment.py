@@ -97,20 +97,21 @@ def fit(
 
     Args:
         chunk: part of a query.
-        places: those with most votes first. Where one explains the whole chunk, those with less than
-            half its votes are not looked at: a copy of a copy has about as many.
+        places: those with most votes first. Where one explains the whole chunk, those of the same
+            reference with less than half its votes are not looked at. Other references are: the original
+            of a copy that is there too has far fewer votes than the copy of that copy.
         reference: the track of a reference.
     """
-    enough = 0.0
+    enough: dict[int, float] = {}
     for place in places:
-        if place.votes < enough:
-            return
+        if place.votes < enough.get(place.video, 0.0):
+            continue
         part = reference(place.video).between(*place.reach)
         for line in lines(chunk, part):
             span = _span(chunk, part, line)
             yield place.video, span
             if line.last - line.first > 0.9 * len(chunk) and span.similarity > 0.5:
-                enough = max(enough, place.votes / 2)
+                enough[place.video] = max(enough.get(place.video, 0.0), place.votes / 2)
 
 
 def _span(query: Track, reference: Track, line: Line) -> Span:

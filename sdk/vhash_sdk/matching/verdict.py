@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from ..errors import OptionError
 from ..spec import ModelSpec
 from .alignment import LEAST_SCORE
-from .calibration import Calibration, Rate, SecondLook
+from .calibration import USUAL_RATE, Calibration, Rate, SecondLook
 from .second_look import View, nearest_views
 
+_STRANGERS = 12  # for each video, that a second look has to part from its copies
 _TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3  # see least_score
 
 
@@ -74,17 +75,35 @@ class Verdict:
         calibration.check_model(spec.fingerprint)
         return cls(calibration, calibration.threshold(fmr), fmr)
 
+    @classmethod
+    def usual(cls, spec: ModelSpec, calibration: Calibration | None) -> Verdict:
+        """The verdict where nobody asked for a rate; without decisions where none is known.
+
+        Raises:
+            ModelMismatchError: the calibration is of another model.
+        """
+        if calibration is None:
+            return cls(None)
+        return cls.at(spec, calibration, max(USUAL_RATE, calibration.smallest_rate))
+
+    @property
+    def codes_rate(self) -> Rate | None:
+        """How often videos of different scenes are within the radius, by their codes alone."""
+        table, radius = self.calibration, self.radius
+        return None if table is None or radius is None else table.false_match_rate(radius)
+
     @property
     def rate(self) -> Rate | None:
         """How often videos of different scenes are taken for copies, if every pair gets its second look."""
-        table, radius = self.calibration, self.radius
-        if table is None or radius is None:
-            return None
-        codes, look = table.false_match_rate(radius), table.second_look
-        if look is None or radius > look.radius:
+        codes = self.codes_rate
+        look = None if self.calibration is None else self.calibration.second_look
+        if codes is None or look is None or self.radius is None or self.radius > look.radius:
             return codes
+        verified = look.table.false_match_rate(self._most(look))
+        if self.fmr is not None:  # every pair that the second look takes is a candidate
+            return verified
         # both have to match, so neither alone is rarer
-        return Rate(*map(min, zip(codes, look.table.false_match_rate(self._most(look)), strict=True)))
+        return Rate(*map(min, zip(codes, verified, strict=True)))
 
     def decide(
         self,
@@ -97,7 +116,7 @@ class Verdict:
         """What is to be said of two videos.
 
         Args:
-            a, b: their views; those of a bare code have no trajectory.
+            a, b: their views; of those of a bare code no frames are known.
             distance: of the nearest two, in bits, where it is known already.
             told_apart: whether there is enough in both to tell them from others: what moves in the others
                 is the noise of their video's encoder. Then nothing is concluded.
@@ -119,12 +138,24 @@ class Verdict:
         look = None if self.calibration is None else self.calibration.second_look
         return look is not None and distance <= max(look.radius, self.radius or 0)
 
+    def candidates(self, videos: int) -> int:
+        """The distance up to which pairs among so many videos are worth a second look, in bits.
+
+        As far as the second look goes; but in a large library no farther than where strangers come in by a
+        dozen for each video. A radius that was asked for in bits is a promise, and stays what it is.
+        """
+        look = None if self.calibration is None else self.calibration.second_look
+        if look is None or self.calibration is None or self.radius is None or self.fmr is None:
+            return self.radius or 0
+        rate = max(self.fmr, _STRANGERS / max(1, videos))
+        return max(self.radius, min(look.radius, self.calibration.threshold(min(1.0, rate))))
+
     def _verified(self, a: Sequence[View], b: Sequence[View], distance: int) -> int | None:
-        """The verified distance; None where codes are far apart, or a video has no trajectory."""
+        """The verified distance; None where codes are far apart, or nothing is kept of a video's frames."""
         table = self.calibration
         if table is None or table.second_look is None or not self.looks_again(distance):
             return None
-        seen = any(view.trajectory for view in a) and any(view.trajectory for view in b)
+        seen = all(any(view.frames for view in seen) for seen in (a, b))
         return table.second_look.evidence.verified(a, b, table.bits) if seen else None
 
     def _most(self, look: SecondLook) -> int:

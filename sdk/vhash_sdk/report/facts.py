@@ -10,7 +10,6 @@ from .wording import counted, megabytes
 
 if TYPE_CHECKING:
     from ..library.duplicates import Groups
-    from ..matching.calibration import Rate
 
 
 @dataclass(frozen=True)
@@ -19,15 +18,12 @@ class Facts:
 
     Attributes:
         videos: of the library.
-        bits, radius: width of its codes, and the threshold, in bits.
-        rate: how often videos of different scenes match at that; None where it is not known.
-        groups: what was found.
+        bits: width of its codes.
+        groups: what was found, up to which distance, at which false-match rate.
     """
 
     videos: int
     bits: int
-    radius: int
-    rate: Rate | None
     groups: Groups
 
     @property
@@ -42,17 +38,18 @@ class Facts:
         text = (
             f"{counted(self.videos, 'video')}: {counted(len(self.groups), 'group')} with "
             f"{counted(duplicates, 'duplicate')} of {held}. "
-            f"Threshold: {self.radius} of {self.bits} bits"
+            f"Codes within {self.groups.radius} of {self.bits} bits"
         )
         disk = self._disk()
-        if self.rate is None:
+        rate = self.groups.rate
+        if rate is None:
             return f"{text}; without a calibration its false-match rate is not known.{disk}"
-        chance, most = (rate * self.pairs for rate in (self.rate.estimate, self.rate.high))
-        expected, advice = f"about {chance:,.0f}, at most {most:,.0f},", "; a smaller --radius leaves fewer"
+        chance, most = (share * self.pairs for share in (rate.estimate, rate.high))
+        expected, advice = f"about {chance:,.0f}, at most {most:,.0f},", "; a smaller --fmr leaves fewer"
         if most < 1:
             expected, advice = "fewer than one", ""
         return (
-            f"{text}: a false-match rate of {self.rate.estimate:.2g} (95 %: at most {self.rate.high:.2g}). "
+            f"{text}: a false-match rate of {rate.estimate:.2g} (95 %: at most {rate.high:.2g}). "
             f"Of the {self.pairs:,} pairs here {expected} match by chance{advice}.{disk}"
         )
 

@@ -27,7 +27,8 @@ NOISE = 6.0  # steps of so many levels count for half
 WEAKEST, MEAN = 0.60, 0.66  # least evidence of a side, and of all sides of a rectangle
 INNER = 0.70  # least evidence of a side of a rectangle within another
 ENOUGH = 0.80  # more evidence than this says no more
-SMALLEST = 0.3  # a side of the rectangle, as a share of the picture's
+SMALLEST = 0.22  # a side of the rectangle, as a share of the picture's: 2.39:1 on a telephone has 0.235
+LIVELY = 0.3  # least texture and change in the rectangle, as a share of what is around it: bars have none
 MARGIN = 0.025  # nearer to the picture's own edge than this, a line is not looked for
 
 
@@ -63,7 +64,7 @@ def find_box(frames: NDArray[np.uint8]) -> Box | None:
         return None
     chosen = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)
     few = frames[chosen].astype(np.int16)
-    best = rectangle(Side(few), Side(few.swapaxes(1, 2)))
+    best = rectangle(Side(few), Side(few.swapaxes(1, 2)), liveliness(few))
     if best is None:
         return None
     left, top, right, bottom = best
@@ -77,6 +78,26 @@ def steps(frames: NDArray[np.int16]) -> Map:
     """
     found = np.zeros((frames.shape[1], frames.shape[2] + 1), np.float32)
     found[:, 2:-2] = np.abs(frames[:, :, 3:] - frames[:, :, :-3]).mean((0, 3), dtype=np.float32)
+    return found
+
+
+def liveliness(frames: NDArray[np.int16]) -> Map:
+    """Sums from the upper left corner ``[H + 1, W + 1]`` of texture and change, in grey levels."""
+    grey = frames.mean(3, dtype=np.float32)
+    found = grey.std(0)
+    found[:, 1:] += np.abs(np.diff(grey, axis=2)).mean(0)
+    found[1:] += np.abs(np.diff(grey, axis=1)).mean(0)
+    return np.pad(found.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0))).astype(np.float32)
+
+
+def lively(sums: Map, left: Lines, top: Lines, right: Lines, bottom: Lines) -> NDArray[np.bool_]:
+    """Whether there is about as much to see inside rectangles, away from their sides, as around them."""
+    inset = 4  # the step at a side belongs to neither
+    x0, y0, x1, y1 = left + inset, top + inset, right - inset, bottom - inset
+    inside = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
+    area, whole = (x1 - x0) * (y1 - y0), sums.shape[0] * sums.shape[1]
+    around = (sums[-1, -1] - inside) / np.maximum(whole - area, 1)
+    found: NDArray[np.bool_] = inside / np.maximum(area, 1) >= LIVELY * around
     return found
 
 
@@ -135,11 +156,12 @@ def pairs(lines: Lines, shortest: int) -> tuple[Lines, Lines]:
 Rectangle = tuple[int, int, int, int]
 
 
-def rectangle(columns: Side, rows: Side) -> Rectangle | None:
+def rectangle(columns: Side, rows: Side, sums: Map) -> Rectangle | None:
     """(left, top, right, bottom) of the rectangle with the best sides, or None.
 
     A rectangle within it that has four sides of its own is taken instead: a clip may be inset in
-    a video that has bars.
+    a video that has bars. What is in it must live about as much as what is around it (``liveliness``): a bar
+    has straight sides too.
     """
     x = pairs(columns.candidates(), round(SMALLEST * columns.last))
     y = pairs(rows.candidates(), round(SMALLEST * rows.last))
@@ -155,6 +177,7 @@ def rectangle(columns: Side, rows: Side) -> Rectangle | None:
     mean = np.where(real, evidence, 0).sum(0) / np.maximum(count, 1)
     gain = np.where(real, np.minimum(evidence, ENOUGH) - 0.5 - np.maximum(beyond - 0.5, 0), 0).sum(0)
     gain[(count == 0) | (weakest < WEAKEST) | (mean < MEAN)] = 0
+    gain[~lively(sums, left, top, right, bottom)] = 0
     best = int(gain.argmax())
     if gain[best] <= 0:
         return None

@@ -1,0 +1,153 @@
+"""The codes of a video's frames, and what two videos' frames have in common.
+
+Of a model that was trained on single frames (family ``copy``) every frame has a code of its own, the first
+bits of the same projection. 25 frames of 128 bits are 400 bytes a video. They say three things that the code
+of the whole does not: whether the frames are alike in their order, all of them or only some (a shared
+intro), whether they are alike in any order (a re-ordered copy, a part among other matter), and whether they
+*change* alike: two takes of one scene do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..codes import pack_bits, unpack_bits
+from ..errors import CodeError
+from ..spec import ModelSpec
+from .frame_lines import Alignments, alignments, along, duration_ratio, products
+from .sequence import Sequence
+
+_BITS = {"copy": 128}  # of a frame, by the family of the model
+_LEAST = 2  # frames that two videos must share
+_MOVING = 0.25  # spread of the frames about their mean, as a share of the bits, that counts as full motion
+
+
+def frame_bits(spec: ModelSpec) -> int:
+    """Bits of a frame's code; 0 for a model whose frames have none."""
+    return min(_BITS.get(spec.family, 0), spec.bits)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameCodes:
+    """The codes of frames that are sampled evenly.
+
+    Attributes:
+        codes: ``uint8[T, frame_bits / 8]``; all bits 0 where a frame shows nothing (black, a plain colour).
+        spec: of the model.
+        duration: seconds; ``nan`` where it is not known.
+    """
+
+    codes: NDArray[np.uint8]
+    spec: ModelSpec
+    duration: float
+
+    @classmethod
+    def of(cls, sequence: Sequence) -> FrameCodes:
+        """The codes of a video whose frames are sampled evenly."""
+        logits = sequence.logits[:, : frame_bits(sequence.spec)]
+        bits = (logits >= 0) & logits.any(axis=1, keepdims=True)
+        return cls(pack_bits(bits), sequence.spec, sequence.duration)
+
+    def to_bytes(self) -> bytes:
+        """T · frame_bits / 8 bytes."""
+        return self.codes.tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, spec: ModelSpec, duration: float) -> FrameCodes:
+        """Read what ``to_bytes`` gave.
+
+        Raises:
+            CodeError: not as many bytes as the model's videos have.
+        """
+        frames, width = spec.sampling.frames, frame_bits(spec) // 8
+        if len(data) != frames * width:
+            raise CodeError(
+                f"codes of frames in {len(data)} bytes, not {frames * width} as {spec.name} has; "
+                "encode it again"
+            )
+        return cls(np.frombuffer(data, np.uint8).reshape(frames, width), spec, duration)
+
+    @cached_property
+    def shows(self) -> NDArray[np.float32]:
+        """1 where a frame shows something, else 0: ``float32[T, 1]``."""
+        shown: NDArray[np.float32] = np.count_nonzero(self.codes, axis=1)[:, None].astype(np.float32)
+        return np.minimum(shown, np.float32(1))
+
+    @cached_property
+    def signs(self) -> NDArray[np.float32]:
+        """The bits as -1 and 1, 0 where a frame shows nothing: ``float32[T, frame_bits]``."""
+        bits = unpack_bits(self.codes, 8 * self.codes.shape[1])
+        signs: NDArray[np.float32] = (2 * bits.astype(np.float32) - 1) * self.shows
+        return signs
+
+    def __repr__(self) -> str:
+        return f"FrameCodes({list(self.codes.shape)}, duration={self.duration:.2f} s)"
+
+
+def likeness(a: FrameCodes, b: FrameCodes) -> NDArray[np.float64]:
+    """(in order, the worst quarter, in any order, changing alike, changing otherwise), ``float64[5]``.
+
+    *In order*: mean agreement of the frames, -1 to 1, along the best alignment, forwards or backwards; *the
+    worst quarter*: of the frames along it, where two videos only share a part. *In any order*: mean
+    agreement of each frame with the most similar one of the other video, of the video whose frames are all
+    found. *Changing alike*: correlation over time, times the share of full motion;
+    *otherwise*: what it lacks of 1, times the same. Where nothing moves the last two are 0. Frames that show
+    nothing are left out; where hardly any are left, all five are 0.
+
+    >>> from vhash_sdk.models import zoo
+    >>> generator = np.random.default_rng(0)
+    >>> one, two = (FrameCodes(generator.integers(0, 256, (25, 16), np.uint8), zoo.load().spec, 9.0)
+    ...             for _ in range(2))
+    >>> likeness(one, one).round(2).tolist(), likeness(one, two)[0] < 0.1
+    ([1.0, 1.0, 1.0, 1.0, 0.0], True)
+    """
+    if min(a.shows.sum(), b.shows.sum()) < _LEAST:
+        return np.zeros(5)
+    bits = a.signs.shape[1]
+    lines = alignments(len(a.codes), len(b.codes), duration_ratio(a.duration, b.duration))
+    every = a.signs @ b.signs.T / bits
+    free = max(_mean_of_best(every, a.shows, b.shows), _mean_of_best(every.T, b.shows, a.shows))
+    ways = [_along(a, b, lines, turned=turned) for turned in (False, True)]
+    ordered, worst, _, _ = max(ways, key=lambda way: way.ordered)
+    together, moving = max(ways, key=lambda way: way.together)[2:]
+    return np.array([ordered, worst, free, moving * together, moving * (1 - together)])
+
+
+class _Way(NamedTuple):
+    """What two videos have in common, one of them taken forwards or backwards."""
+
+    ordered: float
+    worst: float
+    together: float
+    moving: float
+
+
+def _along(a: FrameCodes, b: FrameCodes, lines: Alignments, *, turned: bool) -> _Way:
+    step = -1 if turned else 1
+    there, shown = np.ascontiguousarray(b.signs[::step]), np.ascontiguousarray(b.shows[::step])
+    bits, found = a.signs.shape[1], along(a.signs, there, lines)
+    both = along(a.shows, shown, lines).product  # the share of frames that are compared
+    enough = both * lines.shared.sum(1) >= _LEAST
+    if not enough.any():
+        return _Way(0.0, 0.0, 0.0, 0.0)
+    line = int(np.where(enough, found.product / np.maximum(both, 1e-6), -np.inf).argmax())
+    compared = products(a.shows, shown, lines, line)
+    each = products(a.signs, there, lines, line)[compared > 0.5] / bits
+    worst = np.sort(each)[: max(1, len(each) // 4)]
+    best = int(np.where(enough, found.correlation, -np.inf).argmax())
+    moving = min(1.0, float(found.spread[best]) / bits / _MOVING)
+    ordered = float(found.product[line] / both[line] / bits)
+    return _Way(ordered, float(worst.mean()), float(found.correlation[best]), moving)
+
+
+def _mean_of_best(
+    every: NDArray[np.float32], shows: NDArray[np.float32], others: NDArray[np.float32]
+) -> float:
+    """Mean agreement of the frames that show something with the most similar one of the others."""
+    best = np.where(others.T > 0, every, -1).max(1)
+    return float(best @ shows[:, 0] / shows.sum())
