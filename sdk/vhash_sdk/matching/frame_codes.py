@@ -103,7 +103,7 @@ def likeness(a: FrameCodes, b: FrameCodes) -> NDArray[np.float64]:
     >>> generator = np.random.default_rng(0)
     >>> one, two = (FrameCodes(generator.integers(0, 256, (25, 16), np.uint8), zoo.load().spec, 9.0)
     ...             for _ in range(2))
-    >>> likeness(one, one).round(2).tolist(), likeness(one, two)[0] < 0.1
+    >>> likeness(one, one).round(2).tolist(), bool(likeness(one, two)[0] < 0.1)
     ([1.0, 1.0, 1.0, 1.0, 0.0], True)
     """
     if min(a.shows.sum(), b.shows.sum()) < _LEAST:
