@@ -17,7 +17,7 @@ from .alignment import LEAST_SCORE
 from .calibration import USUAL_RATE, Calibration, Rate, SecondLook
 from .second_look import View, nearest_views
 
-_STRANGERS = 12  # for each video, that a second look has to part from its copies
+_STRANGERS = 4  # for each video, that a second look has to part from its copies
 _TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3  # see least_score
 
 
@@ -141,8 +141,8 @@ class Verdict:
     def candidates(self, videos: int) -> int:
         """The distance up to which pairs among so many videos are worth a second look, in bits.
 
-        As far as the second look goes; but in a large library no farther than where strangers come in by a
-        dozen for each video. A radius that was asked for in bits is a promise, and stays what it is.
+        As far as the second look goes; but in a large library no farther than where four strangers come in
+        for each video, for every look takes a millisecond. A radius that was asked for in bits is a promise, and stays what it is.
         """
         look = None if self.calibration is None else self.calibration.second_look
         if look is None or self.calibration is None or self.radius is None or self.fmr is None:
