@@ -142,7 +142,8 @@ class Verdict:
         """The distance up to which pairs among so many videos are worth a second look, in bits.
 
         As far as the second look goes; but in a large library no farther than where four strangers come in
-        for each video, for every look takes a millisecond. A radius that was asked for in bits is a promise, and stays what it is.
+        for each video, for every look takes a millisecond. A radius that was asked for in bits is a promise,
+        and stays what it is.
         """
         look = None if self.calibration is None else self.calibration.second_look
         if look is None or self.calibration is None or self.radius is None or self.fmr is None:
