@@ -10,10 +10,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from vhash_sdk.errors import OptionError
-from vhash_sdk.matching.alignment import LEAST_SCORE, Span, align, scored
+from vhash_sdk.matching.alignment import LEAST_SCORE, Span, align, fit, scored
 from vhash_sdk.matching.track import Track
 from vhash_sdk.matching.verdict import least_score
-from vhash_sdk.matching.votes import Match, chunks, vote
+from vhash_sdk.matching.votes import Match, Place, chunks, vote
 
 BITS = 128
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # an example takes too long to shrink many
@@ -102,6 +102,14 @@ def test_intro_and_outro_are_left_out(start: float, before: float, after: float,
     # what is hardly longer than a window is in few windows alone
     assert abs(span.query_start - begin) < 2 and abs(span.query_end - begin - 12) < 2
     assert abs(span.at(begin) - start) < 0.6
+
+
+def test_another_copy_in_the_library_does_not_hide_the_original() -> None:
+    """A place of another reference is looked at, however many votes the best one has."""
+    query = track(played(REFERENCE, 40, 52, 1.0), 0.25, codes=False)
+    places = [Place(0, 46.0, 10.0), Place(0, 46.0, 4.0), Place(1, 46.0, 4.0)]
+    found = [video for video, _ in fit(query, places, lambda _: REFERENCE_TRACK)]
+    assert set(found) == {0, 1} and found.count(0) == found.count(1)  # the second place of 0 is left out
 
 
 def test_insertions_give_several_spans() -> None:

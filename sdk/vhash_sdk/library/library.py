@@ -207,9 +207,10 @@ class Library(OpenLibrary):
     ) -> Groups:
         """Groups of videos that are copies of each other, by the bytes that the copies hold, most first.
 
-        Every member of a group is within the threshold of its representative, and a second look at how
-        they change over time is no evidence against it. Pairs that were judged no match (``judge``) are
-        never in one group. Only codes that are new since the last time are compared with the others.
+        Every member of a group is a copy of its representative by the verdict that ``search`` and ``compare``
+        give: codes that are near at all are looked at again by their frames. Pairs that were judged no match
+        (``judge``) are never in one group. Only codes that are new since the last time are compared with the
+        others.
 
         A file that is gone, has changed since it was added, or cannot be reached is in no group, and a file
         with several names (links, bind mounts) is in one under one of them: the result, a list, says so in
@@ -218,7 +219,7 @@ class Library(OpenLibrary):
         Args:
             fmr: the threshold as a false-match rate: of so many pairs of different scenes, how many match.
                 None: the rate that fits so many videos, see ``Calibration.rate_for``.
-            radius: the threshold in bits, instead.
+            radius: the threshold in bits, instead; codes beyond it are not looked at.
             keep: which video of a group represents it.
             calibration: from ``vhash calibrate``; None: that of the model, whose second look counts anyway.
             ask_disk: look at the files. False: go by what the library remembers, e.g. where their disk is
@@ -232,7 +233,7 @@ class Library(OpenLibrary):
         return find_groups(self._db, self._pairs, self.spec, verdict, keep=keep, ask_disk=ask_disk)
 
     def threshold(self, fmr: float | None = None, *, calibration: Calibration | None = None) -> int:
-        """The distance in bits up to which ``duplicates`` takes codes of so many videos for copies.
+        """The distance in bits up to which codes alone, without a second look, are taken for copies.
 
         Args:
             fmr: as a false-match rate; None: the rate that fits so many videos, see
