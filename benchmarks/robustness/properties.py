@@ -77,7 +77,7 @@ def _containers() -> Iterator[Property]:
     yield Property("animation", "AVIF", "avif", plain("libsvtav1", format="avif", options=_AV1))
     yield Property("animation", "APNG", "png", plain("apng", "rgb24", format="apng", options=()))
     webp = plain("libwebp_anim", "bgra", format="webp", options=())
-    yield Property("animation", "WebP", "webp", webp, "FFmpeg has no decoder for it; the message says so")
+    yield Property("animation", "WebP", "webp", webp)
 
 
 def _codecs() -> Iterator[Property]:

@@ -13,10 +13,10 @@ from .errors import OptionError, SourceError
 from .system.patterns import has_magic, matches
 
 VIDEO_SUFFIXES = frozenset((
-    ".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avc", ".avi", ".divx", ".dv", ".f4v", ".flc", ".fli",
-    ".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov",
-    ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob",
-    ".webm", ".wmv", ".y4m",
+    ".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avc", ".avi", ".avif", ".avifs", ".divx", ".dv",
+    ".f4v", ".flc", ".fli", ".flv", ".gif", ".h264", ".h265", ".heics", ".heifs", ".hevc", ".ivf", ".m1v",
+    ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu", ".ogm",
+    ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".webp", ".wmv", ".y4m",
 ))  # fmt: skip
 """What counts as a video in a folder. A file that is named outright is tried whatever its suffix."""
 

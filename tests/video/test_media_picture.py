@@ -5,19 +5,31 @@ Files are made here; each has a twin that shows the same without the property in
 
 from __future__ import annotations
 
+import io
 import struct
+import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from vhash_sdk import Encoder
-from vhash_sdk.errors import UnsupportedVideoError
+from vhash_sdk.errors import (
+    DecodeError,
+    DurationLimitError,
+    MissingDependencyError,
+    OptionError,
+    PixelLimitError,
+    UnsupportedVideoError,
+)
 from vhash_sdk.spec import Resize, Sampling
-from vhash_sdk.video import Box, open_source
+from vhash_sdk.video import Box, Limits, open_source
 from vhash_sdk.video.orientation import orientation, orientation_of
+from vhash_sdk.video.picture import blended
 from vhash_sdk.video.sources import open_media
 
 Frames = NDArray[np.uint8]
@@ -150,12 +162,86 @@ def test_one_png_is_an_image(tmp_path: Path) -> None:
         open_media(path)
 
 
-def test_animated_webp_is_refused_as_that() -> None:
-    head = b"RIFF" + struct.pack("<I", 60) + b"WEBPVP8X" + struct.pack("<IB", 10, 2) + bytes(40)
-    with pytest.raises(UnsupportedVideoError, match="animated WebP, which FFmpeg cannot decode"):
-        open_media(head)
+def webp(frames: np.ndarray, **options: Any) -> bytes:
+    """An animation of RGB or RGBA frames, without loss."""
+    images = [Image.fromarray(frame) for frame in frames]
+    file = io.BytesIO()
+    images[0].save(
+        file, "WEBP", save_all=True, append_images=images[1:], **{"lossless": True, "duration": 125} | options
+    )
+    return file.getvalue()
+
+
+def test_an_animated_webp_is_a_video(tmp_path: Path, encoder: Encoder) -> None:
+    frames = scene()
+    data = webp(frames)
+    (tmp_path / "a.webp").write_bytes(data)
+    with open_source(tmp_path / "a.webp") as reader:
+        assert (reader.info.codec, reader.info.duration, reader.info.frames) == ("webp", 1.5, 12)
+        assert reader.info.damaged is None
+        whole = Resize("exact", *frames.shape[1:3])
+        assert np.array_equal(reader.sample(Sampling("uniform", 12), whole).frames, frames)
+        assert np.array_equal(reader.sample(Sampling("middle", 5), whole).frames, frames[3:8])
+        again = reader.frames_at(np.array([0, 0.1, 0.75, 0.8, 99]), whole)
+        assert np.array_equal(again.frames, frames[[0, 0, 6, 6, 11]])
+        assert again.times.tolist() == [0, 0, 0.75, 0.75, 1.375]
+        box = reader.sample(Sampling("uniform", 2), whole, box=Box(0.25, 0, 0.75, 1))
+        assert box.frames.shape[1:3] == frames.shape[1:3]
+    twin = written(tmp_path / "twin.mp4", frames)
+    assert encoder.encode(tmp_path / "a.webp") - encoder.encode(twin) <= 4
+    (isolated,) = encoder.encode_many([data], isolate=True)
+    assert isolated.code == encoder.encode(io.BytesIO(data))
+    with pytest.raises(OptionError, match="has one video stream"):
+        open_source(data, stream=1)
+
+
+def test_an_animated_webp_that_was_cut_off_shows_what_is_there() -> None:
+    frames = scene()
+    data = webp(frames)
+    with open_source(data[: len(data) // 2]) as reader:
+        count = reader.info.frames
+        assert count is not None and 3 < count < 9 and "cut off" in (reader.info.damaged or "")
+        clip = reader.sample(Sampling("uniform", count), Resize("exact", *frames.shape[1:3]))
+    assert np.array_equal(clip.frames, frames[:count])
+    with pytest.raises(DecodeError, match="holds no frame"):
+        open_source(data[:60])
+    broken = bytearray(data)
+    at = data.index(b"VP8L", len(data) // 2) + 9
+    broken[at : at + 40] = bytes(40)
+    with open_source(bytes(broken)) as reader, pytest.raises(DecodeError, match="frames cannot be decoded"):
+        reader.sample(Sampling("uniform", 12), Resize("exact", 32, 32))
+
+
+def test_webp_lasts_as_long_as_browsers_show_it() -> None:
+    with open_source(webp(scene(3), duration=[10, 11, 500])) as reader:
+        assert reader.info.duration == 0.1 + 0.011 + 0.5
+    with pytest.raises(PixelLimitError, match="raise Limits.pixels"):
+        open_source(webp(scene(2)), Limits(pixels=100))
+    with pytest.raises(DurationLimitError):
+        open_source(webp(scene(2), duration=90_000), Limits(duration=60))
+
+
+def test_alpha_of_a_webp_lies_over_black_by_rule_2() -> None:
+    frames = np.concatenate((scene(2), np.full((2, *scene(1).shape[1:3], 1), 128, np.uint8)), axis=3)
+    with open_source(webp(frames, exact=True)) as reader:
+        size = frames.shape[1:3]
+        shown = reader.sample(Sampling("uniform", 2), Resize("exact", *size, picture=2)).frames
+        assert np.array_equal(shown, blended(frames[..., :3], frames[..., 3:]))
+
+
+def test_without_pillow_an_animated_webp_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'vhash-sdk\[webp\]'"):
+        open_source(webp_head(2) + bytes(40))
+
+
+def test_a_still_webp_is_an_image() -> None:
     with pytest.raises(UnsupportedVideoError, match="is an image"):
-        open_media(head.replace(struct.pack("<IB", 10, 2), struct.pack("<IB", 10, 16)))
+        open_media(webp_head(16) + bytes(40))
+
+
+def webp_head(flags: int) -> bytes:
+    return b"RIFF" + struct.pack("<I", 60) + b"WEBPVP8X" + struct.pack("<IB", 10, flags)
 
 
 @pytest.mark.parametrize("major", [b"avif", b"mif1", b"heic"])

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from .mp4_tables import samples_end
+from .recognise import WEBP
 
 if TYPE_CHECKING:
     from .sources import Media
@@ -272,6 +273,10 @@ def _mxf(file: BinaryIO, size: int) -> int:
     return int(footer) + 17 if footer else 0
 
 
+def _webp(file: BinaryIO, size: int) -> int:
+    return 8 + int.from_bytes(_at(file, 4, 4), "little")
+
+
 _PROMISES: dict[str, Callable[[BinaryIO, int], int]] = {
     "mov": _mp4,
     "matroska": _matroska,
@@ -280,4 +285,5 @@ _PROMISES: dict[str, Callable[[BinaryIO, int], int]] = {
     "asf": _asf,
     "ogg": _ogg,
     "mxf": _mxf,
+    WEBP: _webp,
 }

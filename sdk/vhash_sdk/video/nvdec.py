@@ -25,11 +25,13 @@ from .device_frames import DevicePlanes, DeviceScaler, PlaneFormat
 from .limits import check_pixels
 from .nvdec_session import CODECS, DeviceTrack, Session, Surface, import_nvcodec
 from .pyav import Bounds, PyavReader
+from .recognise import WEBP
 from .select import select
 from .sources import open_media
 from .tone import Tone
 from .tone import tone as tone_map
 from .track import Track
+from .webp import WebpReader
 
 logger = logging.getLogger("vhash_sdk")
 
@@ -68,9 +70,12 @@ class NvdecDecoder:
         """``nvdec``."""
         return "nvdec"
 
-    def open(self, source: FileSource, *, stream: int | None = None) -> NvdecReader:
+    def open(self, source: FileSource, *, stream: int | None = None) -> NvdecReader | WebpReader:
         """Open a path, bytes or a file object. Raises VideoError, as PyAV does."""
-        return NvdecReader(Track(open_media(source), self.limits, 1, stream), self)
+        media = open_media(source)
+        if media.demuxer == WEBP:
+            return WebpReader(media, self.limits, stream)
+        return NvdecReader(Track(media, self.limits, 1, stream), self)
 
     def obstacle(self, codec: str, pixels: str, size: tuple[int, int], *, hdr: bool = False) -> str | None:
         """Why the chip cannot decode such a video, HDR that is mapped or any other; None if it can."""

@@ -134,7 +134,7 @@ def _rgb(frame: VideoFrame, rule: int) -> Pixels:
     if rule == 1 or not _has_alpha(frame):
         return _plane(_exact(frame, "rgb24"), 0, samples=3).reshape(frame.height, frame.width, 3)
     rgba = _plane(_exact(frame, "rgba"), 0, samples=4).reshape(frame.height, frame.width, 4)
-    return _blended(rgba[..., :3], rgba[..., 3:], 0)
+    return blended(rgba[..., :3], rgba[..., 3:])
 
 
 def _has_alpha(frame: VideoFrame) -> bool:
@@ -152,14 +152,15 @@ def _over_black(planes: Planes, alpha: Pixels) -> Planes:
     padding = ((0, rows * height - alpha.shape[0]), (0, columns * width - alpha.shape[1]))
     cells = np.pad(alpha, padding, "edge").reshape(height, rows, width, columns)
     coarse = ((cells.sum((1, 3), dtype=np.uint16) + rows * columns // 2) // (rows * columns)).astype(np.uint8)
-    y = _blended(planes.y, alpha, 0 if planes.full_range else 16)
+    y = blended(planes.y, alpha, 0 if planes.full_range else 16)
     return Planes(
-        y, u=_blended(planes.u, coarse, 128), v=_blended(planes.v, coarse, 128), matrix=planes.matrix,
+        y, u=blended(planes.u, coarse, 128), v=blended(planes.v, coarse, 128), matrix=planes.matrix,
         full_range=planes.full_range, rotation=planes.rotation, mirrored=planes.mirrored,
     )  # fmt: skip
 
 
-def _blended(samples: Pixels, alpha: Pixels, black: int) -> Pixels:
+def blended(samples: Pixels, alpha: Pixels, black: int = 0) -> Pixels:
+    """Samples ``uint8`` over black, by their alpha of the same shape or one that broadcasts to it."""
     over = samples * alpha.astype(np.uint16) + np.uint16(black) * (255 - alpha).astype(np.uint16)
     blended: Pixels = ((over + np.uint16(127)) // np.uint16(255)).astype(np.uint8)
     return blended

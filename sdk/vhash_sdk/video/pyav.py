@@ -19,6 +19,7 @@ from .container import Crop, Said
 from .decoder import Clip, FileSource, Limits, VideoInfo
 from .limits import Deadline, check_duration, check_pixels
 from .picture import colour_of, render
+from .recognise import WEBP
 from .resize import output_size
 from .sampling import frame_ranks, uniform_times
 from .select import Disordered, Shortened, select
@@ -26,6 +27,7 @@ from .sources import open_media
 from .timeline import Timeline, first_frame, measure, middle_times, scan
 from .tone import hdr_of
 from .track import Track
+from .webp import WebpReader
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -57,14 +59,17 @@ class PyavDecoder:
         """``pyav``."""
         return "pyav"
 
-    def open(self, source: FileSource, *, stream: int | None = None) -> PyavReader:
+    def open(self, source: FileSource, *, stream: int | None = None) -> PyavReader | WebpReader:
         """Open a path, bytes or a file object; ``stream``: which of its video streams, None: by the rule.
 
         Raises:
             VideoError: the subclass says what is wrong; the message names the source.
-            MissingDependencyError: PyAV is not installed.
+            MissingDependencyError: PyAV is not installed, or Pillow for an animated WebP.
         """
-        return PyavReader(Track(open_media(source), self.limits, self.threads, stream), self.limits)
+        media = open_media(source)
+        if media.demuxer == WEBP:
+            return WebpReader(media, self.limits, stream)
+        return PyavReader(Track(media, self.limits, self.threads, stream), self.limits)
 
 
 class PyavReader:

@@ -7,6 +7,8 @@ import struct
 from ..errors import UnsupportedVideoError
 from .bare import BARE, bare_stream
 
+WEBP = "webp"
+"""The only one that FFmpeg has no demuxer for, see ``video.webp``."""
 CONTAINERS = {
     "mov": "MP4, MOV, 3GP, M4V",
     "matroska": "MKV, WebM",
@@ -24,9 +26,10 @@ CONTAINERS = {
     "yuv4mpegpipe": "Y4M",
     "rm": "RealMedia",
     "flic": "FLI, FLC",
+    WEBP: "animated WebP",
     **BARE,
 }
-"""Demuxers of FFmpeg that are used, with the file types they stand for."""
+"""What is opened, by FFmpeg's name of the demuxer, with the file types that it stands for."""
 
 HEAD = 1 << 16
 """Bytes to look at: an APNG says that it is one after its colour profile."""
@@ -78,6 +81,8 @@ def recognise(head: bytes, name: str) -> str:
         return "mov"
     if head.startswith(_PNG) and _png_frames(head) > 1:
         return "apng"
+    if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and len(head) > 20 and head[20] & 2:  # animated
+        return WEBP
     if head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"AVIX"):
         return "avi"
     if head[4:6] in (b"\x11\xaf", b"\x12\xaf") and all(struct.unpack("<HHH", head[6:12].ljust(6, b"\0"))):
@@ -120,8 +125,6 @@ def _refusal(head: bytes) -> str:
         return "is a concat script, which would make other files be opened: refused"
     if text.startswith((b"<?xml", b"<mpd", b"<smil", b"[playlist]", b"v=0")):
         return "is a manifest or playlist, which would make other files be opened: refused"
-    if head[8:16] == b"WEBPVP8X" and len(head) > 20 and head[20] & 2:  # the flag of an animation
-        return "is an animated WebP, which FFmpeg cannot decode; convert it, e.g. to APNG, GIF or MP4"
     if head.startswith(_IMAGES) or head[8:12] == b"WEBP" or _is_still(head):
         return "is an image, not a video"
     if head.startswith((b"\0\0\x01\xb3", b"\0\0\0\x01", b"\0\0\x01")):
