@@ -22,8 +22,8 @@ def from_command_line(
 ) -> Config:
     """An instance of the dataclass ``cls`` with values from ``--field value`` arguments.
 
-    Handles str, int, float, bool (``--no-x`` switches off), Path, Literal and tuples of numbers
-    (``--kernels 7 4 4``).
+    Handles str, int, float, bool (``--no-x`` switches off), Path, each of them or None, Literal and tuples of
+    numbers (``--kernels 7 4 4``).
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -31,6 +31,9 @@ def from_command_line(
     types = typing.get_type_hints(cls)
     for item in fields(cls):  # type: ignore[arg-type]
         name, kind = "--" + item.name.replace("_", "-"), types[item.name]
+        kinds = set(typing.get_args(kind))
+        if type(None) in kinds and len(kinds) == 2:  # or None, where it is not given
+            (kind,) = kinds - {type(None)}
         text = f"{item.metadata.get('help', '')} (default: {item.default})".replace("%", "%%")
         common: dict[str, Any] = {"help": text, "default": item.default, "dest": item.name}
         if item.default is MISSING:

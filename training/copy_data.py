@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,9 @@ from vhash_sdk.spec import Resize, Sampling
 from . import clips, copy_edits
 
 SIDE = 224  # of what is kept: the shorter side of a picture, a frame's own size
+MORE_SIDE = 448  # of further pictures, of which windows are taken
+TEACHER_SIDE = 224
+"""Height and width of what the teacher sees."""
 HELD = 120
 """Pictures that are only for validation: one of each of so many sources."""
 MAKEUP_GROUPS = 12
@@ -35,6 +37,11 @@ class Pictures:
     def only(self, rows: NDArray[np.int64]) -> Pictures:
         """Those of some rows."""
         return Pictures([self.pixels[row] for row in rows], self.source[rows])
+
+    def __add__(self, others: Pictures) -> Pictures:
+        """These, then others, whose sources are others, too."""
+        behind = 1 + max(self.source.tolist(), default=-1)
+        return Pictures(self.pixels + others.pixels, np.concatenate([self.source, others.source + behind]))
 
 
 def read_pictures(data: Path, *, frames: int, limit: int = 0) -> Pictures:
@@ -54,10 +61,16 @@ def read_pictures(data: Path, *, frames: int, limit: int = 0) -> Pictures:
     return Pictures(pixels, np.array(source, np.int64))
 
 
-def _photograph(file: Path) -> NDArray[np.uint8]:
+def more_pictures(folder: Path) -> Pictures:
+    """Every JPEG and PNG below a folder, each its own source."""
+    files = sorted(file for kind in ("*.jpg", "*.jpeg", "*.png") for file in folder.rglob(kind))
+    return Pictures([_photograph(file, MORE_SIDE) for file in files], np.arange(len(files)))
+
+
+def _photograph(file: Path, side: int = SIDE) -> NDArray[np.uint8]:
     with Image.open(file) as picture:
         picture = picture.convert("RGB")
-        share = min(1.0, SIDE / min(picture.size))
+        share = min(1.0, side / min(picture.size))
         return np.asarray(picture.resize((round(picture.width * share), round(picture.height * share))))
 
 
@@ -76,45 +89,21 @@ def held_out(pictures: Pictures, seed: int) -> tuple[NDArray[np.int64], NDArray[
     return np.flatnonzero(~inside), np.array([row for row in first if inside[row]], np.int64)
 
 
-def teacher_targets(teacher: Path, pictures: Pictures, cache: Path) -> Tensor:
-    """What the teacher says of each unedited picture and its mirror image, their mean: float32 ``[N, 512]``.
+Describe = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+def describer(teacher: Path, device: str = "cpu") -> Describe:
+    """The teacher as a function: pictures ``uint8[n, H, W, 3]`` → unit vectors ``float32[n, 512]``.
 
     Args:
         teacher: ``sscd.onnx`` (input uint8 ``[n, H, W, 3]``, output ``embedding``), or Meta's TorchScript
             file ``sscd_disc_mixup.torchscript.pt``.
-        pictures: to describe.
-        cache: folder where the result is kept; by the digests of teacher and pictures.
+        device: where a TorchScript file runs; an ONNX file always runs on the CPU.
     """
-    digest = hashlib.sha256(teacher.read_bytes())
-    for pixels in pictures.pixels:
-        digest.update(pixels.tobytes())
-    kept = cache / f"teacher-{digest.hexdigest()[:16]}.npy"
-    if kept.exists():
-        return torch.from_numpy(np.load(kept))
-    describe = describer(teacher)
-    found = []
-    for start in range(0, len(pictures.pixels), 16):
-        batch = np.stack([_square(pixels) for pixels in pictures.pixels[start : start + 16]])
-        found.append(describe(batch) + describe(np.ascontiguousarray(batch[:, :, ::-1])))
-    targets = np.concatenate(found)
-    targets /= np.linalg.norm(targets, axis=1, keepdims=True)
-    cache.mkdir(parents=True, exist_ok=True)
-    new = kept.with_suffix(".new.npy")
-    np.save(new, targets.astype(np.float32))
-    new.replace(kept)
-    return torch.from_numpy(targets.astype(np.float32))
+    return _torchscript(teacher, device) if teacher.suffix == ".pt" else _onnx(teacher)
 
 
-def _square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return copy_edits.squashed(Image.fromarray(pixels), SIDE)
-
-
-def describer(teacher: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """The teacher as a function: pictures ``uint8[n, H, W, 3]`` → unit vectors ``float32[n, 512]``."""
-    return _torchscript(teacher) if teacher.suffix == ".pt" else _onnx(teacher)
-
-
-def _onnx(file: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+def _onnx(file: Path) -> Describe:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
@@ -127,26 +116,35 @@ def _onnx(file: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     return describe
 
 
-def _torchscript(file: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    network = torch.jit.load(str(file), map_location="cpu").eval()
-    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+def _torchscript(file: Path, device: str) -> Describe:
+    network = torch.jit.load(str(file), map_location=device).eval()
+    mean, std = (torch.tensor(x, device=device) for x in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 
     def describe(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            x = network(((torch.from_numpy(batch).float() / 255 - mean) / std).permute(0, 3, 1, 2))
-        return torch.nn.functional.normalize(x).numpy()
+            pixels = torch.from_numpy(batch).to(device).float() / 255
+            x = network(((pixels - mean) / std).permute(0, 3, 1, 2))
+        return torch.nn.functional.normalize(x).cpu().numpy()
 
     return describe
 
 
-class Views(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """Edited views ``(uint8[size, size, 3], row)``: view i of a seed is always the same.
+class Views(torch.utils.data.Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Subjects and their views: number i of a seed is always the same.
+
+    A subject is a picture made for this one occasion: a window of a picture, often mixed with another one,
+    composed with others or edited. The teacher says of each anew what it is ("consistent and patient", Beyer
+    et al. 2022: a student that only ever sees the same few thousand answers learns them by heart).
+
+    Gives the subject as the teacher sees it, ``uint8[TEACHER_SIDE, TEACHER_SIDE, 3]``; as the student does,
+    as it is and edited, ``uint8[2, size, size, 3]``; and the sources of what it was made of, ``int64[2]``,
+    twice the same where there is one.
 
     Args:
-        pictures: to edit.
+        pictures: to make subjects of.
         seed: of what is drawn.
         size: of a view.
-        first, count: views ``first`` to ``first + count``.
+        first, count: subjects ``first`` to ``first + count``.
     """
 
     def __init__(self, pictures: Pictures, *, seed: int, size: int, first: int, count: int) -> None:
@@ -155,15 +153,24 @@ class Views(torch.utils.data.Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        view, total = self.first + i, len(self.pictures.pixels)
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor, Tensor]:
+        number, total = self.first + i, len(self.pictures.pixels)
         # every picture once an epoch, in another order each time
-        epoch, place = divmod(view, total)
+        epoch, place = divmod(number, total)
         row = int(np.random.default_rng((self.seed, epoch)).permutation(total)[place])
-        rng = random.Random(f"{self.seed} {view}")
+        rng = random.Random(f"{self.seed} {number}")
+        other = rng.randrange(total)
 
         def others() -> Image.Image:
             return Image.fromarray(self.pictures.pixels[rng.randrange(total)])
 
-        seen = copy_edits.view(Image.fromarray(self.pictures.pixels[row]), others, rng, self.size)
-        return torch.from_numpy(seen.copy()), row
+        subject, mixed = copy_edits.subject(
+            Image.fromarray(self.pictures.pixels[row]),
+            Image.fromarray(self.pictures.pixels[other]),
+            others,
+            rng,
+        )
+        seen = copy_edits.squashed(subject, self.size), copy_edits.view(subject, others, rng, self.size)
+        sources = self.pictures.source[[row, other if mixed else row]]
+        answer = copy_edits.squashed(subject, TEACHER_SIDE)
+        return torch.from_numpy(answer.copy()), torch.from_numpy(np.stack(seen)), torch.from_numpy(sources)

@@ -45,6 +45,33 @@ def view(picture: Picture, others: Others, rng: random.Random, size: int) -> np.
     return squashed(edited(picture, others, rng), size)
 
 
+def subject(picture: Picture, other: Picture, others: Others, rng: random.Random) -> tuple[Picture, bool]:
+    """A picture that nobody has seen before, and whether another one was mixed into it.
+
+    A window of the picture, then as it is, mixed with a window of ``other``, composed with others, or edited.
+    """
+    shown = _part(picture, rng)
+    chance = rng.random()
+    if chance < 0.35:
+        return Image.blend(
+            shown, _part(other, rng).resize(shown.size, _BILINEAR), rng.uniform(0.25, 0.55)
+        ), True
+    if chance < 0.5:
+        shown = rng.choice((split_screen, inset, face_camera, stickers))(shown, others, rng)
+    elif chance < 0.65:
+        shown = edited(shown, others, rng)
+    return mirrored(shown, others, rng) if rng.random() < 0.5 else shown, False
+
+
+def _part(picture: Picture, rng: random.Random) -> Picture:
+    """A window of a fifth to all of the area, or the whole picture."""
+    if rng.random() < 0.3:
+        return picture
+    area, shape = rng.uniform(0.2, 1.0), math.exp(rng.uniform(-0.4, 0.4))
+    w, h = min(1.0, math.sqrt(area * shape)), min(1.0, math.sqrt(area / shape))
+    return _window(picture, w, h, rng.random(), rng.random())
+
+
 def squashed(picture: Picture, size: int) -> np.ndarray:
     """The whole picture, ``uint8[size, size, 3]``."""
     return np.asarray(picture.convert("RGB").resize((size, size), _BILINEAR, reducing_gap=2.0))

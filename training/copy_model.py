@@ -47,29 +47,32 @@ def distillation(found: Tensor, wanted: Tensor) -> Tensor:
     return 1 - (found * wanted).sum(1).mean()
 
 
-def contrast(found: Tensor, rows: Tensor, bank: Tensor, source: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of finding the own picture among all that the teacher has described (InfoNCE).
+def contrast(found: Tensor, rows: Tensor, bank: Tensor, sources: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding the own picture among others that the teacher has described (InfoNCE).
 
-    Pictures of one video are no positives of each other, and no negatives either; nor are pictures that
-    the teacher takes for copies.
+    What shares a source (pictures of one video, or mixed of one) counts neither for nor against; nor do
+    pictures that the teacher takes for copies.
 
     Args:
         found: descriptors ``[n, 512]``.
         rows: of their pictures in the bank, ``int64[n]``.
-        bank: the teacher's descriptors of all pictures, ``[N, 512]``.
-        source: which video or picture a row comes from, ``int64[N]``.
+        bank: the teacher's descriptors of pictures, ``[N, 512]``.
+        sources: the two videos or pictures that a row of the bank was made of, ``int64[N, 2]``.
         temperature: of the softmax.
     """
     logits = found @ bank.T / temperature
-    left_out = (source[None] == source[rows][:, None]) | (bank[rows] @ bank.T > 0.6)
+    own = sources[rows]
+    left_out = (own[:, None, :, None] == sources[None, :, None, :]).any((2, 3)) | (bank[rows] @ bank.T > 0.6)
     left_out[torch.arange(len(rows)), rows] = False
     return functional.cross_entropy(logits.masked_fill(left_out, -torch.inf), rows)
 
 
-def spread(found: Tensor, source: Tensor) -> Tensor:
+def spread(found: Tensor, sources: Tensor) -> Tensor:
     """Differential entropy: minus the mean logarithm of the distance to the nearest other (KoLeo).
 
     Sablayrolles et al. 2019, eq. 3; it pushes strangers apart, so that one threshold holds everywhere.
+    ``sources`` as for ``contrast``: what shares one is no stranger.
     """
-    likeness = (found @ found.T).masked_fill(source[None] == source[:, None], -1)
+    shared = (sources[:, None, :, None] == sources[None, :, None, :]).any((2, 3))
+    likeness = (found @ found.T).masked_fill(shared, -1)
     return -(2 - 2 * likeness.amax(1)).clamp(min=1e-6).sqrt().log().mean()

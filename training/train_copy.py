@@ -1,14 +1,18 @@
 """Train the copy descriptor by distillation and contrast on edited views: read from top to bottom.
 
     python -m training.train_copy --data ../shared/data --teacher sscd.onnx --output runs/copy --minutes 60
+    python -m training.train_copy … --pictures FOLDER            # the more pictures, the better
     python -m training.train_copy … --resume                     # as long as it gets better
     python -m training.train_copy … --resume --size 192 --views 300000 --decay 60000
 
-The student sees an edited view of a picture (``copy_edits``); its descriptor has to point where the
-teacher's does for the unedited picture (SSCD, Pizzi et al. 2022), to find that picture among all others,
-and to keep away from strangers (KoLeo). No labels. The rate is constant after its warm-up, so that a run
-may be prolonged at will, and falls to zero over the last ``decay`` views. Writes ``model.safetensors``
-(fp16), ``last.safetensors`` for ``--resume``, ``curve.json``.
+A subject is a picture that was never seen before: a window of one, mixed, composed or edited (``copy_data``).
+The student sees it as it is and edited (``copy_edits``); both descriptors have to point where the teacher's
+does for the subject (SSCD, Pizzi et al. 2022), to find it among the last few thousand, and to keep away from
+strangers (KoLeo). No labels. With the same few thousand pictures again and again, and one answer for each,
+the student learned them by heart: cosine .75 to the teacher on pictures that it knew, .45 on others.
+The rate is constant after its warm-up, so that a run may be prolonged at will, and falls to zero over the
+last ``decay`` views. Writes ``model.safetensors`` (fp16), ``last.safetensors`` for ``--resume``,
+``curve.json``.
 
 The teacher is only run: a file with Meta's weights (MIT), as ``--teacher``. Nothing of it is kept but what
 the student learned.
@@ -23,13 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from . import checkpoint
 from .config import from_command_line, option
-from .copy_data import Pictures, Views, held_out, read_pictures, teacher_targets
-from .copy_model import CopyNetwork, contrast, distillation, spread
+from .copy_data import Describe, Pictures, Views, describer, held_out, more_pictures, read_pictures
+from .copy_model import WIDTH, CopyNetwork, contrast, distillation, spread
 from .copy_validation import trial
 from .efficientnet_lite import load_imagenet
 
@@ -40,18 +43,20 @@ class CopyTraining:
 
     data: Path = option(Path("../shared/data"), "folder with images and videos")  # noqa: RUF009
     teacher: Path = option(Path("sscd.onnx"), "the teacher's network, .onnx or TorchScript .pt")  # noqa: RUF009
-    output: Path = option(Path("runs/copy"), "folder for checkpoints, curve and the teacher's answers")  # noqa: RUF009
+    pictures: Path | None = option(None, "folder of further pictures, none of which is held out")  # noqa: RUF009
+    output: Path = option(Path("runs/copy"), "folder for checkpoints and curve")  # noqa: RUF009
     frames: int = option(6, "of each clip")
     limit: int = option(0, "photographs and clips at most, for a trial; 0 = all")
     size: int = option(128, "height and width of a view")
-    views: int = option(1_000_000, "where training ends")
+    views: int = option(1_000_000, "where training ends; a subject has two")
     decay: int = option(50_000, "views over which the rate falls to zero at the end")
     warmup: int = option(5_000, "views over which it rises at the start")
     batch: int = option(48, "views to one step")
     lr: float = option(4e-4, "AdamW's rate for the network from ImageNet")
     head_lr: float = option(2e-3, "its rate for pooling and the linear layer")
     weight_decay: float = option(0.02, "AdamW's weight decay")
-    contrast: float = option(0.2, "weight of the contrast with all other pictures")
+    contrast: float = option(0.2, "weight of the contrast with other subjects")
+    bank: int = option(8192, "subjects in that contrast, the latest ones")
     temperature: float = option(0.07, "of that contrast")
     spread: float = option(0.1, "weight of the differential entropy")
     every: int = option(15_000, "views between two validations")
@@ -63,26 +68,26 @@ class CopyTraining:
 
 
 def main(config: CopyTraining) -> None:
-    """Read, describe by the teacher, train, save."""
+    """Read, train, save."""
     pictures = read_pictures(config.data, frames=config.frames, limit=config.limit)
-    targets = teacher_targets(config.teacher, pictures, config.output)
-    print(f"{len(pictures.pixels)} pictures of {len(set(pictures.source.tolist()))} sources", flush=True)
-    curve = train(config, pictures, targets, verbose=True)
+    fit, held = held_out(pictures, config.seed)
+    known = pictures.only(fit)
+    if config.pictures is not None:
+        known = known + more_pictures(config.pictures)
+    print(f"{len(known.pixels)} pictures of {len(set(known.source.tolist()))} sources", flush=True)
+    teacher = describer(config.teacher, _device(config))
+    curve = train(config, known, pictures.only(held), teacher, verbose=True)
     print(json.dumps(curve[-1]))
 
 
 def train(
-    config: CopyTraining, pictures: Pictures, targets: Tensor, *, verbose: bool = False
+    config: CopyTraining, known: Pictures, held: Pictures, teacher: Describe, *, verbose: bool = False
 ) -> list[dict[str, Any]]:
-    """Train until ``views`` or ``minutes`` are over; returns the curve, a point each validation."""
+    """Train on ``known`` until ``views`` or ``minutes`` are over; gives the curve."""
     start = time.monotonic()
-    device = torch.device("cuda" if config.device == "auto" and torch.cuda.is_available() else
-                          "cpu" if config.device == "auto" else config.device)  # fmt: skip
+    device = torch.device(_device(config))
     torch.manual_seed(config.seed)
-    fit, held = held_out(pictures, config.seed)
-    known, bank = pictures.only(fit), targets[fit].to(device)
-    source = torch.from_numpy(known.source).to(device)
-    asked = trial(pictures.only(held), known, seed=config.seed, size=config.size)
+    asked = trial(held, known, seed=config.seed, size=config.size)
     network = CopyNetwork(load_imagenet()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     backbone = set(network.backbone.parameters())
     optimiser = torch.optim.AdamW([
@@ -95,21 +100,28 @@ def train(
         tensors, state = checkpoint.load(last)
         checkpoint.restore(tensors, network, optimiser)
         curve, done = state["curve"], state["views"]
+    bank = torch.empty(0, WIDTH, device=device)  # after a resumption it fills anew
+    sources = torch.empty(0, 2, dtype=torch.int64, device=device)
 
     while done < config.views:
         began, losses = time.perf_counter(), []
         network.train()
         stop = min(config.views, done + config.every)
-        views = Views(known, seed=config.seed, size=config.size, first=done, count=stop - done)
+        views = Views(known, seed=config.seed, size=config.size, first=done // 2, count=(stop - done) // 2)
         # a last batch of one would have no neighbours, and batch norm nothing to go by
-        for seen, rows in DataLoader(views, config.batch, num_workers=config.workers, drop_last=True):
+        loader = DataLoader(views, config.batch // 2, num_workers=config.workers, drop_last=True)
+        for subjects, seen, made_of in loader:
             for group in optimiser.param_groups:
                 group["lr"] = group["base"] * rate(config, done)
-            found, rows = network(seen.to(device)), rows.to(device)
+            answers = torch.from_numpy(teacher(subjects.numpy())).to(device)
+            bank = torch.cat([answers, bank])[: config.bank]
+            sources = torch.cat([made_of.to(device), sources])[: config.bank]
+            found = network(seen.to(device).flatten(0, 1))
+            rows = torch.arange(len(answers), device=device).repeat_interleave(2)
             parts = torch.stack((
-                distillation(found, bank[rows]),
-                contrast(found, rows, bank, source, config.temperature),
-                spread(found, source[rows]),
+                distillation(found, answers[rows]),
+                contrast(found, rows, bank, sources, config.temperature),
+                spread(found, sources[rows]),
             ))  # fmt: skip
             loss = parts @ parts.new_tensor([1.0, config.contrast, config.spread])
             optimiser.zero_grad(set_to_none=True)
@@ -131,6 +143,12 @@ def train(
         if out_of_time:
             break
     return curve
+
+
+def _device(config: CopyTraining) -> str:
+    if config.device != "auto":
+        return config.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def rate(config: CopyTraining, done: int) -> float:
