@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import load, source, table
+from benchmarks.common import RESULTS, load, source, table
 from benchmarks.retrieval import supervised_report
+
+_DECISIONS = ("dedup", "search", "compare")
 
 
 def _interval(figure: dict[str, Any]) -> str:
@@ -56,6 +58,34 @@ def near_duplicates() -> str:
         f"Below .9 by transformation: {weak}. "
         + (f"Rows of an earlier run, on the same clips: {older}. " if older else "")
         + source("near_duplicates")
+    )
+
+
+def decisions() -> str:
+    rows, weak = [], []
+    models = sorted(
+        (file.stem.removeprefix("decisions_") for file in RESULTS.glob("decisions_*.json")), reverse=True
+    )
+    for name in models:
+        result = load(f"decisions_{name}")
+        shares = [f"{result[asked]['reporting']['all']['share']:.3f}" for asked in _DECISIONS]
+        takes, sets = result["other takes called copies"], result["made alike"].values()
+        rows.append((
+            name, *shares, f"{result['search']['strangers']} of {result['search']['stranger pairs']:,}",
+            f"{takes['found']} of {takes['of']}", sum(one["false groups"] for one in sets),
+            f"{sum(one['re-encodes grouped'] for one in sets)} of {sum(one['of'] for one in sets)}",
+        ))  # fmt: skip
+        low = {kind: at for kind, at in result["compare"]["reporting"]["kinds"].items() if at < 0.7}
+        weak.append(f"{name}: " + ", ".join(f"{kind} {at:.2f}" for kind, at in low.items()))
+    header = (
+        "model", *_DECISIONS, "strangers that search calls copies", "other takes called copies",
+        "false groups of videos made alike", "their re-encodes grouped",
+    )  # fmt: skip
+    total = load(f"decisions_{models[-1]}")["compare"]["reporting"]["all"]["of"]
+    return (
+        table(header, rows)
+        + f"\n\nThe share of {total} copies, 47 kinds of 20 originals, on which nothing was tuned. "
+        f"Below .7 by kind, `compare`: {'; '.join(weak)}. {source(f'decisions_{models[-1]}')}"
     )
 
 

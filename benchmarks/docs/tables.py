@@ -27,6 +27,7 @@ _BLOCK = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- /table -->)",
 TABLES: dict[str, Callable[[], str]] = {
     "headline": headline.headline,
     "near_duplicates": accuracy.near_duplicates,
+    "decisions": accuracy.decisions,
     "calibration": accuracy.calibration,
     "clip_in_video": accuracy.clip_in_video,
     "retrieval": accuracy.retrieval,

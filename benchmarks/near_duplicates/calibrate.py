@@ -35,6 +35,7 @@ from training.clips import FOLDER, split
 from vhash_sdk import Encoder
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.matching.calibration import Calibration, SecondLook, calibrate
+from vhash_sdk.matching.frame_codes import AGAINST
 from vhash_sdk.matching.second_look import Evidence, View, frames_from_bytes, measures, rarity
 from vhash_sdk.spec import ModelSpec
 
@@ -158,12 +159,12 @@ def signed_logistic(rows: Matrix, truth: Matrix) -> Matrix:
     """``logistic`` without terms that would speak the wrong way: likeness is never evidence against a copy.
 
     Of the columns the first is a distance, the second says how rare the codes are, the others are likenesses,
-    but for a fifth measure of frames, which says that they change otherwise.
+    but for those measures of frame codes that are ``AGAINST``.
     """
     wanted = np.ones(rows.shape[1])
     wanted[0] = -1
-    if rows.shape[1] == 7:
-        wanted[6] = -1
+    if rows.shape[1] > 4:  # of a trajectory there are two
+        wanted[[2 + place for place in AGAINST]] = -1
     kept = np.ones(rows.shape[1], bool)
     while True:
         found = np.zeros(rows.shape[1] + 1)

@@ -55,18 +55,19 @@ def test_likeness_by_its_definition_where_both_are_the_same_span() -> None:
     straight = (a.signs * b.signs).mean()
     turned = (a.signs * b.signs[::-1]).mean()
     every = a.signs @ b.signs.T / 128
-    ordered, worst, free, alike, otherwise = likeness(a, b)
+    ordered, worst, free, alike, otherwise, pattern, another = likeness(a, b)
     assert worst < ordered and max(straight, turned) <= ordered + 1e-6 and ordered <= free + 1e-6
     assert free == pytest.approx(max(every.max(0).mean(), every.max(1).mean()))
-    assert 0 <= alike + otherwise <= 1
+    assert 0 <= alike + otherwise <= 1 and 0 <= pattern + another <= 1
 
 
 @pytest.mark.parametrize("span", [(0, 10), (2, 9), (0, 6), (5, 10)])
 def test_the_same_span_and_a_part_are_alike_in_order_and_change_alike(span: tuple[float, float]) -> None:
     whole, part = codes(1), codes(1, *span)
     for pair in ((whole, part), (part, whole)):
-        ordered, worst, free, alike, otherwise = likeness(*pair)
+        ordered, worst, free, alike, otherwise, pattern, another = likeness(*pair)
         assert ordered > 0.75 and worst > 0.6 and free > 0.75 and alike > 0.7 and otherwise < 0.15
+        assert pattern > 0.7 and another < 0.15
     strangers = np.array([likeness(whole, codes(seed, *span)) for seed in range(2, 12)])
     assert strangers[:, 0].max() < 0.5 and strangers[:, 4].min() > 0.2
 
@@ -74,14 +75,30 @@ def test_the_same_span_and_a_part_are_alike_in_order_and_change_alike(span: tupl
 def test_backwards_is_in_order_and_shuffled_is_in_any_order() -> None:
     whole = codes(1)
     backwards = FrameCodes(np.ascontiguousarray(whole.codes[::-1]), SPEC, 10.0)
-    assert likeness(whole, backwards) == pytest.approx([1, 1, 1, likeness(whole, whole)[3], 0], abs=1e-6)
+    assert likeness(whole, backwards) == pytest.approx([1, 1, 1, *likeness(whole, whole)[3:]], abs=1e-6)
     quarters = np.concatenate([whole.codes[at : at + 6] for at in (12, 0, 18, 6)] + [whole.codes[24:]])
     ordered, _, free, *_ = likeness(whole, FrameCodes(quarters, SPEC, 10.0))
     assert free == 1 and ordered < 0.8
 
 
+def test_pattern_survives_what_changes_every_frame_alike() -> None:
+    """Another crop, turned, in other colours: no bit is the same, but it comes back to its own pictures."""
+    generator = np.random.default_rng(5)
+    shots = generator.integers(0, 256, (4, 16), np.uint8)
+
+    def cut(*order: int) -> FrameCodes:
+        return FrameCodes(np.repeat(shots[list(order)], 5, axis=0), SPEC, 10.0)
+
+    one, other = cut(0, 1, 0, 2, 3), cut(0, 1, 2, 3, 3)
+    mask = generator.integers(0, 256, 16, np.uint8)
+    edited = FrameCodes(one.codes[:, generator.permutation(16)] ^ mask, SPEC, 10.0)
+    same, take = likeness(one, edited), likeness(one, other)
+    assert abs(same[0]) < 0.3 and same[5] > 0.95 and same[6] < 0.05
+    assert take[5] < 0.6 and take[6] > 0.4 and likeness(edited, one)[5] == pytest.approx(same[5])
+
+
 def test_two_takes_of_one_scene_are_alike_but_change_otherwise() -> None:
-    """What parts them is the last two measures alone."""
+    """What parts them is how they change alone."""
     one, other = codes(1, motion=0.35), codes(2, motion=0.35)
     same, take = likeness(one, one), likeness(one, other)
     assert take[0] > 0.5 and take[3] < 0.5 * same[3] and take[4] > 0.2 > same[4]
@@ -96,7 +113,7 @@ def test_the_worst_quarter_gives_a_shared_intro_away() -> None:
 
 def test_where_nothing_moves_change_says_nothing() -> None:
     still = codes(1, motion=0.0)
-    assert likeness(still, still) == pytest.approx([1, 1, 1, 0, 0], abs=0.01)
+    assert likeness(still, still) == pytest.approx([1, 1, 1, 0, 0, 0, 0], abs=0.01)
 
 
 def test_frames_that_show_nothing_are_left_out() -> None:
@@ -108,11 +125,11 @@ def test_frames_that_show_nothing_are_left_out() -> None:
     assert ended.shows.sum() == 5 and not ended.codes[5:].any()
     assert likeness(ended, ended)[:3] == pytest.approx([1, 1, 1])
     assert likeness(ended, stranger)[:3].max() < 0.45
-    assert likeness(FrameCodes(np.zeros((T, 16), np.uint8), SPEC, 10.0), codes(1)).tolist() == [0] * 5
+    assert likeness(FrameCodes(np.zeros((T, 16), np.uint8), SPEC, 10.0), codes(1)).tolist() == [0] * 7
 
 
 def test_evidence_weighs_what_frames_say() -> None:
-    evidence = Evidence(bias=-4.0, distance=-0.02, parts=(4.0, 0.0, 4.0, 4.0, -4.0))
+    evidence = Evidence(bias=-4.0, distance=-0.02, parts=(4.0, 0.0, 4.0, 4.0, -4.0, 2.0, -2.0))
     code = np.zeros(32, np.uint8)
     one, two = View(code, codes(1)), View(code, codes(2))
     assert evidence.verified([one], [one], 256) < 100 < evidence.verified([one], [two], 256)

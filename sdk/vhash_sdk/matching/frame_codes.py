@@ -1,10 +1,12 @@
 """The codes of a video's frames, and what two videos' frames have in common.
 
 Of a model that was trained on single frames (family ``copy``) every frame has a code of its own, the first
-bits of the same projection. 25 frames of 128 bits are 400 bytes a video. They say three things that the code
+bits of the same projection. 25 frames of 128 bits are 400 bytes a video. They say four things that the code
 of the whole does not: whether the frames are alike in their order, all of them or only some (a shared
-intro), whether they are alike in any order (a re-ordered copy, a part among other matter), and whether they
-*change* alike: two takes of one scene do not.
+intro), whether they are alike in any order (a re-ordered copy, a part among other matter), whether they
+*change* alike, and whether each video comes back to its own earlier pictures at the same times as the other
+one (temporal self-similarity, Junejo et al. 2008): that survives any crop, turn or colour, since each video
+is only compared with itself. Two takes of one scene do neither.
 """
 
 from __future__ import annotations
@@ -89,33 +91,42 @@ class FrameCodes:
         return f"FrameCodes({list(self.codes.shape)}, duration={self.duration:.2f} s)"
 
 
-def likeness(a: FrameCodes, b: FrameCodes) -> NDArray[np.float64]:
-    """(in order, the worst quarter, in any order, changing alike, changing otherwise), ``float64[5]``.
+AGAINST = (4, 6)
+"""Which of the measures speak against a copy."""
 
-    *In order*: mean agreement of the frames, -1 to 1, along the best alignment, forwards or backwards; *the
-    worst quarter*: of the frames along it, where two videos only share a part. *In any order*: mean
+
+def likeness(a: FrameCodes, b: FrameCodes) -> NDArray[np.float64]:
+    """(in order, worst quarter, any order, change alike, otherwise, same pattern, another).
+
+    Gives ``float64[7]``. *In order*: mean agreement of the frames, -1 to 1, along the best alignment, forwards or backwards; *worst
+    quarter*: of the frames along it, where two videos only share a part. *In any order*: mean
     agreement of each frame with the most similar one of the other video, of the video whose frames are all
-    found. *Changing alike*: correlation over time, times the share of full motion;
-    *otherwise*: what it lacks of 1, times the same. Where nothing moves the last two are 0. Frames that show
-    nothing are left out; where hardly any are left, all five are 0.
+    found. *Change alike*: correlation over time, times the share of full motion; *otherwise*: what it lacks of
+    1, times the same. *Same pattern*: correlation of how like each two frames of one video are with how like
+    the same two of the other one are, times the share of full motion; *another*: what it lacks of 1, times the
+    same. Where nothing moves the last four are 0. Frames that show nothing are
+    left out; where hardly any are left, all seven are 0.
 
     >>> from vhash_sdk.models import zoo
     >>> generator = np.random.default_rng(0)
     >>> one, two = (FrameCodes(generator.integers(0, 256, (25, 16), np.uint8), zoo.load().spec, 9.0)
     ...             for _ in range(2))
     >>> likeness(one, one).round(2).tolist(), bool(likeness(one, two)[0] < 0.1)
-    ([1.0, 1.0, 1.0, 1.0, 0.0], True)
+    ([1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0], True)
     """
     if min(a.shows.sum(), b.shows.sum()) < _LEAST:
-        return np.zeros(5)
+        return np.zeros(7)
     bits = a.signs.shape[1]
     lines = alignments(len(a.codes), len(b.codes), duration_ratio(a.duration, b.duration))
     every = a.signs @ b.signs.T / bits
     free = max(_mean_of_best(every, a.shows, b.shows), _mean_of_best(every.T, b.shows, a.shows))
     ways = [_along(a, b, lines, turned=turned) for turned in (False, True)]
-    ordered, worst, _, _ = max(ways, key=lambda way: way.ordered)
-    together, moving = max(ways, key=lambda way: way.together)[2:]
-    return np.array([ordered, worst, free, moving * together, moving * (1 - together)])
+    straight = max(ways, key=lambda way: way.ordered)
+    moved = max(ways, key=lambda way: way.together)
+    changed = [moved.moving * moved.together, moved.moving * (1 - moved.together)]
+    patterned = max(ways, key=lambda way: way.pattern)
+    came_back = [patterned.moving * patterned.pattern, patterned.moving * (1 - patterned.pattern)]
+    return np.array([straight.ordered, straight.worst, free, *changed, *came_back])
 
 
 class _Way(NamedTuple):
@@ -124,6 +135,7 @@ class _Way(NamedTuple):
     ordered: float
     worst: float
     together: float
+    pattern: float
     moving: float
 
 
@@ -134,7 +146,7 @@ def _along(a: FrameCodes, b: FrameCodes, lines: Alignments, *, turned: bool) -> 
     both = along(a.shows, shown, lines).product  # the share of frames that are compared
     enough = both * lines.shared.sum(1) >= _LEAST
     if not enough.any():
-        return _Way(0.0, 0.0, 0.0, 0.0)
+        return _Way(0.0, 0.0, 0.0, 0.0, 0.0)
     line = int(np.where(enough, found.product / np.maximum(both, 1e-6), -np.inf).argmax())
     compared = products(a.shows, shown, lines, line)
     each = products(a.signs, there, lines, line)[compared > 0.5] / bits
@@ -142,7 +154,29 @@ def _along(a: FrameCodes, b: FrameCodes, lines: Alignments, *, turned: bool) -> 
     best = int(np.where(enough, found.correlation, -np.inf).argmax())
     moving = min(1.0, float(found.spread[best]) / bits / _MOVING)
     ordered = float(found.product[line] / both[line] / bits)
-    return _Way(ordered, float(worst.mean()), float(found.correlation[best]), moving)
+    patterns = _patterns(a.signs, there, a.shows, shown, lines)
+    pattern = float(np.where(enough, patterns, -1).max())
+    return _Way(ordered, float(worst.mean()), float(found.correlation[best]), pattern, moving)
+
+
+def _patterns(
+    a: NDArray[np.float32], b: NDArray[np.float32], shows: NDArray[np.float32], others: NDArray[np.float32],
+    lines: Alignments,
+) -> NDArray[np.float32]:  # fmt: skip
+    """Correlation of two videos' temporal self-similarity along each line: ``float32[L]``.
+
+    Between two frames the nearer one counts. Frames that show nothing are left out.
+    """
+    nearest = np.minimum(lines.low + (lines.part >= 0.5), len(b) - 1)
+    taken = lines.shared * shows[:, 0] * others[nearest, 0]
+    first, second = np.triu_indices(len(a), 1)
+    pairs = taken[:, first] * taken[:, second]
+    x, y = (a @ a.T)[first, second] * pairs, (b @ b.T)[nearest[:, first], nearest[:, second]] * pairs
+    count = np.maximum(pairs.sum(1), 1)
+    covariance = (x * y).sum(1) - x.sum(1) * y.sum(1) / count
+    spreads = ((z * z).sum(1) - z.sum(1) ** 2 / count for z in (x, y))
+    found: NDArray[np.float32] = covariance / np.sqrt(np.prod([np.maximum(z, 1) for z in spreads], axis=0))
+    return found
 
 
 def _mean_of_best(
