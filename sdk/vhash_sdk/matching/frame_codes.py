@@ -98,14 +98,14 @@ AGAINST = (4, 6)
 def likeness(a: FrameCodes, b: FrameCodes) -> NDArray[np.float64]:
     """(in order, worst quarter, any order, change alike, otherwise, same pattern, another).
 
-    Gives ``float64[7]``. *In order*: mean agreement of the frames, -1 to 1, along the best alignment, forwards
-    or backwards; *worst quarter*: of the frames along it, where two videos only share a part. *Any order*: mean
-    agreement of each frame with the most similar one of the other video, of the video whose frames are all
-    found. *Change alike*: correlation over time, times the share of full motion; *otherwise*: what it lacks of
-    1, times the same. *Same pattern*: correlation of how like each two frames of one video are with how like
-    the same two of the other one are, times the share of full motion; *another*: what it lacks of 1, times the
-    same. Where nothing moves the last four are 0. Frames that show nothing are left out; where hardly any are
-    left, all seven are 0.
+    Gives ``float64[7]``. *In order*: mean agreement of the frames, -1 to 1, along the best alignment,
+    forwards or backwards; *worst quarter*: of the frames along it, where two videos only share a part. *Any
+    order*: mean agreement of each frame with the most similar one of the other video, of the video whose
+    frames are all found. *Change alike*: correlation over time, times the share of full motion; *otherwise*:
+    what it lacks of 1, times the same. *Same pattern*: correlation of how like each two frames of one video
+    are with how like the same two of the other one are, times the share of full motion; *another*: what it
+    lacks of 1, times the same. Where nothing moves the last four are 0. Frames that show nothing are left
+    out; where hardly any are left, all seven are 0.
 
     >>> from vhash_sdk.models import zoo
     >>> generator = np.random.default_rng(0)
