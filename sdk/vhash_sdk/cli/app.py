@@ -22,6 +22,7 @@ from . import (
     library,
     migrate,
     models,
+    roles,
     search,
 )
 
@@ -53,6 +54,7 @@ for command in (
     library.verify,
     migrate.migrate,
     dedup.dedup,
+    roles.roles,
     compare.compare,
     eval.eval_,
     calibrate.calibrate,

@@ -19,7 +19,7 @@ from .adding import Adding
 from .checking import Problem, verify
 from .entries import remove
 from .finding import common_spans, find_clip, found_spans
-from .grouping import find_groups, verdict_for
+from .grouping import decided, find_groups, verdict_for
 from .judgements import Judgement, record, recorded
 from .lock import writing
 from .opened import OpenLibrary
@@ -31,7 +31,9 @@ from .segmenting import add_segments
 if TYPE_CHECKING:
     from ..matching.alignment import Span
     from ..matching.calibration import Rate
-    from .duplicates import Groups, Keep
+    from ..matching.verdict import Decision
+    from .duplicates import Groups
+    from .roles import Roles
 
 
 class Library(OpenLibrary):
@@ -201,7 +203,8 @@ class Library(OpenLibrary):
         *,
         fmr: float | None = None,
         radius: int | None = None,
-        keep: Keep = "longest",
+        keep: str = "longest",
+        roles: Roles | None = None,
         calibration: Calibration | None = None,
         ask_disk: bool = True,
     ) -> Groups:
@@ -220,17 +223,37 @@ class Library(OpenLibrary):
             fmr: the threshold as a false-match rate: of so many pairs of different scenes, how many match.
                 None: the rate that fits so many videos, see ``Calibration.rate_for``.
             radius: the threshold in bits, instead; codes beyond it are not looked at.
-            keep: which video of a group represents it.
+            keep: which video of a group represents it: rules in their order, ``"undamaged, longest"``, see
+                ``keeping.KeepRules``. ``Member.kept_because`` says which one decided.
+            roles: of folders; None: those that the library keeps (``set_roles``).
             calibration: from ``vhash calibrate``; None: that of the model, whose second look counts anyway.
             ask_disk: look at the files. False: go by what the library remembers, e.g. where their disk is
                 not mounted; remove nothing by that.
 
         Raises:
             OptionError: the model is not calibrated, or not for so small a rate; more pairs are that
-                near than anyone could look through; ``radius`` is not between 0 and all bits.
+                near than anyone could look through; ``radius`` is not between 0 and all bits; no such rule.
         """
         verdict = self._verdict(fmr, radius, calibration)
-        return find_groups(self._db, self._pairs, self.spec, verdict, keep=keep, ask_disk=ask_disk)
+        given = self.roles if roles is None else roles
+        return find_groups(
+            self._db, self._pairs, self.spec, verdict, keep=keep, roles=given, ask_disk=ask_disk
+        )
+
+    def decide(
+        self,
+        a: Entry,
+        b: Entry,
+        *,
+        fmr: float | None = None,
+        radius: int | None = None,
+        calibration: Calibration | None = None,
+    ) -> Decision:
+        """What ``duplicates`` says of two of its videos: ``same``, and by which distances.
+
+        From what is kept, judgements included: nothing is decoded. Arguments and errors as there.
+        """
+        return decided(self._db, self.spec, self._verdict(fmr, radius, calibration), a, b)
 
     def threshold(self, fmr: float | None = None, *, calibration: Calibration | None = None) -> int:
         """The distance in bits up to which codes alone, without a second look, are taken for copies.

@@ -15,11 +15,13 @@ from ..video import Limits, Source
 from .cache import Remembered, cached_index
 from .entries import all_entries, entry_at, failures
 from .finding import SegmentIndex, segment_index
+from .lock import writing
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
 from .place import open_database
 from .reading import has_segments, lacking, video_count
 from .records import Entry, Failure
+from .roles import Roles, read_roles, write_roles
 from .searching import box_index
 from .serving import ServedIndex, serve
 
@@ -120,6 +122,24 @@ class OpenLibrary:
     def lacking_segments(self) -> int:
         """How many videos have no segments."""
         return lacking(self._db)
+
+    @property
+    def roles(self) -> Roles:
+        """What folders are for when duplicates are looked for: ``duplicates`` goes by it.
+
+        Raises:
+            StoreError: it is kept, but cannot be read.
+        """
+        return read_roles(self.directory)
+
+    def set_roles(self, roles: Roles) -> None:
+        """Keep these roles of folders and no others; ``library.roles.with_more(…)`` are those and more.
+
+        Raises:
+            StoreError: another process writes, or nothing can be written there.
+        """
+        with writing(self._db):
+            write_roles(self.directory, roles)
 
     def failures(self) -> Iterator[Failure]:
         """Files that could not be added, by path."""
