@@ -10,6 +10,7 @@ import typer
 
 from . import (
     add,
+    apply,
     bench,
     calibrate,
     compare,
@@ -24,6 +25,7 @@ from . import (
     models,
     roles,
     search,
+    undo,
 )
 
 app = typer.Typer(
@@ -54,6 +56,8 @@ for command in (
     library.verify,
     migrate.migrate,
     dedup.dedup,
+    apply.apply,
+    undo.undo,
     roles.roles,
     compare.compare,
     eval.eval_,

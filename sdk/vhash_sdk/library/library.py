@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -285,6 +286,16 @@ class Library(OpenLibrary):
     def _verdict(self, fmr: float | None, radius: int | None, calibration: Calibration | None) -> Verdict:
         own = self.calibration
         return verdict_for(self.spec, own, calibration, fmr=fmr, radius=radius, videos=len(self))
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Be the only one that changes the library, or what its files are, while the block runs.
+
+        Raises:
+            StoreError: another process does, or nothing can be written there.
+        """
+        with writing(self._db):
+            yield
 
     def judge(self, judgements: Iterable[Judgement]) -> int:
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""
