@@ -306,7 +306,12 @@ def _between(rename: Callable[[bytes, bytes], int], far: Path) -> Callable[[byte
 
 
 def run(
-    root: Path, far: Path | None = None, *, every: int = 1, actions: tuple[str, ...] = ACTIONS
+    root: Path,
+    far: Path | None = None,
+    *,
+    every: int = 1,
+    actions: tuple[str, ...] = ACTIONS,
+    phases: tuple[Phase, ...] = ("apply", "undo"),
 ) -> Outcome:
     """Try one of ``every`` faults, drawn by chance, of all that some actions may meet."""
     outcome = Outcome()
@@ -317,9 +322,9 @@ def run(
         scene = Scene(root, far)
         files._rename_at_once = lambda: _between(at_once(), scene.far)  # type: ignore[assignment]
         for action in actions:
-            for phase in ("apply", "undo"):
-                for mode, at in trials(scene, action, phase, every):  # type: ignore[arg-type]
-                    journal, _ = _trial(scene, action, phase, mode, at)  # type: ignore[arg-type]
+            for phase in phases:
+                for mode, at in trials(scene, action, phase, every):
+                    journal, _ = _trial(scene, action, phase, mode, at)
                     killed = mode is not None and mode.startswith("kill")
                     outcome.kills += killed
                     outcome.full_disks += not killed

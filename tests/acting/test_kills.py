@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.acting import kills
-from vhash_sdk.acting import acts
+from vhash_sdk.acting.journal import Journal
 from vhash_sdk.acting.steps import Step
 
 
@@ -24,11 +24,19 @@ def test_kills_and_full_disks(tmp_path: Path) -> None:
     assert outcome.kills > 60 and outcome.full_disks > 30 and outcome.settled > 20
 
 
-def test_what_is_lost_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def without_setting_aside(step: Step) -> None:
-        os.unlink(step.path)
-        acts._link(step)
+def test_a_journal_that_comes_late_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note, waiting = Journal.note, []
 
-    monkeypatch.setattr(acts, "_stand_in", without_setting_aside)
-    outcome = kills.run(tmp_path / "scene", every=3, actions=("hardlink",))
-    assert outcome.untrue or outcome.lost
+    def begin(journal: Journal, step: Step) -> None:
+        waiting.append(step)
+
+    def late(journal: Journal, step: Step, **changes: Any) -> Step:
+        for each in waiting:
+            journal._append(each.record())
+        waiting.clear()
+        return note(journal, step, **changes)
+
+    monkeypatch.setattr(Journal, "begin", begin)
+    monkeypatch.setattr(Journal, "note", late)
+    outcome = kills.run(tmp_path / "scene", every=6, actions=("trash",), phases=("apply",))
+    assert outcome.untrue and outcome.lost

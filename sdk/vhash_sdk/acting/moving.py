@@ -46,7 +46,11 @@ def relocate(source: str, target: str, part: str, file: FileId) -> None:
         if not file.is_at(source):
             os.unlink(target)
             raise RefusedError(f"{printable(source)}: changed while it was copied; left as it is") from None
-        os.unlink(source)
+        try:
+            os.unlink(source)
+        except OSError:  # its folder lets nothing go: two files are more than anybody asked for
+            os.unlink(target)
+            raise
     sync_folder(os.path.dirname(target))
     sync_folder(os.path.dirname(source))
 

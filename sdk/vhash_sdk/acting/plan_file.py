@@ -200,7 +200,7 @@ def _path(where: str, text: str) -> str:
 
 def _whole(where: str, path: str) -> str:
     """A path that is absolute, and the shortest of its name: one that says where it leads."""
-    if not os.path.isabs(path) or os.path.abspath(path) != path or "\0" in path:
+    if not path.startswith("/") or path.startswith("//") or os.path.abspath(path) != path or "\0" in path:
         raise PlanError(f"{where}: {printable(path)!r} is no absolute path, or not written without . and ..")
     return path
 

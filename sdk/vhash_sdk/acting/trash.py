@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
@@ -88,16 +89,22 @@ def is_content(path: str, size: int, digest: str) -> bool:
 
 
 def remove_strays(path: str) -> None:
-    """Remove each ``.trashinfo`` of a file that never came: a crash, a full disk, another trash took it."""
+    """Remove each ``.trashinfo`` of a file that never came: a crash, a full disk, another trash took it.
+
+    One that was torn before it said whose it is has at least the name that Send2Trash gives it.
+    """
+    start, end = os.path.splitext(os.path.basename(path))
+    ours = re.compile(rf"{re.escape(start)}( \d+)?{re.escape(end)}", re.DOTALL)
     for trash, base in _trashes(path):
         for name, was in _infos(trash, base):
-            if was == _real(path) and not os.path.lexists(os.path.join(trash, "files", name)):
+            mine = was == _real(path) if was else ours.fullmatch(name) is not None
+            if mine and not os.path.lexists(os.path.join(trash, "files", name)):
                 remove_info(_info(trash, name))
 
 
 def remove_info(info: str) -> None:
-    """Remove the ``.trashinfo`` of a file that has left the trash."""
-    with contextlib.suppress(OSError):
+    """Remove the ``.trashinfo`` of a file that has left the trash. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(info)
         sync_folder(os.path.dirname(info))
 
@@ -125,10 +132,11 @@ def _names(folder: str) -> Iterator[tuple[str, int]]:
 
 
 def _infos(trash: str, base: str) -> Iterator[tuple[str, str]]:
-    """(name of the file, where it was) for each ``.trashinfo``."""
+    """(name of the file, where it was, or nothing where that is not whole) for each ``.trashinfo``."""
     for name, _ in _names(os.path.join(trash, "info")):
-        if name.endswith(_SUFFIX) and (was := _path_of(os.path.join(trash, "info", name))):
-            yield name.removesuffix(_SUFFIX), _real(os.path.join(base, was))
+        if name.endswith(_SUFFIX):
+            was = _path_of(os.path.join(trash, "info", name))
+            yield name.removesuffix(_SUFFIX), _real(os.path.join(base, was)) if was else ""
 
 
 def _path_of(info: str) -> str:
@@ -137,7 +145,7 @@ def _path_of(info: str) -> str:
             content = stream.read(_MOST_INFO)
     except OSError:
         return ""
-    lines = (line for line in content.split(b"\n") if line.startswith(b"Path="))
+    lines = (line for line in content.split(b"\n")[:-1] if line.startswith(b"Path="))
     path = os.fsdecode(unquote_to_bytes(next(lines, b"")[5:].strip()))
     return "" if "\0" in path else path
 

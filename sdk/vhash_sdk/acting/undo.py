@@ -71,7 +71,8 @@ def _undone(journal: Journal, step: Step) -> Undone:
         undo_step(step)
     except OSError as error:
         said = str(error) if isinstance(error, VhashError) else f"{printable(step.path)}: {error.strerror}"
-        journal.note(step, state=was, error=said)
+        # back, with something left to tidy up: then the step is open until that is done
+        journal.note(step, state="undoing" if in_place(step) else was, error=said)
         refused = isinstance(error, RefusedError)
         return Undone(step.number, step.action, step.path, "refused" if refused else "failed", said)
     journal.note(step, state="undone")
