@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -403,6 +404,19 @@ def test_an_interrupted_run_is_settled_first(scene: Scene) -> None:
         journal_beside(read_plan(scene.plan))
     assert [each.state for each in scene.undo(unfinished=True)] == ["restored"] and scene.state() == before
     assert journal_beside(read_plan(scene.plan)).endswith(".journal")
+
+
+@pytest.mark.parametrize("then", [b"", b'{"step": 1, "state": "undoing"}\n'])
+def test_a_target_that_is_the_file_itself_stays(scene: Scene, then: bytes) -> None:
+    scene.apply("move", scene.root / "gone")
+    before = scene.journal().read_bytes().splitlines(keepends=True)
+    assert {each.state for each in scene.undo()} == {"restored"}
+    shutil.rmtree(scene.root / "gone", ignore_errors=True)
+    (scene.root / "gone").symlink_to("/")  # its target now is the file itself, by another path
+    begun = [line for line in before if b'"done"' not in line]
+    scene.journal().write_bytes(b"".join(begun) + then)
+    assert {each.state for each in scene.undo()} == {"in place"}
+    assert set(scene.state()) == {BEST, SAME, OTHER}
 
 
 def test_what_a_crash_left_in_the_trash_goes(scene: Scene) -> None:

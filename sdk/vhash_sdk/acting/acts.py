@@ -140,7 +140,7 @@ def _move_back(step: Step) -> None:
     there = is_content(step.target, step.file.size, step.digest)
     if in_place(step):
         discard(part)
-        if there:  # a move between file systems that came as far as its copy
+        if there and _are_two(step.path, step.target):  # a move between file systems came as far as its copy
             os.unlink(step.target)
     elif os.path.lexists(step.path):
         raise _taken(step, step.target)
@@ -151,6 +151,14 @@ def _move_back(step: Step) -> None:
     else:
         _return(step, step.target)
     _prune(step)
+
+
+def _are_two(a: str, b: str) -> bool:
+    """Whether two names are two entries of folders, so that one can go without the other."""
+    if os.path.realpath(a) == os.path.realpath(b):  # a link to a folder on the way
+        return False
+    first, second = os.lstat(a), os.lstat(b)
+    return not os.path.samestat(first, second) or first.st_nlink > 1  # else a folder is mounted twice
 
 
 def _prune(step: Step) -> None:
@@ -204,10 +212,12 @@ def _stand_back(step: Step) -> None:
         rename_new(aside, step.path)
         return
     if os.path.lexists(old):  # this undoing was interrupted
-        if os.path.lexists(step.path):
+        if not os.path.lexists(step.path):
+            rename_new(old, step.path)
+        elif in_place(step) or os.path.islink(old) or os.lstat(old).st_nlink > 1:
             os.unlink(old)  # a link, or a second name of the file that is kept
         else:
-            rename_new(old, step.path)
+            raise _taken(step, old)
     discard(part)
     if in_place(step):
         return
