@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.test_cli import run, run_json
 from tests.cli.test_dedup import STRANGE
+from vhash_sdk.acting.journal import Journal
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
+from vhash_sdk.errors import JournalError
 
 pytestmark = pytest.mark.usefixtures("remembered")
 
@@ -80,3 +83,27 @@ def test_wrong_usage_says_what_to_do(folder: Path, tmp_path: Path) -> None:
     plan.write_text("\n".join(lines))
     assert "give --library LIB" in run("apply", plan, "--move", tmp_path / "to", code=3).stderr
     assert "no journal of `vhash apply`" in run("undo", plan, code=3).stderr
+
+
+def test_a_full_disk_ends_the_run_and_says_what_was_done(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    append, calls = Journal._append, []
+
+    def full(journal: Journal, line: dict[str, Any]) -> None:
+        calls.append(line)
+        if len(calls) == 4:  # after its head, and both lines of the first step
+            raise JournalError(f"{journal.file}: the journal cannot be written (No space left on device)")
+        append(journal, line)
+
+    monkeypatch.setattr(Journal, "_append", full)
+    journal = tmp_path / "journal"
+    document = run_json(
+        "apply", tmp_path / "plan.csv", "--move", tmp_path / "to", "--journal", journal, code=1
+    )
+    assert document["counts"] == {"done": 1} and document["error"]["type"] == "JournalError"
+    assert len(list(folder.iterdir())) == 2
+    monkeypatch.undo()
+    assert run_json("undo", journal)["counts"] == {"restored": 1}
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
