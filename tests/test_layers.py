@@ -22,6 +22,7 @@ LAYERS = (
     ("engines",),
     ("library",),
     ("report", "doctor"),
+    ("acting",),
     ("comparison",),
     ("cli",),
 )

@@ -39,6 +39,7 @@ def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file = tmp_path / f"{name}.mp4"
         file.parent.mkdir(exist_ok=True)
         shutil.copyfile(SAMPLES / f"{sample}.mp4", file)
+    (tmp_path / "plan.csv").write_text("group,action,bytes,path\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

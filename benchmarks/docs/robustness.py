@@ -28,9 +28,9 @@ _READS = {
 
 
 def robustness() -> str:
-    rows = [*_store(load("durability")), *_library(load("library")), *_processes(), *_many(), *_hostile()]
-    rows += _fuzzed()
-    names = ("durability", "hostile", "library_processes", "library_many", "fuzz")
+    rows = [*_store(load("durability")), *_library(load("library")), *_processes(), *_many(), *_acting()]
+    rows += [*_hostile(), *_fuzzed()]
+    names = ("durability", "hostile", "acting", "library_processes", "library_many", "fuzz")
     known = {name: load(name) for name in names if _known(name)}
     commands = [one.get("command", f"python -m benchmarks.robustness.{name}") for name, one in known.items()]
     commands.insert(2, load("library")["kills"]["command"])
@@ -126,6 +126,19 @@ def _many() -> list[_Row]:
     what = f"library: {result['videos']:,} files that cost nothing to decode"
     how = f"added in {steps['add']['seconds']:,.0f} s, again in {again:,.0f} s, opened and searched in {look:.1f} s"
     return [(what, how, f"memory {peak} MiB at most; `verify` finds {wrong} wrong")]
+
+
+def _acting() -> list[_Row]:
+    """What ``apply`` and ``undo`` make of kills and full disks, where that was measured."""
+    if not _known("acting"):
+        return []
+    total = load("acting")["total"]
+    what = "`vhash apply` and `vhash undo`: killed with -9, disk full, at any change"
+    how = f"{total['kills']} kills, {total['full disks']} full disks"
+    settled = total["interrupted steps that undo settled"]
+    return [
+        (what, how, f"{total['lost']} files lost, {total['untrue']} untrue journals; {settled} steps settled")
+    ]
 
 
 def _hostile() -> list[_Row]:

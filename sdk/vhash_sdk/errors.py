@@ -95,5 +95,17 @@ class StoreError(VhashError, OSError):
     """A directory or library cannot be opened or written: locked, full, damaged, not ours."""
 
 
+class PlanError(VhashError, ValueError):
+    """A file is no plan that ``vhash dedup`` wrote, or was edited into none."""
+
+
+class JournalError(VhashError, OSError):
+    """A journal of ``vhash apply`` cannot be written or read, or is none."""
+
+
+class RefusedError(VhashError, OSError):
+    """A file was left as it is: it, or what is kept of it, is not as it has to be."""
+
+
 class UnreachableError(VhashError, ConnectionError):
     """A server gives no answer, or none in time; what was asked of it may be done or not."""

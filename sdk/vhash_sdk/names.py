@@ -56,6 +56,33 @@ def printable(path: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() and c != "\\" else _escape(c) for c in text)
 
 
+_ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.)|$)", re.DOTALL)
+_LETTERS = {"\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def from_printable(text: str) -> str:
+    r"""The path that ``printable`` or ``csv_line`` wrote.
+
+    Raises:
+        ValueError: neither writes that.
+
+    >>> from_printable(r"a\nb\\c\xe9\x3d") == os.fsdecode(b"a\nb\\c\xe9=")
+    True
+    """
+
+    def one(match: re.Match[str]) -> str:
+        byte, short, long, letter = match.groups()
+        if byte:  # of an ASCII character, or one that is not UTF-8
+            number = int(byte, 16)
+            return chr(number if number < 0x80 else 0xDC00 + number)
+        number = int(short or long or "110000", 16)
+        if number > 0x10FFFF and letter not in _LETTERS:
+            raise ValueError(f"{match[0]!r} in {text!r} is no escape")
+        return _LETTERS[letter] if letter in _LETTERS else chr(number)
+
+    return _ESCAPED.sub(one, text)
+
+
 # a spreadsheet takes what begins so for a formula, also behind what another locale takes for a separator
 _FORMULA = re.compile("(^|[;,\t])([=+@\\-\uff1d\uff0b\uff0d\uff20])")
 
@@ -93,6 +120,26 @@ def shell_quoted(path: str | os.PathLike[str]) -> str:
     if text.isprintable():
         return shlex.quote(text)
     return "$'" + printable(text).replace("'", "\\'") + "'"
+
+
+def from_shell_quoted(text: str) -> tuple[str, str]:
+    r"""The path of the ``shell_quoted`` word that a line begins with, and what follows it.
+
+    Raises:
+        ValueError: it begins with no such word.
+
+    >>> from_shell_quoted("'it'\"'\"'s' 3  # it's"), from_shell_quoted(r"$'a\'\nb' 3")[0]
+    (("it's", " 3  # it's"), "a'\nb")
+    """
+    if text.startswith("$'"):
+        match = re.match(r"\$'((?:[^'\\]|\\.)*)'(?=\s|$)", text)
+        if match is None:
+            raise ValueError(f"{text!r} is no quoted word")
+        return from_printable(match[1].replace("\\'", "'")), text[match.end() :]
+    match = re.match(r"""(?:[^\s'"\\$`#;&|<>()*?\[~!{]|'[^']*'|"'")+(?=\s|$)""", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no quoted word")
+    return "".join(shlex.split(match[0])), text[match.end() :]
 
 
 def safe(text: str) -> str:

@@ -17,8 +17,9 @@ from tests.fake_encoder import MAGIC, FakeEncoder
 from vhash_sdk import Library, VideoCode
 from vhash_sdk.codes import hamming_distance
 from vhash_sdk.errors import OptionError
-from vhash_sdk.library.duplicates import Videos, best_first, stars
+from vhash_sdk.library.duplicates import Videos, stars
 from vhash_sdk.library.judgements import FILE_KIND, Judgement, read_judgements
+from vhash_sdk.library.keeping import best_first
 from vhash_sdk.library.near_pairs import distinct, near_pairs
 from vhash_sdk.spec import ModelSpec
 
@@ -109,7 +110,7 @@ def test_the_best_video_represents() -> None:
     assert best_first(videos, "sharpest").tolist() == [2, 1, 0]
     assert best_first(videos, "largest").tolist() == [0, 1, 2]
     with pytest.raises(OptionError, match="'newest'; allowed: 'longest', 'sharpest', 'largest'"):
-        best_first(videos, "newest")  # type: ignore[arg-type]
+        best_first(videos, "newest")
 
 
 def all_pairs(pairs: Any) -> set[tuple[bytes, bytes, int]]:

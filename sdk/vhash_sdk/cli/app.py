@@ -10,6 +10,7 @@ import typer
 
 from . import (
     add,
+    apply,
     bench,
     calibrate,
     compare,
@@ -22,7 +23,9 @@ from . import (
     library,
     migrate,
     models,
+    roles,
     search,
+    undo,
 )
 
 app = typer.Typer(
@@ -53,6 +56,9 @@ for command in (
     library.verify,
     migrate.migrate,
     dedup.dedup,
+    apply.apply,
+    undo.undo,
+    roles.roles,
     compare.compare,
     eval.eval_,
     calibrate.calibrate,

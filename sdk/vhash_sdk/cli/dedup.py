@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..library.duplicates import Keep
+from ..errors import OptionError, StoreError
+from ..library.keeping import KeepRules
 from ..names import csv_line
 from ..report.facts import Facts
 from ..report.plan import csv_rows, plan_lines
@@ -18,17 +19,32 @@ from ..video.outputs import check_output
 from .library import Lib, damage, model_entry
 from .options import takes
 from .output import Force, Json, Output, counted, number, path_entry, printable, safe
+from .roles import AcrossOnly, IgnoredWithin, References, roles_entry, roles_lines, roles_with
 
 if TYPE_CHECKING:
     from ..library.duplicates import Group, Groups, Member
     from ..library.judgements import Judgement
     from ..library.library import Library
     from ..library.records import Entry
+    from ..library.roles import Roles
     from ..matching.alignment import Span
     from ..matching.calibration import Rate
 
 _SHOWN = 20  # groups, where the rest is in a file
 _LEFT_OUT = 5  # named in text
+_REASONS = 3  # shown of a group
+
+
+def rules(text: str) -> str:
+    """Rules as they were given, once it is known that they are some.
+
+    Raises:
+        typer.BadParameter: they are none.
+    """
+    try:
+        return KeepRules(text).text
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -44,7 +60,19 @@ class Options:
         ),
     ] = None
     radius: Annotated[int | None, typer.Option(min=0, help="Threshold in bits, instead.")] = None
-    keep: Annotated[Keep, typer.Option(help="Which video of a group is the one to keep.")] = "longest"
+    keep: Annotated[
+        str,
+        typer.Option(
+            metavar="RULES",
+            callback=rules,
+            help="Which video of a group is the one to keep: rules in their order, the first by which two "
+            "differ counts. longest, sharpest, largest, reference, undamaged, resolution, fps, bitrate, "
+            "oldest, codec (the newest), codec>h264, codec=h264, path~TEXT, path!~TEXT.",
+        ),
+    ] = "longest"
+    reference: References = None
+    ignore_within: IgnoredWithin = None
+    across_only: AcrossOnly = None
     calibration: Annotated[
         Path | None, typer.Option(help="From `vhash calibrate`; that of the model by default.")
     ] = None
@@ -69,7 +97,8 @@ def dedup(given: Options) -> None:
     """Find duplicates in a library: groups in which every video is a copy of the one to keep.
 
     Nothing is ever deleted. Look at the report, export what is no match, have it read here, and take
-    what is left from the plan.
+    what is left from the plan: `vhash apply` does what it says, and can be undone. Roles of folders are
+    kept in the library; `vhash roles` lists and changes them.
 
     [bold]Examples[/bold]
 
@@ -77,7 +106,9 @@ def dedup(given: Options) -> None:
 
       vhash dedup library --report duplicates.html
 
-      vhash dedup library --not-a-match judgements.json --plan plan.sh
+      vhash dedup library --not-a-match judgements.json --plan plan.csv
+
+      vhash dedup library --reference /archive --keep "undamaged, resolution, codec>h264, path~/originals/"
     """
     with Output("dedup", json=given.json) as out:
         from ..library.library import Library
@@ -90,9 +121,10 @@ def dedup(given: Options) -> None:
                 table = Calibration.load(given.calibration)
             if said:
                 out.note(f"vhash: {len(said)} judgements read; {library.judge(said)} pairs are no match")
+            roles, kept = _roles(given, library, out)
             with out.progress(f"comparing {len(library):,} videos", None):
                 groups = library.duplicates(
-                    fmr=given.fmr, radius=given.radius, keep=given.keep, calibration=table
+                    fmr=given.fmr, radius=given.radius, keep=given.keep, calibration=table, roles=roles
                 )
             facts = Facts(len(library), library.spec.bits, groups)
             _print(given, facts, out)
@@ -105,7 +137,8 @@ def dedup(given: Options) -> None:
                     "false_match_rate": _rate_entry(groups.rate),
                     "pairs": facts.pairs,
                 },
-                keep=given.keep,
+                keep=safe(given.keep),
+                roles={**roles_entry(roles), "kept": kept},
                 bytes=sum(group.bytes for group in groups),
                 groups=[_group_entry(group) for group in groups],
                 same_files=[
@@ -117,6 +150,23 @@ def dedup(given: Options) -> None:
                     for left in groups.left_out
                 ],
             )
+
+
+def _roles(given: Options, library: Library, out: Output) -> tuple[Roles, bool]:
+    """The roles that hold, those that were given kept for later; whether that was possible."""
+    roles, kept = library.roles, True
+    more = roles_with(
+        roles, reference=given.reference, ignore_within=given.ignore_within, across_only=given.across_only
+    )
+    if more != roles:
+        try:
+            library.set_roles(more)
+        except StoreError as error:  # duplicates can be looked for all the same
+            kept = False
+            out.note(f"vhash: roles of folders hold for this run only: {error}")
+    if more.any:
+        out.note(f"vhash: roles: {'; '.join(roles_lines(more))}")
+    return more, kept
 
 
 def _judgements(given: Options) -> list[Judgement]:
@@ -135,7 +185,7 @@ def _judgements(given: Options) -> list[Judgement]:
 def _print(given: Options, facts: Facts, out: Output) -> None:
     """The groups, on standard output."""
     if given.csv_:
-        for row in csv_rows(facts.groups):
+        for row in csv_rows(facts.groups, given.lib):
             out.line(csv_line(row))
     else:
         _show(out, facts.groups, full=given.plan is None and given.report is None)
@@ -144,7 +194,7 @@ def _print(given: Options, facts: Facts, out: Output) -> None:
 def _write(given: Options, library: Library, facts: Facts, out: Output) -> None:
     """The files that were asked for, then remarks about everything."""
     if given.plan is not None:
-        _write_plan(given.plan, facts, given.keep)
+        _write_plan(given.plan, facts, given.keep, library.directory)
     if given.report is not None:
         _write_report(given.report, library, facts, given.keep, out)
     _tell_left_out(out, facts.groups)
@@ -167,6 +217,11 @@ def _show(out: Output, groups: Groups, *, full: bool) -> None:
         out.line(f"{number_}. {counted(count, 'duplicate')}, {megabytes(group.bytes)}")
         out.line(f"    keep  {printable(group.representative.path)}{damage(group.representative.damaged)}")
         same(group.representative.path)
+        reasons = list(dict.fromkeys(m.kept_because for m in group.members if m.kept_because))
+        for reason in reasons[:_REASONS]:
+            out.line(f"             kept because {reason}")
+        if len(reasons) > _REASONS:
+            out.line(f"             and for {counted(len(reasons) - _REASONS, 'reason')} more, see --csv")
         for member in group.members:
             out.line(
                 f"  {member.distance:4} bits  {printable(member.entry.path)}{damage(member.entry.damaged)}"
@@ -193,11 +248,11 @@ def _plan_kind(file: Path | None) -> str:
     return "table" if file is not None and file.suffix.lower() == ".csv" else "plan"
 
 
-def _write_plan(file: Path, facts: Facts, keep: str) -> None:
+def _write_plan(file: Path, facts: Facts, keep: str, library: Path) -> None:
     if _plan_kind(file) == "table":
-        lines = [csv_line(row) for row in csv_rows(facts.groups)]
+        lines = [csv_line(row) for row in csv_rows(facts.groups, library)]
     else:
-        lines = list(plan_lines(facts.groups, facts.text(), keep))
+        lines = list(plan_lines(facts.groups, facts.text(), keep, library))
     write_text(file, "".join(f"{line}\n" for line in lines))
 
 
@@ -252,6 +307,7 @@ def _member_entry(member: Member) -> dict[str, Any]:
         **({"damaged": safe(member.entry.damaged)} if member.entry.damaged else {}),
         "names": [path_entry(name) for name in member.names],
         "not_offered": member.not_offered or None,
+        "kept_because": safe(member.kept_because),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,8 +43,9 @@ def migrate(given: Options) -> None:
     """Encode the videos of a library anew, by another model, into a new library beside it.
 
     A library belongs to one model for ever, and codes of two models cannot be compared. The old library is
-    only read, and stays. Files that are gone or cannot be read are named. What was judged is taken over, and
-    segments are kept where the old library keeps them. Stop at any time: the same command goes on from there.
+    only read, and stays. Files that are gone or cannot be read are named. What was judged and the roles of
+    folders are taken over, and segments are kept where the old library keeps them. Stop at any time: the same
+    command goes on from there.
 
     [bold]Examples[/bold]
 
@@ -84,6 +85,8 @@ def migrate(given: Options) -> None:
 def _migrate(old: Library, new: Library, run: Run, workers: int | None) -> None:
     """Add the files of one library to another; what was judged first, for it costs nothing."""
     new.judge(old.judgements())
+    if old.roles.any:
+        new.set_roles(new.roles.with_more(**asdict(old.roles)))
     found = list(new.scan([entry.path for entry in old]))
     try:
         with run.out.progress("encoding anew", len(found)) as step:

@@ -10,27 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-from ..errors import OptionError
 
 if TYPE_CHECKING:
     from ..matching.calibration import Rate
     from .near_pairs import NearPairs
     from .on_disk import LeftOut, SameFile
     from .records import Entry
-
-Keep = Literal["longest", "sharpest", "largest"]
-"""Which video of a group is its representative.
-
-``longest``: seconds (to the half; then as ``sharpest``). ``sharpest``: pixels of the picture (half of them
-where a part of it carries the content: bars, an inset), then bytes a second; it goes by what is known
-without decoding, so a copy that was scaled *up* looks better than it is. ``largest``: bytes of the file.
-By every measure a file that is known to be damaged comes after all that are not.
-"""
 
 
 @dataclass(frozen=True)
@@ -46,6 +35,8 @@ class Member:
         not_offered: why its file is not one to remove: it is a symbolic link, or one leads to it, or it has
             hard links elsewhere. Nothing: it may go.
         verified: the verified distance, as in ``Hit``; None where there was no second look.
+        kept_because: the rule by which the representative is kept rather than this, and what it says of both:
+            ``longest: 12.0 s against 10.0 s``.
     """
 
     entry: Entry
@@ -54,6 +45,7 @@ class Member:
     names: tuple[str, ...] = ()
     not_offered: str = ""
     verified: int | None = None
+    kept_because: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +95,23 @@ class Groups(list[Group]):
 
 
 @dataclass(frozen=True, eq=False)
+class Traits:
+    """What some rules and roles ask of each video, n of them in the order of their ids.
+
+    Attributes:
+        paths: of the files.
+        codecs: FFmpeg's names; empty where not known.
+        rates: ``float64[n]``, frames a second; 0 where not known.
+        modified: ``float64[n]``, whole seconds since 1970.
+    """
+
+    paths: list[str]
+    codecs: list[str]
+    rates: NDArray[np.float64]
+    modified: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Videos:
     """What grouping needs to know of each video, n of them in the order of their ids.
 
@@ -113,6 +122,8 @@ class Videos:
         seconds, pixels, sizes: ``float64[n]``; 0 where not known.
         owner: ``int64[rows]``, for each code row the place of its video.
         damaged: ``bool[n]``; None: none is.
+        references: ``bool[n]``, whether each lies in a reference folder; None: none does.
+        traits: what only some rules and roles ask for; None: it was not read.
     """
 
     ids: NDArray[np.int64]
@@ -123,25 +134,8 @@ class Videos:
     sizes: NDArray[np.float64]
     owner: NDArray[np.int64]
     damaged: NDArray[np.bool_] | None = None
-
-
-def best_first(videos: Videos, keep: Keep) -> NDArray[np.int64]:
-    """Places of the videos, the best first; of equal ones the first that was added.
-
-    Raises:
-        OptionError: no such measure.
-    """
-    rate = videos.sizes / np.maximum(videos.seconds, 1.0)
-    sharpest = (videos.pixels, rate, videos.seconds)
-    measures = {
-        "longest": (np.round(2 * videos.seconds), *sharpest),  # a few frames more are no merit
-        "sharpest": sharpest,
-        "largest": (videos.sizes, *sharpest),
-    }
-    if keep not in measures:
-        raise OptionError(f"keep={keep!r}; allowed: {', '.join(map(repr, get_args(Keep)))}")
-    damaged = np.zeros(len(videos.ids), bool) if videos.damaged is None else videos.damaged
-    return np.lexsort([videos.ids, *(-measure for measure in reversed(measures[keep])), damaged])
+    references: NDArray[np.bool_] | None = None
+    traits: Traits | None = None
 
 
 def stars(

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError
-from ..matching.calibration import USUAL_RATE, Calibration, as_calibration
+from ..matching.calibration import USUAL_RATE, Calibration, Rate, as_calibration
 from ..matching.verdict import Decision, Verdict
+from ..names import printable
 from ..spec import ModelSpec
 from .database import Database
-from .duplicates import Group, Groups, Keep, Member, Videos, best_first, stars
+from .duplicates import Group, Groups, Member, Traits, Videos, stars
 from .entries import entries_of
 from .judgements import apart
+from .keeping import KeepRules, best_first
 from .near_pairs import PairCache, distinct
 from .on_disk import Files
-from .reading import candidates, files_of
+from .reading import candidates, files_of, traits, video_count
 from .records import Entry
+from .roles import Places, Roles
 from .rows import code_array, id_array
 from .searching import StoredViews
 
@@ -70,7 +73,8 @@ def find_groups(
     spec: ModelSpec,
     verdict: Verdict,
     *,
-    keep: Keep,
+    keep: str,
+    roles: Roles,
     ask_disk: bool = True,
 ) -> Groups:
     """Groups of videos that are copies of their representative; see ``Library.duplicates``.
@@ -78,12 +82,16 @@ def find_groups(
     Args:
         database, cache, spec: of the library.
         verdict: decides; codes within what it calls candidates are looked at.
-        keep: which video represents a group.
+        keep: which video represents a group, see ``KeepRules``.
+        roles: of folders.
         ask_disk: only files that are as they were when they were added, each under one of its names.
     """
     assert verdict.radius is not None
+    rules, where = KeepRules(keep), Places(roles)
     videos, codes = _read(database, spec)
-    order = best_first(videos, keep)
+    if roles.any or rules.needs_traits:
+        videos = _with_traits(database, videos, where)
+    measures = rules.measures(videos)
     known, places = distinct(codes)
     views, files = StoredViews(database, spec), Files()
     radius = verdict.candidates(len(videos.ids)) if views.any else verdict.radius
@@ -92,6 +100,8 @@ def find_groups(
     said: dict[tuple[int, int], Decision] = {}
 
     def alike(a: int, b: int) -> bool:
+        if videos.traits is not None and where.ignored(*(videos.traits.paths[place] for place in (a, b))):
+            return False
         if videos.digests[a] == videos.digests[b] or not views.any:
             return True
         seen = (views.of(int(videos.ids[place])) for place in (a, b))
@@ -107,44 +117,85 @@ def find_groups(
         videos,
         places,
         pairs,
-        order=order,
+        order=best_first(videos, rules, measures),
         apart=apart(database),
         alike=alike,
         usable=usable if ask_disk else None,
     )
-    groups = _groups(database, spec, videos, list(found), files, said, verdict.calibration)
+    because = partial(rules.because, measures)
+    groups = _Groups(files, where, said, verdict.calibration, because).of(database, spec, videos, list(found))
     rate = verdict.rate if views.all else verdict.codes_rate
     return Groups(groups, left_out=files.left_out, same_files=files.same(), radius=radius, rate=rate)
 
 
-def _groups(
-    database: Database,
-    spec: ModelSpec,
-    videos: Videos,
-    found: list[tuple[int, list[tuple[int, int]]]],
-    files: Files,
-    said: Mapping[tuple[int, int], Decision],
-    calibration: Calibration | None,
-) -> list[Group]:
-    """The groups with their entries and rates, from places of ``videos``."""
+@dataclass(frozen=True)
+class _Groups:
+    """The groups with their entries and rates, from places of videos."""
 
-    def member(here: int, place: int, entry: Entry, bits: int) -> Member:
-        decision = said.get((here, place))
-        known = rate(bits) if decision is None else decision.rate
+    files: Files
+    where: Places
+    said: Mapping[tuple[int, int], Decision]
+    calibration: Calibration | None
+    because: Callable[[int, int, Entry, Entry], str]
+
+    def of(
+        self,
+        database: Database,
+        spec: ModelSpec,
+        videos: Videos,
+        found: list[tuple[int, list[tuple[int, int]]]],
+    ) -> list[Group]:
+        ids = [
+            int(videos.ids[place]) for here, members in found for place in (here, *(p for p, _ in members))
+        ]
+        at = {entry.id: entry for entry in entries_of(database, spec, ids)}
+        groups = []
+        for here, members in found:
+            best = at.get(int(videos.ids[here]))
+            there = [(place, at.get(int(videos.ids[place])), bits) for place, bits in members]
+            if best is None:  # removed by another process this very moment
+                continue
+            others = tuple(
+                self._member((here, place), (best, entry), bits)
+                for place, entry, bits in there
+                if entry is not None
+            )
+            if others:
+                groups.append(Group(best, others))
+        return sorted(groups, key=lambda group: (-group.bytes, group.representative.id))
+
+    def _member(self, places: tuple[int, int], entries: tuple[Entry, Entry], bits: int) -> Member:
+        decision, entry = self.said.get(places), entries[1]
+        rate = self._rates(bits) if decision is None else decision.rate
         verified = None if decision is None else decision.verified
-        return Member(entry, bits, known, *files.removal(place), verified=verified)
+        names, barred = self.files.removal(places[1])
+        for name in (entry.path, *self.files.names(places[1])):
+            if folder := self.where.reference(name):
+                names, barred = (), f"it lies in the reference folder {printable(folder)}"
+                break
+        because = self.because(*places, *entries)
+        return Member(entry, bits, rate, names, barred, verified=verified, kept_because=because)
 
-    ids = [int(videos.ids[place]) for here, members in found for place in (here, *(p for p, _ in members))]
-    at = {entry.id: entry for entry in entries_of(database, spec, ids)}
-    rate = lru_cache(None)(lambda bits: None if calibration is None else calibration.false_match_rate(bits))
-    groups = []
-    for here, members in found:
-        representative = at.get(int(videos.ids[here]))
-        there = [(place, at.get(int(videos.ids[place])), distance) for place, distance in members]
-        kept = tuple(member(here, place, entry, bits) for place, entry, bits in there if entry is not None)
-        if representative is not None and kept:  # else removed by another process this very moment
-            groups.append(Group(representative, kept))
-    return sorted(groups, key=lambda group: (-group.bytes, group.representative.id))
+    @cached_property
+    def _rates(self) -> Callable[[int], Rate | None]:
+        table = self.calibration
+        return lru_cache(None)(lambda bits: None if table is None else table.false_match_rate(bits))
+
+
+def decided(database: Database, spec: ModelSpec, verdict: Verdict, a: Entry, b: Entry) -> Decision:
+    """What ``find_groups`` goes by for two videos; see ``Library.decide``."""
+    views = StoredViews(database, spec)
+    seen = views.of(a.id), views.of(b.id)
+    decision = verdict.decide(*seen)
+    if b.digest in apart(database).get(a.digest, ()):
+        return replace(decision, same=False)
+    if a.digest == b.digest:
+        return replace(decision, same=True)
+    assert verdict.radius is not None
+    radius = verdict.candidates(video_count(database)) if views.any else verdict.radius
+    told_apart = not (a.code.unreliable or b.code.unreliable)
+    same = told_apart and decision.distance <= radius and decision.same is not False
+    return replace(decision, same=same)
 
 
 def _files(database: Database, videos: Videos, places: NDArray[np.int64]) -> list[tuple[int, str, int, int]]:
@@ -166,3 +217,18 @@ def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8
     damaged = np.array([row.damaged is not None for row in firsts], bool)
     digests = [row.digest for row in firsts]
     return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1), damaged), codes
+
+
+def _with_traits(database: Database, videos: Videos, where: Places) -> Videos:
+    """The same videos with what rules and roles ask for."""
+    rows = {row.id: row for row in traits(database)}
+    known = [rows.get(number) for number in videos.ids.tolist()]  # None: removed this very moment
+    paths = ["" if row is None else os.fsdecode(row.path) for row in known]
+    found = Traits(
+        paths,
+        ["" if row is None else row.codec or "" for row in known],
+        np.array([0 if row is None else row.rate or 0 for row in known], np.float64),
+        np.array([0 if row is None else row.mtime_ns // 10**9 for row in known], np.float64),
+    )
+    references = np.array([bool(path and where.reference(path)) for path in paths], bool)
+    return replace(videos, traits=found, references=references)

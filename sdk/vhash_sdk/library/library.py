@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from .adding import Adding
 from .checking import Problem, verify
 from .entries import remove
 from .finding import common_spans, find_clip, found_spans
-from .grouping import find_groups, verdict_for
+from .grouping import decided, find_groups, verdict_for
 from .judgements import Judgement, record, recorded
 from .lock import writing
 from .opened import OpenLibrary
@@ -31,7 +32,9 @@ from .segmenting import add_segments
 if TYPE_CHECKING:
     from ..matching.alignment import Span
     from ..matching.calibration import Rate
-    from .duplicates import Groups, Keep
+    from ..matching.verdict import Decision
+    from .duplicates import Groups
+    from .roles import Roles
 
 
 class Library(OpenLibrary):
@@ -201,7 +204,8 @@ class Library(OpenLibrary):
         *,
         fmr: float | None = None,
         radius: int | None = None,
-        keep: Keep = "longest",
+        keep: str = "longest",
+        roles: Roles | None = None,
         calibration: Calibration | None = None,
         ask_disk: bool = True,
     ) -> Groups:
@@ -220,17 +224,37 @@ class Library(OpenLibrary):
             fmr: the threshold as a false-match rate: of so many pairs of different scenes, how many match.
                 None: the rate that fits so many videos, see ``Calibration.rate_for``.
             radius: the threshold in bits, instead; codes beyond it are not looked at.
-            keep: which video of a group represents it.
+            keep: which video of a group represents it: rules in their order, ``"undamaged, longest"``, see
+                ``keeping.KeepRules``. ``Member.kept_because`` says which one decided.
+            roles: of folders; None: those that the library keeps (``set_roles``).
             calibration: from ``vhash calibrate``; None: that of the model, whose second look counts anyway.
             ask_disk: look at the files. False: go by what the library remembers, e.g. where their disk is
                 not mounted; remove nothing by that.
 
         Raises:
             OptionError: the model is not calibrated, or not for so small a rate; more pairs are that
-                near than anyone could look through; ``radius`` is not between 0 and all bits.
+                near than anyone could look through; ``radius`` is not between 0 and all bits; no such rule.
         """
         verdict = self._verdict(fmr, radius, calibration)
-        return find_groups(self._db, self._pairs, self.spec, verdict, keep=keep, ask_disk=ask_disk)
+        given = self.roles if roles is None else roles
+        return find_groups(
+            self._db, self._pairs, self.spec, verdict, keep=keep, roles=given, ask_disk=ask_disk
+        )
+
+    def decide(
+        self,
+        a: Entry,
+        b: Entry,
+        *,
+        fmr: float | None = None,
+        radius: int | None = None,
+        calibration: Calibration | None = None,
+    ) -> Decision:
+        """What ``duplicates`` says of two of its videos: ``same``, and by which distances.
+
+        From what is kept, judgements included: nothing is decoded. Arguments and errors as there.
+        """
+        return decided(self._db, self.spec, self._verdict(fmr, radius, calibration), a, b)
 
     def threshold(self, fmr: float | None = None, *, calibration: Calibration | None = None) -> int:
         """The distance in bits up to which codes alone, without a second look, are taken for copies.
@@ -262,6 +286,16 @@ class Library(OpenLibrary):
     def _verdict(self, fmr: float | None, radius: int | None, calibration: Calibration | None) -> Verdict:
         own = self.calibration
         return verdict_for(self.spec, own, calibration, fmr=fmr, radius=radius, videos=len(self))
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Be the only one that changes the library, or what its files are, while the block runs.
+
+        Raises:
+            StoreError: another process does, or nothing can be written there.
+        """
+        with writing(self._db):
+            yield
 
     def judge(self, judgements: Iterable[Judgement]) -> int:
         """Write down which pairs are no match, or are one after all; returns how many are no match now."""

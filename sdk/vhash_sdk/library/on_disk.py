@@ -125,6 +125,11 @@ class Files:
         found = [SameFile(first.path, tuple(name.path for name in rest)) for first, *rest in several]
         return sorted(found, key=lambda same: same.path)
 
+    def names(self, place: int) -> tuple[str, ...]:
+        """All names of the file of a place that the library knows; none where the disk was not asked."""
+        file = self._file_of.get(place)
+        return () if file is None else tuple(name.path for name in self._names[file])
+
     def removal(self, place: int) -> tuple[tuple[str, ...], str]:
         """(other names that have to go with the file of a place, why it is not to be removed or nothing)."""
         if place not in self._file_of:  # the disk was not asked

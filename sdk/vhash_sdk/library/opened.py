@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Self
 
 from ..encoding.encoded import Encoded
 from ..encoding.encoder import Encoder
-from ..errors import OptionError
+from ..errors import OptionError, SourceError
 from ..matching.calibration import Calibration
+from ..scan import content_digest
 from ..spec import ModelSpec
 from ..video import Limits, Source
 from .cache import Remembered, cached_index
 from .entries import all_entries, entry_at, failures
 from .finding import SegmentIndex, segment_index
+from .lock import writing
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
+from .on_disk import CHANGED, LeftOut, look
 from .place import open_database
-from .reading import has_segments, lacking, video_count
+from .reading import files_of, has_segments, lacking, video_count
 from .records import Entry, Failure
+from .roles import Roles, read_roles, write_roles
 from .searching import box_index
 from .serving import ServedIndex, serve
 
@@ -121,6 +125,24 @@ class OpenLibrary:
         """How many videos have no segments."""
         return lacking(self._db)
 
+    @property
+    def roles(self) -> Roles:
+        """What folders are for when duplicates are looked for: ``duplicates`` goes by it.
+
+        Raises:
+            StoreError: it is kept, but cannot be read.
+        """
+        return read_roles(self.directory)
+
+    def set_roles(self, roles: Roles) -> None:
+        """Keep these roles of folders and no others; ``library.roles.with_more(…)`` are those and more.
+
+        Raises:
+            StoreError: another process writes, or nothing can be written there.
+        """
+        with writing(self._db):
+            write_roles(self.directory, roles)
+
     def failures(self) -> Iterator[Failure]:
         """Files that could not be added, by path."""
         return failures(self._db)
@@ -128,6 +150,23 @@ class OpenLibrary:
     def get(self, path: str | os.PathLike[str]) -> Entry | None:
         """The entry at a path, or None."""
         return entry_at(self._db, self.spec, path)
+
+    def look(self, entry: Entry) -> LeftOut | None:
+        """Why the file of an entry is not what was encoded, or cannot be read; None: it is, and can.
+
+        Size, time and content (``scan.content_digest``, which reads up to 16 MiB) are compared.
+        """
+        rows = files_of(self._db, [entry.id])
+        if not rows:
+            return LeftOut(entry.path, "vanished", "it is not in the library any more; add it again")
+        found = look(entry.path, rows[0].size, rows[0].mtime_ns, readable=True)
+        if isinstance(found, LeftOut):
+            return found
+        try:
+            same = content_digest(entry.path) == entry.digest
+        except SourceError as error:
+            return LeftOut(entry.path, "unreachable", str(error).removeprefix(f"{entry.path}: "))
+        return None if same else LeftOut(entry.path, "changed", CHANGED)
 
     def __iter__(self) -> Iterator[Entry]:
         """Entries in the order of their ids; the library may change meanwhile."""

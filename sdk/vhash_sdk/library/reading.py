@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..encoding.tracks import kept_track, window_weights
 from ..errors import StoreError
 from ..matching.track import Track
+from .columns import FrameRate, Id, Nanoseconds, PathBytes, ShortText
 from .database import CodeKind, Database
 from .rows import (
     Candidate,
@@ -42,6 +43,16 @@ Arrays = tuple[NDArray[np.int64], NDArray[np.uint8]]
 _STATE = "SELECT id, path, size, mtime_ns, digest, damaged, frames_rule FROM video"
 _FAILURE = "SELECT path, kind, message, seen FROM failure"
 _LACKING = "FROM video v WHERE NOT EXISTS (SELECT 1 FROM code c WHERE c.video = v.id AND c.kind = 'segment')"
+
+
+class Trait(NamedTuple):
+    """What some rules and roles ask of a video."""
+
+    id: Id
+    path: PathBytes
+    codec: ShortText
+    rate: FrameRate
+    mtime_ns: Nanoseconds
 
 
 def in_pages(
@@ -104,6 +115,11 @@ def candidates(database: Database) -> list[Candidate]:
         " FROM video v"
         " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id",
     )
+
+
+def traits(database: Database) -> list[Trait]:
+    """What some rules and roles ask of all videos, by id."""
+    return database.read(Trait, "SELECT id, path, codec, rate, mtime_ns FROM video ORDER BY id")
 
 
 def seen_of(database: Database, video: int) -> list[Seen]:

@@ -185,6 +185,7 @@ function distance(row) {
   const parts = [make("div", { class: "distance" }, bits, `${row.distance} ${row.distance === 1 ? "bit" : "bits"}`)];
   if (row.same) parts.push(make("div", { class: "rate" }, "the same, byte for byte"));
   if (row.not_offered) parts.push(make("div", { class: "rate" }, `not to be removed: ${row.not_offered}`));
+  if (row.because) parts.push(make("div", { class: "rate" }, `the other is kept because ${row.because}`));
   if (!row.same && row.rate) parts.push(make("div", { class: "rate", title: "The share of pairs of different scenes that come this near: 95 % sure to be below this" }, `false-match rate ≤ ${rate(row.rate)}`));
   return parts;
 }

@@ -41,7 +41,7 @@ class About:
         library: its directory.
         uuid: its identity; judgements in the browser belong to it.
         bits, radius: width of its codes, and the threshold, in bits.
-        keep: which video of a group is kept, e.g. ``longest``.
+        keep: by which rules a video of a group is kept, e.g. ``longest``.
         facts: one or two sentences for people.
         picture: the rule by which its model takes the picture of a video, see ``Resize.picture``.
     """
@@ -158,6 +158,7 @@ def _member(group: Group, member: Member, place: int, spans: Align | None) -> di
         "same": member.entry.digest == group.representative.digest,
         "not_offered": member.not_offered,
         "rate": None if rate is None else float(f"{rate.high:.2g}"),
+        "because": member.kept_because,
         "spans": [_span(span) for span in spans(member.entry, group.representative)] if spans else [],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
 
 _HEADER = (
     "group", "action", "distance", "false_match_rate", "bytes", "seconds", "width", "height", "path",
-    "damaged",
+    "damaged", "kept_because", "library",
 )  # fmt: skip
 
+LIBRARY_LINE = "# library: "
+"""What the line of a script that names the library begins with."""
+
 # the last look is the script's own: between the plan and its use days may pass, and disks change
-_SCRIPT = r"""
+SCRIPT = r"""
 keep() { kept=$1 kept_bytes=$2; }
 remove() {  # FILE BYTES
   if [ -f "$kept" ] && [ -r "$kept" ] && [ "$(wc -c <"$kept")" -eq "$kept_bytes" ] &&
@@ -31,32 +35,38 @@ remove() {  # FILE BYTES
 """
 
 
-def csv_rows(groups: Groups) -> Iterator[list[object]]:
+def csv_rows(groups: Groups, library: str | os.PathLike[str]) -> Iterator[list[object]]:
     """A header, then a row for each video.
 
     The action is ``keep`` for a representative, ``duplicate`` for what may be removed, ``look`` for a
     duplicate whose removal frees nothing or breaks a link, ``same file`` for another name of one of these,
     ``left out`` for a video whose file is gone, has changed or cannot be reached.
+
+    Args:
+        groups: what was found.
+        library: its directory, where ``vhash apply`` looks again.
     """
     yield list(_HEADER)
+    place = printable(os.path.abspath(library))
     names = {same.path: same.names for same in groups.same_files}
     for number, group in enumerate(groups, 1):
-        yield [number, "keep", 0, "", *_facts(group.representative)]
-        yield from _same(number, names.pop(group.representative.path, ()))
+        yield [number, "keep", 0, "", *_facts(group.representative), "", place]
+        yield from _same(number, names.pop(group.representative.path, ()), place)
         for member in group.members:
             rate = "" if member.false_match_rate is None else f"{member.false_match_rate.high:.3g}"
             action = "look" if member.not_offered else "duplicate"
-            yield [number, action, member.distance, rate, *_facts(member.entry)]
-            yield from _same(number, names.pop(member.entry.path, ()))
+            why = member.kept_because
+            yield [number, action, member.distance, rate, *_facts(member.entry), why, place]
+            yield from _same(number, names.pop(member.entry.path, ()), place)
     for path, others in names.items():
-        yield from _same("", (path, *others))
+        yield from _same("", (path, *others), place)
     for left in groups.left_out:
-        yield ["", "left out", "", "", "", "", "", "", printable(left.path), ""]
+        yield ["", "left out", "", "", "", "", "", "", printable(left.path), "", "", place]
 
 
-def _same(number: object, names: tuple[str, ...]) -> Iterator[list[object]]:
+def _same(number: object, names: tuple[str, ...], place: str) -> Iterator[list[object]]:
     for name in names:
-        yield [number, "same file", "", "", "", "", "", "", printable(name), ""]
+        yield [number, "same file", "", "", "", "", "", "", printable(name), "", "", place]
 
 
 def _facts(entry: Entry) -> list[object]:
@@ -66,14 +76,16 @@ def _facts(entry: Entry) -> list[object]:
     return [entry.size, known, entry.width or "", entry.height or "", printable(entry.path), damaged]
 
 
-def plan_lines(groups: Groups, facts: str, keep: str) -> Iterator[str]:
+def plan_lines(groups: Groups, facts: str, keep: str, library: str | os.PathLike[str]) -> Iterator[str]:
     """A shell script that removes nothing as it is; no file name can break out of its line."""
     yield "#!/bin/bash"
     yield f"# {facts}"
-    yield f"# Of each group the {keep} video is kept. This script does nothing as it is: look at each line,"
-    yield "# and take the # away before `remove` where the file is to go. It then goes only if both files, it"
-    yield "# and the one that is kept, are still there as they were, and are two."
-    yield from _SCRIPT.strip().splitlines()
+    yield f"# Of each group one video is kept: {printable(keep)}."
+    yield "# This script does nothing as it is: look at each line, and take the # away before `remove` where"
+    yield "# the file is to go. It then goes only if both files, it and the one that is kept, are still there"
+    yield "# as they were, and are two. `vhash apply` goes by the same lines, and can be undone."
+    yield f"{LIBRARY_LINE}{shell_quoted(os.path.abspath(library))}"
+    yield from SCRIPT.strip().splitlines()
     names = {same.path: same.names for same in groups.same_files}
     for number, group in enumerate(groups, 1):
         yield "#"
@@ -102,7 +114,8 @@ def _removal(member: Member) -> Iterator[str]:
         yield f"# not to be removed: {path}  # {member.distance} bits; {member.not_offered}"
         return
     damaged = f"; {printable(member.entry.damaged)}" if member.entry.damaged else ""
-    yield f"# remove {path} {size}  # {member.distance} bits{damaged}"
+    because = f"; kept because {printable(member.kept_because)}" if member.kept_because else ""
+    yield f"# remove {path} {size}  # {member.distance} bits{damaged}{because}"
     for name in member.names:
         yield f"# remove {shell_quoted(name)} {size}  # the same file by another name: all of them, or none"
 

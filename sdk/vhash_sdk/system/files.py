@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import BinaryIO
 
 Path = str | os.PathLike[str]
@@ -59,6 +62,53 @@ def write_private(file: Path, content: bytes) -> None:
     """Write a file of ours whole or not at all, for the eyes of this user only. Raises OSError."""
     with write_whole(file, follow=False, private=True) as stream:
         stream.write(content)
+
+
+def rename_new(source: Path, target: Path) -> None:
+    """Give a file another name, which nothing may have yet; nothing is ever replaced.
+
+    At once where the file system can do that (nearly all), else by a second name and then without the first:
+    a process that dies in between leaves both names of the one file.
+
+    Raises:
+        FileExistsError: something has that name.
+        OSError: it cannot be; the file keeps its name.
+    """
+    refused = _rename_at_once()(os.fsencode(source), os.fsencode(target))
+    if refused in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        os.link(source, target, follow_symlinks=False)
+        os.unlink(source)
+    elif refused:
+        raise OSError(refused, os.strerror(refused), os.fspath(source), None, os.fspath(target))
+
+
+@cache
+def _rename_at_once() -> Callable[[bytes, bytes], int]:
+    """Linux's renameat2 that replaces nothing; gives the number of the error, 0 for none."""
+    here, no_replace = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):  # an old C library, or none that can be loaded
+        return lambda source, target: errno.ENOSYS
+    call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+
+    def rename(source: bytes, target: bytes) -> int:
+        return ctypes.get_errno() if call(here, source, here, target, no_replace) else 0
+
+    return rename
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where its file system can do that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _mode(file: Path) -> int | None:
