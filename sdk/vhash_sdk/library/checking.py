@@ -26,6 +26,7 @@ from .on_disk import CHANGED, LeftOut, look
 from .reading import segment_codes, states, whole_codes
 from .rows import WHOLE_ROWS, VideoState, described, faults, kinds
 from .serving import Served
+from .sounds import SoundRow, damaged_sounds, keeps_sound
 
 if TYPE_CHECKING:
     from ..index.memory import Index
@@ -82,7 +83,8 @@ def verify(
 
 def _rows(database: Database) -> Iterator[str]:
     """Values of any table that should not be there, one example of each column."""
-    for table, row in WHOLE_ROWS:
+    sound = (("sound", SoundRow),) if keeps_sound(database) else ()
+    for table, row in (*WHOLE_ROWS, *sound):
         wrong: Counter[str] = Counter()
         examples: dict[str, str] = {}
         for batch in database.batches(f"SELECT {', '.join(name for name, _ in kinds(row))} FROM {table}"):
@@ -91,6 +93,8 @@ def _rows(database: Database) -> Iterator[str]:
                 examples.setdefault(name, described(name, value, kind))
         for name, count in wrong.items():
             yield f"{count} rows of {table} are damaged: {examples[name]}"
+    if sound and (count := damaged_sounds(database)):
+        yield f"{count} rows of sound hold no whole number of sub-fingerprints"
 
 
 def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:

@@ -23,11 +23,11 @@ from .finding import common_spans, find_clip, found_spans
 from .grouping import decided, find_groups, verdict_for
 from .judgements import Judgement, record, recorded
 from .lock import writing
-from .opened import OpenLibrary
 from .place import scan_beside
 from .records import Added, AddSummary, Entry, FoundSpan, Hit, Segmented
 from .searching import StoredViews, check_model, hits, nearest, query
 from .segmenting import add_segments
+from .sounding import SoundLibrary
 
 if TYPE_CHECKING:
     from ..matching.alignment import Span
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .roles import Roles
 
 
-class Library(OpenLibrary):
+class Library(SoundLibrary):
     """Videos, their metadata and codes in a directory of its own. One thread at a time.
 
     The truth is an SQLite file: what has been reported as added is on the disk. One process
@@ -76,6 +76,7 @@ class Library(OpenLibrary):
         retry: bool = False,
         workers: int | None = None,
         segments: bool | None = None,
+        sound: bool | None = None,
     ) -> AddSummary:
         """Add files and whole folders; only what is new or has changed is decoded.
 
@@ -85,13 +86,17 @@ class Library(OpenLibrary):
         Args:
             segments: also keep segments, of all videos that lack them, so that ``find`` finds clips in
                 them: every video is decoded whole. None: if the library keeps segments already.
+            sound: also keep sound, of all videos whose sound is not known. None: if the library keeps it
+                already, and Chromaprint is there.
         """
         roots = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         self._db.check_writable()
         found = self.scan(roots, exclude=exclude, follow_symlinks=follow_symlinks)
         summary = AddSummary.of(self.adding(found, roots, retry=retry, workers=workers))
         if self.has_segments if segments is None else segments:
-            summary = summary.and_segments(self.segmenting(workers=workers))
+            summary = summary.and_more(self.segmenting(workers=workers))
+        if sound or (sound is None and self.has_sound and not self.sound_missing):
+            summary = summary.and_more(self.sounding(workers=workers))
         return summary
 
     def scan(

@@ -10,6 +10,7 @@ from typing import Literal
 from ..codes import VideoCode
 from ..errors import VhashError
 from ..matching.alignment import Span
+from ..matching.sound import Heard
 
 Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
 
@@ -122,6 +123,29 @@ class Segmented:
 
 
 @dataclass(frozen=True)
+class Sounded:
+    """What became of the sound of one video. It is durable before it is reported.
+
+    Attributes:
+        path: of the video.
+        says: why nothing can be concluded from its sound, or an empty text.
+        error: why it is not known.
+    """
+
+    path: str
+    says: str = ""
+    error: VhashError | None = None
+
+
+@dataclass(frozen=True)
+class SoundHit:
+    """A video that shares a part of its sound with another one, which is ``a`` in ``heard``."""
+
+    entry: Entry
+    heard: Heard
+
+
+@dataclass(frozen=True)
 class AddSummary:
     """What an ``add`` did: how many files ended with each status, and those that failed or were skipped."""
 
@@ -139,8 +163,8 @@ class AddSummary:
                 problems.append(result)
         return cls(dict(counts), tuple(problems))
 
-    def and_segments(self, results: Iterable[Segmented]) -> AddSummary:
-        """The same, and the videos whose segments could not be made as failed."""
+    def and_more(self, results: Iterable[Segmented | Sounded]) -> AddSummary:
+        """The same, and the videos whose segments or sound could not be made as failed."""
         failed = tuple(Added(made.path, "failed", made.error) for made in results if made.error is not None)
         counts = Counter(self.counts)
         counts.update(result.status for result in failed)

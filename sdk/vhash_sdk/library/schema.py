@@ -1,4 +1,7 @@
-"""The tables of a library, as they came to be: each format is a migration from the one before."""
+"""The tables of a library, as they came to be: each format is a migration from the one before.
+
+One table is no part of any format, as not every library has it: that of ``sounds``.
+"""
 
 from __future__ import annotations
 

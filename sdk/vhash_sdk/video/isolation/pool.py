@@ -18,21 +18,25 @@ import queue
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import errors
 from ...errors import TimeLimitError, VideoError, WorkerError
+from ...matching.sound import Sound
 from ...spec import Resize, Sampling
 from ...system.checks import MAX_THREADS, checked_count
 from .. import Box, BoxFrames, Clip, Limits, Source, VideoInfo, describe, open_source, sample_with_box
 from .process import DecodeProcess, DiedError
 
+R = TypeVar("R")
+
 _MAX_FRAME_BYTES = 1 << 31
+_MAX_PRINTS = 1 << 26  # three months of sound
 _MAX_PATH = 4096
 
 
@@ -98,7 +102,7 @@ class DecodePool:
                 "sampling": asdict(sampling), "resize": asdict(resize),
                 "with_box": with_box, "stream": stream,
             }  # fmt: skip
-            return self._give(source, path, fd, what)
+            return self._give(source, path, fd, what, _clip)
 
     def frames_at(
         self,
@@ -120,21 +124,49 @@ class DecodePool:
                     return reader.frames_at(times, resize, box=box)
             part = None if box is None else asdict(box)
             what = {"times": times.tolist(), "resize": asdict(resize), "box": part, "stream": stream}
-            return self._give(source, path, fd, what)
+            return self._give(source, path, fd, what, _clip)
 
-    def _give(self, source: Source, path: str | None, fd: int | None, what: dict[str, Any]) -> Clip:
+    def sound(self, source: Source) -> Sound:
+        """The sound of a source, decoded in a worker (see ``video.sound``); empty where it has none.
+
+        Raises:
+            VideoError: as ``decode`` does.
+            MissingDependencyError: Chromaprint is not there.
+        """
+        from ..sound import check_sound
+
+        check_sound()
+        with _as_file(source) as (path, fd):
+            if path is None and fd is None:  # pictures in an array
+                return Sound(np.zeros(0, np.uint32))
+            return self._give(source, path, fd, {"sound": True}, _sound)
+
+    def _give(
+        self,
+        source: Source,
+        path: str | None,
+        fd: int | None,
+        what: dict[str, Any],
+        read: Callable[[dict[str, Any], int, dict[str, Any]], R],
+    ) -> R:
         worker = self._idle.get()
         try:
-            return self._ask(worker, {"name": describe(source), "path": path, **what}, fd)
+            return self._ask(worker, {"name": describe(source), "path": path, **what}, fd, read)
         finally:
             self._idle.put(worker)
 
-    def _ask(self, worker: DecodeProcess, request: dict[str, Any], fd: int | None) -> Clip:
+    def _ask(
+        self,
+        worker: DecodeProcess,
+        request: dict[str, Any],
+        fd: int | None,
+        read: Callable[[dict[str, Any], int, dict[str, Any]], R],
+    ) -> R:
         name = request["name"]
         try:
             worker.start()
             answer = worker.ask(request, fd, self._wall_time)
-            clip = None if "error" in answer else _clip(answer, worker.frames, request)
+            found = None if "error" in answer else read(answer, worker.frames, request)
         except DiedError as died:
             raise WorkerError(f"{name}: the process that decodes it {died}") from None
         except TimeoutError:
@@ -149,9 +181,9 @@ class DecodePool:
             ) from error
         if answer.get("retire"):  # it has grown: a fresh one costs less than memory that never comes back
             worker.stop()
-        if clip is None:
+        if found is None:
             raise _error(answer)
-        return clip
+        return found
 
     def pids(self) -> list[int]:
         """Process ids of the workers that run now."""
@@ -244,6 +276,14 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
     box = Box(*(float(answer["box"][side]) for side in ("left", "top", "right", "bottom")))
     whole, inside = np.split(_read_frames(frames, (2 * shape[0], *shape[1:])), 2)
     return Clip(whole, times, exact, BoxFrames(box, inside))
+
+
+def _sound(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Sound:
+    """The sound of an answer that nobody vouches for."""
+    count, start = int(answer["prints"]), float(answer["start"])
+    if not 0 <= count <= _MAX_PRINTS or not abs(start) <= 1e9:
+        raise ValueError(f"{count} sub-fingerprints from {start} s on")
+    return Sound(_read_frames(frames, (4 * count,)).view("<u4"), start)
 
 
 def _read_frames(file: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -98,35 +98,45 @@ def _serve(
     request: dict[str, Any], passed: list[int], target: Any, limits: Limits, frames: int
 ) -> dict[str, Any]:
     name = request["name"]
-    resize = Resize(**request["resize"])
 
-    def clip_of(source: str | BinaryIO) -> Clip:
+    def answer_of(source: str | BinaryIO) -> dict[str, Any]:
+        if "sound" in request:
+            return _answer_sound(source, limits, frames)
+        resize = Resize(**request["resize"])
         if "times" in request:
-            return frames_at(source, request, resize, limits)
+            return _answer_clip(frames_at(source, request, resize, limits), frames)
         sampling = Sampling(**request["sampling"])
-        clip: Clip = target(
-            source, sampling, resize, limits, with_box=request["with_box"], stream=request["stream"]
-        )
-        return clip
+        how = {"with_box": request["with_box"], "stream": request["stream"]}
+        return _answer_clip(target(source, sampling, resize, limits, **how), frames)
 
     try:
         if passed:
             with open(passed[0], "rb") as file:
                 file.seek(0)  # the descriptor shares its position with the caller's
-                clip = clip_of(file)
-        else:
-            clip = clip_of(os.fsdecode(bytes.fromhex(request["path"])))
-        end = _write_frames(frames, 0, clip.frames)
-        if clip.box is not None:
-            _write_frames(frames, end, clip.box.frames)
-        box = None if clip.box is None else asdict(clip.box.place)
-        info = asdict(clip.info)
-        return {"shape": clip.frames.shape, "times": clip.times.tolist(), "info": info, "box": box}
+                return answer_of(file)
+        return answer_of(os.fsdecode(bytes.fromhex(request["path"])))
     except Exception as error:
         kind, text = _explain(error, limits)
         if not text.startswith(name):
             text = f"{name}: {text}"
         return {"error": kind.__name__, "message": text[:4000]}
+
+
+def _answer_clip(clip: Clip, frames: int) -> dict[str, Any]:
+    end = _write_frames(frames, 0, clip.frames)
+    if clip.box is not None:
+        _write_frames(frames, end, clip.box.frames)
+    box = None if clip.box is None else asdict(clip.box.place)
+    info = asdict(clip.info)
+    return {"shape": clip.frames.shape, "times": clip.times.tolist(), "info": info, "box": box}
+
+
+def _answer_sound(source: str | BinaryIO, limits: Limits, frames: int) -> dict[str, Any]:
+    from ..sound import sound_of
+
+    sound = sound_of(source, limits)
+    _write_frames(frames, 0, np.ascontiguousarray(sound.prints, "<u4").view(np.uint8))
+    return {"prints": len(sound.prints), "start": sound.start}
 
 
 def _explain(error: Exception, limits: Limits) -> tuple[type[VhashError], str]:
