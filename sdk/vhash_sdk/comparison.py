@@ -17,12 +17,14 @@ from .matching.alignment import Span, align, without_covered
 from .matching.calibration import USUAL_RATE
 from .matching.second_look import View, nearest_views
 from .matching.sequence import Segments
+from .matching.sound import Heard, Relation, hear, witness
 from .matching.track import Track
 from .matching.verdict import Decision, Verdict
 from .matching.windows import RATE
 from .spec import ModelSpec
 from .video import Box, Source, VideoInfo
 from .video.isolation.pool import DecodePool
+from .video.sound import check_sound
 
 if TYPE_CHECKING:
     from .matching.calibration import Rate
@@ -72,6 +74,9 @@ class Comparison:
         decision: distance, second look, threshold, and how often other videos come as near.
         spans: the parts that both have in common, the best first, ``a`` being the query; None where they
             were not looked for: a bare code, or a model of whole clips.
+        sound: what their sounds say, a second witness that decides nothing; None where it was not asked.
+        sound_of_spans: of each of ``spans``, whether it sounds the same where the pictures say; None where
+            there is too little sound. Empty where ``sound`` is None.
     """
 
     a: Subject
@@ -81,6 +86,8 @@ class Comparison:
     parts: tuple[PartDistance, ...]
     decision: Decision
     spans: tuple[Span, ...] | None
+    sound: Heard | None = None
+    sound_of_spans: tuple[Relation | None, ...] = ()
 
     @property
     def distance(self) -> int:
@@ -105,6 +112,7 @@ def compare(
     encoder: Encoder | None = None,
     fmr: float = USUAL_RATE,
     spans: bool = True,
+    sound: bool = False,
 ) -> Comparison:
     """Compare two videos: distance and what it means, and which part of one is which part of the other.
 
@@ -115,9 +123,11 @@ def compare(
         encoder: of the model to compare by; None: one of the default model, made for this call.
         fmr: the threshold, as the share of pairs of different scenes that may match.
         spans: whether to look for common parts, which decodes both videos a second time.
+        sound: whether to compare their sounds too, which needs Chromaprint (the extra ``sound``).
 
     Raises:
         VideoError: a source cannot be read.
+        MissingDependencyError: Chromaprint is not there.
         ModelMismatchError: a code of another model than the other side.
         OptionError: the calibration cannot support so small a rate.
 
@@ -129,11 +139,14 @@ def compare(
     >>> one.distance, one.same, len(one.spans), other.same
     (0, True, 1, False)
     """
+    if sound:
+        check_sound()
     with Encoder() if encoder is None else nullcontext(encoder) as own:
         first, second = _subject(a, own), _subject(b, own)
         whole = first.code - second.code  # of one model, or this raises
         distance, i, j = nearest_views(first.views, second.views)
         common = _common(own, first, second) if spans else None
+        heard, agreed = _listened(own, first, second, common or ()) if sound else (None, ())
         return Comparison(
             first,
             second,
@@ -142,6 +155,8 @@ def compare(
             tuple(_parts(first, i, second, j, own.spec)),
             _decide(own, first, second, distance, fmr),
             common,
+            heard,
+            agreed,
         )
 
 
@@ -206,6 +221,17 @@ def _parts(a: Subject, i: int, b: Subject, j: int, spec: ModelSpec) -> Iterable[
     for part in spec.parts:
         start, stop = part.bits
         yield PartDistance(part.name, int(differs[start:stop].sum()), stop - start)
+
+
+def _listened(
+    encoder: Encoder, a: Subject, b: Subject, common: tuple[Span, ...]
+) -> tuple[Heard | None, tuple[Relation | None, ...]]:
+    """What the sounds of both say, and of the parts that the pictures have in common; a code has none."""
+    if a.source is None or b.source is None:
+        return None, ()
+    with DecodePool(1, encoder.limits) as decoders:
+        first, second = decoders.sound(a.source), decoders.sound(b.source)
+    return hear(first, second), tuple(witness(first, second, span) for span in common)
 
 
 def _common(encoder: Encoder, a: Subject, b: Subject) -> tuple[Span, ...] | None:

@@ -19,6 +19,7 @@ from .library import Lib, damage, model_entry, reason, roots_of
 from .options import takes
 from .output import ExitCode, Force, Json, Output, error_entry, path_entry, printable, safe
 from .segmenting import keep_segments
+from .sound import KeepSound, check_sound, keep_sound
 
 if TYPE_CHECKING:
     from ..library.library import Library
@@ -64,6 +65,7 @@ class Options:
         bool,
         typer.Option("--segments", help="Also keep a code of each half second, for `vhash find`; stays on."),
     ] = False
+    sound: KeepSound = False
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Of a new library; an old one has its own for ever.")
     ] = None
@@ -129,6 +131,8 @@ def add(given: Options) -> None:
 
       vhash add library /videos --segments
 
+      vhash add library /videos --sound
+
       find /disk -size +1M -print0 | vhash add library -
 
       vhash add library /videos --index milvus://localhost:19530/videos
@@ -137,6 +141,8 @@ def add(given: Options) -> None:
         from ..library.library import Library
 
         limits = given.limits()
+        if given.sound:
+            check_sound()
         roots = _roots(given)  # before a new library is made for them
         with Library(given.lib, model=given.model, index=given.index, limits=limits) as library:
             run = Run(out)
@@ -147,14 +153,19 @@ def add(given: Options) -> None:
             kept = None
             if given.segments or library.has_segments:
                 kept = keep_segments(library, out, workers=given.workers)
+            heard = None
+            if given.sound or library.has_sound:
+                heard = keep_sound(library, out, workers=given.workers, asked=given.sound)
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
                 model=model_entry(library),
                 counts=dict(sorted(run.counts.items())),
                 segments=kept,
+                sound=heard,
                 **run.entries(),
             )
             bad = run.counts["failed"] + run.counts["vanished"] + len(kept["failed"] if kept else ())
+            bad += len(heard["failed"] if heard else ())
             out.end(ExitCode.of(run.counts.total() - bad - run.counts["skipped"], bad))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +10,10 @@ import typer
 
 from ..errors import OptionError
 from .encoding import code_entry, model_entry, open_encoder
+from .options import takes
 from .output import Force, Json, Model, Output, PrecisionOption, printable
-from .spans import span_entry, span_text, time_code, timeline
+from .sound import heard_entry, heard_text
+from .spans import span_entries, span_text, time_code, timeline
 from .strip import Side as StripSide
 from .strip import check_strip, write_strip
 
@@ -23,21 +25,29 @@ if TYPE_CHECKING:
 Side = typer.Argument(help="A video, or a code as text (vh1:…).")
 
 
-def compare(
-    a: Annotated[str, Side],
-    b: Annotated[str, Side],
-    *,
+@dataclass(frozen=True)
+class Options:
+    """What ``vhash compare`` takes."""
+
+    a: Annotated[str, Side]
+    b: Annotated[str, Side]
     fmr: Annotated[
         float, typer.Option(help="Threshold: the share of pairs of different scenes that may match.")
-    ] = 1e-4,
+    ] = 1e-4
+    sound: Annotated[
+        bool, typer.Option("--sound", help="Compare the sounds too; needs the extra `sound`.")
+    ] = False
     strip: Annotated[
         Path | None, typer.Option(help="Draw frames of both, one above the other: FILE.png or FILE.html.")
-    ] = None,
-    force: Force = False,
-    model: Model = "default",
-    precision: PrecisionOption = "auto",
-    json: Json = False,
-) -> None:
+    ] = None
+    force: Force = False
+    model: Model = "default"
+    precision: PrecisionOption = "auto"
+    json: Json = False
+
+
+@takes(Options)
+def compare(given: Options) -> None:
     """Compare two videos: distance and what it means, and which part of one is which part of the other.
 
     Copies of one video are a few bits apart; unrelated videos differ in about half of all bits. A video
@@ -52,19 +62,23 @@ def compare(
 
       vhash compare original.mp4 upload.mp4 --strip frames.html
 
+      vhash compare original.mp4 dubbed.mp4 --sound
+
       vhash compare original.mp4 vh1:0123abcd:64:00ff00ff00ff00ff
     """
-    with Output("compare", json=json) as out:
-        if strip is not None:
-            check_strip(strip, [a, b], force=force)
+    with Output("compare", json=given.json) as out:
+        if given.strip is not None:
+            check_strip(given.strip, [given.a, given.b], force=given.force)
         from ..comparison import compare
 
-        with open_encoder(model, precision) as encoder:
-            found = compare(a, b, encoder=encoder, fmr=fmr)
+        with open_encoder(given.model, given.precision) as encoder:
+            found = compare(given.a, given.b, encoder=encoder, fmr=given.fmr, sound=given.sound)
             _show(out, found)
-            _show_meaning(out, found, fmr, encoder.spec)
-            _show_spans(out, found, encoder, strip)
-            out.document(model=model_entry(encoder), **_entry(found, fmr))
+            _show_meaning(out, found, given.fmr, encoder.spec)
+            if found.sound is not None:
+                out.line(f"sound       {heard_text(found.sound)}")
+            _show_spans(out, found, encoder, given.strip)
+            out.document(model=model_entry(encoder), **_entry(found, given.fmr))
 
 
 def _entry(found: Comparison, fmr: float) -> dict[str, Any]:
@@ -87,7 +101,8 @@ def _entry(found: Comparison, fmr: float) -> dict[str, Any]:
         "fmr": None if rate is None else fmr,
         "same": said.same,
         "false_match_rate": None if rate is None else rate._asdict(),
-        "spans": None if found.spans is None else [span_entry(span) for span in found.spans],
+        "spans": None if found.spans is None else span_entries(found.spans, found.sound_of_spans),
+        "sound": heard_entry(found.sound),
     }
 
 
@@ -132,7 +147,7 @@ def _show_spans(out: Output, found: Comparison, encoder: Encoder, strip: Path | 
         mine = span_text(span.query_start, span.query_end)
         theirs = span_text(span.ref_start, span.ref_end)
         said = f"(score {span.score:.1f}, similarity {span.similarity:.2f})"
-        out.line(f"span {i:<7}a {mine}  is  b {theirs}  {said}")
+        out.line(f"span {i:<7}a {mine}  is  b {theirs}  {said}{_witnessed(found, i - 1)}")
     if not spans:
         out.line("no part of one was found in the other")
     for label, info, parts in (
@@ -147,6 +162,12 @@ def _show_spans(out: Output, found: Comparison, encoder: Encoder, strip: Path | 
         with DecodePool(2, encoder.limits) as decoders:
             write_strip(strip, *sides, list(spans), decoders)
         out.note(f"vhash: frames drawn in {strip}")
+
+
+def _witnessed(found: Comparison, place: int) -> str:
+    """What sound says of a span, to be put behind it."""
+    said = found.sound_of_spans[place] if found.sound_of_spans else None
+    return f"  {said}" if said else ""
 
 
 def _show(out: Output, found: Comparison) -> None:

@@ -20,6 +20,7 @@ from .library import Lib, damage, model_entry
 from .options import takes
 from .output import Force, Json, Output, counted, number, path_entry, printable, safe
 from .roles import AcrossOnly, IgnoredWithin, References, roles_entry, roles_lines, roles_with
+from .sound import check_kept, heard_entry, heard_text, show_pairs
 
 if TYPE_CHECKING:
     from ..library.duplicates import Group, Groups, Member
@@ -87,6 +88,12 @@ class Options:
         Path | None,
         typer.Option(help="Write what could be removed: as CSV (FILE.csv), or as a script, all commented."),
     ] = None
+    sound: Annotated[
+        bool,
+        typer.Option(
+            "--sound", help="Also list pairs with the same sound over other pictures (`vhash add --sound`)."
+        ),
+    ] = False
     csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV row for each video instead.")] = False
     force: Force = False
     json: Json = False
@@ -106,6 +113,8 @@ def dedup(given: Options) -> None:
 
       vhash dedup library --report duplicates.html
 
+      vhash dedup library --sound
+
       vhash dedup library --not-a-match judgements.json --plan plan.csv
 
       vhash dedup library --reference /archive --keep "undamaged, resolution, codec>h264, path~/originals/"
@@ -114,8 +123,12 @@ def dedup(given: Options) -> None:
         from ..library.library import Library
         from ..matching.calibration import Calibration
 
+        if given.sound and given.csv_:
+            raise typer.BadParameter("--sound lists pairs as text or with --json, not with --csv")
         said = _judgements(given)
         with Library(given.lib, create=False) as library:
+            if given.sound:
+                check_kept(library)
             table = library.calibration
             if given.calibration is not None:
                 table = Calibration.load(given.calibration)
@@ -128,6 +141,7 @@ def dedup(given: Options) -> None:
                 )
             facts = Facts(len(library), library.spec.bits, groups)
             _print(given, facts, out)
+            pairs = show_pairs(library, out, groups) if given.sound else None
             _write(given, library, facts, out)
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
@@ -141,14 +155,8 @@ def dedup(given: Options) -> None:
                 roles={**roles_entry(roles), "kept": kept},
                 bytes=sum(group.bytes for group in groups),
                 groups=[_group_entry(group) for group in groups],
-                same_files=[
-                    {**path_entry(same.path), "names": [path_entry(name) for name in same.names]}
-                    for same in groups.same_files
-                ],
-                left_out=[
-                    {**path_entry(left.path), "reason": left.reason, "message": left.message}
-                    for left in groups.left_out
-                ],
+                same_sound=pairs,
+                **_file_entries(groups),
             )
 
 
@@ -226,6 +234,8 @@ def _show(out: Output, groups: Groups, *, full: bool) -> None:
             out.line(
                 f"  {member.distance:4} bits  {printable(member.entry.path)}{damage(member.entry.damaged)}"
             )
+            if member.sound is not None and member.sound.relation is not None:
+                out.line(f"             sound: {heard_text(member.sound)}")
             if member.not_offered:
                 out.line(f"             not to be removed: {member.not_offered}")
             same(member.entry.path)
@@ -286,6 +296,20 @@ def _write_report(file: Path, library: Library, facts: Facts, keep: str, out: Ou
         )
 
 
+def _file_entries(groups: Groups) -> dict[str, Any]:
+    """What was no part of the groups for what the disk says, for JSON."""
+    return {
+        "same_files": [
+            {**path_entry(same.path), "names": [path_entry(name) for name in same.names]}
+            for same in groups.same_files
+        ],
+        "left_out": [
+            {**path_entry(left.path), "reason": left.reason, "message": left.message}
+            for left in groups.left_out
+        ],
+    }
+
+
 def _group_entry(group: Group) -> dict[str, Any]:
     # the contract has the path itself as "representative"; a name that is not UTF-8 has its bytes beside it
     place = path_entry(group.representative.path)
@@ -308,6 +332,7 @@ def _member_entry(member: Member) -> dict[str, Any]:
         "names": [path_entry(name) for name in member.names],
         "not_offered": member.not_offered or None,
         "kept_because": safe(member.kept_because),
+        "sound": heard_entry(member.sound),
     }
 
 

@@ -105,19 +105,19 @@ class LibraryGallery:
     def __init__(self, directory: Path, index: str | None = None) -> None:
         from ..library.library import Library
 
-        self._library = Library(directory, index=index, create=False)
-        self.path, self.model = str(directory), self._library.model
+        self.library = Library(directory, index=index, create=False)
+        self.path, self.model = str(directory), self.library.model
 
     def __len__(self) -> int:
-        return len(self._library)
+        return len(self.library)
 
     def nearest(self, query: Encoded, k: int) -> list[Neighbour]:
         """The ``k`` nearest videos, by (distance, id), content boxes included."""
-        return self._named(self._library.search(query, k))
+        return self._named(self.library.search(query, k))
 
     def within(self, query: Encoded, radius: int, limit: int | None) -> list[Neighbour]:
         """The videos at most ``radius`` bits away, by (distance, id), content boxes included."""
-        return self._named(self._library.search(query, limit, radius=radius))
+        return self._named(self.library.search(query, limit, radius=radius))
 
     def _named(self, hits: Iterable[Hit]) -> list[Neighbour]:
         return [

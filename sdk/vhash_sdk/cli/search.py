@@ -11,9 +11,20 @@ import typer
 
 from .encode import finish
 from .encoding import code_entry, encode_all, failure_entry, model_entry, open_encoder
+from .gallery import LibraryGallery
 from .inputs import ServedBy, StreamOption, Videos, expand, place
 from .options import takes
 from .output import Json, Output, PrecisionOption, path_entry, printable
+from .sound import (
+    QuerySound,
+    check_kept,
+    check_sound,
+    heard_entry,
+    heard_text,
+    hit_entry,
+    query_sound,
+    show_hits,
+)
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
@@ -48,6 +59,10 @@ class Options:
     ] = None
     precision: PrecisionOption = "auto"
     stream: StreamOption = None
+    sound: Annotated[
+        bool,
+        typer.Option("--sound", help="Also say which videos sound the same; of a library that keeps sound."),
+    ] = False
     index: ServedBy = None
     json: Json = False
 
@@ -65,6 +80,8 @@ def search(given: Options) -> None:
     [bold]Examples[/bold]
 
       vhash search library suspicious.mp4
+
+      vhash search library suspicious.mp4 --sound
 
       vhash search /videos suspicious.mp4
 
@@ -86,12 +103,8 @@ def search(given: Options) -> None:
             detail: Detail = "views" if gallery.kind == "library" else "code"
             results = encode_all(encoder, queries, out, detail=detail, stream=given.stream)
         answers = [
-            Answer(result, result.code, _neighbours(gallery, result, given.k, given.radius))
-            for result in results
-            if result.code is not None
+            _answer(gallery, result, result.code, given, out) for result in results if result.code is not None
         ]
-        for answer in answers:
-            _show(answer, out)
         out.document(
             model=model_entry(encoder),
             gallery={"kind": gallery.kind, **path_entry(gallery.path), "videos": len(gallery)},
@@ -107,17 +120,24 @@ class Answer(NamedTuple):
     query: Encoded
     code: VideoCode
     neighbours: list[Neighbour]
+    sound: QuerySound | None = None
 
 
 def _kept(given: Options) -> Gallery | None:
     """The library or index file that is searched; None for a folder, which is encoded first."""
-    from .gallery import LibraryGallery, load_index
+    from .gallery import load_index
 
     library = (given.where / "library.db").is_file()
     if given.index is not None and not library:
         raise typer.BadParameter("--index goes with a library")
+    if given.sound and not library:
+        raise typer.BadParameter("--sound goes with a library that keeps sound (`vhash add --sound`)")
     if library:
-        return LibraryGallery(given.where, given.index)
+        gallery = LibraryGallery(given.where, given.index)
+        if given.sound:
+            check_kept(gallery.library)
+            check_sound()
+        return gallery
     return None if given.where.is_dir() else load_index(given.where)
 
 
@@ -130,6 +150,17 @@ def _folder(where: Path, encoder: Encoder, out: Output) -> tuple[Gallery, list[E
         out.note(f"vhash: no video in {printable(where)} could be encoded")
     failed = [result for result in results if result.error is not None]
     return build_gallery(os.fspath(where), encoder.spec, good), failed
+
+
+def _answer(gallery: Gallery, query: Encoded, code: VideoCode, given: Options, out: Output) -> Answer:
+    """What is near a query, and what sounds like it; told at once."""
+    found = _neighbours(gallery, query, given.k, given.radius)
+    heard = None
+    if given.sound and isinstance(gallery, LibraryGallery):
+        heard = query_sound(gallery.library, str(query.source), [each.id for each in found], out)
+    answer = Answer(query, code, found, heard)
+    _show(answer, out)
+    return answer
 
 
 def _neighbours(gallery: Gallery, query: Encoded, k: int | None, radius: int | None) -> list[Neighbour]:
@@ -147,12 +178,17 @@ def _show(answer: Answer, out: Output) -> None:
         chance = "" if rate is None else f"{f'{rate:.0e}' if rate else 'none seen':>9s}  "
         copy = "copy  " if neighbour.same else "      " if rate is not None else ""
         out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{copy}{printable(neighbour.path)}")
+        if answer.sound is not None and (heard := answer.sound.of.get(neighbour.id)) is not None:
+            out.line(f"{'':17}sound: {heard_text(heard)}")
     if not answer.neighbours:
         out.line("     nothing")
+    if answer.sound is not None:
+        show_hits(out, answer.sound)
 
 
 def _query_entry(answer: Answer) -> dict[str, Any]:
-    code = answer.code
+    code, sound = answer.code, answer.sound
+    heard = {} if sound is None else sound.of
     return {
         **code_entry(str(answer.query.source), code, answer.query.info),
         "neighbours": [
@@ -164,7 +200,9 @@ def _query_entry(answer: Answer) -> dict[str, Any]:
                 "verified": neighbour.verified,
                 "false_match_rate": neighbour.false_match_rate,
                 "same": neighbour.same,
+                "sound": heard_entry(heard.get(neighbour.id)),
             }
             for neighbour in answer.neighbours
         ],
+        "same_sound": None if sound is None else [hit_entry(hit) for hit in sound.hits],
     }

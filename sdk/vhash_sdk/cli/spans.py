@@ -38,6 +38,13 @@ def span_entry(span: Span) -> dict[str, Any]:
     return {**{field: number(getattr(span, field)) for field in fields}, "speed": number(span.speed)}
 
 
+def span_entries(spans: Sequence[Span], heard: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Spans for JSON, with what sound says of each, where it was asked."""
+    if not heard:
+        return [span_entry(span) for span in spans]
+    return [{**span_entry(span), "sound": said} for span, said in zip(spans, heard, strict=True)]
+
+
 def timeline(duration: float, parts: Sequence[tuple[float, float]]) -> str:
     """A video as a line, the parts of it as numbers from 1.
 

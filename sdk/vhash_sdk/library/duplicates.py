@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ..matching.calibration import Rate
+    from ..matching.sound import Heard
     from .near_pairs import NearPairs
     from .on_disk import LeftOut, SameFile
     from .records import Entry
@@ -35,6 +36,8 @@ class Member:
         not_offered: why its file is not one to remove: it is a symbolic link, or one leads to it, or it has
             hard links elsewhere. Nothing: it may go.
         verified: the verified distance, as in ``Hit``; None where there was no second look.
+        sound: what the sounds of the representative (``a``) and of this say; None where they are not known.
+            No decision hangs on it.
         kept_because: the rule by which the representative is kept rather than this, and what it says of both:
             ``longest: 12.0 s against 10.0 s``.
     """
@@ -46,6 +49,7 @@ class Member:
     not_offered: str = ""
     verified: int | None = None
     kept_because: str = ""
+    sound: Heard | None = None
 
 
 @dataclass(frozen=True)

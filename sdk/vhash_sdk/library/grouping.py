@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..matching.calibration import USUAL_RATE, Calibration, Rate, as_calibration
+from ..matching.sound import Heard
 from ..matching.verdict import Decision, Verdict
 from ..names import printable
 from ..spec import ModelSpec
@@ -27,6 +28,7 @@ from .records import Entry
 from .roles import Places, Roles
 from .rows import code_array, id_array
 from .searching import StoredViews
+from .sounds import heard_between, keeps_sound
 
 
 def verdict_for(
@@ -123,9 +125,15 @@ def find_groups(
         usable=usable if ask_disk else None,
     )
     because = partial(rules.because, measures)
-    groups = _Groups(files, where, said, verdict.calibration, because).of(database, spec, videos, list(found))
+    making = _Groups(files, where, said, verdict.calibration, because, _hearing(database))
+    groups = making.of(database, spec, videos, list(found))
     rate = verdict.rate if views.all else verdict.codes_rate
     return Groups(groups, left_out=files.left_out, same_files=files.same(), radius=radius, rate=rate)
+
+
+def _hearing(database: Database) -> Callable[[Entry, Entry], Heard | None]:
+    """What says what two videos sound like; nothing where no sound is kept."""
+    return partial(heard_between, database) if keeps_sound(database) else lambda a, b: None
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,7 @@ class _Groups:
     said: Mapping[tuple[int, int], Decision]
     calibration: Calibration | None
     because: Callable[[int, int, Entry, Entry], str]
+    hear: Callable[[Entry, Entry], Heard | None]
 
     def of(
         self,
@@ -174,7 +183,8 @@ class _Groups:
                 names, barred = (), f"it lies in the reference folder {printable(folder)}"
                 break
         because = self.because(*places, *entries)
-        return Member(entry, bits, rate, names, barred, verified=verified, kept_because=because)
+        sound = self.hear(*entries)
+        return Member(entry, bits, rate, names, barred, verified=verified, kept_because=because, sound=sound)
 
     @cached_property
     def _rates(self) -> Callable[[int], Rate | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from ..encoding.stream import ordered_map
@@ -26,10 +26,13 @@ from .rows import Video
 from .sounds import (
     all_sounds,
     has_sound_of,
+    heard_between,
     keep_sound,
     keeps_sound,
     lacking_sound,
     sound_at,
+    sound_of,
+    sounds_state,
     store_sound,
     without_sound,
 )
@@ -37,6 +40,8 @@ from .sounds import (
 
 class SoundLibrary(OpenLibrary):
     """What a library does with sound."""
+
+    _sounds: tuple[object, list[int], SoundIndex] | None = None  # of the state that is named first
 
     @property
     def has_sound(self) -> bool:
@@ -82,8 +87,12 @@ class SoundLibrary(OpenLibrary):
 
     def hear(self, a: Entry, b: Entry) -> Heard | None:
         """What the sounds of two of its videos say; None where one is not known. Nothing is decoded."""
-        first, second = self.sound(a), self.sound(b)
-        return None if first is None or second is None else hear(first, second)
+        return heard_between(self._db, a, b)
+
+    def hear_all(self, sound: Sound, videos: Iterable[int]) -> dict[int, Heard]:
+        """What a sound, as ``a``, and those of videos, by their ids, say; where they are known."""
+        known = ((video, sound_of(self._db, video)) for video in videos)
+        return {video: hear(sound, other) for video, other in known if other is not None}
 
     def same_sound(self) -> list[tuple[Entry, Entry, Heard]]:
         """The pairs of its videos that share a part of their sound, whatever their pictures, longest first.
@@ -97,8 +106,21 @@ class SoundLibrary(OpenLibrary):
         pairs = ((entries[a], entries[b], heard) for a, b, heard in found)
         return [(a, b, heard) for a, b, heard in pairs if a is not None and b is not None]
 
-    def search_sound(self, video: Source) -> list[SoundHit]:
+    def listen(self, video: Source) -> Sound:
+        """The sound of a video that need not be in the library; nothing in it where there is none.
+
+        Raises:
+            VideoError: it cannot be read.
+            MissingDependencyError: Chromaprint is not there.
+        """
+        with DecodePool(1, self._sound_limits) as decoders:
+            return decoders.sound(video)
+
+    def search_sound(self, video: Source | Sound) -> list[SoundHit]:
         """The videos that share a part of their sound with one, longest first.
+
+        Args:
+            video: what ``Encoder.encode`` takes, or what ``listen`` gave.
 
         Raises:
             VideoError: the query cannot be read.
@@ -106,8 +128,7 @@ class SoundLibrary(OpenLibrary):
             MissingDependencyError: Chromaprint is not there.
         """
         ids, index = self._sound_index()
-        with DecodePool(1, self._sound_limits) as decoders:
-            found = index.search(decoders.sound(video))
+        found = index.search(video if isinstance(video, Sound) else self.listen(video))
         hits = ((entry_of(self._db, self.spec, ids[place]), heard) for place, heard in found)
         return [SoundHit(entry, heard) for entry, heard in hits if entry is not None]
 
@@ -116,8 +137,11 @@ class SoundLibrary(OpenLibrary):
             raise OptionError(
                 f"{self.directory}: no sound is kept; `vhash add {self.directory} --sound` keeps it"
             )
-        ids, sounds = all_sounds(self._db)
-        return ids, SoundIndex(sounds)
+        state = sounds_state(self._db)
+        if self._sounds is None or self._sounds[0] != state:
+            ids, sounds = all_sounds(self._db)
+            self._sounds = state, ids, SoundIndex(sounds)
+        return self._sounds[1:]
 
     @property
     def _sound_limits(self) -> Limits:

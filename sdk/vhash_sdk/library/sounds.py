@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import StoreError
-from ..matching.sound import Sound
+from ..matching.sound import Heard, Sound, hear
 from .columns import Blob, Digest, Seconds
 from .database import Database
 from .reading import in_pages
+from .records import Entry
 from .rows import Video
 
 _TABLE = (
@@ -35,6 +36,12 @@ class SoundRow(NamedTuple):
     digest: Digest
     start: Seconds
     prints: Blob
+
+
+class DigestRow(NamedTuple):
+    """The content of a video."""
+
+    digest: Digest
 
 
 def keeps_sound(database: Database) -> bool:
@@ -92,6 +99,18 @@ def sound_at(database: Database, digest: bytes) -> Sound | None:
     return _sound(database, rows[0]) if rows else None
 
 
+def sound_of(database: Database, video: int) -> Sound | None:
+    """The sound of a video by its id; None where it is not known."""
+    rows = database.read(DigestRow, "SELECT digest FROM video WHERE id = ?", (video,))
+    return sound_at(database, rows[0].digest) if rows else None
+
+
+def heard_between(database: Database, a: Entry, b: Entry) -> Heard | None:
+    """What the sounds of two videos say; None where one is not known."""
+    first, second = sound_at(database, a.digest), sound_at(database, b.digest)
+    return None if first is None or second is None else hear(first, second)
+
+
 def all_sounds(database: Database) -> tuple[list[int], list[Sound]]:
     """The videos whose sound is known, by id, and their sounds; copies byte for byte share one.
 
@@ -112,6 +131,11 @@ def all_sounds(database: Database) -> tuple[list[int], list[Sound]]:
             )
         }
     return [video for video, _ in owners], [known[sound] for _, sound in owners]
+
+
+def sounds_state(database: Database) -> object:
+    """Changes when videos or sounds do."""
+    return database.generation(), *database.rows("SELECT count(*), max(id) FROM sound")
 
 
 def damaged_sounds(database: Database) -> int:
