@@ -179,7 +179,7 @@ def _show(answer: Answer, out: Output) -> None:
         copy = "copy  " if neighbour.same else "      " if rate is not None else ""
         out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{copy}{printable(neighbour.path)}")
         if answer.sound is not None and (heard := answer.sound.of.get(neighbour.id)) is not None:
-            out.line(f"{'':17}sound: {heard_text(heard)}")
+            out.line(f"{'':17}sound: {heard_text(heard, 'the query', 'it')}")
     if not answer.neighbours:
         out.line("     nothing")
     if answer.sound is not None:

@@ -85,8 +85,8 @@ def heard_entry(heard: Heard | None) -> dict[str, Any] | None:
     }
 
 
-def heard_text(heard: Heard) -> str:
-    """What was heard, in words.
+def heard_text(heard: Heard, a: str = "a", b: str = "b") -> str:
+    """What was heard, in words; ``a`` and ``b``: what the two videos are called.
 
     >>> from vhash_sdk.matching.sound import Heard
     >>> heard_text(Heard("same sound", 0.974, 2.0, 22.0, 2.3, 22.3))
@@ -95,7 +95,7 @@ def heard_text(heard: Heard) -> str:
     ('other', 'nothing to go by: b is silent')
     """
     if heard.relation is None:
-        return f"nothing to go by: {heard.why}"
+        return f"nothing to go by: {b if heard.why.startswith('b ') else a}{heard.why[1:]}"
     if heard.offset is None or heard.bits is None or heard.a_start is None or heard.a_end is None:
         return "other"
     offset = round(heard.offset, 1) or 0.0
@@ -173,13 +173,15 @@ def query_sound(library: Library, video: str, found: Iterable[int], out: Output)
 
 
 def show_hits(out: Output, heard: QuerySound) -> None:
-    """The videos that sound like a query, whatever their pictures."""
-    out.line(f"  same sound: {counted(len(heard.hits), 'video')}")
-    for hit in heard.hits[:_SHOWN]:
+    """The videos that sound like a query and were not found by its picture."""
+    others = [hit for hit in heard.hits if hit.entry.id not in heard.of]
+    found = counted(len(heard.hits), "video")
+    out.line(f"  same sound: {found}" + (f", {len(others)} not listed above" if others else ""))
+    for hit in others[:_SHOWN]:
         out.line(f"    {heard_text(hit.heard)}")
         out.line(f"        {printable(hit.entry.path)}")
-    if len(heard.hits) > _SHOWN:
-        out.line(f"    … and {len(heard.hits) - _SHOWN:,} more; --json lists all")
+    if len(others) > _SHOWN:
+        out.line(f"    … and {len(others) - _SHOWN:,} more; --json lists all")
 
 
 def hit_entry(hit: SoundHit) -> dict[str, Any]:

@@ -28,7 +28,7 @@ HOP = STEP / RATE
 """Seconds from one sub-fingerprint to the next."""
 WINDOW = (19 * STEP + 4096) / RATE
 """Seconds of sound that one sub-fingerprint looks at."""
-SAME_BITS = 0.70
+SAME_BITS = 0.80
 """The share of equal bits from which on two sounds are the same; ``benchmarks/near_duplicates/sound.py``."""
 LEAST_SECONDS = 3.0
 """What has to be equal at least: so many seconds of sub-fingerprints, which take 2.7 seconds more to hear."""
@@ -62,12 +62,12 @@ class Sound:
         """Why nothing can be concluded from it, or an empty text.
 
         >>> Sound(np.zeros(0, np.uint32)).says, Sound(np.zeros(99, np.uint32)).says
-        ('has no sound', 'is silent')
+        ('has no sound, or less than three seconds of it', 'is silent')
         >>> Sound(np.arange(1, 9, dtype=np.uint32)).says
         'has too little sound'
         """
         if not len(self.prints):
-            return "has no sound"
+            return "has no sound, or less than three seconds of it"
         heard = self.prints[self.prints != 0]
         if not len(heard):
             return "is silent"
@@ -105,10 +105,6 @@ class Heard(NamedTuple):
         """By how many seconds the part comes later in the second video."""
         return None if self.a_start is None or self.b_start is None else self.b_start - self.a_start
 
-    def swapped(self) -> Heard:
-        """The same, seen from the second video."""
-        return self._replace(a_start=self.b_start, a_end=self.b_end, b_start=self.a_start, b_end=self.a_end)
-
 
 def hear(a: Sound, b: Sound) -> Heard:
     """Compare two sounds.
@@ -126,9 +122,12 @@ def hear(a: Sound, b: Sound) -> Heard:
     return along(a, b, offsets(a.prints, b.prints))
 
 
-def along(a: Sound, b: Sound, places: NDArray[np.int64]) -> Heard:
-    """The best part that two sounds share at one of some offsets (sub-fingerprints that b is behind a)."""
-    found = max((_stretch(a.prints, b.prints, int(place)) for place in places), default=None)
+def along(a: Sound, b: Sound, places: NDArray[np.int64], *, least: float = SAME_BITS) -> Heard:
+    """The best part that two sounds share at one of some offsets (sub-fingerprints that b is behind a).
+
+    ``least`` is the share of bits that have to be equal.
+    """
+    found = max((_stretch(a.prints, b.prints, int(place), least) for place in places), default=None)
     if found is None or found.score <= 0:
         return Heard("other sound")
     first, end = found.start * HOP, (found.end - 1) * HOP + WINDOW
@@ -202,7 +201,7 @@ class _Stretch(NamedTuple):
     offset: int
 
 
-def _stretch(a: Prints, b: Prints, offset: int) -> _Stretch:
+def _stretch(a: Prints, b: Prints, offset: int, least_share: float) -> _Stretch:
     """The stretch along an offset in which the fewest bits differ for the longest time."""
     first, end = max(0, -offset), min(len(a), len(b) - offset)
     if end - first < _LEAST:
@@ -219,7 +218,7 @@ def _stretch(a: Prints, b: Prints, offset: int) -> _Stretch:
     if count < _LEAST or len(np.unique(mine[start:stop][inside])) < _LEAST_KINDS:
         return _Stretch(0.0, 0.0, 0, 0, offset)
     share = 1 - float(differ[start:stop][inside].mean()) / 32
-    score = float(gain[stop] - gain[start]) if share >= SAME_BITS else 0.0
+    score = float(gain[stop] - gain[start]) if share >= least_share else 0.0
     return _Stretch(score, share, start + first, stop + first, offset)
 
 

@@ -132,7 +132,9 @@ def _elected(keys: Ints, counts: Ints) -> Iterator[tuple[int, Ints]]:
     pairs, offsets, votes = pairs[enough], (keys % (2 * _REACH) - _REACH)[enough], votes[enough]
     order = np.lexsort((-votes, pairs))
     pairs, offsets = pairs[order], offsets[order]
-    starts = np.flatnonzero(np.r_[True, pairs[1:] != pairs[:-1]]) if len(pairs) else np.zeros(0, np.int64)
+    if not len(pairs):
+        return
+    starts = np.flatnonzero(np.r_[True, pairs[1:] != pairs[:-1]])
     for start, end in zip(starts, np.r_[starts[1:], len(pairs)], strict=True):
         likely = offsets[start : min(end, start + _OFFSETS)]
         yield int(pairs[start]), np.unique(np.concatenate([likely, likely + 1]))
