@@ -142,6 +142,45 @@ def clip_in_video() -> str:
     )
 
 
+def sound() -> str:
+    """Planted cases of sound, and how far strangers are from the threshold."""
+    result = load("sound")
+    apart, limits = result["strangers"], result["thresholds"]
+    rows = [
+        (
+            name,
+            f"{row['same']} of {row['sounds']}",
+            "" if row["bits"] is None else f"{row['bits']['median']:.2f} / {row['bits']['lowest']:.2f}",
+            "" if row["bits"] is None else f"{row['offset error, s']['highest']:.2f}",
+        )
+        for name, row in result["planted"].items()
+    ]
+    rows += [
+        (f"strangers talk over the same tune, {name}", f"{row['same']} of {row['pairs']}", "", "")
+        for name, row in result["shared music"].items()
+    ]
+    real, kept, large = result["real copies"], result["library"], result["large library"]
+    return (
+        table(
+            (
+                "30 s of music, voice, or both, and",
+                "same sound",
+                "equal bits, median / lowest",
+                "offset off by at most, s",
+            ),
+            rows,
+        )
+        + f"\n\nThe same sound is a stretch of at least {limits['LEAST_SECONDS']:g} s of sub-fingerprints of which "
+        f"{100 * limits['SAME_BITS']:.0f} % of the bits are equal. Of {apart['pairs']:,} pairs of strangers "
+        f"{apart['above SAME_BITS']} have one; their highest share is {apart['highest share of equal bits']:.2f}. "
+        f"{real['same']} of {real['pairs']} pairs of real copies are the same sound, with {real['lowest share of equal bits']:.2f} "
+        f"of the bits or more. Of a library of {kept['sounds']} of these sounds all pairs are found in {kept['seconds']:g} s: "
+        f"{kept['found']} of {kept['planted pairs']} planted, {kept['wrong']} wrong. Of {large['videos']:,} sounds of "
+        f"random bits, {large['hours']:,} hours, in {large['seconds']:g} s and {large['megabytes more']:,} MB more: "
+        f"{large['found']} of {large['planted pairs']}, {large['wrong']} wrong. {source('sound')}"
+    )
+
+
 def retrieval() -> str:
     result = load("retrieval_ucf101")
     found = {(row["method"], row["bits"]): row for row in result["table"]}

@@ -81,17 +81,17 @@ def write_video(path: Path, sound: Wave | None, codec: str, kilobits: int, *, sc
     picture = np.kron(rng.integers(0, 256, (8, 24, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
     seconds = 2.0 if sound is None else len(sound) / RATE
     with av.open(str(path), "w") as out:
-        video = out.add_stream("libx264", rate=5, options={"preset": "ultrafast", "crf": "35"})
+        video = out.add_stream("libx264", rate=1, options={"preset": "ultrafast", "crf": "35"})
         video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
         audio = None
         if sound is not None:
             audio = out.add_stream(codec, rate=48000 if codec == "libopus" else 44100)
             audio.layout, audio.bit_rate = "mono", 1000 * kilobits
-        for i in range(max(1, round(5 * seconds))):
+        for i in range(max(2, round(seconds))):
             frame = av.VideoFrame.from_ndarray(
                 np.ascontiguousarray(np.roll(picture, 3 * i, axis=1)[:, :96]), format="rgb24"
             )
-            frame.pts, frame.time_base = i, Fraction(1, 5)
+            frame.pts, frame.time_base = i, Fraction(1)
             out.mux(video.encode(frame))
         out.mux(video.encode())
         if audio is not None and sound is not None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..codes import VideoCode
-from ..errors import VhashError
+from ..errors import MissingDependencyError, VhashError
 from ..gpu import probe
 from ..runtime.onnx import usable_cores
 from ..runtime.trt_library import Flavour
@@ -91,6 +91,7 @@ def _packages() -> Iterator[Check]:
             yield Check("packages", name, "failed", "not installed", f"pip install {_REQUIRED[name]}")
     if versions["av"] is not None:
         yield _ffmpeg()
+        yield _sound()
     wheels = [name for name in _ORT_WHEELS if versions[name] is not None]
     if len(wheels) > 1:
         best = "onnxruntime-gpu" if "onnxruntime-gpu" in wheels else wheels[-1]
@@ -120,6 +121,17 @@ def _ffmpeg() -> Check:
     codecs = [name for name in ("h264", "hevc", "vp9", "av1", "mpeg4") if name in av.codecs_available]
     libav = ".".join(map(str, av.library_versions["libavcodec"]))
     return Check("packages", "ffmpeg", "ok", f"libavcodec {libav}, decodes {', '.join(codecs)} and more")
+
+
+def _sound() -> Check:
+    from ..video.sound import check_sound
+
+    try:
+        version = check_sound()
+    except MissingDependencyError as error:
+        what, _, remedy = str(error).partition(": ")
+        return Check("packages", "sound", "absent", what, remedy)
+    return Check("packages", "sound", "ok", f"Chromaprint {version}")
 
 
 def _engine() -> Iterator[Check]:

@@ -33,9 +33,14 @@ _GAP = 0.05  # seconds without sound that a player would be silent for
 _LEAP = 60.0  # seconds from which on times are not believed
 
 
-def check_sound() -> None:
-    """Raise MissingDependencyError, which says what to install, where sound cannot be fingerprinted."""
-    _chromaprint()
+def check_sound() -> str:
+    """The version of Chromaprint.
+
+    Raises:
+        MissingDependencyError: sound cannot be fingerprinted here; the message says what to install.
+    """
+    version: bytes = _chromaprint()._libchromaprint.chromaprint_get_version()
+    return version.decode("ascii", "replace")
 
 
 def sound_of(source: FileSource, limits: Limits) -> Sound:
