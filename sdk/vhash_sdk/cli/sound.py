@@ -112,18 +112,23 @@ def parts_text(heard: Heard) -> str:
 def show_pairs(library: Library, out: Output, groups: Groups) -> list[dict[str, Any]]:
     """The pairs of a library with the same sound; in text those whose pictures are no copies.
 
+    Pairs that nobody asks about by the roles of folders are left out.
+
     Args:
         library: keeps sound.
         out: where they are told.
         groups: of its duplicates: pairs in them are copies, whatever the threshold was.
     """
+    from ..library.roles import Places
+
     copies = {
         tuple(sorted((group.representative.id, member.entry.id)))
         for group in groups
         for member in group.members
     }
+    where = Places(library.roles)
     with out.progress("comparing sound", None):
-        found = library.same_sound()
+        found = [one for one in library.same_sound() if not where.ignored(one[0].path, one[1].path)]
     rows = []
     other: list[tuple[Entry, Entry, Heard]] = []
     for a, b, heard in found:

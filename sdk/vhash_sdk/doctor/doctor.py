@@ -127,11 +127,11 @@ def _sound() -> Check:
     from ..video.sound import check_sound
 
     try:
-        version = check_sound()
+        check_sound()
     except MissingDependencyError as error:
         what, _, remedy = str(error).partition(": ")
         return Check("packages", "sound", "absent", what, remedy)
-    return Check("packages", "sound", "ok", f"Chromaprint {version}")
+    return Check("packages", "sound", "ok", f"Chromaprint, by pyacoustid {_version('pyacoustid')}")
 
 
 def _engine() -> Iterator[Check]:

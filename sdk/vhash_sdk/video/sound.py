@@ -33,14 +33,9 @@ _GAP = 0.05  # seconds without sound that a player would be silent for
 _LEAP = 60.0  # seconds from which on times are not believed
 
 
-def check_sound() -> str:
-    """The version of Chromaprint.
-
-    Raises:
-        MissingDependencyError: sound cannot be fingerprinted here; the message says what to install.
-    """
-    version: bytes = _chromaprint()._libchromaprint.chromaprint_get_version()
-    return version.decode("ascii", "replace")
+def check_sound() -> None:
+    """Raise MissingDependencyError, which says what to install, where sound cannot be fingerprinted."""
+    _chromaprint()
 
 
 def sound_of(source: FileSource, limits: Limits) -> Sound:
@@ -141,10 +136,7 @@ def _pieces(
             resampler, form = AudioResampler(format="s16", layout="mono", rate=RATE), now
         if end is not None and _GAP < time - end < _LEAP:
             yield end, bytes(2 * round((time - end) * RATE))
-        try:
-            yield time, _bytes(resampler, frame)
-        except DECODER_ERRORS:  # samples that FFmpeg cannot bring to another rate: none are better
-            resampler = None
+        yield time, _bytes(resampler, frame)
         end = time + frame.samples / max(frame.sample_rate, 1)
     if resampler is not None:
         yield end or 0.0, _bytes(resampler, None)
@@ -171,7 +163,10 @@ def _frames(container: InputContainer, stream: AudioStream, deadline: Deadline) 
 def _bytes(resampler: Any, frame: AudioFrame | None) -> bytes:
     if frame is not None:
         frame.pts = None  # gaps are filled by us, and no other time is to stop it
-    return b"".join(bytes(made.planes[0])[: 2 * made.samples] for made in resampler.resample(frame))
+    try:
+        return b"".join(bytes(made.planes[0])[: 2 * made.samples] for made in resampler.resample(frame))
+    except DECODER_ERRORS:  # samples that FFmpeg cannot bring to this rate
+        return b""
 
 
 def _stream(container: InputContainer) -> AudioStream | None:
