@@ -6,10 +6,12 @@ melodies with overtones and decay, drums, voices whose pitch and formants move w
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import tempfile
 import wave
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -87,19 +89,20 @@ def write_video(path: Path, sound: Wave | None, codec: str, kilobits: int, *, sc
         if sound is not None:
             audio = out.add_stream(codec, rate=48000 if codec == "libopus" else 44100)
             audio.layout, audio.bit_rate = "mono", 1000 * kilobits
-        for i in range(max(2, round(seconds))):
-            frame = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(np.roll(picture, 3 * i, axis=1)[:, :96]), format="rgb24"
-            )
-            frame.pts, frame.time_base = i, Fraction(1)
-            out.mux(video.encode(frame))
+        heard = () if audio is None or sound is None else _packets(audio, sound)
+        for i, packets in enumerate(itertools.zip_longest(range(max(2, round(seconds))), heard)):
+            if packets[0] is not None:
+                shown = np.ascontiguousarray(np.roll(picture, 9 * i, axis=1)[:, :96])
+                frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
+                frame.pts, frame.time_base = i, Fraction(1)
+                out.mux(video.encode(frame))
+            out.mux(packets[1] or [])
         out.mux(video.encode())
-        if audio is not None and sound is not None:
-            _write_sound(out, audio, sound)
     return path
 
 
-def _write_sound(out: av.container.OutputContainer, audio: av.AudioStream, sound: Wave) -> None:
+def _packets(audio: av.AudioStream, sound: Wave) -> Iterator[list[av.Packet]]:
+    """A sound encoded, second by second, so that it lies beside the pictures in the file."""
     samples = np.clip(np.round(sound * 32767), -32768, 32767).astype(np.int16)
     resampler = av.AudioResampler(
         format=audio.format.name, layout="mono", rate=audio.rate, frame_size=audio.frame_size or 1024
@@ -107,11 +110,9 @@ def _write_sound(out: av.container.OutputContainer, audio: av.AudioStream, sound
     for at in range(0, len(samples), RATE):
         frame = av.AudioFrame.from_ndarray(samples[None, at : at + RATE], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, at, Fraction(1, RATE)
-        for made in resampler.resample(frame):
-            out.mux(audio.encode(made))
-    for made in resampler.resample(None):
-        out.mux(audio.encode(made))
-    out.mux(audio.encode())
+        yield [packet for made in resampler.resample(frame) for packet in audio.encode(made)]
+    rest = [packet for made in resampler.resample(None) for packet in audio.encode(made)]
+    yield [*rest, *audio.encode()]
 
 
 def _ratio(scale: tuple[int, ...], degree: int) -> float:
