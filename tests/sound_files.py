@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-from benchmarks.near_duplicates.sound_making import RATE, Wave, music, write_video
+from benchmarks.near_duplicates.sound_making import RATE, Wave, encoded, music, write_video
 from vhash_sdk.errors import MissingDependencyError
 from vhash_sdk.video.sound import check_sound
 
@@ -32,6 +33,23 @@ def video(path: Path, wave: Wave | None, *, scene: int = 0, kilobits: int = 96) 
     """A film of 96×64 with a sound, or with none; the name decides about container and codec."""
     codec = "libopus" if path.suffix == ".mkv" else "aac"
     return write_video(path, wave, codec, kilobits, scene=scene)
+
+
+def over(path: Path, sample: Path, wave: Wave) -> Path:
+    """The pictures of a sample with another sound."""
+    with av.open(str(sample)) as source, av.open(str(path), "w") as out:
+        video = out.add_stream_from_template(source.streams.video[0])
+        audio = out.add_stream("aac", rate=44100)
+        audio.layout, audio.bit_rate = "mono", 96_000
+        heard = encoded(audio, wave)
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = video
+                out.mux(packet)
+                out.mux(next(heard, []) if packet.is_keyframe else [])
+        for packets in heard:
+            out.mux(packets)
+    return path
 
 
 def silence(seconds: float) -> Wave:

@@ -89,7 +89,7 @@ def write_video(path: Path, sound: Wave | None, codec: str, kilobits: int, *, sc
         if sound is not None:
             audio = out.add_stream(codec, rate=48000 if codec == "libopus" else 44100)
             audio.layout, audio.bit_rate = "mono", 1000 * kilobits
-        heard = () if audio is None or sound is None else _packets(audio, sound)
+        heard = () if audio is None or sound is None else encoded(audio, sound)
         for i, packets in enumerate(itertools.zip_longest(range(max(2, round(seconds))), heard)):
             if packets[0] is not None:
                 shown = np.ascontiguousarray(np.roll(picture, 9 * i, axis=1)[:, :96])
@@ -101,7 +101,7 @@ def write_video(path: Path, sound: Wave | None, codec: str, kilobits: int, *, sc
     return path
 
 
-def _packets(audio: av.AudioStream, sound: Wave) -> Iterator[list[av.Packet]]:
+def encoded(audio: av.AudioStream, sound: Wave) -> Iterator[list[av.Packet]]:
     """A sound encoded, second by second, so that it lies beside the pictures in the file."""
     samples = np.clip(np.round(sound * 32767), -32768, 32767).astype(np.int16)
     resampler = av.AudioResampler(

@@ -63,8 +63,9 @@ def shifted(path: Path, target: Path, *, first: float, gap: float) -> Path:
     with av.open(str(path)) as source, av.open(str(target), "w") as out:
         streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
         for packet in source.demux():
-            if packet.dts is None:
+            if packet.pts is None:
                 continue
+            packet.dts = packet.pts  # nothing is reordered
             if packet.stream.type == "audio":
                 seconds = first + (gap if packet.pts * packet.time_base > 4 else 0)
                 moved = int(Fraction(seconds) / packet.time_base)
@@ -110,8 +111,9 @@ def without_sound_data(path: Path) -> Path:
     with av.open(str(path)) as source, av.open(str(target), "w") as out:
         streams = {s.index: out.add_stream_from_template(s) for s in source.streams}
         for packet in source.demux():
-            if packet.dts is None:
+            if packet.pts is None:
                 continue
+            packet.dts = packet.pts
             if packet.stream.type == "audio":
                 bad = av.Packet(b"\xff" * 3)
                 bad.pts, bad.dts, bad.time_base = packet.pts, packet.dts, packet.time_base

@@ -7,18 +7,20 @@ the extra ``sound``, binds it. FFmpeg decodes the sound and brings it to what Ch
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DecodeError, MissingDependencyError, UnsupportedVideoError
+from ..errors import DecodeError, MissingDependencyError, UnsupportedVideoError, VideoError
 from ..matching.sound import RATE, STEP, Prints, Sound
 from .decoder import FileSource, Limits
 from .limits import Deadline, check_duration
 from .recognise import WEBP
 from .sources import Media, open_media
-from .streams import video_streams
+from .streams import choose_stream
 from .track import DECODER_ERRORS
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ _BLOCKS = 256  # of STEP samples that are looked at together: half a minute
 _COVERED = 22  # blocks of STEP samples that a sub-fingerprint looks at
 _QUIET = 10 ** (-60 / 20) * 32768  # root mean square, -60 dB of full scale: nobody hears that
 _GAP = 0.05  # seconds without sound that a player would be silent for
+_REORDERED = 24  # packets among which the first picture is
 _LEAP = 60.0  # seconds from which on times are not believed
 
 
@@ -68,7 +71,7 @@ class _Listening:
     """Feeds the sound of one file to Chromaprint, and measures where it is silent."""
 
     def __init__(self, media: Media, limits: Limits, binding: Any) -> None:
-        self._name, self._limits, self._binding = media.name, limits, binding
+        self._media, self._name, self._limits, self._binding = media, media.name, limits, binding
         self._deadline = Deadline(limits, media.name)
         self._waiting = bytearray()
         self._power: list[Any] = []
@@ -78,7 +81,7 @@ class _Listening:
 
     def to(self, container: InputContainer, stream: AudioStream) -> Sound:
         """Listen to all of a stream."""
-        began = _began(container)
+        began = _began(self._media)
         start: float | None = None
         for time, samples in _pieces(container, stream, self._deadline):
             if start is None:
@@ -177,11 +180,19 @@ def _stream(container: InputContainer) -> AudioStream | None:
     return next(iter(main or streams), None)
 
 
-def _began(container: InputContainer) -> float:
-    """The time of the first picture, in seconds."""
-    for stream in video_streams(container)[:1]:
-        if stream.start_time is not None and stream.time_base is not None:
-            return float(stream.start_time * stream.time_base)
+def _began(media: Media) -> float:
+    """The time of the first picture, in seconds, by its packets: FFmpeg may give that of the sound."""
+
+    def reopen() -> InputContainer:
+        return media.open({})
+
+    with contextlib.suppress(VideoError, *DECODER_ERRORS), reopen() as container:
+        choice = choose_stream(container, media.name, None, reopen)
+        stream = container.streams[choice.index]
+        packets = itertools.islice(container.demux(stream), _REORDERED)
+        times = [packet.pts for packet in packets if packet.pts is not None]
+        if times and stream.time_base is not None:
+            return float(min(times) * stream.time_base)
     return 0.0
 
 
