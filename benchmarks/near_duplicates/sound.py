@@ -283,6 +283,7 @@ def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("--each", type=int, default=80, help="originals of each kind: music, voice, both")
     parser.add_argument("--planted", type=int, default=12, help="of these of each kind copies are made")
+    parser.add_argument("--videos", type=int, default=10_000, help="of the large library")
     parser.add_argument("--short", action="store_true", help="few of everything, and no result")
     arguments = parser.parse_args()
     each, few = (4, 2) if arguments.short else (arguments.each, arguments.planted)
@@ -305,14 +306,16 @@ def main() -> int:
         result["real copies"] = real()
         opus = listen_all(folder, [one.wave for one in made], CASES[1])
         result["library"] = in_a_library(made, kept, opus)
-        result["large library"] = large(200 if arguments.short else 10_000, 100.0)
+        result["large library"] = large(200 if arguments.short else arguments.videos, 100.0)
     for name in ("shared music", "saying nothing", "real copies", "library", "large library"):
         print(f"{name}: {result[name]}")
     if not arguments.short:
         took = round(time.perf_counter() - started)
-        write_result(
-            "sound", {"command": "python -m benchmarks.near_duplicates.sound", "took": took, **result}
-        )
+        command = "python -m benchmarks.near_duplicates.sound"
+        for name in ("each", "planted", "videos"):
+            if getattr(arguments, name) != parser.get_default(name):
+                command += f" --{name} {getattr(arguments, name)}"
+        write_result("sound", {"command": command, "took": took, **result})
     return 0
 
 

@@ -126,10 +126,20 @@ def _play(out: Wave, at: float, length: float, pitch: float, tones: Wave, loud: 
     if len(time) < 2:
         return
     note = np.zeros(len(time))
-    for overtone, share in enumerate(tones, 1):
+    for overtone, (share, tone) in enumerate(
+        zip(tones, _overtones(2 * np.pi * pitch * time), strict=False), 1
+    ):
         if overtone * pitch < RATE / 2.5:
-            note += share * np.sin(2 * np.pi * overtone * pitch * time)
+            note += share * tone
     out[start : start + len(time)] += loud * note * np.minimum(1, time / 0.01) * np.exp(-2.5 * time / length)
+
+
+def _overtones(phase: Wave) -> Iterator[Wave]:
+    """sin(x), sin(2x), sin(3x) and so on, by the recurrence of Chebyshev."""
+    before, tone, twice = np.zeros(len(phase)), np.sin(phase), 2 * np.cos(phase)
+    while True:
+        yield tone
+        before, tone = tone, twice * tone - before
 
 
 def _hit(out: Wave, at: float, rng: np.random.Generator) -> None:
@@ -150,9 +160,9 @@ def _babble(seed: list[int], seconds: float) -> Wave:
         phase = 2 * np.pi * np.cumsum(glide) / RATE
         vowel = np.array(_VOWELS[rng.integers(len(_VOWELS))]) * rng.uniform(0.85, 1.15)
         sung = np.zeros(len(time))
-        for overtone in range(1, 30):
+        for overtone, tone in zip(range(1, 30), _overtones(phase), strict=False):
             near = 1 / (1 + ((overtone * pitch - vowel[:, None]) / 120) ** 2)
-            sung += float(near.sum()) / overtone**0.5 * np.sin(overtone * phase)
+            sung += float(near.sum()) / overtone**0.5 * tone
         hiss = rng.normal(size=len(time)) * (time < 0.04) * rng.uniform(0, 1)
         out[start : start + len(time)] += (sung + hiss) * np.sin(np.pi * time / length)
         at += length + (rng.uniform(0.2, 0.7) if rng.random() < 0.12 else rng.uniform(0.0, 0.05))
