@@ -23,11 +23,11 @@ from .finding import common_spans, find_clip, found_spans
 from .grouping import decided, find_groups, verdict_for
 from .judgements import Judgement, record, recorded
 from .lock import writing
-from .opened import OpenLibrary
 from .place import scan_beside
 from .records import Added, AddSummary, Entry, FoundSpan, Hit, Segmented
 from .searching import StoredViews, check_model, hits, nearest, query
 from .segmenting import add_segments
+from .with_parts import LibraryWithParts
 
 if TYPE_CHECKING:
     from ..matching.alignment import Span
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .roles import Roles
 
 
-class Library(OpenLibrary):
+class Library(LibraryWithParts):
     """Videos, their metadata and codes in a directory of its own. One thread at a time.
 
     The truth is an SQLite file: what has been reported as added is on the disk. One process
