@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tests.fake_encoder import MAGIC, FakeEncoder
 from vhash_sdk import Library
+from vhash_sdk.models import zoo
 
 BITS = 256
 HOP = 0.5
@@ -57,5 +58,27 @@ def add_video(
 
 
 def made_up(directory: Path) -> Library:
-    """An empty library with codes of 256 bits."""
-    return Library(directory, encoder=FakeEncoder(bits=BITS))  # type: ignore[arg-type]
+    """An empty library of the default model, which nothing is encoded by."""
+    encoder = FakeEncoder(bits=BITS)
+    encoder.spec = zoo.load("default").spec
+    return Library(directory, encoder=encoder)  # type: ignore[arg-type]
+
+
+def planted(directory: Path) -> Library:
+    """A film, a trailer, a trimmed copy, a clip in two compilations, once backwards, and seven episodes."""
+    library, folder = made_up(directory / "lib"), directory / "videos"
+    film, clip, intro = scene(3, 120), scene(2, 15), scene(1, 12)
+
+    def add(name: str, *scenes: NDArray[np.float64]) -> None:
+        add_video(library, folder, name, np.concatenate(scenes))
+
+    add("film", film)
+    add("trailer", film[200:290], film[700:790], scene(4, 10))
+    add("trimmed", film[100:1000])
+    add("clip", clip)
+    add("forwards", scene(5, 20), clip, scene(6, 20))
+    add("backwards", scene(7, 20), clip[::-1], scene(8, 20))
+    add("stranger", scene(9, 100))
+    for i in range(7):
+        add(f"episode{i}", scene(20 + i, 4 + i), intro, scene(40 + i, 60))
+    return library
