@@ -128,6 +128,8 @@ def show_parts(out: Output, found: Parts, known: set[frozenset[int]], *, full: b
         for pair in found
         if pair.relation != "same video" or frozenset((pair.a.id, pair.b.id)) not in known
     ]
+    if pairs:
+        out.line("parts that two videos share:")
     for place, pair in enumerate(pairs if full else pairs[:_SHOWN], 1):
         _show_pair(out, place, pair)
     if not full and len(pairs) > _SHOWN:

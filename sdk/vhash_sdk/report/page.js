@@ -202,13 +202,15 @@ function showParts({ pairs, more, common, lacking, ignored }) {
     const lines = part.places.map((place) => {
       const [[start, end]] = place.spans;
       const title = `${seconds(start)} – ${seconds(end)}`;
-      const bar = svg("svg", { class: "line", viewBox: "0 0 1000 9", preserveAspectRatio: "none", role: "img", "aria-label": title, height: 9 },
+      const bar = svg("svg", { class: "line thin", viewBox: "0 0 1000 9", preserveAspectRatio: "none", role: "img", "aria-label": title },
         svg("rect", { class: "track", x: 0, y: 1, width: (1000 * place.seconds) / longest, height: 7, rx: 3 }),
         svg("rect", { class: "span", x: (1000 * start) / longest, y: 1, width: Math.max(2, (1000 * (end - start)) / longest), height: 7 }));
       return make("div", {}, make("bdi", {}, place.path), " ", make("small", {}, title), bar);
     });
     const rest = part.videos > part.places.length ? [make("small", {}, `and ${number.format(part.videos - part.places.length)} more`)] : [];
-    return make("article", {}, make("strong", {}, `Common part of ${plural(part.videos, "video")}, ${seconds(part.seconds)}: ${part.name || part.id}`), ...lines, ...rest);
+    const title = `Common part of ${plural(part.videos, "video")}, ${seconds(part.seconds)}: ${part.name || part.id}`;
+    const picture = part.picture ? [make("img", { src: `data:image/jpeg;base64,${part.picture}`, alt: `Frames of it` })] : [];
+    return make("article", {}, make("strong", {}, title), ...picture, ...lines, ...rest);
   });
   byId("parts").replaceChildren(make("h2", {}, "Parts that videos share"), make("p", {}, make("small", {}, facts.join(" · "))), ...shared, ...articles);
   byId("parts").hidden = false;

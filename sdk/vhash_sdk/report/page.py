@@ -108,7 +108,7 @@ def write_report(
         "videos": [_video(entry, frames, height, others.get(entry.path, ())) for entry in entries],
         "groups": list(_groups(groups, spans)),
         "left": [{"path": printable(each.path), "message": each.message} for each in left],
-        "parts": report_parts(parts),
+        "parts": report_parts(parts, picture=about.picture, limits=limits or Limits()),
     }
     with write_whole(file) as stream:
         head, tail = _page(f"Duplicates in {printable(about.library.name)}", data)

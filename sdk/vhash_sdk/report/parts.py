@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..names import printable
+from ..video.isolation.pool import DecodePool
+from .pictures import part_strip
 
 if TYPE_CHECKING:
     from ..library.shared_parts import Parts, SharedParts
     from ..matching.parts import SharedSpan
+    from ..video import Limits
 
 _HEADER = (
     "kind", "part", "name", "a", "a_start", "a_end", "b", "b_start", "b_end", "speed", "reversed", "score",
     "a_covered", "b_covered", "library",
 )  # fmt: skip
 _MOST_SHOWN = 2000  # pairs in a report
+_MOST_PICTURES = 60  # of common parts
 
 
 def csv_part_rows(parts: Parts, library: str | os.PathLike[str]) -> Iterator[list[object]]:
@@ -41,10 +46,19 @@ def csv_part_rows(parts: Parts, library: str | os.PathLike[str]) -> Iterator[lis
             ]  # fmt: skip
 
 
-def report_parts(parts: Parts | None) -> dict[str, Any] | None:
-    """What the page draws: pairs with their spans, and what many videos have; None: nobody asked."""
+def report_parts(parts: Parts | None, *, picture: int, limits: Limits) -> dict[str, Any] | None:
+    """What the page draws: pairs with their spans, and what many videos have; None: nobody asked.
+
+    Args:
+        parts: what was found.
+        picture: the rule that says what the picture of a video is, as for ``film_strips``.
+        limits: what one video may cost.
+    """
     if parts is None:
         return None
+    with DecodePool(1, limits) as decoders:
+        strips = [part_strip(part, decoders, picture=picture) for part in parts.common[:_MOST_PICTURES]]
+    pictures = ["" if strip is None else base64.b64encode(strip.jpeg).decode() for strip in strips]
     return {
         "pairs": [_pair(pair) for pair in parts[:_MOST_SHOWN]],
         "more": max(0, len(parts) - _MOST_SHOWN),
@@ -56,6 +70,7 @@ def report_parts(parts: Parts | None) -> dict[str, Any] | None:
                 "name": part.name,
                 "videos": part.videos,
                 "seconds": round(part.seconds, 2),
+                "picture": pictures[number] if number < len(pictures) else "",
                 "places": [
                     {
                         "path": printable(at.entry.path),
@@ -65,7 +80,7 @@ def report_parts(parts: Parts | None) -> dict[str, Any] | None:
                     for at in part.places[:50]
                 ],
             }
-            for part in parts.common
+            for number, part in enumerate(parts.common)
         ],
     }
 
