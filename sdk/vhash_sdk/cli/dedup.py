@@ -115,6 +115,8 @@ def dedup(given: Options) -> None:
 
       vhash dedup library --not-a-match judgements.json --plan plan.csv
 
+      vhash dedup library --report duplicates.html
+
       vhash dedup library --parts --report duplicates.html
 
       vhash dedup library --reference /archive --keep "undamaged, resolution, codec>h264, path~/originals/"
@@ -142,11 +144,7 @@ def dedup(given: Options) -> None:
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
                 model=model_entry(library),
-                threshold={
-                    "radius": groups.radius,
-                    "false_match_rate": _rate_entry(groups.rate),
-                    "pairs": facts.pairs,
-                },
+                threshold=_threshold_entry(facts),
                 keep=safe(given.keep),
                 roles={**roles_entry(roles), "kept": kept},
                 bytes=sum(group.bytes for group in groups),
@@ -334,6 +332,12 @@ def _member_entry(member: Member) -> dict[str, Any]:
         "not_offered": member.not_offered or None,
         "kept_because": safe(member.kept_because),
     }
+
+
+def _threshold_entry(facts: Facts) -> dict[str, Any]:
+    groups = facts.groups
+    rate = _rate_entry(groups.rate)
+    return {"radius": groups.radius, "false_match_rate": rate, "pairs": facts.pairs}
 
 
 def _rate_entry(rate: Rate | None) -> dict[str, float | None] | None:
