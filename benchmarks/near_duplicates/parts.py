@@ -51,20 +51,39 @@ def sides(shared: Shared) -> tuple[Interval, Interval]:
     return (shared.a_start, shared.a_end), (shared.b_start, shared.b_end)
 
 
-def figures(videos: Sequence[Video], planted: Sequence[Shared], found: Parts) -> dict[str, Any]:
-    """How much of the truth was found, and what was found beside it."""
+Sides = tuple[Interval, Interval]
+
+
+def covers(wanted: Sides, given: Sequence[Sides]) -> bool:
+    """Whether more than half of both sides lies in pairs of intervals, each on its own side."""
+    met = [sides for sides in given if inside(wanted[0], sides[0]) and inside(wanted[1], sides[1])]
+    return all(sum(inside(wanted[side], one[side]) for one in met) > 0.5 for side in (0, 1))
+
+
+def reported(videos: Sequence[Video], found: Parts) -> dict[tuple[int, int], list[tuple[Sides, float]]]:
+    """The spans of each pair of places in the gallery, with their scores."""
     place = {str(video.path): number for number, video in enumerate(videos)}
-    spans: dict[tuple[int, int], list[tuple[Interval, Interval]]] = {}
+    spans: dict[tuple[int, int], list[tuple[Sides, float]]] = {}
     for pair in found:
         a, b = place[pair.a.path], place[pair.b.path]
         for span in pair.spans:
             ends = (span.a_start, span.a_end), (span.b_start, span.b_end)
-            spans.setdefault((min(a, b), max(a, b)), []).append(ends if a < b else ends[::-1])
+            spans.setdefault((min(a, b), max(a, b)), []).append((ends if a < b else ends[::-1], span.score))
+    return spans
+
+
+def figures(videos: Sequence[Video], planted: Sequence[Shared], found: Parts) -> dict[str, Any]:
+    """How much of the truth was found, and what was found beside it."""
+    place = {str(video.path): number for number, video in enumerate(videos)}
+    spans = reported(videos, found)
     common = [[(place[at.entry.path], (at.start, at.end)) for at in part.places] for part in found.common]
+    known: dict[tuple[int, int], list[Sides]] = {}
+    for shared in truth(videos, least=0.5):
+        known.setdefault((shared.a, shared.b), []).append(sides(shared))
 
     def seen(shared: Shared) -> bool:
         one, two = sides(shared)
-        if any(inside(one, a) > 0.5 and inside(two, b) > 0.5 for a, b in spans.get((shared.a, shared.b), ())):
+        if covers((one, two), [ends for ends, _ in spans.get((shared.a, shared.b), ())]):
             return True
         return any(
             any(video == shared.a and inside(one, at) > 0.5 for video, at in places)
@@ -72,38 +91,52 @@ def figures(videos: Sequence[Video], planted: Sequence[Shared], found: Parts) ->
             for places in common
         )
 
-    known: dict[tuple[int, int], list[tuple[Interval, Interval]]] = {}
-    for shared in truth(videos, least=0.5):
-        known.setdefault((shared.a, shared.b), []).append(sides(shared))
-
-    def right(key: tuple[int, int], one: Interval, two: Interval) -> bool:
-        parts = known.get(key, ())
-        return all(
-            sum(inside(side, part[which]) for part in parts) > 0.5 for which, side in enumerate((one, two))
-        )
-
-    wrong = [(key, one, two) for key, ends in spans.items() for one, two in ends if not right(key, one, two)]
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    wrong = []
+    for key, ends in spans.items():
+        for both, score in ends:
+            good = covers(both, known.get(key, ()))
+            scores[good].append(round(float(score), 2))
+            if not good:
+                wrong.append((key, both, score))
     strange = 0
     for places in common:
         (first, here), *others = places
-        strange += sum(not right((first, video), here, at) for video, at in others if video != first)
-    hits = [(shared, seen(shared)) for shared in planted]
+        strange += sum(
+            not covers(
+                (here, at) if first < video else (at, here),
+                known.get((min(first, video), max(first, video)), ()),
+            )
+            for video, at in others
+            if video != first
+        )
     by: dict[str, list[bool]] = {}
-    for shared, hit in hits:
-        by.setdefault(shared.kind, []).append(hit)
+    for shared in planted:
+        by.setdefault(shared.kind, []).append(seen(shared))
+    hits = [hit for one in by.values() for hit in one]
     return {
         "planted": len(hits),
-        "found": sum(hit for _, hit in hits),
-        "recall": sum(hit for _, hit in hits) / max(1, len(hits)),
+        "found": sum(hits),
+        "recall": sum(hits) / max(1, len(hits)),
         "by_kind": {kind: {"planted": len(one), "found": sum(one)} for kind, one in sorted(by.items())},
         "spans": sum(map(len, spans.values())),
         "wrong_spans": len(wrong),
+        "scores": {
+            "right": np.percentile(scores[True] or [0], [1, 5, 50]).round(2).tolist(),
+            "wrong": sorted(scores[False], reverse=True)[:20],
+        },
         "common_parts": len(common),
         "places": sum(map(len, common)),
         "wrong_places": strange,
         "examples_of_wrong": [
-            [videos[a].path.stem, *map(float, one), videos[b].path.stem, *map(float, two)]
-            for (a, b), one, two in wrong[:20]
+            [
+                videos[a].path.stem,
+                *map(float, one),
+                videos[b].path.stem,
+                *map(float, two),
+                round(float(score), 2),
+            ]
+            for (a, b), (one, two), score in wrong[:20]
         ],
     }
 

@@ -7,8 +7,9 @@ it before and after:
   ones. An alignment gives them no weight either.
 * Crowds: many segments that are nearly the same (a logo, a test card, one camera for days). One of them is
   joined for all.
-* What many videos share (an intro): such segments are linked to those of one video only, the first one that
-  has them, and not each with each. Links to one are enough to know that all have the same part.
+* What many videos share (an intro, one camera's scene): such segments are linked to those of one video, the
+  first one that has them, and to the few that are nearest, and not each with each. Links to one are enough to
+  know that all have the same part, and a copy is nearer than another take of the scene.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ STILL = 1 / 32
 _ROUNDS = 2  # of a run of equal windows one in 2 ** _ROUNDS stays: one in two seconds
 _CROWD = 24  # segments from which on one stands for all
 _SHARED = 24  # segments near one from which on they are linked to one video only
+_NEAREST = 3  # of those all the same with the nearest few
 _SAMPLE = 6  # bytes of a code that all of a crowd have in common, in one of the samples at least
 _BLOCK = 1 << 18  # codes compared at a time
 _WIDE, _NARROW = 0.16, 0.08  # of all bits: the radius of a small join, and of a large one
@@ -130,10 +132,11 @@ def link(table: SegmentTable, near: Near, *, radius: int | None = None) -> Links
         radius: largest distance in bits; None: ``radius_for``.
     """
     rows = telling(table)
-    leaders = crowds(table.codes[rows], table.bits)
-    firsts, crowd_of = np.unique(leaders, return_inverse=True)
-    codes, place_of = distinct(table.codes[rows[firsts]])
+    kept = table.codes if len(rows) == len(table) else table.codes[rows]
+    firsts, crowd_of = np.unique(crowds(kept, table.bits), return_inverse=True)
+    codes, place_of = distinct(kept if len(firsts) == len(kept) else kept[firsts])
     places = place_of[crowd_of.reshape(-1)]  # of each row, among the codes that are joined
+    del kept, firsts, crowd_of, place_of
     wanted = radius_for(len(codes), table.bits) if radius is None else radius
     while True:
         try:
@@ -252,17 +255,34 @@ def _links(videos: Ints, places: Ints, pairs: NearPairs) -> tuple[Ints, NDArray[
             b = around[part][at]
             keep(hub[centre[part][at]], members[begins[b] + within], distances[part][at])
 
-    plain = ~shared[ends].any(axis=1)
+    either = shared[ends[:, 0]] | shared[ends[:, 1]]
+    plain, crowded = np.flatnonzero(~either), np.flatnonzero(either)
     product(ends[plain, 0], ends[plain, 1], pairs.distances[plain])
     for side in (0, 1):
         mine = shared[ends[:, side]]
         to_hub(ends[mine, side], ends[mine, 1 - side], pairs.distances[mine])
+    close = _nearest(ends, pairs.distances, crowded)
+    few = close[counts[ends[close]].prod(axis=1) <= _SHARED]
+    product(ends[few, 0], ends[few, 1], pairs.distances[few])
     alone, many = np.flatnonzero(~shared & (counts > 1)), np.flatnonzero(shared)
     product(alone, alone, np.zeros(len(alone), np.uint16))
     to_hub(many, many, np.zeros(len(many), np.uint16))
     low, high, distances = (np.concatenate(part) for part in zip(*found, strict=True))
     once = np.unique(low * (len(videos) + 1) + high, return_index=True)[1]
     return np.stack([low[once], high[once]], axis=1), distances[once]
+
+
+def _nearest(ends: Ints, distances: NDArray[np.uint16], rows: Ints) -> Ints:
+    """Those of some pairs that are of the nearest few of one end: a copy is nearer than the many."""
+    one = np.concatenate([ends[rows, 0], ends[rows, 1]])
+    both = np.concatenate([rows, rows])
+    order = np.lexsort((distances[both], one))
+    one = one[order]
+    begins = (
+        np.flatnonzero(np.concatenate([[True], one[1:] != one[:-1]])) if len(one) else np.zeros(0, np.int64)
+    )
+    rank = np.arange(len(one)) - np.repeat(begins, np.diff(np.append(begins, len(one))))
+    return np.unique(both[order][rank < _NEAREST])
 
 
 def _batches(sizes: Ints, most: int = 1 << 22) -> Iterator[slice]:
