@@ -95,7 +95,13 @@ def test_the_name_of_the_index_forgotten(clips: Path) -> None:
 def test_what_the_command_reads_is_never_written_over(clips: Path) -> None:
     lib, said = clips / "lib", clips / "judgements.json"
     said.write_text("[]")
-    for file in (lib / "library.db", lib / "library.db-wal", lib / "lock", lib / "pairs.npz"):
+    for file in (
+        lib / "library.db",
+        lib / "library.db-wal",
+        lib / "lock",
+        lib / "pairs.npz",
+        lib / "parts.json",
+    ):
         run("dedup", lib, "--radius", "4", "--plan", file, "--force", code=3)
         run("add", lib, clips / "bunny.mp4", "--report", file, "--force", code=3)
     told = run("dedup", lib, "--radius", "4", "--not-a-match", said, "--plan", said, "--force", code=3)

@@ -12,6 +12,7 @@ from ..errors import OptionError, StoreError
 from ..library.keeping import KeepRules
 from ..names import csv_line
 from ..report.facts import Facts
+from ..report.parts import csv_part_rows
 from ..report.plan import csv_rows, plan_lines
 from ..report.wording import megabytes
 from ..system.files import write_text
@@ -19,6 +20,7 @@ from ..video.outputs import check_output
 from .library import Lib, damage, model_entry
 from .options import takes
 from .output import Force, Json, Output, counted, number, path_entry, printable, safe
+from .parts import PartSeconds, WithParts, find_parts, parts_entry, show_parts, tell_parts
 from .roles import AcrossOnly, IgnoredWithin, References, roles_entry, roles_lines, roles_with
 from .sound import check_kept, heard_entry, heard_text, show_pairs
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from ..library.library import Library
     from ..library.records import Entry
     from ..library.roles import Roles
+    from ..library.shared_parts import Parts
     from ..matching.alignment import Span
     from ..matching.calibration import Rate
 
@@ -74,6 +77,8 @@ class Options:
     reference: References = None
     ignore_within: IgnoredWithin = None
     across_only: AcrossOnly = None
+    parts: WithParts = False
+    part_seconds: PartSeconds = 5.0
     calibration: Annotated[
         Path | None, typer.Option(help="From `vhash calibrate`; that of the model by default.")
     ] = None
@@ -94,7 +99,9 @@ class Options:
             "--sound", help="Also list pairs with the same sound over other pictures (`vhash add --sound`)."
         ),
     ] = False
-    csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV row for each video instead.")] = False
+    csv_: Annotated[bool, typer.Option("--csv", help="Print a CSV row for each video (or part) instead.")] = (
+        False
+    )
     force: Force = False
     json: Json = False
 
@@ -116,6 +123,8 @@ def dedup(given: Options) -> None:
       vhash dedup library --sound
 
       vhash dedup library --not-a-match judgements.json --plan plan.csv
+
+      vhash dedup library --parts --report duplicates.html
 
       vhash dedup library --reference /archive --keep "undamaged, resolution, codec>h264, path~/originals/"
     """
@@ -140,23 +149,21 @@ def dedup(given: Options) -> None:
                     fmr=given.fmr, radius=given.radius, keep=given.keep, calibration=table, roles=roles
                 )
             facts = Facts(len(library), library.spec.bits, groups)
-            _print(given, facts, out)
+            found = find_parts(library, roles, given.part_seconds, out) if given.parts else None
+            _print(given, facts, found, out)
             pairs = show_pairs(library, out, groups) if given.sound else None
-            _write(given, library, facts, out)
+            _write(given, library, facts, found, out)
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
                 model=model_entry(library),
-                threshold={
-                    "radius": groups.radius,
-                    "false_match_rate": _rate_entry(groups.rate),
-                    "pairs": facts.pairs,
-                },
+                threshold=_threshold_entry(facts),
                 keep=safe(given.keep),
                 roles={**roles_entry(roles), "kept": kept},
                 bytes=sum(group.bytes for group in groups),
                 groups=[_group_entry(group) for group in groups],
                 same_sound=pairs,
                 **_file_entries(groups),
+                **({} if found is None else {"parts": parts_entry(found, given.part_seconds)}),
             )
 
 
@@ -190,22 +197,33 @@ def _judgements(given: Options) -> list[Judgement]:
     return [judgement for file in judged for judgement in read_judgements(file)]
 
 
-def _print(given: Options, facts: Facts, out: Output) -> None:
-    """The groups, on standard output."""
+def _print(given: Options, facts: Facts, found: Parts | None, out: Output) -> None:
+    """The groups and parts, on standard output; a table is of one of them."""
+    full = given.plan is None and given.report is None
     if given.csv_:
-        for row in csv_rows(facts.groups, given.lib):
+        rows = csv_rows(facts.groups, given.lib) if found is None else csv_part_rows(found, given.lib)
+        for row in rows:
             out.line(csv_line(row))
-    else:
-        _show(out, facts.groups, full=given.plan is None and given.report is None)
+        return
+    _show(out, facts.groups, full=full)
+    if found is not None:
+        copies = {
+            frozenset((group.representative.id, member.entry.id))
+            for group in facts.groups
+            for member in group.members
+        }
+        show_parts(out, found, copies, full=full)
 
 
-def _write(given: Options, library: Library, facts: Facts, out: Output) -> None:
+def _write(given: Options, library: Library, facts: Facts, found: Parts | None, out: Output) -> None:
     """The files that were asked for, then remarks about everything."""
     if given.plan is not None:
         _write_plan(given.plan, facts, given.keep, library.directory)
     if given.report is not None:
-        _write_report(given.report, library, facts, given.keep, out)
+        _write_report(given.report, library, facts, found, given.keep, out)
     _tell_left_out(out, facts.groups)
+    if found is not None:
+        tell_parts(out, found, library)
     out.note(f"vhash: {facts.text()}")
     for file, what in ((given.report, "to look through"), (given.plan, "nothing is removed until you do it")):
         if file is not None:
@@ -266,7 +284,9 @@ def _write_plan(file: Path, facts: Facts, keep: str, library: Path) -> None:
     write_text(file, "".join(f"{line}\n" for line in lines))
 
 
-def _write_report(file: Path, library: Library, facts: Facts, keep: str, out: Output) -> None:
+def _write_report(
+    file: Path, library: Library, facts: Facts, found: Parts | None, keep: str, out: Output
+) -> None:
     from ..report import About, write_report
     from ..runtime.onnx import usable_cores
 
@@ -293,6 +313,7 @@ def _write_report(file: Path, library: Library, facts: Facts, keep: str, out: Ou
             workers=usable_cores(),
             spans=common_spans if library.has_segments else None,
             progress=lambda path: step(1, path),
+            parts=found,
         )
 
 
@@ -334,6 +355,12 @@ def _member_entry(member: Member) -> dict[str, Any]:
         "kept_because": safe(member.kept_because),
         "sound": heard_entry(member.sound),
     }
+
+
+def _threshold_entry(facts: Facts) -> dict[str, Any]:
+    groups = facts.groups
+    rate = _rate_entry(groups.rate)
+    return {"radius": groups.radius, "false_match_rate": rate, "pairs": facts.pairs}
 
 
 def _rate_entry(rate: Rate | None) -> dict[str, float | None] | None:

@@ -28,6 +28,7 @@ from .records import Added, AddSummary, Entry, FoundSpan, Hit, Segmented
 from .searching import StoredViews, check_model, hits, nearest, query
 from .segmenting import add_segments
 from .sounding import SoundLibrary
+from .with_parts import LibraryWithParts
 
 if TYPE_CHECKING:
     from ..matching.alignment import Span
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from .roles import Roles
 
 
-class Library(SoundLibrary):
+class Library(SoundLibrary, LibraryWithParts):
     """Videos, their metadata and codes in a directory of its own. One thread at a time.
 
     The truth is an SQLite file: what has been reported as added is on the disk. One process

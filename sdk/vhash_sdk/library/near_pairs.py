@@ -170,7 +170,7 @@ def _load(cache: Path, width: int, bits: int) -> NearPairs | None:
         # not blocking: a pipe is opened and refused, not waited for
         with open(cache, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
             status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or not _plain(stream, status.st_size):
+            if not stat.S_ISREG(status.st_mode) or not plain_archive(stream, status.st_size):
                 return None
             with np.load(stream, allow_pickle=False) as file:
                 codes, ends, distances = file["codes"], file["ends"], file["distances"]
@@ -186,7 +186,7 @@ def _load(cache: Path, width: int, bits: int) -> NearPairs | None:
     return NearPairs(codes, radius, ends, distances)
 
 
-def _plain(stream: BinaryIO, size: int) -> bool:
+def plain_archive(stream: BinaryIO, size: int) -> bool:
     """Whether an archive holds no more than the file does: nothing compressed, nothing twice."""
     with zipfile.ZipFile(stream) as archive:
         members = archive.infolist()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..encoding.tracks import kept_track, window_weights
 from ..errors import StoreError
 from ..matching.track import Track
-from .columns import FrameRate, Id, Nanoseconds, PathBytes, ShortText
+from .columns import Blob, Confidence, FrameRate, Id, Nanoseconds, PathBytes, Seconds, ShortText
 from .database import CodeKind, Database
 from .rows import (
     Candidate,
@@ -53,6 +53,17 @@ class Trait(NamedTuple):
     codec: ShortText
     rate: FrameRate
     mtime_ns: Nanoseconds
+
+
+class AnySegment(NamedTuple):
+    """A segment with the video that it is of."""
+
+    id: Id
+    video: Id
+    t0: Seconds
+    t1: Seconds
+    confidence: Confidence
+    code: Blob
 
 
 def in_pages(
@@ -236,6 +247,18 @@ def segment_places(database: Database) -> list[SegmentPlace]:
     return database.read(
         SegmentPlace, "SELECT id, video, t0, t1 FROM code WHERE kind = 'segment' ORDER BY id"
     )
+
+
+def segment_pages(database: Database) -> Iterator[list[AnySegment]]:
+    """All segments by the ids of their own rows, some thousands at a time."""
+    sql = (
+        "SELECT id, video, t0, t1, confidence, code FROM code WHERE kind = 'segment' AND id > ?"
+        " ORDER BY id LIMIT 8192"
+    )
+    last = 0
+    while rows := database.read(AnySegment, sql, (last,)):
+        yield rows
+        last = rows[-1].id
 
 
 def has_segments(database: Database) -> bool:

@@ -154,28 +154,66 @@ function meta(video, reference) {
   return make("div", { class: "meta" }, ...parts.flatMap((part, i) => (i ? [" · ", part] : [part])));
 }
 
+function svg(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
 function timeline(row) {
   // aligned spans: [start, end] of the representative and of the member, in seconds
   if (!row.spans || !row.spans.length) return [];
-  const [a, b] = row.pair.map((v) => videos[v].seconds);
-  const scale = 1000 / Math.max(a, b);
-  const svg = (tag, attributes, ...children) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    element.append(...children);
-    return element;
-  };
   const title = row.spans.map(([s, e, t, f]) => `${seconds(s)} – ${seconds(e)} of the kept one is ${seconds(t)} – ${seconds(f)} here`).join("; ");
+  return [twoLines(...row.pair.map((v) => videos[v].seconds), row.spans, title)];
+}
+
+function twoLines(a, b, spans, title, crossed = false) {
+  // two videos of a and b seconds, one below the other, and what of one is what of the other
+  const scale = 1000 / Math.max(a, b, 1e-9);
   const parts = [svg("title", {}, title)];
   parts.push(svg("rect", { class: "track", x: 0, y: 0, width: a * scale, height: 7, rx: 3 }));
   parts.push(svg("rect", { class: "track", x: 0, y: 19, width: b * scale, height: 7, rx: 3 }));
-  for (const [s, e, t, f] of row.spans) {
+  for (const [s, e, t, f] of spans) {
     const [s1, e1, t1, f1] = [s, e, t, f].map((x) => x * scale);
-    parts.push(svg("polygon", { class: "link", points: `${s1},7 ${e1},7 ${f1},19 ${t1},19` }));
+    parts.push(svg("polygon", { class: "link", points: crossed ? `${s1},7 ${e1},7 ${t1},19 ${f1},19` : `${s1},7 ${e1},7 ${f1},19 ${t1},19` }));
     parts.push(svg("rect", { class: "span", x: s1, y: 0, width: Math.max(2, e1 - s1), height: 7 }));
     parts.push(svg("rect", { class: "span", x: t1, y: 19, width: Math.max(2, f1 - t1), height: 7 }));
   }
-  return [svg("svg", { class: "line", viewBox: "0 0 1000 26", preserveAspectRatio: "none", role: "img", "aria-label": title }, ...parts)];
+  return svg("svg", { class: "line", viewBox: "0 0 1000 26", preserveAspectRatio: "none", role: "img", "aria-label": title }, ...parts);
+}
+
+// ---------------------------------------------------------------- parts that videos share
+function showParts({ pairs, more, common, lacking, ignored }) {
+  const words = { "part of": "is part of", contains: "contains", "same video": "is the same as", "shares a part": "shares a part with" };
+  const facts = [plural(pairs.length + more, "pair"), plural(common.length, "common part")];
+  if (more) facts.push(`${number.format(more)} pairs not shown`);
+  if (ignored) facts.push(`${number.format(ignored)} left out as ignored`);
+  if (lacking) facts.push(`${plural(lacking, "video")} without segments: nothing is known of them`);
+  const articles = pairs.map((pair) => {
+    const title = pair.spans.map(([s, e, t, f]) => `${seconds(s)} – ${seconds(e)} is ${seconds(t)} – ${seconds(f)}`).join("; ") + (pair.reversed ? ", backwards" : "");
+    const shares = pair.covered.map((share) => `${Math.round(100 * share)} %`);
+    return make("article", {}, make("bdi", {}, pair.a), ` ${words[pair.relation]} `, make("bdi", {}, pair.b),
+      make("div", {}, make("small", {}, `${title} · ${shares[0]} of the first, ${shares[1]} of the second`)),
+      twoLines(...pair.seconds, pair.spans, title, pair.reversed));
+  });
+  const shared = common.map((part) => {
+    const longest = Math.max(...part.places.map((place) => place.seconds), 1e-9);
+    const lines = part.places.map((place) => {
+      const [[start, end]] = place.spans;
+      const title = `${seconds(start)} – ${seconds(end)}`;
+      const bar = svg("svg", { class: "line thin", viewBox: "0 0 1000 9", preserveAspectRatio: "none", role: "img", "aria-label": title },
+        svg("rect", { class: "track", x: 0, y: 1, width: (1000 * place.seconds) / longest, height: 7, rx: 3 }),
+        svg("rect", { class: "span", x: (1000 * start) / longest, y: 1, width: Math.max(2, (1000 * (end - start)) / longest), height: 7 }));
+      return make("div", {}, make("bdi", {}, place.path), " ", make("small", {}, title), bar);
+    });
+    const rest = part.videos > part.places.length ? [make("small", {}, `and ${number.format(part.videos - part.places.length)} more`)] : [];
+    const title = `Common part of ${plural(part.videos, "video")}, ${seconds(part.seconds)}: ${part.name || part.id}`;
+    const picture = part.picture ? [make("img", { src: `data:image/jpeg;base64,${part.picture}`, alt: `Frames of it` })] : [];
+    return make("article", {}, make("strong", {}, title), ...picture, ...lines, ...rest);
+  });
+  byId("parts").replaceChildren(make("h2", {}, "Parts that videos share"), make("p", {}, make("small", {}, facts.join(" · "))), ...shared, ...articles);
+  byId("parts").hidden = false;
 }
 
 function distance(row) {
@@ -387,6 +425,7 @@ if (data.left.length) {
   byId("left").firstElementChild.textContent = `${plural(data.left.length, "near video")} left out: the file is not what was encoded`;
   byId("left").lastElementChild.append(...data.left.map(({ path, message }) => make("li", {}, make("bdi", {}, path), `: ${message}`)));
 }
+if (data.parts) showParts(data.parts);
 byId("bits").max = threshold.radius; // first: a value is cut to what it allows
 byId("bits").value = threshold.radius;
 for (const id of ["state", "sort", "size"]) byId(id).addEventListener("change", list);

@@ -23,10 +23,12 @@ from typing import Any, BinaryIO
 
 from ..library.duplicates import Group, Groups, Member
 from ..library.records import Entry
+from ..library.shared_parts import Parts
 from ..matching.alignment import Span
 from ..names import path_entry, printable, shell_quoted
 from ..system.files import write_whole
 from ..video import Limits
+from .parts import report_parts
 from .pictures import Strip, film_strips, strip_size, strip_width
 
 Align = Callable[[Entry, Entry], Sequence[Span]]
@@ -64,6 +66,7 @@ def write_report(
     limits: Limits | None = None,
     spans: Align | None = None,
     progress: Callable[[str], None] | None = None,
+    parts: Parts | None = None,
 ) -> None:
     """Write the report, whole or not at all.
 
@@ -76,6 +79,7 @@ def write_report(
         spans: which parts of a member (the first) are which of its representative, e.g.
             ``Library.common_spans``; drawn as a time line.
         progress: called with the path of each video whose pictures are done.
+        parts: what videos share, from ``Library.parts``; drawn as time lines.
 
     Raises:
         OSError: the file cannot be written.
@@ -104,6 +108,7 @@ def write_report(
         "videos": [_video(entry, frames, height, others.get(entry.path, ())) for entry in entries],
         "groups": list(_groups(groups, spans)),
         "left": [{"path": printable(each.path), "message": each.message} for each in left],
+        "parts": report_parts(parts, picture=about.picture, limits=limits or Limits()),
     }
     with write_whole(file) as stream:
         head, tail = _page(f"Duplicates in {printable(about.library.name)}", data)

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from ..encoding.stream import ordered_map
 from ..errors import VideoError
 from ..library.records import Entry
+from ..library.shared_parts import CommonPart
 from ..spec import Resize, Sampling
 from ..video import Limits
 from ..video.isolation.pool import DecodePool
 
 _QUALITY = 9  # mjpeg's quantiser, 2 (best) to 31
+_TRIED = 3  # videos that a common part's picture is taken from
 _WIDEST = 2.5  # sides of a frame; what is wider or narrower is squashed to that
 
 
@@ -63,6 +65,21 @@ def film_strips(
             return Strip(jpeg(strip), strip.shape[1], strip.shape[0])
 
         yield from ordered_map(pool, work, entries, window=8 * workers)
+
+
+def part_strip(part: CommonPart, decoders: DecodePool, *, picture: int) -> Strip | None:
+    """Frames of a part that many videos have, from the first of them that can be read; None: none can."""
+    frames, height = strip_size(1)
+    for place in part.places[:_TRIED]:
+        times = place.start + (np.arange(frames) + 0.5) / frames * (place.end - place.start)
+        resize = Resize("exact", height, strip_width(place.entry, height), picture=picture)
+        try:
+            clip = decoders.frames_at(place.entry.path, times, resize)
+        except VideoError:
+            continue
+        strip = np.concatenate(list(clip.frames), axis=1)
+        return Strip(jpeg(strip), strip.shape[1], strip.shape[0])
+    return None
 
 
 def strip_width(entry: Entry, height: int) -> int:

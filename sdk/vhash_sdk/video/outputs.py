@@ -105,7 +105,11 @@ def check_folder(folder: Path, *, option: str) -> None:
 
 def _of_library(file: Path, library: Path) -> bool:
     name = os.path.basename(file)
-    own = name.startswith("library.db") or name in ("lock", "roles.json") or name.endswith((".vhi", ".npz"))
+    own = (
+        name.startswith("library.db")
+        or name in ("lock", "parts.json", "roles.json")
+        or name.endswith((".vhi", ".npz"))
+    )
     return own and os.path.realpath(os.path.dirname(os.path.abspath(file))) == os.path.realpath(library)
 
 
