@@ -30,7 +30,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "decisions": accuracy.decisions,
     "calibration": accuracy.calibration,
     "clip_in_video": accuracy.clip_in_video,
-    "parts": accuracy.parts,
     "retrieval": accuracy.retrieval,
     "unseen": accuracy.unseen,
     "closed_sets": accuracy.closed_sets,
