@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import RESULTS, load, made_on, source, table
+from benchmarks.common import RESULTS, load, source, table
 from benchmarks.retrieval import supervised_report
 
 _DECISIONS = ("dedup", "search", "compare")
@@ -181,32 +181,6 @@ def sound() -> str:
         f"random bits, {large['hours']:,} hours, in {large['seconds']:g} s and {large['megabytes more']:,} MB more: "
         f"{large['found']} of {large['planted pairs']}, {large['wrong']} wrong. {source('sound')}"
     )
-
-
-def parts() -> str:
-    result = load("parts")
-    real = result["real"]
-    kinds = [(kind, one["planted"], one["found"]) for kind, one in real["by_kind"].items()]
-    every = ("all", real["planted"], f"{real['found']} ({real['recall']:.3f})")
-    text = (
-        table(("shared for 5 s or more", "pairs of videos and places", "found"), [every, *kinds])
-        + f"\n\n{real['videos']} videos of {real['hours']:.1f} hours; “again” are clips that came again because "
-        f"there were no others. Of {real['spans']} spans that were reported {real['wrong_spans']} are wrong, of "
-        f"{real['places']} places of {real['common_parts']} common parts {real['wrong_places']}. Adding took "
-        f"{real['seconds_to_add'] / real['hours']:.0f} s for an hour of video, comparing all with all "
-        f"{real['seconds_per_hour']:.1f} s, once more {real['seconds_again']:.1f} s in all; at most "
-        f"{real['megabytes']} MB of memory. `{real['command']}`, {made_on(result['machine'])}."
-    )
-    for name, one in result.items():
-        if name.startswith("synthetic_"):
-            text += (
-                f"\n\n{one['segments']:,} random segments of {one['videos']:,} videos, within {one['radius']} bits: "
-                f"joined in {one['seconds_to_join']:.0f} s with {one['megabytes']:,} MB "
-                f"({one['megabytes_before']:,} before), again in {one['seconds_to_join_again']:.0f} s; "
-                f"{one['aligned']} of {one['planted']} planted parts found, an intro of {one['share_the_intro']} "
-                f"videos linked by {one['links']:,} links. `{one['command']}`."
-            )
-    return text
 
 
 def retrieval() -> str:

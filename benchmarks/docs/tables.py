@@ -31,7 +31,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "calibration": accuracy.calibration,
     "clip_in_video": accuracy.clip_in_video,
     "sound": accuracy.sound,
-    "parts": accuracy.parts,
     "retrieval": accuracy.retrieval,
     "unseen": accuracy.unseen,
     "closed_sets": accuracy.closed_sets,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -83,8 +82,8 @@ class Shared:
 class Maker:
     """Makes files, and keeps account of what is in them."""
 
-    def __init__(self, data: Path, folder: Path, *, workers: int = 2) -> None:
-        self._folder, self._random, self._workers = folder, random.Random(SEED), workers
+    def __init__(self, data: Path, folder: Path) -> None:
+        self._folder, self._random = folder, random.Random(SEED)
         clips = data / "videos"
         paths = sorted(path for name in FOLDERS for path in (clips / name).rglob("*.*"))
         kinds = {".mp4", ".avi", ".mkv"}
@@ -155,44 +154,49 @@ class Maker:
         runs[-1] = replace(runs[-1], end=exact)
         return path, tuple(runs)
 
-    def one_set(self, number: int) -> Iterator[Video]:
-        """About an hour of videos."""
+    def one_set(self, number: int, scale: float = 1.0) -> Iterator[Video]:
+        """About an hour of videos, or ``scale`` of it: films are that much shorter."""
         draw, cut = self._random.uniform, self.cut
-        films = [self.make(f"{number}-film{i}", self.fresh(600)) for i in (0, 1)]
+        films = [self.make(f"{number}-film{i}-{scale:g}", self.fresh(600 * scale)) for i in (0, 1)]
+        last = 570 * scale
         yield from films
         one, two = films
-        yield self.make(f"{number}-trimmed", [cut(one, 60.5, 510.2, kind="trimmed")])
-        yield self.make(f"{number}-faster", [cut(two, 180.3, 420.9, kind="faster", speed=1.25)])
-        yield self.make(f"{number}-cropped", [cut(one, 240.7, 360.1, kind="cropped", edit=EDITS["crop10"])])
-        starts = sorted(draw(0, 580) for _ in range(6))
+        yield self.make(f"{number}-trimmed", [cut(one, 60.5 * scale, 510.2 * scale, kind="trimmed")])
+        yield self.make(
+            f"{number}-faster", [cut(two, 180.3 * scale, 420.9 * scale, kind="faster", speed=1.25)]
+        )
+        yield self.make(
+            f"{number}-cropped",
+            [cut(one, 240.7 * scale, 360.1 * scale, kind="cropped", edit=EDITS["crop10"])],
+        )
+        starts = sorted(draw(0, last) for _ in range(6))
         cuts = [cut(two, start, start + draw(5, 9), kind="trailer") for start in starts]
         yield self.make(f"{number}-trailer", cuts)
         for which in (0, 1):
             parts: list[tuple[Path, Run | Sequence[Run]]] = []
             for kind, edit in EDITS.items():
-                start, length = draw(0, 570), draw(8, 20)
+                start, length = draw(0, last), draw(8, 20)
                 film = films[self._random.randrange(2)]
                 parts += self.fresh(12)
                 parts.append(cut(film, start, start + length, kind=kind, edit=edit))
             yield self.make(f"{number}-compilation{which}", parts)
-        start = draw(0, 570)
+        start = draw(0, last)
         back = cut(one, start, start + 15, kind="backwards", speed=-1.0)
         yield self.make(f"{number}-backwards", [*self.fresh(20), back, *self.fresh(20)])
         intro = self.make(f"{number}-intro", self.fresh(12))
         for i in range(7):
             start = cut(intro, 0.0, intro.seconds, kind="intro")
-            yield self.make(f"{number}-episode{i}", [*self.fresh(3), start, *self.fresh(80)])
+            yield self.make(f"{number}-episode{i}", [*self.fresh(3), start, *self.fresh(80 * scale)])
         for i in (0, 1):
-            yield self.make(f"{number}-stranger{i}", self.fresh(240))
+            yield self.make(f"{number}-stranger{i}", self.fresh(240 * scale))
 
     def gallery(self, hours: float) -> list[Video]:
         """Videos of so many hours together, at least."""
         videos: list[Video] = []
         number = 0
-        with ThreadPoolExecutor(self._workers) as pool:  # all clips at once: the rest takes them in turn
-            list(pool.map(self._clip, range(len(self._sources))))
+        scale = min(1.0, hours)  # less than an hour: shorter films
         while sum(video.seconds for video in videos) < 3600 * hours:
-            videos += self.one_set(number)
+            videos += self.one_set(number, scale)
             number += 1
         return videos
 

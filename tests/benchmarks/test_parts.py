@@ -31,7 +31,7 @@ def test_parts_of_real_clips_are_found_with_their_places(tmp_path: Path) -> None
     clips.mkdir(parents=True)
     for clip in SAMPLES.glob("*.mp4"):
         shutil.copy(clip, clips)
-    maker = Maker(tmp_path / "data", tmp_path / "made", workers=1)
+    maker = Maker(tmp_path / "data", tmp_path / "made")
     film = maker.make("film", maker.fresh(22))
     trimmed = maker.make("trimmed", [maker.cut(film, 2.4, 17.1, kind="trimmed")])
     assert abs(film.seconds - 23) < 1 and abs(trimmed.seconds - 14.7) < 0.1

@@ -42,8 +42,8 @@ _NEAREST = 3  # of those all the same with the nearest few
 _SAMPLE = 6  # bytes of a code that all of a crowd have in common, in one of the samples at least
 _BLOCK = 1 << 18  # codes compared at a time
 _WIDE, _NARROW = 0.16, 0.08  # of all bits: the radius of a small join, and of a large one
-_SMALL = 1_000_000
-"""Segments up to which the wide radius costs a minute at most: ``benchmarks.near_duplicates.parts``."""
+_SMALL = 500_000
+"""Segments up to which the wide radius costs half a minute at most, by the costs in csrc/index/pairs.cpp."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,7 @@ class LibraryWithParts(OpenLibrary):
             common: a part of so many videos is common to them.
             roles: of folders; None: those that the library keeps (``set_roles``).
             radius: segments within so many bits are looked at; None: what fits so many, 16 % of all bits,
-                and 8 % from a million on.
+                and 8 % from half a million on.
             progress: called with how many pairs of videos are aligned, and of how many.
 
         Returns:
