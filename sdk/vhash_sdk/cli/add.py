@@ -64,6 +64,10 @@ class Options:
         bool,
         typer.Option("--segments", help="Also keep a code of each half second, for `vhash find`; stays on."),
     ] = False
+    pictures: Annotated[
+        bool,
+        typer.Option("--pictures", help="Also add pictures (JPEG, PNG, WebP, …), one frame each; stays on."),
+    ] = False
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Of a new library; an old one has its own for ever.")
     ] = None
@@ -129,6 +133,8 @@ def add(given: Options) -> None:
 
       vhash add library /videos --segments
 
+      vhash add library /memes --pictures
+
       find /disk -size +1M -print0 | vhash add library -
 
       vhash add library /videos --index milvus://localhost:19530/videos
@@ -183,6 +189,7 @@ def _add(library: Library, roots: list[str], given: Options, run: Run) -> None:
                 roots,
                 retry=given.retry,
                 workers=given.workers,
+                pictures=given.pictures or None,
                 awaiting=lambda path: step(0, path),
             ):
                 run.take(result)

@@ -14,11 +14,13 @@ from .encoding import code_entry, encode_all, failure_entry, model_entry, open_e
 from .inputs import ServedBy, StreamOption, Videos, expand, place
 from .options import takes
 from .output import Json, Output, PrecisionOption, path_entry, printable
+from .spans import frame_entry, show_frames
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
     from ..encoding.encoded import Detail, Encoded
     from ..encoding.encoder import Encoder
+    from ..library.records import FoundFrame
     from .gallery import Gallery, Neighbour
 
 
@@ -59,6 +61,9 @@ def search(given: Options) -> None:
     In a library content boxes count too, and before the path stands how often videos of different
     scenes come as near as that, after a second look at what happens in both (the false-match rate).
 
+    A picture (JPEG, PNG, WebP, …) is a video of one frame. Where a library keeps segments (`vhash add
+    --segments`), the videos that show it are listed as well, with the time and the distance of that second.
+
     Equal distances are ordered by path in a folder, and as they were encoded in an index. A folder is
     encoded anew each time; make a library or an index to search it often.
 
@@ -67,6 +72,8 @@ def search(given: Options) -> None:
       vhash search library suspicious.mp4
 
       vhash search /videos suspicious.mp4
+
+      vhash search library frame.jpg
 
       vhash search /videos suspicious.mp4 --radius 30
 
@@ -79,14 +86,19 @@ def search(given: Options) -> None:
         gallery = _kept(given)
         failed: list[Encoded] = []
         model = given.model or (gallery.model if gallery is not None else "default")
-        with open_encoder(model, given.precision) as encoder:
+        with open_encoder(model, given.precision, stills=True) as encoder:
             if gallery is None:
                 gallery, failed = _folder(given.where, encoder, out)
             # what a library keeps of its videos: content boxes, and frames for a second look
             detail: Detail = "views" if gallery.kind == "library" else "code"
             results = encode_all(encoder, queries, out, detail=detail, stream=given.stream)
         answers = [
-            Answer(result, result.code, _neighbours(gallery, result, given.k, given.radius))
+            Answer(
+                result,
+                result.code,
+                _neighbours(gallery, result, given.k, given.radius),
+                gallery.showing(result, given.k or 10),
+            )
             for result in results
             if result.code is not None
         ]
@@ -107,6 +119,7 @@ class Answer(NamedTuple):
     query: Encoded
     code: VideoCode
     neighbours: list[Neighbour]
+    frames: list[FoundFrame]
 
 
 def _kept(given: Options) -> Gallery | None:
@@ -149,6 +162,7 @@ def _show(answer: Answer, out: Output) -> None:
         out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{copy}{printable(neighbour.path)}")
     if not answer.neighbours:
         out.line("     nothing")
+    show_frames(out, answer.frames, code.bits)
 
 
 def _query_entry(answer: Answer) -> dict[str, Any]:
@@ -167,4 +181,5 @@ def _query_entry(answer: Answer) -> dict[str, Any]:
             }
             for neighbour in answer.neighbours
         ],
+        "frames": [frame_entry(found) for found in answer.frames],
     }

@@ -76,6 +76,7 @@ class Library(OpenLibrary):
         retry: bool = False,
         workers: int | None = None,
         segments: bool | None = None,
+        pictures: bool | None = None,
     ) -> AddSummary:
         """Add files and whole folders; only what is new or has changed is decoded.
 
@@ -85,11 +86,12 @@ class Library(OpenLibrary):
         Args:
             segments: also keep segments, of all videos that lack them, so that ``find`` finds clips in
                 them: every video is decoded whole. None: if the library keeps segments already.
+            pictures: take picture files too, each as a video of one frame. None: if it has some already.
         """
         roots = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         self._db.check_writable()
         found = self.scan(roots, exclude=exclude, follow_symlinks=follow_symlinks)
-        summary = AddSummary.of(self.adding(found, roots, retry=retry, workers=workers))
+        summary = AddSummary.of(self.adding(found, roots, retry=retry, workers=workers, pictures=pictures))
         if self.has_segments if segments is None else segments:
             summary = summary.and_segments(self.segmenting(workers=workers))
         return summary
@@ -115,6 +117,7 @@ class Library(OpenLibrary):
         *,
         retry: bool = False,
         workers: int | None = None,
+        pictures: bool | None = None,
         awaiting: Callable[[str], None] | None = None,
     ) -> Iterator[Added]:
         """Like ``add``, file by file: each result is durable before it is handed out.
@@ -126,12 +129,14 @@ class Library(OpenLibrary):
             roots: entries at and under these paths that are not on disk any more are reported.
             retry: try again what failed before and has not changed.
             workers: decoding processes; None: one a core.
+            pictures: as in ``add``.
             awaiting: called with the path whose result is waited for: the oldest in the decoder.
 
         Raises:
             StoreError: another process writes, or the disk is full or fails.
         """
-        run = Adding(self._db, partial(self._encoded, workers=workers), retry=retry, awaiting=awaiting)
+        encode, stills = partial(self._encoded, workers=workers), self._takes_pictures(pictures)
+        run = Adding(self._db, encode, retry=retry, pictures=stills, awaiting=awaiting)
         with writing(self._db):
             yield from run.run(found, roots)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from ..encoding.encoded import Encoded
@@ -12,19 +13,20 @@ from ..errors import OptionError, SourceError
 from ..matching.calibration import Calibration
 from ..scan import content_digest
 from ..spec import ModelSpec
+from ..system.checks import checked_count
 from ..video import Limits, Source
 from .cache import Remembered, cached_index
 from .entries import all_entries, entry_at, failures
-from .finding import SegmentIndex, segment_index
+from .finding import SegmentIndex, found_frames, segment_index
 from .lock import writing
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
 from .on_disk import CHANGED, LeftOut, look
 from .place import open_database
-from .reading import files_of, has_segments, lacking, video_count
-from .records import Entry, Failure
+from .reading import files_of, has_segments, has_stills, lacking, video_count
+from .records import Entry, Failure, FoundFrame
 from .roles import Roles, read_roles, write_roles
-from .searching import box_index
+from .searching import box_index, check_model, query
 from .serving import ServedIndex, serve
 
 if TYPE_CHECKING:
@@ -103,6 +105,26 @@ class OpenLibrary:
         """
         return self._index()
 
+    def find_frame(self, picture: Source | Encoded, k: int = 10) -> list[FoundFrame]:
+        """The k videos that a picture is most likely from, and when they show it: the nearest first.
+
+        The code of the picture, or of its content box, is looked up among the kept segments. How near is near
+        enough has not been measured for pictures: somebody has to look.
+
+        Args:
+            picture: what ``Encoder.encode`` takes, or encoded with ``detail="views"``.
+            k: how many videos, each once.
+
+        Raises:
+            VideoError: the picture cannot be read.
+            OptionError: the library has no segments.
+        """
+        checked_count("k", k, 1, 1 << 20)
+        index = self._segments()
+        code, seen = query(picture, partial(self._encoded, workers=1))
+        check_model(code, self.spec, self.directory)
+        return list(found_frames(self._db, self.spec, index.nearest(seen, k))) if len(index) else []
+
     @property
     def uuid(self) -> str:
         """Drawn when the library was made: tells it from any other, wherever it is moved."""
@@ -119,6 +141,23 @@ class OpenLibrary:
     def has_segments(self) -> bool:
         """Whether segments are kept: ``add`` then keeps those of new videos too."""
         return has_segments(self._db)
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether pictures are kept: ``add`` then takes others too."""
+        return has_stills(self._db)
+
+    def _takes_pictures(self, asked: bool | None) -> bool:
+        """Whether ``add`` takes pictures; an encoder that was given may refuse them."""
+        if not (self.has_pictures if asked is None else asked):
+            return False
+        able = self._encoder is None or self._encoder.limits.stills
+        if asked and not able:
+            raise OptionError(
+                f"{self.directory} was opened with an encoder that refuses pictures; "
+                "make it with limits=Limits(stills=True)"
+            )
+        return able
 
     @property
     def lacking_segments(self) -> int:

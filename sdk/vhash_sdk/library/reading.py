@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoding.reliability import STILL
 from ..encoding.tracks import kept_track, window_weights
 from ..errors import StoreError
 from ..matching.track import Track
@@ -241,6 +242,11 @@ def segment_places(database: Database) -> list[SegmentPlace]:
 def has_segments(database: Database) -> bool:
     """Whether the segments of any video are kept."""
     return bool(database.rows("SELECT 1 FROM code WHERE kind = 'segment' LIMIT 1"))
+
+
+def has_stills(database: Database) -> bool:
+    """Whether any picture is kept."""
+    return bool(database.rows("SELECT 1 FROM video WHERE unreliable = ? LIMIT 1", (STILL,)))
 
 
 def lacking(database: Database) -> int:
