@@ -26,6 +26,7 @@ from . import (
     roles,
     search,
     undo,
+    watch,
 )
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ for command in (
     search.search,
     find.find,
     add.add,
+    watch.watch,
     library.list_,
     library.remove,
     library.verify,

@@ -11,19 +11,31 @@ from ..encoding.encoded import Encoded
 from ..encoding.encoder import Encoder
 from ..errors import OptionError, SourceError
 from ..matching.calibration import Calibration
-from ..scan import content_digest
+from ..matching.verdict import Verdict
+from ..scan import Found, content_digest
 from ..spec import ModelSpec
 from ..system.checks import checked_count
 from ..video import Limits, Source
 from .cache import Remembered, cached_index
+from .companions import Companions
 from .entries import all_entries, entry_at, failures
 from .finding import SegmentIndex, found_frames, segment_index
+from .grouping import verdict_for
 from .lock import writing
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
-from .on_disk import CHANGED, LeftOut, look
+from .on_disk import CHANGED, LeftOut, exists, look
 from .place import open_database
-from .reading import files_of, has_segments, has_stills, lacking, video_count
+from .reading import (
+    failure_of,
+    files_of,
+    has_segments,
+    has_stills,
+    lacking,
+    paths_under,
+    state_at,
+    video_count,
+)
 from .records import Entry, Failure, FoundFrame
 from .roles import Roles, read_roles, write_roles
 from .searching import box_index, check_model, query
@@ -124,6 +136,38 @@ class OpenLibrary:
         code, seen = query(picture, partial(self._encoded, workers=1))
         check_model(code, self.spec, self.directory)
         return list(found_frames(self._db, self.spec, index.nearest(seen, k))) if len(index) else []
+
+    def check_writable(self) -> None:
+        """Raise StoreError where nothing can be written, whoever else writes now."""
+        self._db.check_writable()
+
+    def missing(self, roots: Iterable[str]) -> Iterator[str]:
+        """The paths of videos at and under some folders that are not on the disk any more."""
+        for root in roots:
+            for path in paths_under(self._db, os.fsencode(os.path.abspath(root))):
+                if not exists(path):
+                    yield os.fsdecode(path)
+
+    def companions(self) -> Companions:
+        """What answers, after each video that is added, what it is a copy of, as ``duplicates`` decides.
+
+        Raises:
+            OptionError: the model is not calibrated.
+        """
+
+        def verdict() -> Verdict:
+            table = self.calibration
+            return verdict_for(self.spec, table, None, fmr=None, radius=None, videos=len(self))
+
+        return Companions(self._db, self.spec, verdict)
+
+    def knows(self, found: Found) -> bool:
+        """Whether ``add`` would leave a file as it is: in, or failed, and not changed since."""
+        path = os.fsencode(found.path)
+        row = state_at(self._db, path)
+        if row is not None and (row.size, row.mtime_ns) == (found.size, found.mtime_ns):
+            return True
+        return failure_of(self._db, path, found.size, found.mtime_ns) is not None
 
     @property
     def uuid(self) -> str:

@@ -18,7 +18,8 @@ from ..encoding.reliability import STILL
 from ..encoding.tracks import kept_track, window_weights
 from ..errors import StoreError
 from ..matching.track import Track
-from .columns import FrameRate, Id, Nanoseconds, PathBytes, ShortText
+from .columns import Blob, FrameRate, Id, Nanoseconds, PathBytes, ShortText
+from .columns import CodeKind as CodeColumn
 from .database import CodeKind, Database
 from .rows import (
     Candidate,
@@ -54,6 +55,15 @@ class Trait(NamedTuple):
     codec: ShortText
     rate: FrameRate
     mtime_ns: Nanoseconds
+
+
+class StoredCode(NamedTuple):
+    """A code of a whole picture or content box: number of its row, and the video."""
+
+    id: Id
+    video: Id
+    kind: CodeColumn
+    code: Blob
 
 
 def in_pages(
@@ -209,6 +219,20 @@ def new_codes(
         return None
     latest = {row.video: row.code for row in rows}
     return (*_arrays(database, bits, [Coded(*item) for item in latest.items()]), rows[-1].id)
+
+
+def codes_since(database: Database, last: int, limit: int) -> list[StoredCode]:
+    """Codes of whole pictures and content boxes that were written after row ``last``, by their rows."""
+    sql = (
+        "SELECT id, video, kind, code FROM code WHERE kind IN ('full', 'box') AND id > ? ORDER BY id LIMIT ?"
+    )
+    return database.read(StoredCode, sql, (last, limit))
+
+
+def last_code(database: Database) -> int:
+    """The row of the code of a whole picture or content box that was written last; 0 where there is none."""
+    rows = database.rows("SELECT id FROM code WHERE kind IN ('full', 'box') ORDER BY id DESC LIMIT 1")
+    return int(rows[0][0]) if rows else 0
 
 
 def codes_between(database: Database, bits: int, low: int, high: int, limit: int) -> Arrays:
