@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -28,7 +28,7 @@ from vhash_sdk.library.lock import writer_lock
 from vhash_sdk.library.records import Added
 from vhash_sdk.library.watching import Watch, Watcher
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds until something that has to happen has not happened."""
 SETTLE = 0.6
 
@@ -233,6 +233,8 @@ def test_what_cannot_be_watched_says_why(tmp_path: Path, monkeypatch: pytest.Mon
 class Command:
     """``vhash watch --json`` in a process of its own."""
 
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+
     def __init__(self, folder: Path, *options: str) -> None:
         program = "from vhash_sdk.cli import main; main()"
         words = [
@@ -248,6 +250,7 @@ class Command:
         self.process = subprocess.Popen(
             [sys.executable, "-c", program, *words, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
+        self.started.append(self.process)
         self.events: list[dict[str, Any]] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -281,13 +284,18 @@ class Command:
 
 
 @pytest.fixture
-def uploads(tmp_path: Path) -> Path:
+def uploads(tmp_path: Path) -> Iterator[Path]:
     pytest.importorskip("watchfiles")
     pytest.importorskip("onnxruntime")
     folder = tmp_path / "uploads"
     folder.mkdir()
     shutil.copy(SAMPLES / "chair.mp4", folder / "chair.mp4")
-    return folder
+    yield folder
+    for process in Command.started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    Command.started.clear()
 
 
 def copy_of(name: str, to: Path) -> None:
