@@ -8,9 +8,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from .codes import VideoCode, same_model, unpack_bits
+import numpy as np
+
+from .codes import VideoCode, hamming_distance, same_model, unpack_bits
 from .encoding.encoded import Encoded, views
 from .encoding.encoder import Encoder
+from .encoding.reliability import STILL
 from .encoding.tracks import kept_segments, kept_track, query_tracks
 from .errors import VhashError
 from .matching.alignment import Span, align, without_covered
@@ -22,7 +25,7 @@ from .matching.track import Track
 from .matching.verdict import Decision, Verdict
 from .matching.windows import RATE
 from .spec import ModelSpec
-from .video import Box, Source, VideoInfo
+from .video import Box, Limits, Source, VideoInfo
 from .video.isolation.pool import DecodePool
 from .video.sound import check_sound
 
@@ -62,6 +65,13 @@ class Subject:
     framewise: bool = False
 
 
+class Moment(NamedTuple):
+    """When a video shows most nearly what a picture shows: its middle, and the bits between."""
+
+    time: float
+    distance: int
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What ``compare`` says of two videos.
@@ -74,6 +84,8 @@ class Comparison:
         decision: distance, second look, threshold, and how often other videos come as near.
         spans: the parts that both have in common, the best first, ``a`` being the query; None where they
             were not looked for: a bare code, or a model of whole clips.
+        moment: where one side is a picture: when the other shows most nearly the same; None: neither is, or
+            both are, or it was not looked for.
         sound: what their sounds say, a second witness that decides nothing; None where it was not asked.
         sound_of_spans: of each of ``spans``, whether it sounds the same where the pictures say; None where
             there is too little sound. Empty where ``sound`` is None.
@@ -86,6 +98,7 @@ class Comparison:
     parts: tuple[PartDistance, ...]
     decision: Decision
     spans: tuple[Span, ...] | None
+    moment: Moment | None = None
     sound: Heard | None = None
     sound_of_spans: tuple[Relation | None, ...] = ()
 
@@ -141,11 +154,11 @@ def compare(
     """
     if sound:
         check_sound()
-    with Encoder() if encoder is None else nullcontext(encoder) as own:
+    with Encoder(limits=Limits(stills=True)) if encoder is None else nullcontext(encoder) as own:
         first, second = _subject(a, own), _subject(b, own)
         whole = first.code - second.code  # of one model, or this raises
         distance, i, j = nearest_views(first.views, second.views)
-        common = _common(own, first, second) if spans else None
+        common, moment = _common(own, first, second) if spans else (None, None)
         heard, agreed = _listened(own, first, second, common or ()) if sound else (None, ())
         return Comparison(
             first,
@@ -155,6 +168,7 @@ def compare(
             tuple(_parts(first, i, second, j, own.spec)),
             _decide(own, first, second, distance, fmr),
             common,
+            moment,
             heard,
             agreed,
         )
@@ -206,6 +220,8 @@ def _of(source: Source, encoded: Encoded) -> Subject:
 
 def _decide(encoder: Encoder, a: Subject, b: Subject, distance: int, fmr: float) -> Decision:
     table = encoder.calibration
+    if STILL in (a.code.unreliable, b.code.unreliable):
+        return Decision(distance, None, None, None, None)
     if table is None or not same_model(a.code.fingerprint, table.fingerprint):
         return Decision(distance, None, None, None, None)
     told_apart = not (a.code.unreliable or b.code.unreliable)
@@ -234,8 +250,22 @@ def _listened(
     return hear(first, second), tuple(witness(first, second, span) for span in common)
 
 
-def _common(encoder: Encoder, a: Subject, b: Subject) -> tuple[Span, ...] | None:
+def _common(encoder: Encoder, a: Subject, b: Subject) -> tuple[tuple[Span, ...] | None, Moment | None]:
+    """Common parts; or, where one side is a picture, when the other shows it."""
     if a.source is None or b.source is None or not a.framewise:
-        return None
+        return None, None
+    stills = [side.code.unreliable == STILL for side in (a, b)]
+    if all(stills):
+        return (), None
     with DecodePool(2, encoder.limits) as decoders:
-        return tuple(common_spans(encoder, a.source, b.source, decoders, box=b.box))
+        if any(stills):
+            picture, video = (a, b) if stills[0] else (b, a)
+            sequence = encoder.encode_sequence(video.source, rate=RATE, decoders=decoders)
+            return (), _moment(picture.views, kept_segments(sequence))
+        return tuple(common_spans(encoder, a.source, b.source, decoders, box=b.box)), None
+
+
+def _moment(views: Iterable[View], kept: Segments) -> Moment:
+    distances = np.min([hamming_distance(view.code, kept.codes) for view in views], axis=0)
+    at = int(distances.argmin())
+    return Moment(float(kept.spans[at].mean()), int(distances[at]))

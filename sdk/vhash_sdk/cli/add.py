@@ -22,11 +22,13 @@ from .segmenting import keep_segments
 from .sound import KeepSound, check_sound, keep_sound
 
 if TYPE_CHECKING:
+    from ..library.companions import Companions
     from ..library.library import Library
-    from ..library.records import Added
+    from ..library.records import Added, Hit
     from ..video import Limits
 
 _EXAMPLES = 3
+_NEW = ("added", "changed", "copied")
 
 Paths = Annotated[
     list[str],
@@ -66,6 +68,13 @@ class Options:
         typer.Option("--segments", help="Also keep a code of each half second, for `vhash find`; stays on."),
     ] = False
     sound: KeepSound = False
+    pictures: Annotated[
+        bool,
+        typer.Option("--pictures", help="Also add pictures (JPEG, PNG, WebP, …), one frame each; stays on."),
+    ] = False
+    matches: Annotated[
+        bool, typer.Option("--matches", help="Tell at once what each new video is a copy of, so far.")
+    ] = False
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Of a new library; an old one has its own for ever.")
     ] = None
@@ -132,6 +141,9 @@ def add(given: Options) -> None:
       vhash add library /videos --segments
 
       vhash add library /videos --sound
+      vhash add library /memes --pictures
+
+      vhash add library /uploads --matches
 
       find /disk -size +1M -print0 | vhash add library -
 
@@ -145,7 +157,7 @@ def add(given: Options) -> None:
             check_sound()
         roots = _roots(given)  # before a new library is made for them
         with Library(given.lib, model=given.model, index=given.index, limits=limits) as library:
-            run = Run(out)
+            run = Run(out, library.companions() if given.matches else None)
             _add(library, roots, given, run)
             run.show()
             if given.index is not None:
@@ -162,6 +174,7 @@ def add(given: Options) -> None:
                 counts=dict(sorted(run.counts.items())),
                 segments=kept,
                 sound=heard,
+                matches=run.copies() if given.matches else None,
                 **run.entries(),
             )
             bad = run.counts["failed"] + run.counts["vanished"] + len(kept["failed"] if kept else ())
@@ -194,6 +207,7 @@ def _add(library: Library, roots: list[str], given: Options, run: Run) -> None:
                 roots,
                 retry=given.retry,
                 workers=given.workers,
+                pictures=given.pictures or None,
                 awaiting=lambda path: step(0, path),
             ):
                 run.take(result)
@@ -209,8 +223,9 @@ def _add(library: Library, roots: list[str], given: Options, run: Run) -> None:
 class Run:
     """What an ``add`` has done so far, and how it is told."""
 
-    def __init__(self, out: Output) -> None:
-        self.out = out
+    def __init__(self, out: Output, companions: Companions | None = None) -> None:
+        self.out, self._companions = out, companions
+        self.matches: list[tuple[str, list[Hit]]] = []
         self.counts: Counter[str] = Counter()
         self.problems: list[Added] = []
         self.moved: list[Added] = []
@@ -222,12 +237,43 @@ class Run:
         self.counts[result.status] += 1
         if result.notes:
             self.noted.append(result)
+        if self._companions is not None and result.status in _NEW:
+            self._match(self._companions.at(result.path), result.path)
         if result.status in ("failed", "skipped", "vanished"):
             self.problems.append(result)
         if result.damaged:
             self.damaged.append(result)
         if result.status == "moved":
             self.moved.append(result)
+
+    def _match(self, hits: list[Hit], path: str) -> None:
+        if not hits:
+            return
+        self.matches.append((path, hits))
+        self.out.line(f"copy  {printable(path)}")
+        for hit in hits[:_EXAMPLES]:
+            self.out.line(f"  of  {printable(hit.entry.path)}  ({hit.distance} bits)")
+        if len(hits) > _EXAMPLES:
+            self.out.line(f"  … and of {len(hits) - _EXAMPLES} more")
+
+    def copies(self) -> list[dict[str, Any]]:
+        """What each new video is a copy of, for JSON."""
+        return [
+            {
+                **path_entry(path),
+                "of": [
+                    {
+                        **path_entry(hit.entry.path),
+                        "id": hit.entry.id,
+                        "distance": hit.distance,
+                        "verified": hit.verified,
+                        "false_match_rate": hit.false_match_rate,
+                    }
+                    for hit in hits
+                ],
+            }
+            for path, hits in self.matches
+        ]
 
     def entries(self) -> dict[str, list[dict[str, Any]]]:
         """What is worth telling, for JSON."""

@@ -27,6 +27,7 @@ from . import (
     roles,
     search,
     undo,
+    watch,
 )
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ for command in (
     search.search,
     find.find,
     add.add,
+    watch.watch,
     library.list_,
     library.remove,
     library.verify,

@@ -54,6 +54,7 @@ def compare(given: Options) -> None:
     inside bars or another picture is also taken by itself, as its content box; the nearest views count.
     Near videos in which something moves get a second look at what happens in both, which then decides, by
     a threshold of its own; `vhash dedup`, which compares many, also asks for near codes.
+    A side may be a picture: then nothing is concluded, but the nearest second of the other is told.
     The distance is that of whole videos: a part of a video is far from it, but is found as a span.
 
     [bold]Examples[/bold]
@@ -64,6 +65,8 @@ def compare(given: Options) -> None:
 
       vhash compare original.mp4 dubbed.mp4 --sound
 
+      vhash compare original.mp4 frame.jpg
+
       vhash compare original.mp4 vh1:0123abcd:64:00ff00ff00ff00ff
     """
     with Output("compare", json=given.json) as out:
@@ -71,7 +74,7 @@ def compare(given: Options) -> None:
             check_strip(given.strip, [given.a, given.b], force=given.force)
         from ..comparison import compare
 
-        with open_encoder(given.model, given.precision) as encoder:
+        with open_encoder(given.model, given.precision, stills=True) as encoder:
             found = compare(given.a, given.b, encoder=encoder, fmr=given.fmr, sound=given.sound)
             _show(out, found)
             _show_meaning(out, found, given.fmr, encoder.spec)
@@ -101,6 +104,7 @@ def _entry(found: Comparison, fmr: float) -> dict[str, Any]:
         "fmr": None if rate is None else fmr,
         "same": said.same,
         "false_match_rate": None if rate is None else rate._asdict(),
+        "moment": None if found.moment is None else found.moment._asdict(),
         "spans": None if found.spans is None else span_entries(found.spans, found.sound_of_spans),
         "sound": heard_entry(found.sound),
     }
@@ -108,8 +112,12 @@ def _entry(found: Comparison, fmr: float) -> dict[str, Any]:
 
 def _show_meaning(out: Output, found: Comparison, fmr: float, spec: ModelSpec) -> None:
     from ..codes import same_model
+    from ..encoding.reliability import STILL
 
     said, rate, scale = found.decision, found.decision.rate, "bits"
+    if STILL in (found.a.code.unreliable, found.b.code.unreliable):
+        out.line("Nothing is concluded: a picture does not move, and no threshold is known for pictures.")
+        return
     if rate is None:
         why = f"{spec.name} does not say from which distance on two videos differ"
         if not same_model(found.a.code.fingerprint, spec.fingerprint):
@@ -133,6 +141,8 @@ def _show_meaning(out: Output, found: Comparison, fmr: float, spec: ModelSpec) -
 
 def _show_spans(out: Output, found: Comparison, encoder: Encoder, strip: Path | None) -> None:
     """Tell the parts that the videos have in common, and draw them."""
+    from ..encoding.reliability import STILL
+
     a, b, spans = found.a, found.b, found.spans
     if a.info is None or b.info is None:
         if strip is not None:
@@ -148,7 +158,11 @@ def _show_spans(out: Output, found: Comparison, encoder: Encoder, strip: Path | 
         theirs = span_text(span.ref_start, span.ref_end)
         said = f"(score {span.score:.1f}, similarity {span.similarity:.2f})"
         out.line(f"span {i:<7}a {mine}  is  b {theirs}  {said}{_witnessed(found, i - 1)}")
-    if not spans:
+    if found.moment is not None:
+        which = "a" if b.code.unreliable == STILL else "b"
+        near = f"{found.moment.distance} of {a.code.bits} bits away"
+        out.line(f"nearest     {which} at {time_code(found.moment.time)}, {near}")
+    elif not spans:
         out.line("no part of one was found in the other")
     for label, info, parts in (
         ("a", a.info, [(span.query_start, span.query_end) for span in spans]),

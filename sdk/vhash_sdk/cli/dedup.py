@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,22 +17,22 @@ from ..report.plan import csv_rows, plan_lines
 from ..report.wording import megabytes
 from ..system.files import write_text
 from ..video.outputs import check_output
+from .group_entries import file_entries, group_entry, threshold_entry
 from .library import Lib, damage, model_entry
 from .options import takes
-from .output import Force, Json, Output, counted, number, path_entry, printable, safe
+from .output import Force, Json, Output, counted, path_entry, printable, safe
 from .parts import PartSeconds, WithParts, find_parts, parts_entry, show_parts, tell_parts
 from .roles import AcrossOnly, IgnoredWithin, References, roles_entry, roles_lines, roles_with
-from .sound import check_kept, heard_entry, heard_text, show_pairs
+from .sound import check_kept, heard_text, show_pairs
 
 if TYPE_CHECKING:
-    from ..library.duplicates import Group, Groups, Member
+    from ..library.duplicates import Groups
     from ..library.judgements import Judgement
     from ..library.library import Library
     from ..library.records import Entry
     from ..library.roles import Roles
     from ..library.shared_parts import Parts
     from ..matching.alignment import Span
-    from ..matching.calibration import Rate
 
 _SHOWN = 20  # groups, where the rest is in a file
 _LEFT_OUT = 5  # named in text
@@ -156,13 +156,13 @@ def dedup(given: Options) -> None:
             out.document(
                 library={**path_entry(library.directory), "videos": len(library)},
                 model=model_entry(library),
-                threshold=_threshold_entry(facts),
+                threshold=threshold_entry(facts),
                 keep=safe(given.keep),
                 roles={**roles_entry(roles), "kept": kept},
                 bytes=sum(group.bytes for group in groups),
-                groups=[_group_entry(group) for group in groups],
+                groups=[group_entry(group) for group in groups],
                 same_sound=pairs,
-                **_file_entries(groups),
+                **file_entries(groups),
                 **({} if found is None else {"parts": parts_entry(found, given.part_seconds)}),
             )
 
@@ -315,55 +315,3 @@ def _write_report(
             progress=lambda path: step(1, path),
             parts=found,
         )
-
-
-def _file_entries(groups: Groups) -> dict[str, Any]:
-    """What was no part of the groups for what the disk says, for JSON."""
-    return {
-        "same_files": [
-            {**path_entry(same.path), "names": [path_entry(name) for name in same.names]}
-            for same in groups.same_files
-        ],
-        "left_out": [
-            {**path_entry(left.path), "reason": left.reason, "message": left.message}
-            for left in groups.left_out
-        ],
-    }
-
-
-def _group_entry(group: Group) -> dict[str, Any]:
-    # the contract has the path itself as "representative"; a name that is not UTF-8 has its bytes beside it
-    place = path_entry(group.representative.path)
-    entry: dict[str, Any] = {"representative": place["path"]}
-    if "path_base64" in place:
-        entry["representative_base64"] = place["path_base64"]
-    if group.representative.damaged:
-        entry["damaged"] = safe(group.representative.damaged)
-    return {**entry, "bytes": group.bytes, "members": [_member_entry(member) for member in group.members]}
-
-
-def _member_entry(member: Member) -> dict[str, Any]:
-    return {
-        **path_entry(member.entry.path),
-        "distance": member.distance,
-        "verified": member.verified,
-        "bytes": member.entry.size,
-        "false_match_rate": _rate_entry(member.false_match_rate),
-        **({"damaged": safe(member.entry.damaged)} if member.entry.damaged else {}),
-        "names": [path_entry(name) for name in member.names],
-        "not_offered": member.not_offered or None,
-        "kept_because": safe(member.kept_because),
-        "sound": heard_entry(member.sound),
-    }
-
-
-def _threshold_entry(facts: Facts) -> dict[str, Any]:
-    groups = facts.groups
-    rate = _rate_entry(groups.rate)
-    return {"radius": groups.radius, "false_match_rate": rate, "pairs": facts.pairs}
-
-
-def _rate_entry(rate: Rate | None) -> dict[str, float | None] | None:
-    if rate is None:
-        return None
-    return {name: number(value, 12) for name, value in rate._asdict().items()}

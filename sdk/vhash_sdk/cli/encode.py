@@ -75,7 +75,8 @@ def encode(given: Options) -> None:
     r"""Print the code of each video.
 
     One line a video: code, confidence (0 to 1: how far the code is from flipping), seconds, path. A video
-    that cannot be read is reported on standard error and the others go on.
+    that cannot be read is reported on standard error and the others go on. A picture that is named (JPEG,
+    PNG, WebP, BMP, TIFF, HEIC, AVIF) is a video of one frame.
 
     In text and CSV, a path has backslash escapes where it needs them: \n, \\, \xNN for a byte that is
     not UTF-8. In JSON, "path_base64" stands beside "path" where a name is not UTF-8.
@@ -118,7 +119,7 @@ def _print(given: Options, out: Output) -> None:
     if given.csv_:
         out.line(csv_line(("code", "confidence", "duration", "path", "error")))
     line = _csv_row if given.csv_ else _line
-    with open_encoder(given.model, given.precision) as encoder:
+    with open_encoder(given.model, given.precision, stills=True) as encoder:
         results = encode_all(
             encoder, paths, out, stream=given.stream, show=lambda result: out.line(line(result))
         )

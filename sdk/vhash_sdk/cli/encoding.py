@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     from ..video import VideoInfo
 
 
-def open_encoder(model: str, precision: Precision = "auto") -> Encoder:
-    """An encoder for the options of a command line; use it as a context manager."""
-    from ..encoding.encoder import Encoder
+def open_encoder(model: str, precision: Precision = "auto", *, stills: bool = False) -> Encoder:
+    """An encoder for the options of a command line; use it as a context manager.
 
-    return Encoder(model, precision=precision)
+    Args:
+        model, precision: the options.
+        stills: take pictures too.
+    """
+    from ..encoding.encoder import Encoder
+    from ..video import Limits
+
+    return Encoder(model, precision=precision, limits=Limits(stills=stills))
 
 
 def encode_all(

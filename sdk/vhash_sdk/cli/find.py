@@ -10,10 +10,10 @@ from .encode import finish
 from .inputs import Videos, expand
 from .library import Lib, model_entry
 from .output import Json, Output, error_entry, path_entry, printable
-from .spans import span_entry, span_text
+from .spans import frame_entry, show_frames, span_entry, span_text
 
 if TYPE_CHECKING:
-    from ..library.records import FoundSpan
+    from ..library.records import FoundFrame, FoundSpan
 
 
 def find(
@@ -33,27 +33,35 @@ def find(
     mirrored or put behind a logo are found, at speeds from 0.8 to 1.25, with other scenes before, between
     and after. The score is in nats of evidence: copies of good quality have 15 to 35.
 
+    Of a picture (JPEG, PNG, WebP, …) the videos that show it are listed, nearest first: distance in bits, and
+    when. Nothing moves in a picture, so that nothing is concluded from it: look at what is there.
+
     [bold]Examples[/bold]
 
       vhash add library /videos --segments
 
       vhash find library suspicious.mp4
 
+      vhash find library frame.jpg -k 3
+
       vhash find library clips/ --fmr 1e-2 --json
     """
     with Output("find", json=json) as out:
         from ..errors import VideoError
         from ..library.library import Library
+        from ..video.sources import is_picture
 
-        answers: list[tuple[str, list[FoundSpan]]] = []
+        answers: list[tuple[str, list[FoundSpan], list[FoundFrame]]] = []
         errors: list[dict[str, Any]] = []
         names = expand(clips)
         with Library(lib, create=False) as library:
             with out.progress("searching", len(names)) as step:
                 for name in names:
                     try:
-                        answers.append((name, library.find(name, fmr=fmr, k=k)))
-                        _show(out, *answers[-1])
+                        picture = is_picture(name)
+                        spans = [] if picture else library.find(name, fmr=fmr, k=k)
+                        answers.append((name, spans, library.find_frame(name, k) if picture else []))
+                        _show(out, *answers[-1], bits=library.spec.bits)
                     except VideoError as error:
                         out.problem(error)
                         errors.append({**path_entry(name), "error": error_entry(error)})
@@ -68,8 +76,9 @@ def find(
         finish(out, done=len(answers), failed=len(errors))
 
 
-def _show(out: Output, name: str, found: list[FoundSpan]) -> None:
+def _show(out: Output, name: str, found: list[FoundSpan], frames: list[FoundFrame], *, bits: int) -> None:
     out.line(printable(name))
+    show_frames(out, frames, bits)
     for one in found:
         span = one.span
         speed = "" if abs(span.speed - 1) < 0.02 else f"  at {1 / span.speed:.2f} times the speed"
@@ -77,10 +86,10 @@ def _show(out: Output, name: str, found: list[FoundSpan]) -> None:
             f"{span.score:6.1f}  {span_text(span.query_start, span.query_end)}  is  "
             f"{span_text(span.ref_start, span.ref_end)} of {printable(one.entry.path)}{speed}"
         )
-    if not found:
+    if not found and not frames:
         out.line("     nothing")
 
 
-def _entry(name: str, found: list[FoundSpan]) -> dict[str, Any]:
+def _entry(name: str, found: list[FoundSpan], frames: list[FoundFrame]) -> dict[str, Any]:
     spans = [{**path_entry(one.entry.path), "id": one.entry.id, **span_entry(one.span)} for one in found]
-    return {**path_entry(name), "spans": spans}
+    return {**path_entry(name), "spans": spans, "frames": [frame_entry(one) for one in frames]}

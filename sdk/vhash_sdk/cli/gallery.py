@@ -25,7 +25,7 @@ from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 
 if TYPE_CHECKING:
     from ..encoding.encoded import Encoded
-    from ..library.records import Hit
+    from ..library.records import FoundFrame, Hit
 
 
 class Neighbour(NamedTuple):
@@ -65,6 +65,9 @@ class Gallery(Protocol):
     def within(self, query: Encoded, radius: int, limit: int | None) -> list[Neighbour]:
         """The videos at most ``radius`` bits away, by (distance, id)."""
 
+    def showing(self, query: Encoded, k: int) -> list[FoundFrame]:
+        """The ``k`` videos that show a picture, and when; none where the query is no picture."""
+
 
 @dataclass(frozen=True)
 class IndexGallery:
@@ -89,6 +92,10 @@ class IndexGallery:
         """The videos at most ``radius`` bits away, by (distance, id)."""
         assert query.code is not None
         return self._named(*self.index.range_search(query.code, radius, limit=limit)[0])
+
+    def showing(self, query: Encoded, k: int) -> list[FoundFrame]:
+        """Nothing: it has no segments."""
+        return []
 
     def _named(self, ids: Any, distances: Any) -> list[Neighbour]:
         return [
@@ -118,6 +125,12 @@ class LibraryGallery:
     def within(self, query: Encoded, radius: int, limit: int | None) -> list[Neighbour]:
         """The videos at most ``radius`` bits away, by (distance, id), content boxes included."""
         return self._named(self.library.search(query, limit, radius=radius))
+
+    def showing(self, query: Encoded, k: int) -> list[FoundFrame]:
+        """The ``k`` videos that show a picture, where segments are kept."""
+        if query.info is None or not query.info.still or not self.library.has_segments:
+            return []
+        return self.library.find_frame(query, k)
 
     def _named(self, hits: Iterable[Hit]) -> list[Neighbour]:
         return [

@@ -25,11 +25,13 @@ from .sound import (
     query_sound,
     show_hits,
 )
+from .spans import frame_entry, show_frames
 
 if TYPE_CHECKING:
     from ..codes import VideoCode
     from ..encoding.encoded import Detail, Encoded
     from ..encoding.encoder import Encoder
+    from ..library.records import FoundFrame
     from .gallery import Gallery, Neighbour
 
 
@@ -74,6 +76,9 @@ def search(given: Options) -> None:
     In a library content boxes count too, and before the path stands how often videos of different
     scenes come as near as that, after a second look at what happens in both (the false-match rate).
 
+    A picture (JPEG, PNG, WebP, …) is a video of one frame. Where a library keeps segments (`vhash add
+    --segments`), the videos that show it are listed as well, with the time and the distance of that second.
+
     Equal distances are ordered by path in a folder, and as they were encoded in an index. A folder is
     encoded anew each time; make a library or an index to search it often.
 
@@ -84,6 +89,8 @@ def search(given: Options) -> None:
       vhash search library suspicious.mp4 --sound
 
       vhash search /videos suspicious.mp4
+
+      vhash search library frame.jpg
 
       vhash search /videos suspicious.mp4 --radius 30
 
@@ -96,7 +103,7 @@ def search(given: Options) -> None:
         gallery = _kept(given)
         failed: list[Encoded] = []
         model = given.model or (gallery.model if gallery is not None else "default")
-        with open_encoder(model, given.precision) as encoder:
+        with open_encoder(model, given.precision, stills=True) as encoder:
             if gallery is None:
                 gallery, failed = _folder(given.where, encoder, out)
             # what a library keeps of its videos: content boxes, and frames for a second look
@@ -120,6 +127,7 @@ class Answer(NamedTuple):
     query: Encoded
     code: VideoCode
     neighbours: list[Neighbour]
+    frames: list[FoundFrame]
     sound: QuerySound | None = None
 
 
@@ -158,7 +166,7 @@ def _answer(gallery: Gallery, query: Encoded, code: VideoCode, given: Options, o
     heard = None
     if given.sound and isinstance(gallery, LibraryGallery):
         heard = query_sound(gallery.library, str(query.source), [each.id for each in found], out)
-    answer = Answer(query, code, found, heard)
+    answer = Answer(query, code, found, gallery.showing(query, given.k or 10), heard)
     _show(answer, out)
     return answer
 
@@ -184,6 +192,7 @@ def _show(answer: Answer, out: Output) -> None:
         out.line("     nothing")
     if answer.sound is not None:
         show_hits(out, answer.sound)
+    show_frames(out, answer.frames, code.bits)
 
 
 def _query_entry(answer: Answer) -> dict[str, Any]:
@@ -205,4 +214,5 @@ def _query_entry(answer: Answer) -> dict[str, Any]:
             for neighbour in answer.neighbours
         ],
         "same_sound": None if sound is None else [hit_entry(hit) for hit in sound.hits],
+        "frames": [frame_entry(found) for found in answer.frames],
     }

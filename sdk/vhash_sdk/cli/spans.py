@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .output import number
+from .output import number, path_entry, printable
 
 if TYPE_CHECKING:
+    from ..library.records import FoundFrame
     from ..matching.alignment import Span
+    from .output import Output
 
 _WIDTH = 60
 
@@ -43,6 +45,26 @@ def span_entries(spans: Sequence[Span], heard: Sequence[str | None]) -> list[dic
     if not heard:
         return [span_entry(span) for span in spans]
     return [{**span_entry(span), "sound": said} for span, said in zip(spans, heard, strict=True)]
+
+
+def frame_entry(found: FoundFrame) -> dict[str, Any]:
+    """When a video shows a picture, for JSON."""
+    return {
+        **path_entry(found.entry.path),
+        "id": found.entry.id,
+        "time": number(found.time),
+        "distance": found.distance,
+    }
+
+
+def show_frames(out: Output, frames: Sequence[FoundFrame], bits: int) -> None:
+    """When videos show a picture, as lines; what is a picture itself has no time."""
+    from ..encoding.reliability import STILL
+
+    for found in frames:
+        share = f"{100 * found.distance / bits:5.1f} %"
+        when = "is" if found.entry.code.unreliable == STILL else f"at {time_code(found.time)} of"
+        out.line(f"{found.distance:6d} {share}  {when} {printable(found.entry.path)}")
 
 
 def timeline(duration: float, parts: Sequence[tuple[float, float]]) -> str:

@@ -17,7 +17,7 @@ from ..runtime import Runtime
 from ..spec import ModelSpec
 from ..video import Clip
 from ..video.crops import ten_crops
-from .reliability import empty_thinned, thinned, unreliable_thinned
+from .reliability import STILL, empty_thinned, thinned, unreliable_thinned
 
 if TYPE_CHECKING:
     from .resident import Resident
@@ -40,7 +40,8 @@ def codes_of(clips: list[Clip], runtime: Runtime, model: ModelFile, resident: Re
         seconds = _seconds(clip)
         code = VideoCode(
             output.codes[i], spec.bits, spec.fingerprint,
-            confidence=float(sure[i]), duration=seconds, unreliable=unreliable_thinned(thin[i], seconds),
+            confidence=float(sure[i]), duration=seconds,
+            unreliable=STILL if clip.info.still else unreliable_thinned(thin[i], seconds),
         )  # fmt: skip
         if output.frame_logits is None:
             found.append((code, None))

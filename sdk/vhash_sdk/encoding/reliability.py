@@ -1,7 +1,8 @@
 """Which videos have too little in them to be told apart: they stay out of automatic matches.
 
 A black screen, a title card or a fraction of a second is close to every other of its kind, at
-any threshold. Their codes are kept and can be searched for; but nothing is concluded from them.
+any threshold. Their codes are kept and can be searched for; but nothing is concluded from them. Nor is it
+from pictures: in them nothing moves, and what their distances mean has not been measured.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ TEXTURE = 6.0  # grey levels: standard deviation over the picture, of the frame 
 MOTION = 0.1  # grey levels: mean change from one sampled frame to the next
 SECONDS = 1.0
 STRIDE = 4  # of the pixels looked at
+STILL = "a single picture"
+"""Why the code of a picture says little: what a second look compares is how videos change."""
 
 
 def unreliable(frames: NDArray[np.uint8], seconds: float) -> str | None:

@@ -40,6 +40,7 @@ class Adding:
         database: open, its writer lock held.
         encode: paths to codes or errors, in order.
         retry: try files again that failed before, though they have not changed.
+        pictures: take picture files too.
         awaiting: called with the path whose result is waited for: the oldest in the decoder.
     """
 
@@ -49,11 +50,12 @@ class Adding:
         encode: Callable[[Iterable[str]], Iterator[Encoded]],
         *,
         retry: bool = False,
+        pictures: bool = False,
         awaiting: Callable[[str], None] | None = None,
     ) -> None:
         self._db = database
         self._encode = encode
-        self._retry = retry
+        self._retry, self._pictures = retry, pictures
         self._awaiting = awaiting or (lambda path: None)
         self._ledger = Ledger(database)
 
@@ -120,7 +122,8 @@ class Adding:
         if not self._retry and (failure := self._known_failure(found)) is not None:
             return Added(found.path, "failed", failure, known=True)
         try:
-            open_media(found.path)  # looks at the first bytes: a text need be neither digested nor decoded
+            # looks at the first bytes: a text need be neither digested nor decoded
+            open_media(found.path, stills=self._pictures)
             digest = content_digest(found.path)
         except UnsupportedVideoError as error:
             self._ledger.forget(row)

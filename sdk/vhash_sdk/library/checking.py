@@ -205,6 +205,6 @@ def _file(path: str, row: VideoState, content: bool) -> Problem | None:
 def _cut_off(path: str) -> str | None:
     """Also for what an older version has added, which did not look."""
     try:
-        return cut_off(open_media(path))
+        return cut_off(open_media(path, stills=True))
     except VideoError:  # it was one when it was added, and has not changed
         return None

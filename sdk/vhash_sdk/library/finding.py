@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..encoding.tracks import codes_of, kept_track, query_tracks
 from ..errors import StoreError
 from ..matching.alignment import Span, align, fit, join, without_covered
+from ..matching.second_look import View
 from ..matching.track import Times, Track
 from ..matching.verdict import least_score
 from ..matching.votes import Match, chunks, vote
@@ -21,7 +22,7 @@ from .cache import cache_file, load_index, save_index
 from .database import Database
 from .entries import entry_of
 from .reading import segment_codes, segment_places, stored_track
-from .records import Entry, FoundSpan
+from .records import Entry, FoundFrame, FoundSpan
 from .rows import id_array
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _CLOSE = 0.2  # of all bits: windows of copies of ordinary quality
 _NEAREST = 128  # codes looked at for each window of a clip
 _PLACES = 16  # places looked at for each chunk of a clip
 _LEAST = 2.0  # seconds that must count
+_MOST_WINDOWS = 1 << 16  # looked at for a picture
 
 
 class SegmentIndex:
@@ -56,6 +58,29 @@ class SegmentIndex:
         part = slice(*np.searchsorted(self._ordered, [video, video + 1]))
         rows, duration = self._rows[part], float(self._ends[part].max(initial=0.0))
         return kept_track(self._index.codes(self._ids[rows]), self._times[rows], self._index.bits, duration)
+
+    def nearest(self, views: Sequence[View], k: int) -> list[tuple[int, int, float]]:
+        """(distance, video, seconds) of the k videos that have a window nearest to a picture, in that order.
+
+        Of each video the nearest window counts, of equally near ones the first.
+        """
+        count = 4 * k
+        while True:
+            matches = self._index.search([view.code for view in views], min(count, len(self)))
+            rows = np.searchsorted(self._ids, matches.ids.ravel())
+            found = sorted(
+                zip(
+                    matches.distances.ravel().tolist(), self._videos[rows].tolist(),
+                    self._times[rows].tolist(), strict=True,
+                )
+            )  # fmt: skip
+            best: dict[int, tuple[int, int, float]] = {}
+            for each in found:
+                best.setdefault(each[1], each)
+            # windows of one video are alike, so that those of few videos may be nearest of all
+            if len(best) >= k or count >= min(len(self), _MOST_WINDOWS):
+                return list(best.values())[:k]
+            count *= 4
 
     def find(self, clip: Track) -> Iterator[tuple[int, Span]]:
         """(video, span) of everything that may be a part of the clip, in no order."""
@@ -130,6 +155,16 @@ def found_spans(
         entry = entry_of(database, spec, video)
         if entry is not None:  # else removed this very moment
             yield FoundSpan(span, entry)
+
+
+def found_frames(
+    database: Database, spec: ModelSpec, found: Iterable[tuple[int, int, float]]
+) -> Iterator[FoundFrame]:
+    """What ``SegmentIndex.nearest`` found, with the entries of the videos."""
+    for distance, video, time in found:
+        entry = entry_of(database, spec, video)
+        if entry is not None:
+            yield FoundFrame(entry, time, distance)
 
 
 def common_spans(database: Database, spec: ModelSpec, a: Entry, b: Entry) -> list[Span]:

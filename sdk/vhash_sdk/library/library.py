@@ -78,6 +78,7 @@ class Library(SoundLibrary, LibraryWithParts):
         workers: int | None = None,
         segments: bool | None = None,
         sound: bool | None = None,
+        pictures: bool | None = None,
     ) -> AddSummary:
         """Add files and whole folders; only what is new or has changed is decoded.
 
@@ -89,11 +90,12 @@ class Library(SoundLibrary, LibraryWithParts):
                 them: every video is decoded whole. None: if the library keeps segments already.
             sound: also keep sound, of all videos whose sound is not known. None: if the library keeps it
                 already, and Chromaprint is there.
+            pictures: take picture files too, each as a video of one frame. None: if it has some already.
         """
         roots = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
         self._db.check_writable()
         found = self.scan(roots, exclude=exclude, follow_symlinks=follow_symlinks)
-        summary = AddSummary.of(self.adding(found, roots, retry=retry, workers=workers))
+        summary = AddSummary.of(self.adding(found, roots, retry=retry, workers=workers, pictures=pictures))
         if self.has_segments if segments is None else segments:
             summary = summary.and_more(self.segmenting(workers=workers))
         if sound or (sound is None and self.has_sound and not self.sound_missing):
@@ -121,6 +123,7 @@ class Library(SoundLibrary, LibraryWithParts):
         *,
         retry: bool = False,
         workers: int | None = None,
+        pictures: bool | None = None,
         awaiting: Callable[[str], None] | None = None,
     ) -> Iterator[Added]:
         """Like ``add``, file by file: each result is durable before it is handed out.
@@ -132,12 +135,14 @@ class Library(SoundLibrary, LibraryWithParts):
             roots: entries at and under these paths that are not on disk any more are reported.
             retry: try again what failed before and has not changed.
             workers: decoding processes; None: one a core.
+            pictures: as in ``add``.
             awaiting: called with the path whose result is waited for: the oldest in the decoder.
 
         Raises:
             StoreError: another process writes, or the disk is full or fails.
         """
-        run = Adding(self._db, partial(self._encoded, workers=workers), retry=retry, awaiting=awaiting)
+        encode, stills = partial(self._encoded, workers=workers), self._takes_pictures(pictures)
+        run = Adding(self._db, encode, retry=retry, pictures=stills, awaiting=awaiting)
         with writing(self._db):
             yield from run.run(found, roots)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..encoding.encoder import Encoder
@@ -67,7 +67,8 @@ def pinned_encoder(pin: Pin, directory: Path, limits: Limits | None) -> Encoder:
         ModelError: the model is not there any more, or is not the same.
     """
     try:
-        encoder = Encoder(pin.source, limits=limits)
+        # pictures may be searched for; whether they are added is asked before
+        encoder = Encoder(pin.source, limits=replace(limits or Limits(), stills=True))
     except ModelError as error:
         raise type(error)(
             f"{directory} needs model {named(pin.spec)}: {error}; or open the library with encoder="

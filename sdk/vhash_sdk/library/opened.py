@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from ..encoding.encoded import Encoded
 from ..encoding.encoder import Encoder
 from ..errors import OptionError, SourceError
 from ..matching.calibration import Calibration
-from ..scan import content_digest
+from ..matching.verdict import Verdict
+from ..scan import Found, content_digest
 from ..spec import ModelSpec
+from ..system.checks import checked_count
 from ..video import Limits, Source
 from .cache import Remembered, cached_index
+from .companions import Companions
 from .entries import all_entries, entry_at, failures
-from .finding import SegmentIndex, segment_index
+from .finding import SegmentIndex, found_frames, segment_index
+from .grouping import verdict_for
 from .lock import writing
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
-from .on_disk import CHANGED, LeftOut, look
+from .on_disk import CHANGED, LeftOut, exists, look
 from .place import open_database
-from .reading import files_of, has_segments, lacking, video_count
-from .records import Entry, Failure
+from .reading import (
+    failure_of,
+    files_of,
+    has_segments,
+    has_stills,
+    lacking,
+    paths_under,
+    state_at,
+    video_count,
+)
+from .records import Entry, Failure, FoundFrame
 from .roles import Roles, read_roles, write_roles
-from .searching import box_index
+from .searching import box_index, check_model, query
 from .serving import ServedIndex, serve
 
 if TYPE_CHECKING:
@@ -103,6 +117,58 @@ class OpenLibrary:
         """
         return self._index()
 
+    def find_frame(self, picture: Source | Encoded, k: int = 10) -> list[FoundFrame]:
+        """The k videos that a picture is most likely from, and when they show it: the nearest first.
+
+        The code of the picture, or of its content box, is looked up among the kept segments. How near is near
+        enough has not been measured for pictures: somebody has to look.
+
+        Args:
+            picture: what ``Encoder.encode`` takes, or encoded with ``detail="views"``.
+            k: how many videos, each once.
+
+        Raises:
+            VideoError: the picture cannot be read.
+            OptionError: the library has no segments.
+        """
+        checked_count("k", k, 1, 1 << 20)
+        index = self._segments()
+        code, seen = query(picture, partial(self._encoded, workers=1))
+        check_model(code, self.spec, self.directory)
+        return list(found_frames(self._db, self.spec, index.nearest(seen, k))) if len(index) else []
+
+    def check_writable(self) -> None:
+        """Raise StoreError where nothing can be written, whoever else writes now."""
+        self._db.check_writable()
+
+    def missing(self, roots: Iterable[str]) -> Iterator[str]:
+        """The paths of videos at and under some folders that are not on the disk any more."""
+        for root in roots:
+            for path in paths_under(self._db, os.fsencode(os.path.abspath(root))):
+                if not exists(path):
+                    yield os.fsdecode(path)
+
+    def companions(self) -> Companions:
+        """What answers, after each video that is added, what it is a copy of, as ``duplicates`` decides.
+
+        Raises:
+            OptionError: the model is not calibrated.
+        """
+
+        def verdict() -> Verdict:
+            table = self.calibration
+            return verdict_for(self.spec, table, None, fmr=None, radius=None, videos=len(self))
+
+        return Companions(self._db, self.spec, verdict)
+
+    def knows(self, found: Found) -> bool:
+        """Whether ``add`` would leave a file as it is: in, or failed, and not changed since."""
+        path = os.fsencode(found.path)
+        row = state_at(self._db, path)
+        if row is not None and (row.size, row.mtime_ns) == (found.size, found.mtime_ns):
+            return True
+        return failure_of(self._db, path, found.size, found.mtime_ns) is not None
+
     @property
     def uuid(self) -> str:
         """Drawn when the library was made: tells it from any other, wherever it is moved."""
@@ -119,6 +185,23 @@ class OpenLibrary:
     def has_segments(self) -> bool:
         """Whether segments are kept: ``add`` then keeps those of new videos too."""
         return has_segments(self._db)
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether pictures are kept: ``add`` then takes others too."""
+        return has_stills(self._db)
+
+    def _takes_pictures(self, asked: bool | None) -> bool:
+        """Whether ``add`` takes pictures; an encoder that was given may refuse them."""
+        if not (self.has_pictures if asked is None else asked):
+            return False
+        able = self._encoder is None or self._encoder.limits.stills
+        if asked and not able:
+            raise OptionError(
+                f"{self.directory} was opened with an encoder that refuses pictures; "
+                "make it with limits=Limits(stills=True)"
+            )
+        return able
 
     @property
     def lacking_segments(self) -> int:

@@ -14,10 +14,12 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoding.reliability import STILL
 from ..encoding.tracks import kept_track, window_weights
 from ..errors import StoreError
 from ..matching.track import Track
 from .columns import Blob, Confidence, FrameRate, Id, Nanoseconds, PathBytes, Seconds, ShortText
+from .columns import CodeKind as CodeColumn
 from .database import CodeKind, Database
 from .rows import (
     Candidate,
@@ -63,6 +65,15 @@ class AnySegment(NamedTuple):
     t0: Seconds
     t1: Seconds
     confidence: Confidence
+    code: Blob
+
+
+class StoredCode(NamedTuple):
+    """A code of a whole picture or content box: number of its row, and the video."""
+
+    id: Id
+    video: Id
+    kind: CodeColumn
     code: Blob
 
 
@@ -221,6 +232,20 @@ def new_codes(
     return (*_arrays(database, bits, [Coded(*item) for item in latest.items()]), rows[-1].id)
 
 
+def codes_since(database: Database, last: int, limit: int) -> list[StoredCode]:
+    """Codes of whole pictures and content boxes that were written after row ``last``, by their rows."""
+    sql = (
+        "SELECT id, video, kind, code FROM code WHERE kind IN ('full', 'box') AND id > ? ORDER BY id LIMIT ?"
+    )
+    return database.read(StoredCode, sql, (last, limit))
+
+
+def last_code(database: Database) -> int:
+    """The row of the code of a whole picture or content box that was written last; 0 where there is none."""
+    rows = database.rows("SELECT id FROM code WHERE kind IN ('full', 'box') ORDER BY id DESC LIMIT 1")
+    return int(rows[0][0]) if rows else 0
+
+
 def codes_between(database: Database, bits: int, low: int, high: int, limit: int) -> Arrays:
     """Codes of whole videos with low < id ≤ high, by the id of the video."""
     rows = database.read(
@@ -264,6 +289,11 @@ def segment_pages(database: Database) -> Iterator[list[AnySegment]]:
 def has_segments(database: Database) -> bool:
     """Whether the segments of any video are kept."""
     return bool(database.rows("SELECT 1 FROM code WHERE kind = 'segment' LIMIT 1"))
+
+
+def has_stills(database: Database) -> bool:
+    """Whether any picture is kept."""
+    return bool(database.rows("SELECT 1 FROM video WHERE unreliable = ? LIMIT 1", (STILL,)))
 
 
 def lacking(database: Database) -> int:

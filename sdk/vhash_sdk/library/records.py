@@ -72,6 +72,21 @@ class FoundSpan:
 
 
 @dataclass(frozen=True)
+class FoundFrame:
+    """A video of the library that shows what a picture shows, as near as any of its kept segments.
+
+    Attributes:
+        entry: the video.
+        time: seconds from its start to the middle of the nearest segment, which is a second long.
+        distance: from the picture to that segment, in bits.
+    """
+
+    entry: Entry
+    time: float
+    distance: int
+
+
+@dataclass(frozen=True)
 class Failure:
     """A file that is not in the library, and why: name of the error's class, message, seconds since 1970."""
 

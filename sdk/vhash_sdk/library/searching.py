@@ -10,6 +10,7 @@ import numpy as np
 
 from ..codes import VideoCode, same_model
 from ..encoding.encoded import Encoded, views
+from ..encoding.reliability import STILL
 from ..errors import CodeError, ModelMismatchError, StoreError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
@@ -89,7 +90,9 @@ def hits(
         told_apart = not (code.unreliable or entry.code.unreliable)
         theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
         said = verdict.decide(seen, theirs, distance=distance, told_apart=told_apart)
-        rate = None if said.rate is None else said.rate.estimate
+        # what is near a picture has been measured for no picture: no rate is known
+        still = STILL in (code.unreliable, entry.code.unreliable)
+        rate = None if said.rate is None or still else said.rate.estimate
         return Hit(distance, entry, said.verified, rate, said.same)
 
     found = ((distance, entry_of(database, spec, video)) for distance, video in near)

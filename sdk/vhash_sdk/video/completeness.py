@@ -14,10 +14,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from .mp4_tables import samples_end
 from .recognise import WEBP
+from .stills import still_promise
 
 if TYPE_CHECKING:
     from .sources import Media
@@ -83,7 +85,7 @@ def _ends_empty(media: Media) -> bool:
 
 def cut_off(media: Media) -> str | None:
     """What is missing at the end of a file by its container's own word, found without decoding."""
-    look = _PROMISES.get(media.demuxer)
+    look = partial(still_promise, demuxer=media.demuxer) if media.still else _PROMISES.get(media.demuxer)
     if look is None:
         return None
     try:

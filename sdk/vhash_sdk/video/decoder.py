@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..spec import Resize, Sampling
-from ..system.checks import shown
+from ..system.checks import check_kind, shown
 from .box import Box
 
 FileSource = str | os.PathLike[str] | bytes | BinaryIO
@@ -25,16 +25,18 @@ FileSource = str | os.PathLike[str] | bytes | BinaryIO
 
 @dataclass(frozen=True)
 class Limits:
-    """What a source may cost before it is refused; None lifts a limit.
+    """What a source may be and cost before it is refused; None lifts a limit.
 
     Attributes:
         pixels: width × height of a frame, up to 2^31 - 1, more than FFmpeg decodes.
         duration: seconds of video, up to 1e9.
         wall_time: seconds that decoding may take, up to 1e6 (11 days).
         memory: bytes that the decoding process may take, up to 2^50; enforced only with ``isolate=True``.
+        stills: also take picture files (JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF), each as a video of one
+            frame; else they are refused.
 
     Raises:
-        OptionError: a limit is no number, or beyond what can be enforced.
+        OptionError: a limit is no number, or beyond what can be enforced; ``stills`` is no truth value.
 
     >>> Limits(duration=60.0).pixels
     134217728
@@ -44,8 +46,10 @@ class Limits:
     duration: float | None = 24 * 3600.0
     wall_time: float | None = 300.0
     memory: int | None = 4 << 30
+    stills: bool = False
 
     def __post_init__(self) -> None:
+        check_kind("Limits.stills", self.stills, bool, "True or False")
         for label, whole, most in (
             ("pixels", True, 2**31 - 1),
             ("duration", False, 10**9),
@@ -83,6 +87,7 @@ class VideoInfo:
         streams: how many there are.
         jumps: where the stream's times went back or leapt ahead; they are continued there, as a player does.
         repeated: sampled frames that stand for ones which cannot be decoded.
+        still: it is a picture file, whose duration says nothing.
     """
 
     width: int
@@ -98,6 +103,7 @@ class VideoInfo:
     streams: int = 1
     jumps: int = 0
     repeated: int = 0
+    still: bool = False
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know about how the video was read; mostly nothing.

@@ -72,7 +72,7 @@ class NvdecDecoder:
 
     def open(self, source: FileSource, *, stream: int | None = None) -> NvdecReader | WebpReader:
         """Open a path, bytes or a file object. Raises VideoError, as PyAV does."""
-        media = open_media(source)
+        media = open_media(source, stills=self.limits.stills)
         if media.demuxer == WEBP:
             return WebpReader(media, self.limits, stream)
         return NvdecReader(Track(media, self.limits, 1, stream), self)

@@ -24,6 +24,7 @@ from .resize import output_size
 from .sampling import frame_ranks, uniform_times
 from .select import Disordered, Shortened, select
 from .sources import open_media
+from .stills import FRAME_SECONDS
 from .timeline import Timeline, first_frame, measure, middle_times, scan
 from .tone import hdr_of
 from .track import Track
@@ -66,7 +67,7 @@ class PyavDecoder:
             VideoError: the subclass says what is wrong; the message names the source.
             MissingDependencyError: PyAV is not installed, or Pillow for an animated WebP.
         """
-        media = open_media(source)
+        media = open_media(source, stills=self.limits.stills)
         if media.demuxer == WEBP:
             return WebpReader(media, self.limits, stream)
         return PyavReader(Track(media, self.limits, self.threads, stream), self.limits)
@@ -105,21 +106,22 @@ class PyavReader:
         """Size as shown, duration in seconds, frames (once all packets were read), rate, codec."""
         track, line, choice = self._track, self._timeline, self._track.choice
         assert choice is not None
-        width, height = self._shown_size(None)
+        (width, height), still = self._shown_size(None), track.media.still
         return VideoInfo(
             width=width,
             height=height,
-            duration=float((line.end - line.start) * self._track.tick),
-            frames=None if line.times is None else len(line.times),
-            rate=float(track.rate) if track.rate else None,
+            duration=FRAME_SECONDS if still else float((line.end - line.start) * self._track.tick),
+            frames=1 if still else None if line.times is None else len(line.times),
+            rate=float(track.rate) if track.rate and not still else None,
             codec=track.codec,
             rotation=self._colour["rotation"],
             mirrored=self._colour["mirrored"],
             damaged=self._damage or blanks(track),
             stream=choice.number,
-            streams=choice.streams,
+            streams=1 if still else choice.streams,  # others are its alpha and its thumbnails
             jumps=line.jumps,
             repeated=self._repeated,
+            still=still,
         )
 
     def sample(self, sampling: Sampling, resize: Resize, *, box: Box | None = None) -> Clip:

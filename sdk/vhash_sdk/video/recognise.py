@@ -6,6 +6,7 @@ import struct
 
 from ..errors import UnsupportedVideoError
 from .bare import BARE, bare_stream
+from .stills import still_demuxer
 
 WEBP = "webp"
 """The only one that FFmpeg has no demuxer for, see ``video.webp``."""
@@ -64,12 +65,13 @@ _STILL_BRANDS = frozenset((*b"heic heix heim heis mif1 mif2 avif avci jpeg j2ki"
 _SEQUENCE_BRANDS = frozenset(b"hevc hevx hevm hevs msf1 avis avcs jpgs j2is".split())
 
 
-def recognise(head: bytes, name: str) -> str:
+def recognise(head: bytes, name: str, *, stills: bool = False) -> str:
     """The demuxer for a file that begins with these bytes.
 
     Args:
         head: the first ``HEAD`` bytes, or all there are.
         name: how errors call the file.
+        stills: take pictures too, as videos of one frame.
 
     Raises:
         UnsupportedVideoError: it is no container that is opened; the message says what it is.
@@ -77,7 +79,7 @@ def recognise(head: bytes, name: str) -> str:
     for magic, demuxer in _MAGIC:
         if head.startswith(magic):
             return demuxer
-    if head[4:8] in _BOXES and not _is_still(head):
+    if head[4:8] in _BOXES and (stills or not is_still_mov(head)):
         return "mov"
     if head.startswith(_PNG) and _png_frames(head) > 1:
         return "apng"
@@ -95,10 +97,12 @@ def recognise(head: bytes, name: str) -> str:
         return "mpegts"
     if (bare := bare_stream(head)) is not None:
         return bare
+    if stills and (picture := still_demuxer(head)) is not None:
+        return picture
     raise UnsupportedVideoError(f"{name} {_refusal(head)}; accepted: {', '.join(CONTAINERS.values())}")
 
 
-def _is_still(head: bytes) -> bool:
+def is_still_mov(head: bytes) -> bool:
     """Whether a file of boxes holds a picture: by all its brands, of which the first one may mislead."""
     if head[4:8] != b"ftyp":
         return False
@@ -125,7 +129,11 @@ def _refusal(head: bytes) -> str:
         return "is a concat script, which would make other files be opened: refused"
     if text.startswith((b"<?xml", b"<mpd", b"<smil", b"[playlist]", b"v=0")):
         return "is a manifest or playlist, which would make other files be opened: refused"
-    if head.startswith(_IMAGES) or head[8:12] == b"WEBP" or _is_still(head):
+    if is_still_mov(head) or still_demuxer(head) is not None:
+        return (
+            "is an image, not a video (`vhash add --pictures` or Limits(stills=True) takes it as one frame)"
+        )
+    if head.startswith(_IMAGES):
         return "is an image, not a video"
     if head.startswith((b"\0\0\x01\xb3", b"\0\0\0\x01", b"\0\0\x01")):
         return (

@@ -36,7 +36,7 @@ def touched(source: FileSource) -> str | None:
     Raises:
         VideoError: the file cannot be opened, or is no video.
     """
-    media = open_media(source)
+    media = open_media(source, stills=True)
     with media.raw() as file:
         if len(parts(file, media.demuxer)) > 1:
             return "it was made by appending files"

@@ -14,12 +14,13 @@ import re
 import stat
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError, VhashError
+from ..errors import MissingDependencyError, SourceError, UnsupportedVideoError, VhashError, VideoError
 from .decoder import FileSource
-from .recognise import HEAD, recognise
+from .recognise import HEAD, is_still_mov, recognise
+from .stills import STILLS, still_size
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -40,13 +41,16 @@ class Media:
     Attributes:
         name: how errors call it.
         demuxer: FFmpeg's name of the only demuxer that may read it.
-        size: (width, height) by its first bytes, for a GIF; FFmpeg tells the others' before it decodes.
+        size: (width, height) by its headers, for a GIF and most pictures; FFmpeg tells the others' before it
+            decodes.
+        still: it is a picture: a video of one frame.
     """
 
     name: str
     demuxer: str
     _source: str | bytes | _Borrowed
     size: tuple[int, int] | None = None
+    still: bool = False
 
     def open(self, options: dict[str, str], part: tuple[int, int] | None = None) -> InputContainer:
         """A new container that reads from the start, or only the bytes of a part. Raises errors of ``av``."""
@@ -154,8 +158,12 @@ class _Part:
         self._file.close()
 
 
-def open_media(source: FileSource) -> Media:
+def open_media(source: FileSource, *, stills: bool = False) -> Media:
     """Check a source and recognise its container.
+
+    Args:
+        source: a path, the bytes of a file, or a binary file object.
+        stills: take pictures too.
 
     Raises:
         SourceError: it does not exist, is not a regular file, is empty or cannot be read.
@@ -187,9 +195,21 @@ def open_media(source: FileSource) -> Media:
         )
     if not size:
         raise SourceError(f"{name} is empty (0 bytes)")
-    demuxer = recognise(head, name)
+    demuxer = recognise(head, name, stills=stills)
     screen = struct.unpack("<HH", head[6:10]) if demuxer == "gif" and len(head) >= 10 else None
-    return Media(name, demuxer, opened, screen)
+    media = Media(name, demuxer, opened, screen)
+    if demuxer not in STILLS and not (demuxer == "mov" and is_still_mov(head)):
+        return media
+    with media.raw() as file:
+        return replace(media, size=still_size(file, demuxer, name), still=True)
+
+
+def is_picture(source: FileSource) -> bool:
+    """Whether a source is a picture file by its first bytes; False also for what cannot be read."""
+    try:
+        return open_media(source, stills=True).still
+    except VideoError:
+        return False
 
 
 def describe(source: object) -> str:

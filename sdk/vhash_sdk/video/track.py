@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from numbers import Rational
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ class Track:
 
     def __init__(self, media: Media, limits: Limits, threads: int, stream: int | None = None) -> None:
         check_stream(stream)
+        check_pixels(*media.size or (0, 0), limits, media.name)  # before FFmpeg decodes to know
         self.name = media.name
         self.media, self._limits, self._threads, self._wanted = media, limits, threads, stream
         self.deadline = Deadline(limits, media.name)
@@ -128,7 +130,8 @@ class Track:
         context.thread_type = "AUTO" if self._threads > 1 else "NONE"
         self.bits: Bitstream = bitstream(stream.codec.canonical_name, context.extradata, context.field_order)
         self.stream, self._coded = stream, stream.codec.canonical_name in _NEVER_BLANK
-        self._packets: Iterator[Packet[VideoStream]] = self._container.demux(stream)
+        packets = self._container.demux(stream)  # what follows a picture in its file is no part of it
+        self._packets: Iterator[Packet[VideoStream]] = islice(packets, 1 if self.media.still else None)
 
     def _unopened(self, error: Exception) -> VideoError:
         if self.media.demuxer == "mov":

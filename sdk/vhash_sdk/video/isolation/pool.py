@@ -270,6 +270,7 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
         jumps=int(info["jumps"]),
         repeated=int(info["repeated"]),
         mirrored=bool(info["mirrored"]),
+        still=bool(info["still"]),
     )
     if answer.get("box") is None:
         return Clip(_read_frames(frames, shape), times, exact)
