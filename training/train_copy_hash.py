@@ -14,6 +14,7 @@ Prints recall of pictures that were held out, for the descriptor, for ITQ and fo
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from dataclasses import asdict, dataclass
@@ -129,7 +130,9 @@ def main(config: HashTraining) -> None:
 
 def described(network: nn.Module, pictures: Pictures, config: HashTraining) -> Described:
     """Descriptors of all pictures and of their views, kept beside the output."""
-    kept = config.output.with_name(f"described-{config.size}-{config.views}.npy")
+    about = hashlib.sha256(config.network.read_bytes())
+    about.update(repr((len(pictures.pixels), config.size, config.views, config.seed)).encode())
+    kept = config.output.with_name(f"described-{about.hexdigest()[:12]}.npy")
     if not kept.exists():
         shown = [Image.fromarray(pixels) for pixels in pictures.pixels]
         found = []

@@ -111,6 +111,7 @@ def watch(given: Options) -> None:
             teller = Teller(out, library, words, address)
             out.note(f"vhash: watching {', '.join(map(printable, given.folders))}; Ctrl-C ends it")
             with _ended_by_signals(), contextlib.suppress(KeyboardInterrupt):
+                teller.tell_copies()  # that came in while nobody watched, or that a crash kept back
                 for result in watcher.run():
                     teller.take(result)
             out.note(f"vhash: ended; {teller.text()}")
@@ -156,13 +157,14 @@ class Teller:
                     None if result.error is None else error_entry(result.error),
                     result.previous,
                 )
-        self._tell_copies()
+        self.tell_copies()
 
     def text(self) -> str:
         """The counts in words."""
         return ", ".join(f"{count} {event}" for event, count in self._counts.items()) or "nothing came"
 
-    def _tell_copies(self) -> None:
+    def tell_copies(self) -> None:
+        """Tell what came in since the last copy was told."""
         last = self._companions.last()
         if last <= self._told.last:
             return

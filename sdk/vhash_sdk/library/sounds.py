@@ -146,4 +146,4 @@ def damaged_sounds(database: Database) -> int:
 def _sound(database: Database, row: SoundRow) -> Sound:
     if len(row.prints) % 4:
         raise StoreError(f"{database.path}: holds a damaged sound; run `vhash verify`")
-    return Sound(np.frombuffer(row.prints, "<u4").astype(np.uint32), float(row.start))
+    return Sound.from_bytes(row.prints, float(row.start))

@@ -61,6 +61,15 @@ class Sound:
     prints: Prints
     start: float = 0.0
 
+    @classmethod
+    def from_bytes(cls, data: bytes, start: float) -> Sound:
+        """Read sub-fingerprints of four bytes each, little-endian. Raises ValueError for other lengths.
+
+        >>> Sound.from_bytes(bytes([1, 0, 0, 0]), 0.0).prints.tolist()
+        [1]
+        """
+        return cls(np.frombuffer(data, "<u4").astype(np.uint32), start)
+
     @property
     def says(self) -> str:
         """Why nothing can be concluded from it, or an empty text.

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..names import printable
-from ..video.isolation.pool import DecodePool
-from .pictures import part_strip
 
 if TYPE_CHECKING:
     from ..library.shared_parts import Parts, SharedParts
@@ -56,6 +54,9 @@ def report_parts(parts: Parts | None, *, picture: int, limits: Limits) -> dict[s
     """
     if parts is None:
         return None
+    from ..video.isolation.pool import DecodePool
+    from .pictures import part_strip  # both need a decoder, which a table of parts does not
+
     with DecodePool(1, limits) as decoders:
         strips = [part_strip(part, decoders, picture=picture) for part in parts.common[:_MOST_PICTURES]]
     pictures = ["" if strip is None else base64.b64encode(strip.jpeg).decode() for strip in strips]
