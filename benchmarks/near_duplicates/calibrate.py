@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from benchmarks.common import CACHE, DATA, ROOT, command_line, write_result
 from benchmarks.near_duplicates.alike import COUNT, made_alike
@@ -36,11 +35,10 @@ from vhash_sdk import Encoder
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.matching.calibration import Calibration, SecondLook, calibrate
 from vhash_sdk.matching.frame_codes import AGAINST
-from vhash_sdk.matching.second_look import Evidence, View, frames_from_bytes, measures, rarity
+from vhash_sdk.matching.second_look import Evidence, View, frames_from_bytes, measures
 from vhash_sdk.spec import ModelSpec
 
 SCENES = Path(__file__).with_name("calibration_scenes.csv")
-BACKGROUND = 512  # codes of strangers that the second look knows
 CANDIDATES = 0.05  # false-match rate of the codes up to which pairs are verified
 MADE = (
     "421 clips of real10 (surveillance, traffic, staged actions), 145 of UCF101's make-up clips, and the 20 "
@@ -54,7 +52,7 @@ Made = list[tuple[Copy, Views, int]]
 """Copies, what is seen of them, and the place of their original."""
 OTHER: dict[Path, str] = {}  # scene of each clip, filled in by main
 TAKES = re.compile(r"ut-set|ApplyEyeMakeup_g(0\d|1[0-2])")  # scenes whose other takes shape the weights
-PAIRS, REPEATED = 60, 8  # of a scene; times that they count, for there are few of them
+PAIRS, REPEATED = 60, 4  # of a scene; times that they count, for there are few of them
 NO_NEGATIVE = ""  # scene of what others may show too: nobody's stranger
 
 
@@ -116,30 +114,15 @@ def code_distances(rows: Sequence[Views], columns: Sequence[Views]) -> NDArray[n
     return np.minimum.reduceat(np.minimum.reduceat(every, first, 0), second, 1).round().astype(np.int64)
 
 
-def evidence_of(a: Views, b: Views, background: bytes) -> Matrix:
-    """For each pair of views (distance of the codes, how rare they are, what their frames say)."""
+def evidence_of(a: Views, b: Views) -> Matrix:
+    """For each pair of views (distance of the codes, what their frames say)."""
     found = []
     for one in a:
         for two in b:
             assert one.frames is not None and two.frames is not None
             bits = int(np.bitwise_count(one.code ^ two.code).sum())
-            rare = (rarity(one.code, background) + rarity(two.code, background)) / 2
-            found.append([bits, rare, *measures(one.frames, two.frames)])
+            found.append([bits, *measures(one.frames, two.frames)])
     return np.array(found)
-
-
-def background_codes(encoder: Encoder, data: Path, kept: Path) -> bytes:
-    """The background: codes of photographs that no benchmark and no other part of a calibration shows."""
-    if not kept.exists():
-        photographs = sorted((data / "images").glob("*/*.jpg"))
-        drawn = np.random.default_rng(0).permutation(len(photographs))[:BACKGROUND]
-        codes = []
-        for place in sorted(drawn):
-            with Image.open(photographs[place]) as picture:
-                codes.append(encoder.encode(np.asarray(picture.convert("RGB"))[None]).code)
-        np.save(kept, np.stack(codes))
-    found: bytes = np.load(kept).tobytes()
-    return found
 
 
 def logistic(rows: Matrix, truth: Matrix, *, ridge: float = 1e-2) -> Matrix:
@@ -158,13 +141,13 @@ def logistic(rows: Matrix, truth: Matrix, *, ridge: float = 1e-2) -> Matrix:
 def signed_logistic(rows: Matrix, truth: Matrix) -> Matrix:
     """``logistic`` without terms that would speak the wrong way: likeness is never evidence against a copy.
 
-    Of the columns the first is a distance, the second says how rare the codes are, the others are likenesses,
-    but for those measures of frame codes that are ``AGAINST``.
+    Of the columns the first is a distance, the others are likenesses, but for those measures of frame codes
+    that are ``AGAINST``.
     """
     wanted = np.ones(rows.shape[1])
     wanted[0] = -1
-    if rows.shape[1] > 4:  # of a trajectory there are two
-        wanted[[2 + place for place in AGAINST]] = -1
+    if rows.shape[1] > 3:  # of a trajectory there are two
+        wanted[[1 + place for place in AGAINST]] = -1
     kept = np.ones(rows.shape[1], bool)
     while True:
         found = np.zeros(rows.shape[1] + 1)
@@ -175,15 +158,14 @@ def signed_logistic(rows: Matrix, truth: Matrix) -> Matrix:
         kept[np.flatnonzero(wrong)[np.argmin((found[1:] * wanted)[wrong])]] = False
 
 
-def fit_evidence(positive: list[Matrix], negative: list[Matrix], background: bytes) -> Evidence:
+def fit_evidence(positive: list[Matrix], negative: list[Matrix]) -> Evidence:
     """Weights from pairs, each by its best views under the weights before (begun at equal ones)."""
-    weights = np.array([0.0, -0.02, 0.01, *[4.0] * (positive[0].shape[1] - 2)])
+    weights = np.array([0.0, -0.02, *[4.0] * (positive[0].shape[1] - 1)])
     for _ in range(4):
         best = [pair[np.argmax(pair @ weights[1:])] for pair in positive + negative]
         truth = np.array([1.0] * len(positive) + [0.0] * len(negative))
         weights = signed_logistic(np.stack(best), truth)
-    bias, distance, rare, *parts = map(float, weights)
-    return Evidence(bias, distance, tuple(parts), rare, background)
+    return Evidence(float(weights[0]), float(weights[1]), tuple(map(float, weights[2:])))
 
 
 def measure(
@@ -233,13 +215,7 @@ def verified_matrix(
 
 
 def training_pairs(
-    videos: list[Views],
-    scenes: list[str],
-    made: Made,
-    alike: list[list[Views]],
-    background: bytes,
-    *,
-    each: int = 4,
+    videos: list[Views], scenes: list[str], made: Made, alike: list[list[Views]], *, each: int = 4
 ) -> tuple[list[Matrix], list[Matrix]]:
     """Evidence of copies with their originals, and of copies with videos of the same and of other scenes.
 
@@ -247,21 +223,20 @@ def training_pairs(
         videos, scenes: what is known.
         made: copies.
         alike: sets of videos that were made alike, and are none of each other's copies.
-        background: codes of strangers.
         each: strangers of either kind for a copy.
     """
     generator = np.random.default_rng(0)
     names = np.array(scenes)
     positive = []
     others_of_a_scene = [
-        evidence_of(videos[i], videos[j], background)
+        evidence_of(videos[i], videos[j])
         for name in sorted(filter(TAKES.match, set(scenes)))
         for i, j in generator.permutation(list(combinations(np.flatnonzero(names == name), 2)))[:PAIRS]
     ]
-    others_of_a_scene += [evidence_of(*pair, background) for one in alike for pair in combinations(one, 2)]
+    others_of_a_scene += [evidence_of(*pair) for one in alike for pair in combinations(one, 2)]
     negative = others_of_a_scene * REPEATED
     for copy, seen, original in made:
-        positive.append(evidence_of(seen, videos[original], background))
+        positive.append(evidence_of(seen, videos[original]))
         known = names != NO_NEGATIVE
         same = np.flatnonzero(known & (names == names[original]))
         others = np.flatnonzero(known & (names != names[original]))
@@ -269,7 +244,7 @@ def training_pairs(
         for pool in (same[same != original], near):
             for i in generator.choice(pool, min(each, len(pool)), replace=False):
                 if copy.other is None or scenes[i] != OTHER.get(copy.other, ""):
-                    negative.append(evidence_of(seen, videos[i], background))
+                    negative.append(evidence_of(seen, videos[i]))
     return positive, negative
 
 
@@ -351,14 +326,13 @@ def main() -> None:
         videos = encode(encoder, paths, folder / f"negatives-{short}.npz")
         seen = encode(encoder, [copy.path for copy in altered], folder / f"copies-{short}.npz")
         same = encode(encoder, [one.path for one in drawn], folder / f"alike-{short}.npz")
-        background = background_codes(encoder, options.data, folder / f"background-{short}.npy")
     alike = [[v for one, v in zip(drawn, same, strict=True) if one.set == name] for name in TUNED]
     scenes = [NO_NEGATIVE if i in tuning_places else scene_of(path, table) for i, path in enumerate(paths)]
     at = {path: i for i, path in enumerate(paths)}
     OTHER.update({path: scenes[i] for path, i in at.items()})
     made = [(copy, views_, at[copy.original]) for copy, views_ in zip(altered, seen, strict=True)]
-    evidence = fit_evidence(*training_pairs(videos, scenes, made, alike, background), background)
-    print(replace(evidence, background=b""))
+    evidence = fit_evidence(*training_pairs(videos, scenes, made, alike))
+    print(evidence)
     calibration, codes, later = measure(spec, videos, scenes, made, evidence)
     known = [scene for scene in scenes if scene != NO_NEGATIVE]
     target = ROOT / "training" / "calibrations" / f"{spec.name}.json"

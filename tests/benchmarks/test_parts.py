@@ -55,4 +55,5 @@ def test_what_is_planted_among_random_codes_is_found(tmp_path: Path, monkeypatch
     result = synthetic(10_000)
     assert result["planted"] == result["linked"] == result["aligned"] == 1
     having = result["share_the_intro"]
-    assert result["pairs_aligned"] < 2 * having and result["links"] < 3 * 20 * having
+    # each of its 20 segments is linked to one of the others and to the nearest three, not to all
+    assert result["pairs_aligned"] <= result["links"] <= 4 * 20 * having

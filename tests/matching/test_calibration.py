@@ -153,7 +153,7 @@ def test_encoder_takes_a_table_of_its_own_model_only(tmp_path: Path) -> None:
 
 def test_verification_travels_with_the_table(tmp_path: Path) -> None:
     found, _, _ = random_table()
-    evidence = Evidence(-2.0, -0.05, (12.0, 7.5), 0.01, bytes(range(3 * ((found.bits + 7) // 8))))
+    evidence = Evidence(-2.0, -0.05, (12.0, 7.5))
     whole = replace(found, second_look=SecondLook(20, evidence, found))
     whole.save(tmp_path / "mine.json")
     assert Calibration.load(tmp_path / "mine.json") == whole
@@ -162,15 +162,6 @@ def test_verification_travels_with_the_table(tmp_path: Path) -> None:
         data["verification"] |= change
         with pytest.raises(ModelError, match="calibration"):
             Calibration.from_json(json.dumps(data))
-    for name, value in (("background", "AAA="), ("background", "?"), ("rare", 1e9), ("rare", "x")):
-        data = json.loads(whole.to_json())
-        data["verification"]["verifier"][name] = value
-        with pytest.raises(ModelError, match="calibration"):
-            Calibration.from_json(json.dumps(data))
-    data = json.loads(whole.to_json())
-    del data["verification"]["verifier"]["rare"], data["verification"]["verifier"]["background"]
-    older = Calibration.from_json(json.dumps(data)).second_look
-    assert older is not None and older.evidence == Evidence(-2.0, -0.05, (12.0, 7.5))
 
 
 def test_the_default_model_is_calibrated() -> None:

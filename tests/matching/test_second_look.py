@@ -15,7 +15,7 @@ from vhash_sdk.encoding.encoded import views
 from vhash_sdk.encoding.encoder import Encoder
 from vhash_sdk.errors import CodeError
 from vhash_sdk.matching.frame_lines import alignments
-from vhash_sdk.matching.second_look import Evidence, View, rarity
+from vhash_sdk.matching.second_look import Evidence, View
 from vhash_sdk.matching.sequence import Sequence
 from vhash_sdk.matching.trajectory import Trajectory, correlations
 from vhash_sdk.models import zoo
@@ -115,19 +115,6 @@ def test_verified_distance_takes_the_best_views() -> None:
     assert evidence.verified(a, both, 256) == evidence.verified(both, a, 256) == 80
     without = [View(codes[0], None)]
     assert evidence.verified(a, without, 256) == 0  # nothing but the code: its distance
-
-
-def test_codes_that_are_near_to_everybodys_say_less() -> None:
-    codes = np.random.default_rng(0).integers(0, 256, (40, 32), np.uint8)
-    same = Trajectory.of(event(1))
-    plain = Evidence(bias=-6.0, distance=-0.02, parts=(6.0, 6.0))
-    known = replace(plain, bias=-7.0, rare=0.02, background=codes[1:].tobytes())
-    rare, common = ([View(codes[place], same)] for place in (0, 1))
-    assert rarity(codes[1], known.background) == 0 and 90 < rarity(codes[0], known.background) < 128
-    # two codes as far apart as before: the one that the background holds is no evidence of its own
-    assert known.verified(rare, rare, 256) < plain.verified(rare, rare, 256)
-    assert known.verified(common, common, 256) == plain.verified(common, common, 256) + 8
-    assert known.verified(rare, common, 256) > known.verified(rare, rare, 256)
 
 
 def test_library_keeps_what_verification_needs(tmp_path: Path) -> None:

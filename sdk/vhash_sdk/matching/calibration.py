@@ -7,7 +7,6 @@ fingerprint), or in a JSON file made from a user's own videos (``vhash calibrate
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import os
@@ -200,8 +199,7 @@ class Calibration:
         data["verification"] = look and {
             "radius": look.radius,
             "table": look.table._data(),
-            "verifier": asdict(look.evidence)
-            | {"background": base64.b64encode(look.evidence.background).decode("ascii")},
+            "verifier": asdict(look.evidence),
         }
         return data
 
@@ -258,18 +256,13 @@ def _second_look(data: Any) -> SecondLook | None:
         raise ModelError("calibration: a second look has no second look of its own; make it again")
     table = Calibration._from_data(data["table"] | {"schema": _SCHEMA})
     weights = data["verifier"]
-    bias, distance, rare, *parts = (
-        float(w) for w in (weights["bias"], weights["distance"], weights.get("rare", 0), *weights["parts"])
-    )
-    background = base64.b64decode(weights.get("background", ""), validate=True)  # none in older ones
-    if len(background) % ((table.bits + 7) // 8):
-        raise ModelError("calibration: the background's codes are of another width; make it again")
-    if max(map(abs, (bias, distance, rare, *parts))) > _MAX_WEIGHT:
+    bias, distance, *parts = (float(w) for w in (weights["bias"], weights["distance"], *weights["parts"]))
+    if max(map(abs, (bias, distance, *parts))) > _MAX_WEIGHT:
         raise ModelError(f"calibration: a weight is beyond {_MAX_WEIGHT:g} nats; make it again")
     radius = data["radius"]
     if type(radius) is not int or not 0 <= radius <= table.bits:
         raise ModelError(f"calibration: radius={radius!r}: expected 0 to {table.bits} bits")
-    return SecondLook(radius, Evidence(bias, distance, tuple(parts), rare, background), table)
+    return SecondLook(radius, Evidence(bias, distance, tuple(parts)), table)
 
 
 def as_calibration(given: Calibration | str | os.PathLike[str] | None) -> Calibration | None:

@@ -72,37 +72,18 @@ def nearest_views(a: Many[View], b: Many[View]) -> tuple[int, int, int]:
     return min(pairs)
 
 
-def rarity(code: NDArray[np.uint8], background: bytes) -> int:
-    """Bits from a code to the nearest one of the background; 0 where there is none.
-
-    >>> rarity(np.array([3], np.uint8), bytes([0, 7])), rarity(np.array([3], np.uint8), b"")
-    (1, 0)
-    """
-    if not background:
-        return 0
-    return int(hamming_distance(code, np.frombuffer(background, np.uint8).reshape(-1, len(code))).min())
-
-
 @dataclass(frozen=True)
 class Evidence:
-    """Turns code distance, what the frames say, and how common the codes are, into a verified distance.
-
-    A code that is near to everybody's says less where it is near to another one. So the second look knows a
-    few hundred codes of strangers, the *background*, and weighs how far the nearest of them is from either
-    code (score normalisation, as in Pizzi et al. 2022).
+    """Turns code distance and correlations into a verified distance.
 
     Attributes:
         bias, distance: nats of evidence for a copy, before and for each bit of code distance.
         parts: nats of evidence for a measure of 1, for each of what ``measures`` gives.
-        rare: nats of evidence for each bit from a code to the nearest of the background, mean of both codes.
-        background: codes one after the other, as long as the model's; none: ``rare`` has no say.
     """
 
     bias: float
     distance: float
     parts: tuple[float, ...]
-    rare: float = 0.0
-    background: bytes = b""
 
     def verified(self, a: Many[View], b: Many[View], bits: int) -> int:
         """0 (surely a copy) to ``bits`` (surely none): the best over the views of both.
@@ -110,9 +91,8 @@ class Evidence:
         Where nothing is kept of a video's frames, the distance of the codes.
         """
         best = bits
-        rarities = [[rarity(view.code, self.background) for view in views] for views in (a, b)]
-        for one, own in zip(a, rarities[0], strict=True):
-            for two, other in zip(b, rarities[1], strict=True):
+        for one in a:
+            for two in b:
                 bitwise = int(hamming_distance(one.code, two.code))
                 if one.frames is None or two.frames is None:
                     best = min(best, bitwise)
@@ -124,6 +104,5 @@ class Evidence:
                         "make the calibration again"
                     )
                 evidence = self.bias + self.distance * bitwise + float(np.dot(self.parts, alike))
-                evidence += self.rare * (own + other) / 2
                 best = min(best, round(min(max(bits / 2 - _UNIT * evidence, 0), bits)))
         return best
