@@ -24,6 +24,7 @@ from vhash_sdk.errors import (
     MissingDependencyError,
     OptionError,
     PixelLimitError,
+    TimeLimitError,
     UnsupportedVideoError,
 )
 from vhash_sdk.spec import Resize, Sampling
@@ -210,6 +211,14 @@ def test_an_animated_webp_that_was_cut_off_shows_what_is_there() -> None:
     broken[at : at + 40] = bytes(40)
     with open_source(bytes(broken)) as reader, pytest.raises(DecodeError, match="frames cannot be decoded"):
         reader.sample(Sampling("uniform", 12), Resize("exact", 32, 32))
+
+
+def test_a_webp_of_empty_chunks_ends_at_the_time_limit() -> None:
+    """Nothing is decoded, but somebody has to walk over them."""
+    body = webp_head(2)[12:] + bytes(9) + 3_000_000 * b"junk\0\0\0\0"
+    data = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+    with pytest.raises(TimeLimitError):
+        open_source(data, Limits(wall_time=0.2))
 
 
 def test_webp_lasts_as_long_as_browsers_show_it() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from ..errors import SourceError
 from ..names import printable
 from ..scan import modified_ns
 
@@ -83,6 +84,13 @@ def look(path: str, size: int, mtime_ns: int, *, readable: bool = False) -> os.s
     if readable and not os.access(path, os.R_OK):
         return LeftOut(path, "unreachable", "cannot be read; check its permissions")
     return status
+
+
+def check_unchanged(path: str, size: int, mtime_ns: int) -> None:
+    """Raise SourceError, saying what to do, for a file that is not as it was; see ``look``."""
+    status = look(path, size, mtime_ns)
+    if isinstance(status, LeftOut):
+        raise SourceError(f"{path}: {status.message}")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ..matching.windows import RATE
 from ..runtime.onnx import usable_cores
 from ..video.isolation.pool import DecodePool
 from .database import Database
-from .on_disk import LeftOut, look
+from .on_disk import check_unchanged
 from .reading import without_segments
 from .records import Segmented
 from .rows import Video
@@ -46,7 +46,7 @@ def add_segments(
     def work(row: Video) -> tuple[Video, Segments | VhashError]:
         path = os.fsdecode(row.path)
         try:
-            _check_unchanged(path, row)
+            check_unchanged(path, row.size, row.mtime_ns)
             return row, kept_segments(encoder.encode_sequence(path, rate=RATE, decoders=decoders))
         except BackendError:
             raise
@@ -75,16 +75,10 @@ def add_segments(
                     awaiting(waiting[0])
 
 
-def _check_unchanged(path: str, row: Video) -> None:
-    status = look(path, row.size, row.mtime_ns)
-    if isinstance(status, LeftOut):
-        raise SourceError(f"{path}: {status.message}")
-
-
 def _store(database: Database, row: Video, segments: Segments) -> Segmented:
     path = os.fsdecode(row.path)
     try:
-        _check_unchanged(path, row)  # what was read while it changed is worth nothing
+        check_unchanged(path, row.size, row.mtime_ns)  # what was read while it changed is worth nothing
     except SourceError as error:
         return Segmented(path, error=error)
     with database.transaction(codes=True):

@@ -19,7 +19,7 @@ from ..video.sound import check_sound
 from .database import Database
 from .entries import entry_of
 from .lock import writing
-from .on_disk import LeftOut, look
+from .on_disk import check_unchanged
 from .opened import OpenLibrary
 from .records import Entry, Sounded, SoundHit
 from .rows import Video
@@ -162,7 +162,7 @@ def _add_sounds(
     def work(row: Video) -> tuple[Video, Sound | VhashError]:
         path = os.fsdecode(row.path)
         try:
-            _check_unchanged(path, row)
+            check_unchanged(path, row.size, row.mtime_ns)
             return row, decoders.sound(path)
         except VhashError as error:
             return row, error
@@ -192,16 +192,10 @@ def _add_sounds(
                     awaiting(os.fsdecode(waiting[0].path))
 
 
-def _check_unchanged(path: str, row: Video) -> None:
-    status = look(path, row.size, row.mtime_ns)
-    if isinstance(status, LeftOut):
-        raise SourceError(f"{path}: {status.message}")
-
-
 def _store(database: Database, row: Video, sound: Sound) -> Sounded:
     path = os.fsdecode(row.path)
     try:
-        _check_unchanged(path, row)  # what was read while it changed is worth nothing
+        check_unchanged(path, row.size, row.mtime_ns)  # what was read while it changed is worth nothing
     except SourceError as error:
         return Sounded(path, error=error)
     if not store_sound(database, row, sound):

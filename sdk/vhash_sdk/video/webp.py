@@ -28,6 +28,8 @@ from .streams import check_stream
 _SHORTEST, _INSTEAD = 10, 100
 """Browsers show a frame that is to last up to 10 ms for 100 ms."""
 _MOST_FRAMES = 1 << 20
+_USED = (b"VP8X", b"ANIM", b"ANMF")
+"""Chunks that say what is seen; colour profiles and metadata do not."""
 
 
 class WebpReader:
@@ -54,7 +56,7 @@ class WebpReader:
         self._deadline = Deadline(limits, media.name)
         try:
             with media.raw() as file:
-                self._data, size, lasting = _complete(file, self.name)
+                self._data, size, lasting = _complete(file, self.name, self._deadline)
         except MemoryError as error:
             raise MemoryLimitError(
                 f"{self.name}: no memory to read it; free some, or leave it out"
@@ -152,7 +154,7 @@ def _pillow() -> Any:
     return Image
 
 
-def _complete(file: BinaryIO, name: str) -> tuple[bytes, tuple[int, int], list[int]]:
+def _complete(file: BinaryIO, name: str, deadline: Deadline) -> tuple[bytes, tuple[int, int], list[int]]:
     """The animation without what is cut off, its (width, height), and the milliseconds that each frame lasts.
 
     libwebp takes whole animations only: so the length in the header becomes that of what is there.
@@ -163,6 +165,7 @@ def _complete(file: BinaryIO, name: str) -> tuple[bytes, tuple[int, int], list[i
     chunks, size, lasting = [], None, []
     at, end = 12, file.seek(0, io.SEEK_END)
     while at + 8 <= min(end, promised):
+        deadline.check()  # gigabytes of empty chunks
         file.seek(at)
         kind, length = struct.unpack("<4sI", file.read(8))
         after = at + 8 + length + length % 2
@@ -175,7 +178,8 @@ def _complete(file: BinaryIO, name: str) -> tuple[bytes, tuple[int, int], list[i
         elif kind == b"ANMF" and length >= 16:
             shown = int.from_bytes(chunk[20:23], "little")
             lasting.append(shown if shown > _SHORTEST else _INSTEAD)
-        chunks.append(chunk)
+        if kind in _USED:
+            chunks.append(chunk)
         at = after
         if len(lasting) > _MOST_FRAMES:
             raise DecodeError(f"{name} has more than {_MOST_FRAMES} frames; it is no film")
