@@ -13,7 +13,7 @@ from vhash_sdk.codes import VideoCode
 from vhash_sdk.encoding.encoded import Detail, Encoded
 from vhash_sdk.errors import DecodeError, SourceError, VhashError
 from vhash_sdk.spec import ModelSpec
-from vhash_sdk.video import VideoInfo
+from vhash_sdk.video import Limits, VideoInfo
 
 MAGIC = b"DKIF"  # what an IVF file starts with
 BAD = MAGIC + b"BAD"
@@ -29,6 +29,7 @@ class FakeEncoder:
     """Counts what it encodes; files that start with BAD do not decode."""
 
     calibration = None
+    limits = Limits()
 
     def __init__(self, *, bits: int = 64, name: str = "tiny") -> None:
         self.spec = tiny_spec(bits=bits, name=name)

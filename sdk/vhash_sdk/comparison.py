@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from .matching.verdict import Decision, Verdict
 from .matching.windows import RATE
 from .spec import ModelSpec
 from .video import Box, Limits, Source, VideoInfo
+from .video.filming import Filmed, Filming
 from .video.isolation.pool import DecodePool
 from .video.sound import check_sound
 
@@ -126,6 +128,7 @@ def compare(
     fmr: float = USUAL_RATE,
     spans: bool = True,
     sound: bool = False,
+    pixels: bool = True,
 ) -> Comparison:
     """Compare two videos: distance and what it means, and which part of one is which part of the other.
 
@@ -137,6 +140,7 @@ def compare(
         fmr: the threshold, as the share of pairs of different scenes that may match.
         spans: whether to look for common parts, which decodes both videos a second time.
         sound: whether to compare their sounds too, which needs Chromaprint (the extra ``sound``).
+        pixels: whether to take a third look at their pixels where codes leave a doubt.
 
     Raises:
         VideoError: a source cannot be read.
@@ -166,7 +170,7 @@ def compare(
             whole,
             (i, j),
             tuple(_parts(first, i, second, j, own.spec)),
-            _decide(own, first, second, distance, fmr),
+            _decide(own, first, second, distance, fmr, pixels=pixels),
             common,
             moment,
             heard,
@@ -218,7 +222,7 @@ def _of(source: Source, encoded: Encoded) -> Subject:
     return Subject(source, encoded.code, views(encoded), encoded.info, box, framewise)
 
 
-def _decide(encoder: Encoder, a: Subject, b: Subject, distance: int, fmr: float) -> Decision:
+def _decide(encoder: Encoder, a: Subject, b: Subject, distance: int, fmr: float, *, pixels: bool) -> Decision:
     table = encoder.calibration
     if STILL in (a.code.unreliable, b.code.unreliable):
         return Decision(distance, None, None, None, None)
@@ -226,7 +230,16 @@ def _decide(encoder: Encoder, a: Subject, b: Subject, distance: int, fmr: float)
         return Decision(distance, None, None, None, None)
     told_apart = not (a.code.unreliable or b.code.unreliable)
     verdict = Verdict.at(encoder.spec, table, fmr)
-    return verdict.decide(a.views, b.views, distance=distance, told_apart=told_apart)
+    with Filming(encoder.limits) as filming:
+        one, two = _filmed(a), _filmed(b)
+        closer = partial(filming.look, one, two) if pixels and one is not None and two is not None else None
+        return verdict.decide(a.views, b.views, distance=distance, told_apart=told_apart, closer=closer)
+
+
+def _filmed(side: Subject) -> Filmed | None:
+    if side.source is None or side.info is None:
+        return None
+    return Filmed(side.source, side.info.width, side.info.height, side.info.duration, side.views)
 
 
 def _parts(a: Subject, i: int, b: Subject, j: int, spec: ModelSpec) -> Iterable[PartDistance]:

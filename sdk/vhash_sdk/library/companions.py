@@ -1,12 +1,13 @@
 """What a video of a library is a copy of, asked while others are still being added.
 
-By what is stored, judgements included: nothing is decoded. Only codes that are new since the last question
-are read, so that it can be asked after each video of a long ``add``.
+By what is stored, judgements included; only pairs in doubt are looked at in their files. Only codes that are
+new since the last question are read, so that it can be asked after each video of a long ``add``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from ..index.memory import Index
 from ..matching.verdict import Verdict
@@ -14,6 +15,7 @@ from ..spec import ModelSpec
 from .database import Database
 from .entries import entry_at, entry_of
 from .judgements import apart
+from .looks import Looks
 from .reading import codes_since, last_code, video_count, with_content
 from .records import Entry, Hit
 from .rows import code_array
@@ -28,13 +30,16 @@ class Companions:
     Args:
         database, spec: of the library.
         verdict: gives what decides, for so many videos as there are by then.
+        looks: takes third looks.
 
     Attributes:
         seen: number of the last code that was read; see ``arrived``.
     """
 
-    def __init__(self, database: Database, spec: ModelSpec, verdict: Callable[[], Verdict]) -> None:
-        self._database, self._spec, self._verdict = database, spec, verdict
+    def __init__(
+        self, database: Database, spec: ModelSpec, verdict: Callable[[], Verdict], looks: Looks
+    ) -> None:
+        self._database, self._spec, self._verdict, self._looks = database, spec, verdict, looks
         self._indexes = {kind: Index(spec.bits, model=spec.fingerprint) for kind in ("full", "box")}
         self.seen = 0
         verdict()  # a model without calibration is better known before than after
@@ -62,7 +67,7 @@ class Companions:
             other = None if video == entry.id else entry_of(self._database, self._spec, video)
             if other is None or other.digest in barred:
                 continue
-            hit = _hit(verdict, views, entry, other)
+            hit = self._hit(verdict, views, entry, other)
             if hit.same:
                 found.append(hit)
         return sorted(found, key=lambda hit: (hit.distance, hit.entry.id))
@@ -81,6 +86,14 @@ class Companions:
         """The number of the last code of a whole picture or content box that is stored."""
         return last_code(self._database)
 
+    def _hit(self, verdict: Verdict, views: StoredViews, entry: Entry, other: Entry) -> Hit:
+        told_apart = not (entry.code.unreliable or other.code.unreliable)
+        closer = partial(self._looks.at, entry, other)
+        said = verdict.decide(views.of(entry.id), views.of(other.id), told_apart=told_apart, closer=closer)
+        rate = None if said.rate is None else said.rate.estimate
+        same = entry.digest == other.digest or said.same
+        return Hit(said.distance, other, said.verified, rate, same, said.look)
+
     def _read(self) -> None:
         while rows := codes_since(self._database, self.seen, _PAGE):
             for kind, index in self._indexes.items():
@@ -89,10 +102,3 @@ class Companions:
                     codes = code_array(self._database.path, list(latest.values()), self._spec.bits)
                     index.upsert(codes, list(latest))
             self.seen = rows[-1].id
-
-
-def _hit(verdict: Verdict, views: StoredViews, entry: Entry, other: Entry) -> Hit:
-    told_apart = not (entry.code.unreliable or other.code.unreliable)
-    said = verdict.decide(views.of(entry.id), views.of(other.id), told_apart=told_apart)
-    rate = None if said.rate is None else said.rate.estimate
-    return Hit(said.distance, other, said.verified, rate, entry.digest == other.digest or said.same)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ..matching.calibration import Rate
     from ..matching.sound import Heard
+    from ..matching.third_look import ThirdLook
     from .near_pairs import NearPairs
     from .on_disk import LeftOut, SameFile
     from .records import Entry
@@ -38,6 +39,7 @@ class Member:
         verified: the verified distance, as in ``Hit``; None where there was no second look.
         sound: what the sounds of the representative (``a``) and of this say; None where they are not known.
             No decision hangs on it.
+        look: what the pixels of both say, where there was a third look because of a doubt.
         kept_because: the rule by which the representative is kept rather than this, and what it says of both:
             ``longest: 12.0 s against 10.0 s``.
     """
@@ -50,6 +52,7 @@ class Member:
     verified: int | None = None
     kept_because: str = ""
     sound: Heard | None = None
+    look: ThirdLook | None = None
 
 
 @dataclass(frozen=True)

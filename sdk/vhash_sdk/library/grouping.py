@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import OptionError
 from ..matching.calibration import USUAL_RATE, Calibration, Rate, as_calibration
 from ..matching.sound import Heard
+from ..matching.third_look import ThirdLook
 from ..matching.verdict import Decision, Verdict
 from ..names import printable
 from ..spec import ModelSpec
@@ -21,6 +22,7 @@ from .duplicates import Group, Groups, Member, Traits, Videos, stars
 from .entries import entries_of
 from .judgements import apart
 from .keeping import KeepRules, best_first
+from .looks import Looks
 from .near_pairs import PairCache, distinct
 from .on_disk import Files
 from .reading import candidates, files_of, traits, video_count
@@ -66,7 +68,7 @@ def verdict_for(
     if radius is not None:
         return Verdict(table, radius)
     rate = table.rate_for(videos) if fmr is None and table is not None else fmr
-    return Verdict.at(spec, table, USUAL_RATE if rate is None else rate)
+    return Verdict.at(spec, table, USUAL_RATE if rate is None else rate, max(1, videos))
 
 
 def find_groups(
@@ -77,6 +79,7 @@ def find_groups(
     *,
     keep: str,
     roles: Roles,
+    looks: Looks | None = None,
     ask_disk: bool = True,
 ) -> Groups:
     """Groups of videos that are copies of their representative; see ``Library.duplicates``.
@@ -86,6 +89,7 @@ def find_groups(
         verdict: decides; codes within what it calls candidates are looked at.
         keep: which video represents a group, see ``KeepRules``.
         roles: of folders.
+        looks: takes third looks; None: nobody does.
         ask_disk: only files that are as they were when they were added, each under one of its names.
     """
     assert verdict.radius is not None
@@ -99,18 +103,7 @@ def find_groups(
     radius = verdict.candidates(len(videos.ids)) if views.any else verdict.radius
     pairs = cache.near(known, spec.bits, radius)
 
-    said: dict[tuple[int, int], Decision] = {}
-
-    def alike(a: int, b: int) -> bool:
-        if videos.traits is not None and where.ignored(*(videos.traits.paths[place] for place in (a, b))):
-            return False
-        if videos.digests[a] == videos.digests[b] or not views.any:
-            return True
-        seen = (views.of(int(videos.ids[place])) for place in (a, b))
-        decision = verdict.decide(*seen)
-        if decision.same is not False:
-            said[a, b] = decision
-        return decision.same is not False
+    alike = _Alike(database, spec, verdict, videos, where, views, looks)
 
     def usable(near: NDArray[np.int64]) -> list[int]:
         return files.look_at(_files(database, videos, near))
@@ -125,7 +118,7 @@ def find_groups(
         usable=usable if ask_disk else None,
     )
     because = partial(rules.because, measures)
-    making = _Groups(files, where, said, verdict.calibration, because, _hearing(database))
+    making = _Groups(files, where, alike.said, verdict.calibration, because, _hearing(database))
     groups = making.of(database, spec, videos, list(found))
     rate = verdict.rate if views.all else verdict.codes_rate
     return Groups(groups, left_out=files.left_out, same_files=files.same(), radius=radius, rate=rate)
@@ -134,6 +127,37 @@ def find_groups(
 def _hearing(database: Database) -> Callable[[Entry, Entry], Heard | None]:
     """What says what two videos sound like; nothing where no sound is kept."""
     return partial(heard_between, database) if keeps_sound(database) else lambda a, b: None
+
+
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Says whether two videos, by their places, are copies; keeps what it said of those that are."""
+
+    database: Database
+    spec: ModelSpec
+    verdict: Verdict
+    videos: Videos
+    where: Places
+    views: StoredViews
+    looks: Looks | None
+    said: dict[tuple[int, int], Decision] = field(default_factory=dict)
+
+    def __call__(self, a: int, b: int) -> bool:
+        videos, traits = self.videos, self.videos.traits
+        if traits is not None and self.where.ignored(traits.paths[a], traits.paths[b]):
+            return False
+        if videos.digests[a] == videos.digests[b] or not self.views.any:
+            return True
+        numbers = int(videos.ids[a]), int(videos.ids[b])
+        closer = None if self.looks is None else partial(self._closer, self.looks, numbers)
+        decision = self.verdict.decide(*map(self.views.of, numbers), closer=closer)
+        if decision.same is not False:
+            self.said[a, b] = decision
+        return decision.same is not False
+
+    def _closer(self, looks: Looks, numbers: tuple[int, int]) -> ThirdLook | None:
+        entries = entries_of(self.database, self.spec, numbers)
+        return looks.at(*entries) if len(entries) == len(numbers) else None  # else removed just now
 
 
 @dataclass(frozen=True)
@@ -177,6 +201,7 @@ class _Groups:
         decision, entry = self.said.get(places), entries[1]
         rate = self._rates(bits) if decision is None else decision.rate
         verified = None if decision is None else decision.verified
+        seen = None if decision is None else decision.look
         names, barred = self.files.removal(places[1])
         for name in (entry.path, *self.files.names(places[1])):
             if folder := self.where.reference(name):
@@ -184,7 +209,9 @@ class _Groups:
                 break
         because = self.because(*places, *entries)
         sound = self.hear(*entries)
-        return Member(entry, bits, rate, names, barred, verified=verified, kept_because=because, sound=sound)
+        return Member(
+            entry, bits, rate, names, barred, verified=verified, kept_because=because, sound=sound, look=seen
+        )
 
     @cached_property
     def _rates(self) -> Callable[[int], Rate | None]:
@@ -192,11 +219,13 @@ class _Groups:
         return lru_cache(None)(lambda bits: None if table is None else table.false_match_rate(bits))
 
 
-def decided(database: Database, spec: ModelSpec, verdict: Verdict, a: Entry, b: Entry) -> Decision:
+def decided(
+    database: Database, spec: ModelSpec, verdict: Verdict, a: Entry, b: Entry, looks: Looks | None = None
+) -> Decision:
     """What ``find_groups`` goes by for two videos; see ``Library.decide``."""
     views = StoredViews(database, spec)
-    seen = views.of(a.id), views.of(b.id)
-    decision = verdict.decide(*seen)
+    closer = None if looks is None else partial(looks.at, a, b)
+    decision = verdict.decide(views.of(a.id), views.of(b.id), closer=closer)
     if b.digest in apart(database).get(a.digest, ()):
         return replace(decision, same=False)
     if a.digest == b.digest:

@@ -22,6 +22,7 @@ from .entries import all_entries, entry_at, failures
 from .finding import SegmentIndex, found_frames, segment_index
 from .grouping import verdict_for
 from .lock import writing
+from .looks import Looks
 from .model import named, pin_model, pinned_encoder
 from .near_pairs import PairCache
 from .on_disk import CHANGED, LeftOut, exists, look
@@ -38,7 +39,7 @@ from .reading import (
 )
 from .records import Entry, Failure, FoundFrame
 from .roles import Roles, read_roles, write_roles
-from .searching import box_index, check_model, query
+from .searching import StoredViews, box_index, check_model, query
 from .serving import ServedIndex, serve
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class OpenLibrary:
         self._index = Remembered(db, lambda: cached_index(db, at, spec)[1])
         self._boxes = Remembered(db, lambda: box_index(db, spec))
         self._segment_index = Remembered(db, lambda: segment_index(db, at, spec))
+        may = (encoder.limits if encoder is not None else limits) or Limits()
+        self._looks = Looks(db, StoredViews(db, spec), at / "looks.npz", may)
 
     @property
     def spec(self) -> ModelSpec:
@@ -133,9 +136,9 @@ class OpenLibrary:
         """
         checked_count("k", k, 1, 1 << 20)
         index = self._segments()
-        code, seen = query(picture, partial(self._encoded, workers=1))
-        check_model(code, self.spec, self.directory)
-        return list(found_frames(self._db, self.spec, index.nearest(seen, k))) if len(index) else []
+        asked = query(picture, partial(self._encoded, workers=1))
+        check_model(asked.code, self.spec, self.directory)
+        return list(found_frames(self._db, self.spec, index.nearest(asked.views, k))) if len(index) else []
 
     def check_writable(self) -> None:
         """Raise StoreError where nothing can be written, whoever else writes now."""
@@ -159,7 +162,7 @@ class OpenLibrary:
             table = self.calibration
             return verdict_for(self.spec, table, None, fmr=None, radius=None, videos=len(self))
 
-        return Companions(self._db, self.spec, verdict)
+        return Companions(self._db, self.spec, verdict, self._looks)
 
     def knows(self, found: Found) -> bool:
         """Whether ``add`` would leave a file as it is: in, or failed, and not changed since."""
@@ -263,6 +266,7 @@ class OpenLibrary:
 
     def close(self) -> None:
         """Close the database, and the encoder and index if the library made them."""
+        self._looks.close()
         self._db.close()
         if self._served is not None:
             self._served.close()

@@ -11,6 +11,7 @@ from ..codes import VideoCode
 from ..errors import VhashError
 from ..matching.alignment import Span
 from ..matching.sound import Heard
+from ..matching.third_look import ThirdLook
 
 Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
 
@@ -54,6 +55,7 @@ class Hit:
             no second look: codes far apart, or a query or an entry of whose frames nothing is known.
         false_match_rate: how often videos of different scenes get as near as that, by the calibration.
         same: whether they are copies of one video, at a rate of 1e-4; None where nothing can be concluded.
+        look: what their pixels say, where there was a third look because of a doubt.
     """
 
     distance: int
@@ -61,6 +63,7 @@ class Hit:
     verified: int | None = None
     false_match_rate: float | None = None
     same: bool | None = None
+    look: ThirdLook | None = None
 
 
 @dataclass(frozen=True)

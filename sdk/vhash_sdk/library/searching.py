@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +16,11 @@ from ..errors import CodeError, ModelMismatchError, StoreError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
 from ..matching.second_look import Frames, View, frames_from_bytes
+from ..matching.third_look import ThirdLook
 from ..matching.verdict import Verdict
 from ..spec import ModelSpec
 from ..video import Source
+from ..video.filming import Filmed
 from .database import Database
 from .entries import entry_of
 from .model import named
@@ -47,16 +50,30 @@ def nearest(
     return sorted((distance, video) for video, distance in best.items())[:k]
 
 
+class Query(NamedTuple):
+    """What is searched for.
+
+    Attributes:
+        code: of the whole picture.
+        views: what a second look takes; a bare code has nothing for it.
+        filmed: what a third look takes; None: there is no video, or nothing can be told by it.
+    """
+
+    code: VideoCode
+    views: tuple[View, ...]
+    filmed: Filmed | None
+
+
 def query(
     video: Source | VideoCode | Encoded, encode: Callable[[Iterable[Source]], Iterable[Encoded]]
-) -> tuple[VideoCode, tuple[View, ...]]:
-    """The code of what is searched for, and its views; a bare code has nothing for a second look.
+) -> Query:
+    """What is searched for, from whatever was given.
 
     Raises:
         VideoError: it cannot be read.
     """
     if isinstance(video, VideoCode):
-        return video, (View(video.code, None),)
+        return Query(video, (View(video.code, None),), None)
     if isinstance(video, Encoded):
         encoded = video
     else:
@@ -64,7 +81,16 @@ def query(
     if encoded.error is not None:
         raise encoded.error
     assert encoded.code is not None
-    return encoded.code, views(encoded)
+    seen = views(encoded)
+    return Query(encoded.code, seen, filmed(encoded, seen))
+
+
+def filmed(encoded: Encoded, seen: Sequence[View]) -> Filmed | None:
+    """What a third look takes of a video that was encoded; None where nothing can be told by it."""
+    info, code = encoded.info, encoded.code
+    if info is None or code is None or code.unreliable:
+        return None
+    return Filmed(encoded.source, info.width, info.height, info.duration, seen)
 
 
 def hits(
@@ -72,9 +98,9 @@ def hits(
     spec: ModelSpec,
     verdict: Verdict,
     near: Iterable[tuple[int, int]],
+    asked: Query,
     *,
-    code: VideoCode,
-    seen: Sequence[View],
+    closer: Callable[[Filmed, Entry], ThirdLook | None] | None = None,
 ) -> list[Hit]:
     """What is to be said of the videos that are ``near`` a query, as (distance, id); see ``Hit``.
 
@@ -82,18 +108,22 @@ def hits(
         database, spec: of the library.
         verdict: decides about the second look.
         near: from ``nearest``.
-        code, seen: of the query, from ``query``.
+        asked: from ``query``.
+        closer: takes a third look at the query and a video of the library; None: there is none.
     """
-    kept = StoredViews(database, spec)
+    kept, code = StoredViews(database, spec), asked.code
 
     def hit(distance: int, entry: Entry) -> Hit:
         told_apart = not (code.unreliable or entry.code.unreliable)
         theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
-        said = verdict.decide(seen, theirs, distance=distance, told_apart=told_apart)
+        third = None
+        if closer is not None and asked.filmed is not None:
+            third = partial(closer, asked.filmed, entry)
+        said = verdict.decide(asked.views, theirs, distance=distance, told_apart=told_apart, closer=third)
         # what is near a picture has been measured for no picture: no rate is known
         still = STILL in (code.unreliable, entry.code.unreliable)
         rate = None if said.rate is None or still else said.rate.estimate
-        return Hit(distance, entry, said.verified, rate, said.same)
+        return Hit(distance, entry, said.verified, rate, said.same, said.look)
 
     found = ((distance, entry_of(database, spec, video)) for distance, video in near)
     return [hit(distance, entry) for distance, entry in found if entry is not None]  # else gone just now

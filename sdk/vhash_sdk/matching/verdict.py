@@ -2,21 +2,26 @@
 
 ``Library.search``, ``duplicates`` and ``find``, ``compare`` and the command line all ask here, and have no
 rule of their own. A pair is first judged by the distance of its codes; where these are near and something
-moves in both videos, a second look at how they change over time (``second_look``) decides instead.
+moves in both videos, a second look at how they change over time (``second_look``) decides instead. Where that
+leaves a doubt and the files are at hand, a third look at their pixels (``third_look``) has the last word.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from ..errors import OptionError
 from ..spec import ModelSpec
 from .alignment import LEAST_SCORE
 from .calibration import USUAL_RATE, Calibration, Rate, SecondLook
 from .second_look import View, nearest_views
+from .third_look import ThirdLook
 
+_SURE = (
+    16  # bits of verified distance below an even chance (two nats), from which on nobody looks a third time
+)
 _STRANGERS = 4  # for each video, that a second look has to part from its copies
 _TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3  # see least_score
 
@@ -32,6 +37,7 @@ class Decision:
             no threshold was asked for or none is known.
         rate: how often videos of different scenes come as near as this; None without a calibration.
         same: whether they are copies of one; None where nothing can be concluded.
+        look: what their pixels say, where there was a third look; then ``same`` goes by that.
     """
 
     distance: int
@@ -39,6 +45,7 @@ class Decision:
     threshold: int | None
     rate: Rate | None
     same: bool | None
+    look: ThirdLook | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class Verdict:
         calibration: what distances mean; None: codes within ``radius`` are copies, and no rate is known.
         radius: the threshold in bits between codes.
         fmr: the threshold as a false-match rate. Without a threshold nothing is decided, only measured.
+        videos: among how many the pair was found. One stranger or so for each of them gets a third look.
 
     >>> empty = Verdict(None, radius=3)
     >>> empty.decide((), (), distance=3).same, empty.decide((), (), distance=4).same
@@ -58,9 +66,10 @@ class Verdict:
     calibration: Calibration | None
     radius: int | None = None
     fmr: float | None = None
+    videos: int = 1
 
     @classmethod
-    def at(cls, spec: ModelSpec, calibration: Calibration | None, fmr: float) -> Verdict:
+    def at(cls, spec: ModelSpec, calibration: Calibration | None, fmr: float, videos: int = 1) -> Verdict:
         """A verdict whose threshold is a false-match rate.
 
         Raises:
@@ -73,10 +82,10 @@ class Verdict:
                 "in bits, or a calibration made by `vhash calibrate`"
             )
         calibration.check_model(spec.fingerprint)
-        return cls(calibration, calibration.threshold(fmr), fmr)
+        return cls(calibration, calibration.threshold(fmr), fmr, videos)
 
     @classmethod
-    def usual(cls, spec: ModelSpec, calibration: Calibration | None) -> Verdict:
+    def usual(cls, spec: ModelSpec, calibration: Calibration | None, videos: int = 1) -> Verdict:
         """The verdict where nobody asked for a rate; without decisions where none is known.
 
         Raises:
@@ -84,7 +93,7 @@ class Verdict:
         """
         if calibration is None:
             return cls(None)
-        return cls.at(spec, calibration, max(USUAL_RATE, calibration.smallest_rate))
+        return cls.at(spec, calibration, max(USUAL_RATE, calibration.smallest_rate), videos)
 
     @property
     def codes_rate(self) -> Rate | None:
@@ -112,6 +121,7 @@ class Verdict:
         *,
         distance: int | None = None,
         told_apart: bool = True,
+        closer: Callable[[], ThirdLook | None] | None = None,
     ) -> Decision:
         """What is to be said of two videos.
 
@@ -120,7 +130,30 @@ class Verdict:
             distance: of the nearest two, in bits, where it is known already.
             told_apart: whether there is enough in both to tell them from others: what moves in the others
                 is the noise of their video's encoder. Then nothing is concluded.
+            closer: takes a third look at them, which is asked where there is a doubt; gives None where it
+                cannot. None: their files are not at hand.
         """
+        found = self._by_codes(a, b, distance, told_apart)
+        if closer is None or not self._doubtful(found):
+            return found
+        seen = closer()
+        if seen is None:
+            return found
+        said = seen.same
+        return replace(found, look=seen, same=found.same if said is None else said)
+
+    def _doubtful(self, found: Decision) -> bool:
+        """Whether a third look is worth its time."""
+        table = self.calibration
+        look = None if table is None else table.second_look
+        if look is None or found.verified is None or found.same is None or self.fmr is None:
+            return False
+        rate = max(self.fmr, look.table.smallest_rate, 1 / self.videos)
+        return look.even - _SURE < found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
+
+    def _by_codes(
+        self, a: Sequence[View], b: Sequence[View], distance: int | None, told_apart: bool
+    ) -> Decision:
         near = nearest_views(a, b)[0] if distance is None else distance
         table = self.calibration
         look = None if table is None else table.second_look

@@ -1,0 +1,152 @@
+"""Third looks at videos of a library: from their files, and from what was seen before.
+
+What was seen is kept by the contents of both files, so that a pair is decoded once, and by whatever path. The
+file may vanish at any time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from ..matching.registration import TURNS, Placement
+from ..matching.third_look import ThirdLook
+from ..system.files import write_whole
+from ..video import Limits
+from ..video.filming import Filmed, Filming
+from .database import Database
+from .near_pairs import plain_archive
+from .on_disk import LeftOut, look
+from .reading import files_of
+from .records import Entry
+from .searching import StoredViews
+
+logger = logging.getLogger("vhash_sdk")
+
+_VERSION = 1  # of what third looks measure: others are taken again
+_SAVED = 200  # new looks after which all are written, lest a killed run begins anew
+_MOST = 1 << 20  # looks that are kept, of 200 bytes; beyond that the oldest go
+_DIGEST = 32
+_MEASURED, _PLACED = 6, 10  # numbers of a look, and of how two videos lie on each other
+
+Pair = tuple[bytes, bytes]
+"""The contents of two files, the smaller digest first: a look does not depend on who asks."""
+
+
+class Looks:
+    """Takes third looks at pairs of a library's videos, and remembers them. Of one thread.
+
+    Args:
+        database: of the library.
+        views: what it keeps of its videos.
+        file: where looks are kept.
+        limits: what decoding may cost.
+    """
+
+    def __init__(self, database: Database, views: StoredViews, file: Path, limits: Limits) -> None:
+        self._database, self._views, self._file = database, views, file
+        self._filming = Filming(limits)
+        self._known: dict[Pair, ThirdLook] | None = None
+        self._new = 0
+
+    def at(self, a: Entry, b: Entry) -> ThirdLook | None:
+        """What the pixels of two videos say; None where a file is not as it was, or cannot be decoded."""
+        first, second = sorted((a, b), key=lambda entry: entry.digest)
+        pair = first.digest, second.digest
+        if self._known is None:
+            self._known = _load(self._file)
+        if pair in self._known:
+            return self._known[pair]
+        one, two = self._filmed(first), self._filmed(second)
+        seen = None if one is None or two is None else self._filming.look(one, two)
+        if seen is not None:
+            self._known[pair] = seen
+            self._new += 1
+            if self._new >= _SAVED:
+                self.save()
+        return seen
+
+    def of_query(self, query: Filmed, entry: Entry) -> ThirdLook | None:
+        """The same of a video that is not in the library, and one that is."""
+        other = self._filmed(entry)
+        return None if other is None else self._filming.look(query, other)
+
+    def _filmed(self, entry: Entry) -> Filmed | None:
+        rows = files_of(self._database, [entry.id])
+        width, height, seconds = entry.width, entry.height, entry.code.duration
+        if not rows or not width or not height or not seconds or entry.code.unreliable:
+            return None
+        if isinstance(look(entry.path, rows[0].size, rows[0].mtime_ns, readable=True), LeftOut):
+            return None
+        return Filmed(entry.path, width, height, seconds, self._views.of(entry.id))
+
+    def save(self) -> None:
+        """Keep what was seen; a disk that refuses costs one warning."""
+        if not self._new or self._known is None or self._database.unwritable:
+            return
+        self._new = 0
+        known = list(self._known.items())[-_MOST:]
+        try:
+            with write_whole(self._file, follow=False) as file:
+                np.savez(
+                    file,
+                    version=np.int64(_VERSION),
+                    pairs=np.frombuffer(b"".join(a + b for (a, b), _ in known), np.uint8),
+                    looks=np.array([_numbers(seen) for _, seen in known], np.float64),
+                )
+        except OSError as error:
+            logger.warning("%s: could not be saved (%s); the next run looks again", self._file, error)
+
+    def close(self) -> None:
+        """Save, and end the processes that decode."""
+        self.save()
+        self._filming.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _numbers(seen: ThirdLook) -> list[float]:
+    measured = [seen.motion, seen.agreeing, seen.still, seen.moving, seen.variety, seen.seconds]
+    place = seen.placement
+    if place is None:
+        return measured + [0.0] * _PLACED
+    moved = [place.row, place.column, place.agreement, place.pixels, place.tilt, place.stretch, place.growth]
+    return [*measured, 1.0, place.scale, float(TURNS.index(place.turn)), *moved]
+
+
+def _look(numbers: list[float]) -> ThirdLook:
+    motion, agreeing, still, moving, variety, seconds, placed, scale, turn, *moved = numbers
+    place = Placement(scale, TURNS[int(turn)], *moved) if placed else None
+    return ThirdLook(motion, agreeing, still, moving, variety, seconds, place)
+
+
+def _load(cache: Path) -> dict[Pair, ThirdLook]:
+    """The looks of a file; nothing where it is missing, damaged or of another version."""
+    try:
+        # not blocking: a pipe is opened and refused, not waited for
+        with open(cache, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode) or not plain_archive(stream, status.st_size):
+                return {}
+            with np.load(stream, allow_pickle=False) as file:
+                version, pairs, looks = int(file["version"]), file["pairs"], file["looks"]
+        if version != _VERSION or pairs.dtype != np.uint8 or looks.dtype != np.float64:
+            return {}
+        digests = pairs.reshape(len(looks), 2, _DIGEST)
+        if looks.shape != (len(looks), _MEASURED + _PLACED) or not np.isfinite(looks).all():
+            return {}
+        return {
+            (one.tobytes(), other.tobytes()): _look(numbers)
+            for (one, other), numbers in zip(digests, looks.tolist(), strict=True)
+        }
+    except Exception:  # an archive that anybody may have written can fail in any way
+        return {}

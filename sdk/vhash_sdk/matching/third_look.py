@@ -1,0 +1,190 @@
+"""A third look at two videos, at their pixels: does the same move at the same place and time?
+
+Codes say whether two videos look alike. Two takes of one scene do, two talks on one template, two films on
+one desktop; and a copy that was cropped, turned or put among others hardly does. What tells them apart is
+what *changes*: the pictures of both are laid on each other (``registration``), what never changes is taken
+off, and the rest has to be the same, frame by frame. A copy has it however it was altered, nothing else does.
+It takes the files, and some hundred milliseconds for a pair: so it is for pairs in doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .film import RATE, Film, slack
+from .registration import Frames, Overlaid, Placement, in_place, overlaid, refined, register
+from .timelines import Timeline
+
+_LAID = 6  # frames of each film that are laid on each other
+_LINES, _NEAR = 2, 4  # lines in time that are tried, and frames by which these have to differ
+_SURE = 0.8  # agreement of pictures, and of what moves, from which on nothing better is looked for
+_LEAST_SECONDS, _LEAST_SHARE = 1.5, 0.5  # of the shorter film, that have to be compared
+_AGREE = 0.5  # correlation of two frames that do
+_SHOWS = 0.1  # of the mean detail of the frames, without which one says nothing
+_COPIES, _OTHERS = 0.6, 0.35  # motion in copies, and in anything else
+_FEW, _MORE = 2.0, 0.3  # different changes below which chance gives more agreement, and how much more
+_MOSTLY = 0.75  # of the time, that has to agree: else two videos only share a part
+_ONE_SCENE, _MOVING = 0.5, 0.03  # agreement of pictures, and movement, from which on "no copy" is said
+
+
+class ThirdLook(NamedTuple):
+    """What the pixels of two videos say.
+
+    Attributes:
+        motion: how alike what changes is, over time and place, where the two lie on each other: 1 in a
+            perfect copy, -1 in an inverted one, about 0 in anything else. The mean correlation of small
+            tiles, each by what moves in both films, so that what was put over one of them hardly counts.
+        agreeing: share of the frames whose pictures agree, 0 to 1.
+        still: correlation of the pictures, -1 to 1.
+        moving: how much of both pictures changes at all, 0 to 1.
+        variety: how many different changes there are, by their participation ratio; 1: a single cut.
+        seconds: how much time was compared.
+        placement: how they lie on each other; None: they do in no way.
+    """
+
+    motion: float
+    agreeing: float
+    still: float
+    moving: float
+    variety: float
+    seconds: float
+    placement: Placement | None
+
+    @property
+    def same(self) -> bool | None:
+        """Whether they are copies of one; None: the pixels do not tell.
+
+        The limits are fitted to the tuning half of ``benchmarks/near_duplicates/pixels.py``.
+        """
+        together = abs(self.motion) if self.motion * self.still > 0 else 0.0
+        least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
+        if together >= least and self.agreeing >= _MOSTLY:
+            return True
+        tells = abs(self.still) >= _ONE_SCENE and self.moving >= _MOVING and self.seconds >= _LEAST_SECONDS
+        return False if tells and together < _OTHERS else None
+
+
+NOTHING = ThirdLook(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
+
+
+def third_look(a: Film, b: Film, timelines: Sequence[Timeline]) -> ThirdLook:
+    """Compare two videos by their pixels.
+
+    Args:
+        a, b: of both.
+        timelines: from ``a`` to ``b``, the likeliest first, exact to as much as ``film.slack`` says.
+    """
+    best = NOTHING
+    for first, second in _laid(a, b, timelines):
+        whole = refined(first, second, in_place(first, second))
+        best = _better(best, a, b, whole, timelines)
+        if _sure(best):
+            return best
+        for place in register(first, second):
+            best = _better(best, a, b, place, timelines)
+            if _sure(best):
+                return best
+    return best
+
+
+def _laid(a: Film, b: Film, timelines: Iterable[Timeline]) -> Iterable[tuple[Frames, Frames]]:
+    """For each timeline some frames of both that belong together."""
+    tried: list[NDArray[np.int64]] = []
+    for line in timelines:
+        there = b.nearest(line.speed * a.times + line.offset)
+        here = np.flatnonzero(there >= 0)
+        if len(here) < 2 or any(_like(there, other) for other in tried):
+            continue
+        tried.append(there)
+        taken = here[np.linspace(0, len(here) - 1, 2 * _LAID + 1).round().astype(int)[1::2]]
+        yield a.values[taken], b.values[there[taken]]
+        if len(tried) == _LINES:
+            return
+
+
+def _like(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
+    """Whether two lines in time go through nearly the same frames, so that the pictures lie alike."""
+    both = (one >= 0) & (other >= 0)
+    return bool(both.any() and np.abs(one - other)[both].max() <= _NEAR)
+
+
+def _sure(found: ThirdLook) -> bool:
+    return found.motion >= _SURE and found.still >= _SURE and found.agreeing >= _SURE
+
+
+def _better(best: ThirdLook, a: Film, b: Film, place: Placement, timelines: Iterable[Timeline]) -> ThirdLook:
+    both = overlaid(a.values, b.values, place)
+    if not both.a.shape[1] or abs(place.agreement) < 1e-6:
+        return best
+    found = _moves(a, b, both, place, timelines)
+    return max(best, found, key=lambda one: abs(one.motion) * (one.motion * one.still > 0))
+
+
+def _moves(a: Film, b: Film, both: Overlaid, place: Placement, timelines: Iterable[Timeline]) -> ThirdLook:
+    """What two films that lie on each other have in common, along the best line in time."""
+    lines = _lines(a, b, timelines)
+    if not len(lines):
+        return NOTHING
+    shared, at = lines >= 0, np.maximum(lines, 0)
+    changes = _correlations(both.a - both.a.mean(0), both.b - both.b.mean(0), at, shared)
+    line = int(np.abs(changes).argmax())
+    here, there = both.a[shared[line]], both.b[at[line][shared[line]]]
+    product = float(np.vdot(here, there))
+    whole = float(np.vdot(here, here)) * float(np.vdot(there, there)) + 1e-6
+    x, y = here - here.mean(0), there - there.mean(0)
+    moved = float(np.vdot(x, x)) * float(np.vdot(y, y))
+    alike = x @ x.T
+    return ThirdLook(
+        motion=_motion(x, y, both.tiles),
+        agreeing=_agreeing(here, there, np.sign(product)),
+        still=float(product / np.sqrt(whole)),
+        moving=float(np.sqrt(moved / whole)),
+        variety=float(np.trace(alike)) ** 2 / (float(np.vdot(alike, alike)) + 1e-6),
+        seconds=len(here) / RATE,
+        placement=place,
+    )
+
+
+def _motion(x: Frames, y: Frames, tiles: NDArray[np.int64]) -> float:
+    """Mean correlation of tiles, by what moves in both."""
+    both, first, second = (
+        np.bincount(tiles, each) for each in ((x * y).sum(0), (x * x).sum(0), (y * y).sum(0))
+    )
+    weights = np.minimum(first, second)
+    return float((weights * both / np.sqrt(first * second + 1e-6)).sum() / (weights.sum() + 1e-6))
+
+
+def _agreeing(here: Frames, there: Frames, sign: float) -> float:
+    """The share of frames whose pictures agree, of those that show something."""
+    scale = np.sqrt((here * here).sum(1) * (there * there).sum(1))
+    counts = scale >= _SHOWS * scale.mean()
+    alike = sign * (here * there).sum(1)
+    return float((alike[counts] >= _AGREE * scale[counts]).mean()) if counts.any() else 0.0
+
+
+def _correlations(a: Frames, b: Frames, at: NDArray[np.int64], shared: NDArray[np.bool_]) -> Frames:
+    """Correlation of two films along each of L lines."""
+    inner, first, second = a @ b.T, (a * a).sum(1), (b * b).sum(1)
+    rows = np.arange(len(a))[None]
+    both = (inner[rows, at] * shared).sum(1)
+    found: Frames = both / (np.sqrt((first * shared).sum(1) * (second[at] * shared).sum(1)) + 1e-6)
+    return found
+
+
+def _lines(a: Film, b: Film, timelines: Iterable[Timeline]) -> NDArray[np.int64]:
+    """``[L, Ta]``: for each line the frame of ``b`` that belongs to each of ``a``; -1: none."""
+    most = round(slack(float(b.times[-1])) * RATE)
+    shifts = np.arange(-most, most + 1) / RATE
+    tried = []
+    for line in dict.fromkeys(timelines):
+        tried += [b.nearest(line.speed * a.times + line.offset + shift) for shift in shifts]
+    if not tried:
+        return np.empty((0, len(a.times)), np.int64)
+    lines = np.unique(np.stack(tried), axis=0)
+    shorter = min(len(a.times), len(b.times))
+    enough = (lines >= 0).sum(1) >= max(_LEAST_SHARE * shorter, min(_LEAST_SECONDS * RATE, shorter))
+    return np.asarray(lines[enough], np.int64)

@@ -1,0 +1,105 @@
+"""A third look at two videos, from their files: small grey frames, decoded in processes of their own."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import VideoError
+from ..matching.film import Film, film_shape, film_times
+from ..matching.second_look import View, nearest_views
+from ..matching.third_look import ThirdLook, third_look
+from ..matching.timelines import timelines
+from ..spec import Resize
+from .decoder import Limits
+from .isolation.pool import DecodePool
+from .reader import Source
+
+_KEPT = 16  # films, of up to 2 MB: a representative is compared with each of its group
+_LEAST_SECONDS = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Filmed:
+    """A video as a third look takes it.
+
+    Attributes:
+        source: of its frames.
+        width, height: as it is shown, in pixels.
+        seconds: its duration.
+        views: whole picture and content box.
+    """
+
+    source: Source
+    width: int
+    height: int
+    seconds: float
+    views: Sequence[View]
+
+
+class Filming:
+    """Takes third looks. Of one thread; its processes start when they are first needed.
+
+    Args:
+        limits: what one source may cost.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._decoders: DecodePool | None = None
+        self._films: OrderedDict[tuple[str, bytes, tuple[int, int]], Film] = OrderedDict()
+
+    def look(self, a: Filmed, b: Filmed) -> ThirdLook | None:
+        """What the pixels of two videos say; None where they are too short, or one cannot be decoded."""
+        if min(a.seconds, b.seconds) < _LEAST_SECONDS:
+            return None
+        _, i, j = nearest_views(a.views, b.views)
+        one, two = a.views[i].frames, b.views[j].frames
+        lines = [] if one is None or two is None else timelines(one, two)
+        if not lines:
+            return None
+        here, there = film_times(a.seconds, b.seconds, lines)
+        if min(len(here), len(there)) < 2:
+            return None
+        if self._decoders is None:
+            self._decoders = DecodePool(2, self._limits)
+        try:
+            with ThreadPoolExecutor(2) as both:
+                first, second = both.map(self._film, (self._decoders,) * 2, (a, b), (here, there))
+        except VideoError:  # its error is told where it is added or compared
+            return None
+        return third_look(first, second, lines)
+
+    def _film(self, decoders: DecodePool, video: Filmed, times: NDArray[np.float64]) -> Film:
+        shape = film_shape(video.width, video.height)
+        key = None
+        if isinstance(video.source, (str, os.PathLike)):
+            key = os.fspath(video.source), times.tobytes(), shape
+            if (known := self._films.get(key)) is not None:
+                return known
+        resize = Resize("exact", *shape, picture=2)
+        film = Film.of(decoders.frames_at(video.source, times, resize).frames, times)
+        if key is not None:
+            self._films[key] = film
+            while len(self._films) > _KEPT:
+                self._films.popitem(last=False)
+        return film
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._decoders is not None:
+            self._decoders.close()
+            self._decoders = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
