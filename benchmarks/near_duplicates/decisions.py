@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -26,21 +28,20 @@ from training.copy_data import MAKEUP_GROUPS
 from vhash_sdk import Encoder, Library
 from vhash_sdk.library.library import Library as Opened
 from vhash_sdk.library.records import Entry
-from vhash_sdk.library.searching import StoredViews, hits, nearest
+from vhash_sdk.library.searching import Query, StoredViews, hits, nearest
 from vhash_sdk.matching.calibration import USUAL_RATE
+from vhash_sdk.matching.third_look import ThirdLook
 from vhash_sdk.matching.verdict import Verdict
+from vhash_sdk.video.filming import Filmed
 
 FOLDER = CACHE / "copies"
 Rates = dict[str, Any]
 
 
 def filled(where: Path, encoder: Encoder, files: Iterable[Path]) -> None:
-    """A library that holds at least these files."""
+    """A library that holds at least these files, as they are now."""
     with Library(where, encoder=encoder) as library:
-        known = {entry.path for entry in library}
-        missing = [file for file in files if str(file.resolve()) not in known]
-        if missing:
-            print(f"{where}: {library.add(missing)}", flush=True)
+        print(f"{where}: {library.add(files)}", flush=True)
 
 
 def only(whole: Path, part: Path, encoder: Encoder, files: Iterable[Path]) -> Opened:
@@ -59,23 +60,35 @@ class Asked:
     def __init__(self, library: Opened) -> None:
         self.library, self.views = library, StoredViews(library._db, library.spec)
         self.entries: dict[str, Entry] = {entry.path: entry for entry in library}
+        self.by_id = {entry.id: entry for entry in self.entries.values()}
         assert library.calibration is not None
         self.verdict = Verdict.at(library.spec, library.calibration, USUAL_RATE)
+        self.looks = library._looks
+
+    def look(self, a: Path, b: Path) -> ThirdLook | None:
+        """What the pixels of two files say, whatever their codes do."""
+        return self.looks.at(*(self.entries[str(path.resolve())] for path in (a, b)))
 
     def same(self, a: Path, b: Path) -> bool:
         """What ``compare`` says of two files."""
         one, two = self.entries[str(a.resolve())], self.entries[str(b.resolve())]
         told_apart = not (one.code.unreliable or two.code.unreliable)
-        return self.verdict.decide(
-            self.views.of(one.id), self.views.of(two.id), told_apart=told_apart
-        ).same is True  # fmt: skip
+        closer = partial(self.looks.at, one, two)
+        seen = self.views.of(one.id), self.views.of(two.id)
+        return self.verdict.decide(*seen, told_apart=told_apart, closer=closer).same is True
 
     def found(self, gallery: Opened, query: Path) -> set[str]:
         """The paths that ``search`` in a library calls copies of a file."""
         entry = self.entries[str(query.resolve())]
         seen = self.views.of(entry.id)
         near = nearest((gallery.index(), gallery._boxes()), seen, radius=gallery.spec.bits, k=10)
-        said = hits(gallery._db, gallery.spec, self.verdict, near, code=entry.code, seen=seen)
+
+        def closer(_: Filmed, other: Entry) -> ThirdLook | None:  # both are in the library of everything
+            return self.looks.at(entry, self.entries[other.path])
+
+        verdict = replace(self.verdict, videos=len(gallery))
+        asked = Query(entry.code, seen, Filmed(query, entry.width or 0, entry.height or 0, 0.0, seen))
+        said = hits(gallery._db, gallery.spec, verdict, near, asked, closer=closer)
         return {hit.entry.path for hit in said if hit.same}
 
 
@@ -87,7 +100,7 @@ def share(found: Sequence[bool]) -> dict[str, float | int]:
 def grouped(library: Opened, owner: dict[str, int]) -> tuple[set[str], int]:
     """Paths that ``dedup`` groups with a video of the same owner, and how many groups hold several owners."""
     right, wrong = set(), 0
-    for group in library.duplicates(ask_disk=False):
+    for group in library.duplicates():
         paths = [group.representative.path, *(member.entry.path for member in group.members)]
         owners = [owner[path] for path in paths]
         wrong += len(set(owners)) > 1
@@ -176,6 +189,7 @@ def main() -> None:
             everything = Asked(library)
             with only(whole, whole.with_name("gallery"), encoder, gallery) as searched:
                 result = answers(everything, searched, asked, scenes)
+                everything.looks.save()  # each library of a part of them begins with it
                 if given.find:
                     for one in searched.segmenting():
                         assert one.error is None, one

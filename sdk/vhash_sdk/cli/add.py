@@ -18,6 +18,7 @@ from .inputs import ServedBy
 from .library import Lib, damage, model_entry, reason, roots_of
 from .options import takes
 from .output import ExitCode, Force, Json, Output, error_entry, path_entry, printable, safe
+from .pixels import look_entry
 from .segmenting import keep_segments
 from .sound import KeepSound, check_sound, keep_sound
 
@@ -267,6 +268,7 @@ class Run:
                         "id": hit.entry.id,
                         "distance": hit.distance,
                         "verified": hit.verified,
+                        "pixels": look_entry(hit.look),
                         "false_match_rate": hit.false_match_rate,
                     }
                     for hit in hits

@@ -12,6 +12,7 @@ from ..errors import OptionError
 from .encoding import code_entry, model_entry, open_encoder
 from .options import takes
 from .output import Force, Json, Model, Output, PrecisionOption, printable
+from .pixels import Pixels, look_entry, look_text
 from .sound import heard_entry, heard_text
 from .spans import span_entries, span_text, time_code, timeline
 from .strip import Side as StripSide
@@ -37,6 +38,7 @@ class Options:
     sound: Annotated[
         bool, typer.Option("--sound", help="Compare the sounds too; needs the extra `sound`.")
     ] = False
+    pixels: Pixels = True
     strip: Annotated[
         Path | None, typer.Option(help="Draw frames of both, one above the other: FILE.png or FILE.html.")
     ] = None
@@ -53,7 +55,8 @@ def compare(given: Options) -> None:
     Copies of one video are a few bits apart; unrelated videos differ in about half of all bits. A video
     inside bars or another picture is also taken by itself, as its content box; the nearest views count.
     Near videos in which something moves get a second look at what happens in both, which then decides, by
-    a threshold of its own; `vhash dedup`, which compares many, also asks for near codes.
+    a threshold of its own; where that leaves a doubt, a third look at their pixels has the last word.
+    `vhash dedup`, which compares many, also asks for near codes.
     A side may be a picture: then nothing is concluded, but the nearest second of the other is told.
     The distance is that of whole videos: a part of a video is far from it, but is found as a span.
 
@@ -75,7 +78,9 @@ def compare(given: Options) -> None:
         from ..comparison import compare
 
         with open_encoder(given.model, given.precision, stills=True) as encoder:
-            found = compare(given.a, given.b, encoder=encoder, fmr=given.fmr, sound=given.sound)
+            found = compare(
+                given.a, given.b, encoder=encoder, fmr=given.fmr, sound=given.sound, pixels=given.pixels
+            )
             _show(out, found)
             _show_meaning(out, found, given.fmr, encoder.spec)
             if found.sound is not None:
@@ -107,6 +112,7 @@ def _entry(found: Comparison, fmr: float) -> dict[str, Any]:
         "moment": None if found.moment is None else found.moment._asdict(),
         "spans": None if found.spans is None else span_entries(found.spans, found.sound_of_spans),
         "sound": heard_entry(found.sound),
+        "pixels": look_entry(said.look),
     }
 
 
@@ -132,7 +138,10 @@ def _show_meaning(out: Output, found: Comparison, fmr: float, spec: ModelSpec) -
         False: "not the same video as a whole",
         None: "nothing is concluded, there is too little in them to be told apart",
     }[said.same]
-    out.line(f"threshold   {said.threshold} {scale} at a false-match rate of {fmr:g}: {verdict}")
+    by = "" if said.look is None or said.look.same is None else ", by the third look"
+    if said.look is not None:
+        out.line(f"third look  {look_text(said.look)}")
+    out.line(f"threshold   {said.threshold} {scale} at a false-match rate of {fmr:g}: {verdict}{by}")
     out.line(
         f"chance      videos of different scenes are as near as this at a rate of {rate.estimate:.2g} "
         f"({rate.low:.2g} to {rate.high:.2g})"

@@ -22,6 +22,7 @@ from .library import Lib, damage, model_entry
 from .options import takes
 from .output import Force, Json, Output, counted, path_entry, printable, safe
 from .parts import PartSeconds, WithParts, find_parts, parts_entry, show_parts, tell_parts
+from .pixels import Pixels, look_text
 from .roles import AcrossOnly, IgnoredWithin, References, roles_entry, roles_lines, roles_with
 from .sound import check_kept, heard_text, show_pairs
 
@@ -93,6 +94,7 @@ class Options:
         Path | None,
         typer.Option(help="Write what could be removed: as CSV (FILE.csv), or as a script, all commented."),
     ] = None
+    pixels: Pixels = True
     sound: Annotated[
         bool,
         typer.Option(
@@ -110,7 +112,8 @@ class Options:
 def dedup(given: Options) -> None:
     """Find duplicates in a library: groups in which every video is a copy of the one to keep.
 
-    Nothing is ever deleted. Look at the report, export what is no match, have it read here, and take
+    Pairs in doubt are looked at by their pixels, each once: that takes their files. Nothing is ever deleted.
+    Look at the report, export what is no match, have it read here, and take
     what is left from the plan: `vhash apply` does what it says, and can be undone. Roles of folders are
     kept in the library; `vhash roles` lists and changes them.
 
@@ -130,7 +133,6 @@ def dedup(given: Options) -> None:
     """
     with Output("dedup", json=given.json) as out:
         from ..library.library import Library
-        from ..matching.calibration import Calibration
 
         if given.sound and given.csv_:
             raise typer.BadParameter("--sound lists pairs as text or with --json, not with --csv")
@@ -138,16 +140,10 @@ def dedup(given: Options) -> None:
         with Library(given.lib, create=False) as library:
             if given.sound:
                 check_kept(library)
-            table = library.calibration
-            if given.calibration is not None:
-                table = Calibration.load(given.calibration)
             if said:
                 out.note(f"vhash: {len(said)} judgements read; {library.judge(said)} pairs are no match")
             roles, kept = _roles(given, library, out)
-            with out.progress(f"comparing {len(library):,} videos", None):
-                groups = library.duplicates(
-                    fmr=given.fmr, radius=given.radius, keep=given.keep, calibration=table, roles=roles
-                )
+            groups = _groups(given, library, roles, out)
             facts = Facts(len(library), library.spec.bits, groups)
             found = find_parts(library, roles, given.part_seconds, out) if given.parts else None
             _print(given, facts, found, out)
@@ -165,6 +161,21 @@ def dedup(given: Options) -> None:
                 **file_entries(groups),
                 **({} if found is None else {"parts": parts_entry(found, given.part_seconds)}),
             )
+
+
+def _groups(given: Options, library: Library, roles: Roles, out: Output) -> Groups:
+    from ..matching.calibration import Calibration
+
+    table = library.calibration if given.calibration is None else Calibration.load(given.calibration)
+    with out.progress(f"comparing {len(library):,} videos", None):
+        return library.duplicates(
+            fmr=given.fmr,
+            radius=given.radius,
+            keep=given.keep,
+            calibration=table,
+            roles=roles,
+            pixels=given.pixels,
+        )
 
 
 def _roles(given: Options, library: Library, out: Output) -> tuple[Roles, bool]:
@@ -252,6 +263,8 @@ def _show(out: Output, groups: Groups, *, full: bool) -> None:
             out.line(
                 f"  {member.distance:4} bits  {printable(member.entry.path)}{damage(member.entry.damaged)}"
             )
+            if member.look is not None and member.look.same:
+                out.line(f"             pixels: {look_text(member.look)}")
             if member.sound is not None and member.sound.relation is not None:
                 out.line(f"             sound: {heard_text(member.sound)}")
             if member.not_offered:

@@ -26,12 +26,14 @@ from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 if TYPE_CHECKING:
     from ..encoding.encoded import Encoded
     from ..library.records import FoundFrame, Hit
+    from ..matching.third_look import ThirdLook
 
 
 class Neighbour(NamedTuple):
     """A video that was found: its id, its path and its distance in bits.
 
-    ``verified``, ``false_match_rate`` and ``same`` are those of ``Hit``; a folder or an index has none.
+    ``verified``, ``false_match_rate``, ``same`` and ``look`` are those of ``Hit``; a folder or an index has
+    none.
     """
 
     id: int
@@ -40,6 +42,7 @@ class Neighbour(NamedTuple):
     verified: int | None = None
     false_match_rate: float | None = None
     same: bool | None = None
+    look: ThirdLook | None = None
 
 
 class Gallery(Protocol):
@@ -109,9 +112,10 @@ class LibraryGallery:
 
     kind = "library"
 
-    def __init__(self, directory: Path, index: str | None = None) -> None:
+    def __init__(self, directory: Path, index: str | None = None, *, pixels: bool = True) -> None:
         from ..library.library import Library
 
+        self._pixels = pixels
         self.library = Library(directory, index=index, create=False)
         self.path, self.model = str(directory), self.library.model
 
@@ -120,11 +124,11 @@ class LibraryGallery:
 
     def nearest(self, query: Encoded, k: int) -> list[Neighbour]:
         """The ``k`` nearest videos, by (distance, id), content boxes included."""
-        return self._named(self.library.search(query, k))
+        return self._named(self.library.search(query, k, pixels=self._pixels))
 
     def within(self, query: Encoded, radius: int, limit: int | None) -> list[Neighbour]:
         """The videos at most ``radius`` bits away, by (distance, id), content boxes included."""
-        return self._named(self.library.search(query, limit, radius=radius))
+        return self._named(self.library.search(query, limit, radius=radius, pixels=self._pixels))
 
     def showing(self, query: Encoded, k: int) -> list[FoundFrame]:
         """The ``k`` videos that show a picture, where segments are kept."""
@@ -135,7 +139,13 @@ class LibraryGallery:
     def _named(self, hits: Iterable[Hit]) -> list[Neighbour]:
         return [
             Neighbour(
-                hit.entry.id, hit.entry.path, hit.distance, hit.verified, hit.false_match_rate, hit.same
+                hit.entry.id,
+                hit.entry.path,
+                hit.distance,
+                hit.verified,
+                hit.false_match_rate,
+                hit.same,
+                hit.look,
             )
             for hit in hits
         ]

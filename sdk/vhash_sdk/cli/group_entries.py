@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .output import number, path_entry, safe
+from .pixels import look_entry
 from .sound import heard_entry
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def _member_entry(member: Member) -> dict[str, Any]:
         "not_offered": member.not_offered or None,
         "kept_because": safe(member.kept_because),
         "sound": heard_entry(member.sound),
+        "pixels": look_entry(member.look),
     }
 
 

@@ -15,6 +15,7 @@ from .gallery import LibraryGallery
 from .inputs import ServedBy, StreamOption, Videos, expand, place
 from .options import takes
 from .output import Json, Output, PrecisionOption, path_entry, printable
+from .pixels import Pixels, look_entry, look_text
 from .sound import (
     QuerySound,
     check_kept,
@@ -65,6 +66,7 @@ class Options:
         bool,
         typer.Option("--sound", help="Also say which videos sound the same; of a library that keeps sound."),
     ] = False
+    pixels: Pixels = True
     index: ServedBy = None
     json: Json = False
 
@@ -74,7 +76,8 @@ def search(given: Options) -> None:
     """Find the nearest videos: distance in bits, its share of all bits, path.
 
     In a library content boxes count too, and before the path stands how often videos of different
-    scenes come as near as that, after a second look at what happens in both (the false-match rate).
+    scenes come as near as that, after a second look at what happens in both (the false-match rate). Pairs
+    in doubt are looked at once more, by their pixels, and that decides.
 
     A picture (JPEG, PNG, WebP, …) is a video of one frame. Where a library keeps segments (`vhash add
     --segments`), the videos that show it are listed as well, with the time and the distance of that second.
@@ -141,7 +144,7 @@ def _kept(given: Options) -> Gallery | None:
     if given.sound and not library:
         raise typer.BadParameter("--sound goes with a library that keeps sound (`vhash add --sound`)")
     if library:
-        gallery = LibraryGallery(given.where, given.index)
+        gallery = LibraryGallery(given.where, given.index, pixels=given.pixels)
         if given.sound:
             check_kept(gallery.library)
             check_sound()
@@ -186,6 +189,8 @@ def _show(answer: Answer, out: Output) -> None:
         chance = "" if rate is None else f"{f'{rate:.0e}' if rate else 'none seen':>9s}  "
         copy = "copy  " if neighbour.same else "      " if rate is not None else ""
         out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{copy}{printable(neighbour.path)}")
+        if neighbour.look is not None:
+            out.line(f"{'':17}pixels: {look_text(neighbour.look)}")
         if answer.sound is not None and (heard := answer.sound.of.get(neighbour.id)) is not None:
             out.line(f"{'':17}sound: {heard_text(heard, 'the query', 'it')}")
     if not answer.neighbours:
@@ -210,6 +215,7 @@ def _query_entry(answer: Answer) -> dict[str, Any]:
                 "false_match_rate": neighbour.false_match_rate,
                 "same": neighbour.same,
                 "sound": heard_entry(heard.get(neighbour.id)),
+                "pixels": look_entry(neighbour.look),
             }
             for neighbour in answer.neighbours
         ],

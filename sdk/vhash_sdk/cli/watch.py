@@ -18,6 +18,7 @@ from ..system.hooks import checked_address, command_words, filled, post, run_com
 from .library import Lib, reason
 from .options import takes
 from .output import SCHEMA, Output, error_entry, path_entry, printable, safe
+from .pixels import look_entry
 
 if TYPE_CHECKING:
     from ..errors import StoreError
@@ -191,6 +192,7 @@ class Teller:
                 "id": hit.entry.id,
                 "distance": hit.distance,
                 "verified": hit.verified,
+                "pixels": look_entry(hit.look),
                 "false_match_rate": hit.false_match_rate,
             },
         }

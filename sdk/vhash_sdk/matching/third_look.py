@@ -60,7 +60,7 @@ class ThirdLook(NamedTuple):
 
         The limits are fitted to the tuning half of ``benchmarks/near_duplicates/pixels.py``.
         """
-        together = abs(self.motion) if self.motion * self.still > 0 else 0.0
+        together = _together(self)
         least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
         if together >= least and self.agreeing >= _MOSTLY:
             return True
@@ -121,7 +121,18 @@ def _better(best: ThirdLook, a: Film, b: Film, place: Placement, timelines: Iter
     if not both.a.shape[1] or abs(place.agreement) < 1e-6:
         return best
     found = _moves(a, b, both, place, timelines)
-    return max(best, found, key=lambda one: abs(one.motion) * (one.motion * one.still > 0))
+    return max(best, found, key=_telling)
+
+
+def _together(found: ThirdLook) -> float:
+    """How alike what moves is; 0 where only either of pictures and movement is inverted."""
+    return abs(found.motion) if found.motion * found.still > 0 else 0.0
+
+
+def _telling(found: ThirdLook) -> tuple[float, float]:
+    """Of ways to lay one on the other that in which the same moves, else that in which both agree."""
+    together = _together(found)
+    return (together, 0.0) if together >= _OTHERS else (0.0, abs(found.still))
 
 
 def _moves(a: Film, b: Film, both: Overlaid, place: Placement, timelines: Iterable[Timeline]) -> ThirdLook:

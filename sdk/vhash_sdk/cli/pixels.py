@@ -1,0 +1,76 @@
+"""What a third look says, as text and as JSON, and the option that forgoes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import number
+
+if TYPE_CHECKING:
+    from ..matching.registration import Placement
+    from ..matching.third_look import ThirdLook
+
+Pixels = Annotated[
+    bool,
+    typer.Option(
+        "--pixels/--no-pixels",
+        help="Look at the pixels of pairs in doubt, which reads their files: some hundred milliseconds each.",
+    ),
+]
+"""Whether third looks are taken."""
+_OTHER_SIZE = 0.1  # of a scale that is told
+
+
+def look_text(seen: ThirdLook) -> str:
+    """What the pixels of two videos say, in a line.
+
+    >>> from vhash_sdk.matching.third_look import ThirdLook
+    >>> from vhash_sdk.matching.registration import Placement
+    >>> look_text(ThirdLook(0.93, 1.0, 0.97, 0.2, 5.0, 8.0, Placement(2.0, (1, False), 9, 9, 0.97, 900)))
+    'the same moves at the same place (0.93): a part, enlarged 2.0 times, turned 90° clockwise'
+    >>> look_text(ThirdLook(0.04, 1.0, 0.85, 0.2, 5.0, 8.0, None))
+    'the pictures agree (0.85), but something else moves in them (0.04)'
+    """
+    if seen.same:
+        how = "" if seen.placement is None else ", ".join(_how(seen.placement))
+        inverted = ", inverted" if how and seen.motion < 0 else " inverted" if seen.motion < 0 else ""
+        told = f": {how}{inverted}" if how or inverted else ""
+        return f"the same moves at the same place ({abs(seen.motion):.2f}){told}"
+    if seen.same is False:
+        pictures = f"the pictures agree ({abs(seen.still):.2f})"
+        return f"{pictures}, but something else moves in them ({abs(seen.motion):.2f})"
+    return "they do not tell"
+
+
+def _how(place: Placement) -> list[str]:
+    quarters, mirrored = place.turn
+    said = []
+    if place.scale > 1 + _OTHER_SIZE:
+        said.append(f"a part, enlarged {place.scale:.1f} times")
+    if place.scale < 1 - _OTHER_SIZE:
+        said.append(f"{100 * place.scale:.0f} % as large, in something else")
+    if quarters:
+        said.append(f"turned {90 * quarters}° clockwise")
+    if mirrored:
+        said.append("mirrored")
+    return said
+
+
+def look_entry(seen: ThirdLook | None) -> dict[str, Any] | None:
+    """The same for JSON; None where there was no third look."""
+    if seen is None:
+        return None
+    place = seen.placement
+    return {
+        "same": seen.same,
+        "motion": number(seen.motion, 4),
+        "still": number(seen.still, 4),
+        "agreeing": number(seen.agreeing, 4),
+        "moving": number(seen.moving, 4),
+        "seconds": number(seen.seconds, 3),
+        "scale": None if place is None else number(place.scale, 3),
+        "turned": None if place is None else 90 * place.turn[0],
+        "mirrored": None if place is None else place.turn[1],
+    }

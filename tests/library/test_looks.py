@@ -1,0 +1,149 @@
+"""Third looks of a library: taken once for two contents, kept, and never trusted where they are damaged."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+
+import av
+
+from vhash_sdk import Encoder, Library, compare
+from vhash_sdk.library.library import Library as Opened
+from vhash_sdk.models import zoo
+from vhash_sdk.video.filming import Filming
+
+SAMPLES = zoo.FOLDER.parent / "samples"
+
+
+def enlarged(source: Path, target: Path, part: float) -> Path:
+    """The middle of a video, enlarged to its whole size."""
+    with av.open(str(source)) as video, av.open(str(target), "w") as output:
+        shown = video.streams.video[0]
+        stream = output.add_stream("libx264", rate=shown.average_rate or Fraction(25), options={"crf": "26"})
+        stream.width, stream.height, stream.pix_fmt = shown.width, shown.height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for frame in video.decode(shown):
+            picture = frame.to_ndarray(format="rgb24")
+            height, width = (int(side * part) // 2 * 2 for side in picture.shape[:2])
+            top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+            inside = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(picture[top : top + height, left : left + width]), format="rgb24"
+            )
+            output.mux(stream.encode(inside.reformat(shown.width, shown.height, "yuv420p")))
+        output.mux(stream.encode())
+    return target
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Iterator[Encoder]:
+    with Encoder("copy", threads=1) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three samples, and the middle half of the first."""
+    folder = tmp_path_factory.mktemp("videos")
+    taken = [shutil.copy(SAMPLES / f"{name}.mp4", folder) for name in ("bunny", "chair", "glass")]
+    return [*map(Path, taken), enlarged(SAMPLES / "bunny.mp4", folder / "middle.mp4", 0.45)]
+
+
+@pytest.fixture
+def library(videos: list[Path], encoder: Encoder, tmp_path: Path) -> Iterator[Opened]:
+    with Library(tmp_path / "library", encoder=encoder) as made:
+        made.add(videos)
+        yield made
+
+
+def pairs(library: Opened, **how: bool) -> list[tuple[str, str]]:
+    return [
+        (Path(group.representative.path).stem, Path(member.entry.path).stem)
+        for group in library.duplicates(**how)  # type: ignore[arg-type]
+        for member in group.members
+    ]
+
+
+def test_everybody_finds_what_only_pixels_tell(library: Opened, videos: list[Path], encoder: Encoder) -> None:
+    bunny, *_, middle = videos
+    assert pairs(library, pixels=False) == []
+    assert pairs(library) in ([("bunny", "middle")], [("middle", "bunny")])
+    (member,) = library.duplicates()[0].members
+    assert member.look is not None and member.look.same and member.look.placement is not None
+    scale = member.look.placement.scale
+    assert max(scale, 1 / scale) == pytest.approx(1 / 0.45, rel=0.15)
+    hits = {Path(hit.entry.path).stem: hit for hit in library.search(middle)}
+    assert hits["middle"].same and hits["bunny"].same and not hits["chair"].same
+    assert not next(hit for hit in library.search(middle, pixels=False) if hit.entry.path == str(bunny)).same
+    assert compare(bunny, middle, encoder=encoder, spans=False).same
+    assert not compare(bunny, middle, encoder=encoder, spans=False, pixels=False).same
+    one, other = library.get(bunny), library.get(middle)
+    assert one is not None and other is not None and library.decide(one, other).same
+
+
+def test_a_pair_is_decoded_once_whatever_its_paths(
+    library: Opened, videos: list[Path], encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = pairs(library)
+    for path in videos:
+        moved = path.rename(path.with_name(f"moved-{path.name}"))
+        shutil.copy(moved, path)
+        moved.unlink()
+        os.utime(path, ns=(1, 1))
+    library.add(videos)  # times have changed, contents have not
+    monkeypatch.setattr(Filming, "look", lambda *_: pytest.fail("decoded again"))
+    with Library(library.directory, encoder=encoder) as again:
+        assert pairs(again) == found
+
+
+@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "other numbers", "a pipe", "gone"])
+def test_a_damaged_cache_costs_only_time(
+    library: Opened, encoder: Encoder, tmp_path: Path, damage: str
+) -> None:
+    found, cache = pairs(library), library.directory / "looks.npz"
+    content = cache.read_bytes()
+    if damage == "other numbers":
+        np.savez(cache, version=1, pairs=np.zeros(64, np.uint8), looks=np.full((1, 16), np.nan))
+    elif damage == "a pipe":
+        cache.unlink()
+        os.mkfifo(cache)
+    elif damage == "gone":
+        cache.unlink()
+    else:
+        cache.write_bytes({"cut": content[:-50], "zeros": bytes(len(content)), "text": b"hello"}[damage])
+    with Library(library.directory, encoder=encoder) as again:
+        assert pairs(again) == found
+
+
+def test_a_file_that_has_changed_is_not_looked_at(library: Opened, videos: list[Path]) -> None:
+    bunny, chair, _, middle = videos
+    kept = middle.read_bytes()
+    try:
+        middle.write_bytes(chair.read_bytes())
+        one, other = library.get(bunny), library.get(middle)
+        assert one is not None and other is not None
+        assert library.decide(one, other).look is None
+        assert pairs(library) == []
+    finally:
+        middle.write_bytes(kept)
+
+
+def test_a_cache_that_cannot_be_written_costs_one_warning(
+    library: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vhash_sdk.library.looks.write_whole", full)
+    with caplog.at_level(logging.WARNING, "vhash_sdk"):
+        assert len(pairs(library)) == 1
+    assert [record.message for record in caplog.records if "looks.npz" in record.message] != []
+    assert not (library.directory / "looks.npz").exists()

@@ -1,0 +1,184 @@
+"""Pixels tell copies from other takes, whatever was done; films are taken where they belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vhash_sdk.matching.film import RATE, SIDE, Film, film_shape, film_times
+from vhash_sdk.matching.registration import in_place, overlaid, refined, register, resized, turned
+from vhash_sdk.matching.third_look import NOTHING, ThirdLook, third_look
+from vhash_sdk.matching.timelines import Timeline
+
+Pictures = NDArray[np.float32]
+HEIGHT, WIDTH, FRAMES = 108, 192, 48
+ALL = [Timeline(1.0, 0.0)]
+
+
+def smooth(generator: np.random.Generator, *shape: int, grain: int) -> Pictures:
+    """Noise of that grain, mean 128."""
+    rough = generator.normal(size=(*shape[:-2], shape[-2] // grain + 2, shape[-1] // grain + 2))
+    larger = np.repeat(np.repeat(rough, grain, -2), grain, -1)[..., : shape[-2], : shape[-1]]
+    kernel = np.ones(grain) / grain
+    for axis in (-1, -2):
+        larger = np.apply_along_axis(np.convolve, axis, larger, kernel, "same")
+    return (128 + 60 * larger).astype(np.float32)
+
+
+def scene(place: int, take: int) -> Pictures:
+    """A place, and things that move through it in one take: ``float32[T, HEIGHT, WIDTH]``."""
+    ground = smooth(np.random.default_rng(place), HEIGHT, WIDTH, grain=12)
+    generator = np.random.default_rng(1000 * place + take)
+    frames = np.repeat(ground[None], FRAMES, 0)
+    for _ in range(4):
+        thing = smooth(generator, 20, 20, grain=5)
+        path = np.cumsum(generator.normal(0, 2.5, (FRAMES, 2)), 0) + generator.uniform((0, 0), (80, 160))
+        for frame, (y, x) in enumerate(np.clip(path, 0, (HEIGHT - 21, WIDTH - 21)).astype(int)):
+            frames[frame, y : y + 20, x : x + 20] = thing
+    return frames
+
+
+def film(pictures: Pictures, times: NDArray[np.float64] | None = None) -> Film:
+    """As it would be decoded."""
+    height, width = film_shape(pictures.shape[2], pictures.shape[1])
+    small = resized(pictures, SIDE / max(pictures.shape[1:]))[:, :height, :width]
+    shown = np.clip(small, 0, 255).astype(np.uint8)
+    return Film(shown, np.arange(len(shown)) / RATE if times is None else times)
+
+
+def cropped(pictures: Pictures) -> Pictures:
+    return pictures[:, 20:90, 30:155]
+
+
+def in_a_corner(pictures: Pictures) -> Pictures:
+    other = scene(77, 7)
+    other[:, 54:, 96:] = resized(pictures, 0.5)
+    return other
+
+
+def noisy(pictures: Pictures) -> Pictures:
+    return pictures + np.random.default_rng(5).normal(0, 25, pictures.shape).astype(np.float32)
+
+
+def with_a_sticker(pictures: Pictures) -> Pictures:
+    pictures = pictures.copy()
+    for frame in range(len(pictures)):
+        y, x = 10 + frame, 20 + 2 * frame
+        pictures[frame, y : y + 30, x : x + 30] = 255 * (frame % 2)
+    return pictures
+
+
+EDITS: dict[str, Callable[[Pictures], Pictures]] = {
+    "nothing": lambda p: p,
+    "cropped": cropped,
+    "in a corner": in_a_corner,
+    "turned": lambda p: turned(p, (1, False)),
+    "upside down": lambda p: turned(p, (2, False)),
+    "mirrored": lambda p: turned(p, (0, True)),
+    "inverted": lambda p: 255 - p,
+    "stretched": lambda p: np.repeat(p, 2, axis=1),
+    "darker": lambda p: 0.4 * p + 10,
+    "noisy": noisy,
+    "with a sticker": with_a_sticker,
+    "vertical": lambda p: p[:, :, 60:121],
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_copies_are_told_by_what_moves(edit: str, place: int) -> None:
+    found = third_look(film(scene(place, 0)), film(EDITS[edit](scene(place, 0))), ALL)
+    assert found.same, found
+    assert (found.motion < 0) == (edit == "inverted")
+    assert found.agreeing > 0.9 and found.seconds == FRAMES / RATE
+
+
+@pytest.mark.parametrize("edit", ["nothing", "cropped", "mirrored", "noisy"])
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_another_take_of_one_scene_is_no_copy(edit: str, place: int) -> None:
+    found = third_look(film(scene(place, 0)), film(EDITS[edit](scene(place, 1))), ALL)
+    assert found.same is False, found
+    assert abs(found.still) > 0.5 > 0.3 > abs(found.motion)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_strangers_are_no_copies(edit: str) -> None:
+    found = third_look(film(scene(1, 0)), film(EDITS[edit](scene(2, 0))), ALL)
+    assert not found.same, found
+    assert abs(found.motion) < 0.35
+
+
+def test_a_shared_intro_is_no_copy_and_a_part_is() -> None:
+    whole, other = scene(1, 0), scene(2, 0)
+    half = FRAMES // 2
+    intro = np.concatenate([whole[:half], other[half:]])
+    found = third_look(film(whole), film(intro), ALL)
+    assert not found.same and 0.3 < found.agreeing < 0.7, found
+    part = third_look(film(whole), film(whole[12:36]), [Timeline(1.0, -12 / RATE)])
+    assert part.same and part.seconds == 24 / RATE, part
+
+
+def test_time_goes_as_the_line_says_and_may_be_a_little_wrong() -> None:
+    whole = scene(3, 0)
+    assert third_look(film(whole), film(whole[::-1]), [Timeline(-1.0, (FRAMES - 1) / RATE)]).same
+    assert third_look(film(whole), film(whole[::2]), [Timeline(0.5, 0.0)]).same
+    assert third_look(film(whole), film(whole[4:]), ALL).same  # half a second
+    assert not third_look(film(whole), film(whole[::-1]), ALL).same
+
+
+def test_black_and_tiny_films_say_nothing() -> None:
+    black = Film(np.zeros((FRAMES, 36, 64), np.uint8), np.arange(FRAMES) / RATE)
+    thin = Film(np.zeros((FRAMES, 1, 64), np.uint8), np.arange(FRAMES) / RATE)
+    whole = film(scene(1, 0))
+    for one, other in ((black, black), (black, whole), (whole, thin), (thin, thin)):
+        assert third_look(one, other, ALL).same is None
+    assert third_look(whole, whole, []) == NOTHING
+    assert third_look(whole, whole, [Timeline(1.0, 1000.0)]) == NOTHING
+
+
+def test_what_does_not_move_is_left_to_the_codes() -> None:
+    still = np.repeat(scene(1, 0)[:1], FRAMES, 0)
+    assert third_look(film(noisy(still)), film(still), ALL).same is None
+
+
+def test_the_placement_says_how_they_lie_on_each_other() -> None:
+    a, b = film(scene(1, 0)).values[::8], film(turned(cropped(scene(1, 0)), (3, False))).values[::8]
+    (best, *_) = register(a, b)
+    assert best.turn == (1, False)  # what undoes it
+    assert best.scale * np.exp(best.growth) == pytest.approx(192 / 125, rel=0.05)
+    both = overlaid(a, b, best)
+    assert both.a.shape == both.b.shape and len(both.tiles) == both.a.shape[1]
+    assert np.corrcoef(both.a.ravel(), both.b.ravel())[0, 1] > 0.9
+
+
+def test_a_squashed_copy_lies_in_place() -> None:
+    a = film(scene(2, 0)).values[::8]
+    b = resized(a, 1.0)[:, ::2]
+    assert refined(a, b, in_place(a, b)).agreement > 0.8
+
+
+def test_films_of_long_videos_are_taken_where_they_belong_together() -> None:
+    line = Timeline(1.0, 30.0)
+    here, there = film_times(3600.0, 3700.0, [line])
+    assert len(here) == 3 * 4 * RATE and len(there) < 1000
+    assert np.isin(here + 30.0, there).all()
+    short, long = film_times(8.0, 600.0, [Timeline(1.0, 250.0)])
+    assert len(short) == 8 * RATE and there.min() >= 0
+    assert long.min() <= 250 - 3 and long.max() >= 258 + 3 - 1 / RATE
+    backwards = film_times(60.0, 60.0, [Timeline(-1.0, 60.0)])
+    assert np.isin(60.0 - backwards[0], backwards[1]).all()
+
+
+def test_frames_that_are_not_there_belong_to_nothing() -> None:
+    one = Film(np.zeros((3, 4, 64), np.uint8), np.array([0.0, 0.125, 5.0]))
+    assert one.nearest(np.array([-1.0, 0.01, 0.1, 2.0, 5.02])).tolist() == [-1, 0, 1, -1, 2]
+    assert Film(one.frames[:1], one.times[:1]).nearest(np.array([0.0])).tolist() == [0]
+
+
+def test_few_changes_have_to_agree_more() -> None:
+    once = ThirdLook(0.75, 1.0, 0.9, 0.5, 1.0, 4.0, None)
+    assert once.same is None and once._replace(variety=4.0).same and once._replace(motion=0.95).same
+    assert not once._replace(motion=-0.95).same  # the pictures are not inverted
