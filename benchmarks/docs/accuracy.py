@@ -81,10 +81,11 @@ def decisions() -> str:
         "model", *_DECISIONS, "strangers that search calls copies", "other takes called copies",
         "false groups of videos made alike", "their re-encodes grouped",
     )  # fmt: skip
-    total = load(f"decisions_{models[-1]}")["compare"]["reporting"]["all"]["of"]
+    reported = load(f"decisions_{models[-1]}")["compare"]["reporting"]
+    total, kinds = reported["all"]["of"], len(reported["kinds"])
     return (
         table(header, rows)
-        + f"\n\nThe share of {total} copies, 47 kinds of 20 originals, on which nothing was tuned. "
+        + f"\n\nThe share of {total} copies, {kinds} kinds of {total // kinds} originals, on which nothing was tuned. "
         f"Below .7 by kind, `compare`: {'; '.join(weak)}. {source(f'decisions_{models[-1]}')}"
     )
 

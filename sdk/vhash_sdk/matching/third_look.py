@@ -20,7 +20,6 @@ from .registration import Frames, Overlaid, Placement, in_place, overlaid, refin
 from .timelines import Timeline
 
 _LAID = 6  # frames of each film that are laid on each other
-_LINES, _NEAR = 2, 4  # lines in time that are tried, and frames by which these have to differ
 _SURE = 0.8  # agreement of pictures, and of what moves, from which on nothing better is looked for
 _LEAST_SECONDS, _LEAST_SHARE = 1.5, 0.5  # of the shorter film, that have to be compared
 _AGREE = 0.5  # correlation of two frames that do
@@ -79,37 +78,32 @@ def third_look(a: Film, b: Film, timelines: Sequence[Timeline]) -> ThirdLook:
         timelines: from ``a`` to ``b``, the likeliest first, exact to as much as ``film.slack`` says.
     """
     best = NOTHING
-    for first, second in _laid(a, b, timelines):
-        whole = refined(first, second, in_place(first, second))
-        best = _better(best, a, b, whole, timelines)
+    laid = _laid(a, b, timelines)
+    if laid is None:
+        return best
+    best = _better(best, a, b, refined(*laid, in_place(*laid)), timelines)
+    if _sure(best):
+        return best
+    for place in register(*laid):
+        best = _better(best, a, b, place, timelines)
         if _sure(best):
-            return best
-        for place in register(first, second):
-            best = _better(best, a, b, place, timelines)
-            if _sure(best):
-                return best
+            break
     return best
 
 
-def _laid(a: Film, b: Film, timelines: Iterable[Timeline]) -> Iterable[tuple[Frames, Frames]]:
-    """For each timeline some frames of both that belong together."""
-    tried: list[NDArray[np.int64]] = []
+def _laid(a: Film, b: Film, timelines: Iterable[Timeline]) -> tuple[Frames, Frames] | None:
+    """Some frames of both that belong together by the first line that has any.
+
+    That says how pictures lie on each other even where another line is the right one: they lie alike all
+    the time, and what stands still tells.
+    """
     for line in timelines:
         there = b.nearest(line.speed * a.times + line.offset)
         here = np.flatnonzero(there >= 0)
-        if len(here) < 2 or any(_like(there, other) for other in tried):
-            continue
-        tried.append(there)
-        taken = here[np.linspace(0, len(here) - 1, 2 * _LAID + 1).round().astype(int)[1::2]]
-        yield a.values[taken], b.values[there[taken]]
-        if len(tried) == _LINES:
-            return
-
-
-def _like(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
-    """Whether two lines in time go through nearly the same frames, so that the pictures lie alike."""
-    both = (one >= 0) & (other >= 0)
-    return bool(both.any() and np.abs(one - other)[both].max() <= _NEAR)
+        if len(here) >= 2:
+            taken = here[np.linspace(0, len(here) - 1, 2 * _LAID + 1).round().astype(int)[1::2]]
+            return a.values[taken], b.values[there[taken]]
+    return None
 
 
 def _sure(found: ThirdLook) -> bool:

@@ -22,6 +22,9 @@ from .third_look import ThirdLook
 _SURE = (
     16  # bits of verified distance below an even chance (two nats), from which on nobody looks a third time
 )
+_LOOKS = 0.1  # strangers for each video that get a third look, by the calibration's scenes
+_PASSING = Rate(0.0, 5e-4, 1.6e-3)
+"""Strangers that a third look takes for copies: of the nearest one of each of 1,880 copies none was."""
 _STRANGERS = 4  # for each video, that a second look has to part from its copies
 _TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3  # see least_score
 
@@ -56,7 +59,7 @@ class Verdict:
         calibration: what distances mean; None: codes within ``radius`` are copies, and no rate is known.
         radius: the threshold in bits between codes.
         fmr: the threshold as a false-match rate. Without a threshold nothing is decided, only measured.
-        videos: among how many the pair was found. One stranger or so for each of them gets a third look.
+        videos: among how many the pair was found: the more, the fewer strangers may get a third look.
 
     >>> empty = Verdict(None, radius=3)
     >>> empty.decide((), (), distance=3).same, empty.decide((), (), distance=4).same
@@ -139,8 +142,12 @@ class Verdict:
         seen = closer()
         if seen is None:
             return found
-        said = seen.same
-        return replace(found, look=seen, same=found.same if said is None else said)
+        if seen.same is None:
+            return replace(found, look=seen)
+        rate = found.rate
+        if seen.same and rate is not None:  # both have to be wrong
+            rate = Rate(*(one * other for one, other in zip(rate, _PASSING, strict=True)))
+        return replace(found, look=seen, same=seen.same, rate=rate)
 
     def _doubtful(self, found: Decision) -> bool:
         """Whether a third look is worth its time."""
@@ -148,7 +155,7 @@ class Verdict:
         look = None if table is None else table.second_look
         if look is None or found.verified is None or found.same is None or self.fmr is None:
             return False
-        rate = max(self.fmr, look.table.smallest_rate, 1 / self.videos)
+        rate = max(self.fmr, look.table.smallest_rate, _LOOKS / self.videos)
         return look.even - _SURE < found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
 
     def _by_codes(
