@@ -145,16 +145,19 @@ def takes(data: Path) -> list[list[Path]]:
     return list(scenes.values())
 
 
-def halves(by_kind: dict[str, list[bool]], copies: CopySet) -> Rates:
+def half_of(copies: CopySet) -> list[int]:
+    """Of the copies of each kind, in their order: 0 where it is for tuning, 1 where it is reported."""
+    first = copies.made[0].kind
+    return [copies.clips.index(copy.original) % 2 for copy in copies.made if copy.kind == first]
+
+
+def halves(by_kind: dict[str, list[bool]], places: Sequence[int]) -> Rates:
     """Shares in the half for tuning and in that for reporting, all kinds together and each."""
-    half_of = [
-        copies.clips.index(copy.original) % 2 for copy in copies.made if copy.kind == copies.made[0].kind
-    ]
     taken = {
-        half: {kind: [hit for hit, of in zip(row, half_of, strict=True) if of == number]
+        half: {kind: [hit for hit, of in zip(row, places, strict=True) if of == number]
                for kind, row in by_kind.items()}
         for number, half in enumerate(("tuning", "reporting"))
-        if number in half_of
+        if number in places
     }  # fmt: skip
     return {
         half: {
@@ -206,9 +209,9 @@ def main() -> None:
                     for one in searched.segmenting():
                         assert one.error is None, one
                     spans, strangers = by_find(searched, asked)
-                    result["find"] = {**halves(spans, asked), "strangers": strangers}
+                    result["find"] = {**halves(spans, half_of(asked)), "strangers": strangers}
         deduped, wrong = by_dedup(whole, encoder, asked)
-        result["dedup"] = {**halves(deduped, asked), "false groups": wrong}
+        result["dedup"] = {**halves(deduped, half_of(asked)), "false groups": wrong}
         result["made alike"] = alike_sets(whole, encoder, made)
         name = encoder.spec.name
     _print(result)
@@ -231,11 +234,11 @@ def answers(everything: Asked, searched: Opened, asked: CopySet, scenes: list[li
     pairs = [pair for scene in scenes for pair in combinations(scene, 2)]
     return {
         "search": {
-            **halves(search, asked),
+            **halves(search, half_of(asked)),
             "strangers": false,
             "stranger pairs": len(asked.made) * (len(searched) - 1),
         },
-        "compare": halves(compare, asked),
+        "compare": halves(compare, half_of(asked)),
         "other takes called copies": share([everything.same(*pair) for pair in pairs]),
     }
 

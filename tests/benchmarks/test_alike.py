@@ -43,6 +43,7 @@ def test_composed_sets_are_made(name: str, tmp_path: Path) -> None:
 
 def test_halves_and_shares() -> None:
     assert share([True, False, True, True]) == {"share": 0.75, "found": 3, "of": 4}
-    found = halves({"a": [True, False, True, False], "b": [True, True, True, True]})
+    found = halves({"a": [True, False, True, False], "b": [True, True, True, True]}, [0, 1, 0, 1])
+    assert set(halves({"a": [True]}, [1])) == {"reporting"}
     assert found["tuning"]["all"]["share"] == 1.0 and found["reporting"]["all"]["share"] == 0.5
     assert found["reporting"]["kinds"] == {"a": 0.0, "b": 1.0}
