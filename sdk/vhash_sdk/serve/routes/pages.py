@@ -15,7 +15,8 @@ from ..problems import Problem
 router = APIRouter(include_in_schema=False)
 
 _KINDS = {
-    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp", ".ico": "image/x-icon",
     ".json": "application/json", ".webmanifest": "application/manifest+json", ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
