@@ -138,9 +138,9 @@ class Guard:
     def _identity(self, headers: dict[bytes, str], client: str) -> Identity | None:
         scheme, _, token = headers.get(b"authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            self._sessions.tries.check(client)
             identity = self._sessions.of_token(token.strip())
-            if identity is None:
+            if identity is None:  # the right one passes, whatever others at this address have tried
+                self._sessions.tries.check(client)
                 self._sessions.tries.wrong(client)
                 raise Problem(
                     "unauthorized", "this token is none of the server's --token-file", login="token"
