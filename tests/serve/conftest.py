@@ -110,7 +110,8 @@ class Server:
     def client(self, *, token: bool = True, **options: Any) -> httpx.Client:
         """A client, by default one that may do everything."""
         headers = {"Authorization": f"Bearer {TOKEN}"} if token else {}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=120, **options)
+        given = {"headers": headers, "timeout": 120, **options}
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", **given)
 
     @property
     def token(self) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.serve.conftest import Made, Server
 from vhash_sdk.library import Library
@@ -228,3 +231,26 @@ def test_health_and_figures(served: Server) -> None:
     assert anybody.get("/metrics").status_code == 401
     text = served.client().get("/metrics").text
     assert "vhash_videos 5.0" in text and 'vhash_requests_total{method="GET",route="/livez"' in text
+
+
+def test_requests_are_traced(
+    own: Made, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("opentelemetry.instrumentation.asgi")
+    came: list[tuple[str, bytes]] = []
+
+    class Sink(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Sink) as sink:
+        Thread(target=sink.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{sink.server_port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+        server = serve(own.library, "--telemetry")
+        assert server.client().get("/v1/library").status_code == 200
+        assert server.stop() == 0  # what is not sent yet goes now
+        sink.shutdown()
+    assert any(path == "/v1/traces" and b"/v1/library" in body for path, body in came)

@@ -204,6 +204,23 @@ def test_what_is_too_large_is_refused_before_it_is_read(served: Server) -> None:
     assert lives(served)
 
 
+def test_the_short_way_is_no_way_around(served: Server) -> None:
+    """Look-ups that have come before are let through sooner; whatever differs is checked as ever."""
+    client = served.client(headers={"Authorization": f"Bearer {TOKEN}", "Accept": "application/octet-stream"})
+    code, path = bytes(32), "/v1/lookup?radius=9"
+    answers = [client.post(path, content=code) for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {200} and len({a.content for a in answers}) == 1
+    for headers, status in (
+        ({"Authorization": "Bearer " + "x" * 43}, 401), ({"Authorization": ""}, 401),
+        ({"Host": "evil.example"}, 403), ({"Origin": "http://evil.example"}, 403), ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ):  # fmt: skip
+        assert client.post(path, content=code, headers=headers).status_code == status, headers
+    for content in (b"", b"short", bytes(32 * 1025)):
+        assert client.post(path, content=content).status_code == 400
+    assert client.post(path, content=bytes(2 << 20)).status_code == 413
+    assert client.post(path, content=code).content == answers[0].content
+
+
 def test_slow_clients_are_given_up(own: Made, serve: Callable[..., Server]) -> None:
     server = serve(own.library, patch=QUICK)
     began = time.monotonic()

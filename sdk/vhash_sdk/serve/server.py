@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ..errors import OptionError
+from ..errors import MissingDependencyError, OptionError
 from .app import build
 from .logs import LOG, JsonLines, log
 from .service import Service
@@ -106,7 +106,7 @@ def run(settings: Settings, *, ready: Callable[[str], None] = print, log_lines: 
         port = int(place.getsockname()[1])
         guard = build(service, port)
         _log_lines(log_lines)
-        app = _traced(guard) if settings.telemetry else guard
+        app, end_traces = _traced(guard, settings)
         server = _Server(_config(app, settings), service)
         url = settings.url(port)
         if not settings.users and (settings.local or not settings.tokens):
@@ -115,6 +115,7 @@ def run(settings: Settings, *, ready: Callable[[str], None] = print, log_lines: 
         log("listening", host=settings.host, port=port, library=service.directory)
         with _ended_by_signals():
             server.run([place])
+        end_traces()
     finally:
         service.close()
 
@@ -164,17 +165,26 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _traced(app: Any) -> Any:
-    """The application, traced by OpenTelemetry as its environment variables say."""
-    try:
-        from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-    except ImportError as error:
-        from ..errors import MissingDependencyError
+def _traced(app: Any, settings: Settings) -> tuple[Any, Callable[[], None]]:
+    """The application, traced by OpenTelemetry if that is wanted, and what ends that.
 
+    Where the traces go, the environment says (``OTEL_EXPORTER_OTLP_ENDPOINT`` and others).
+    """
+    if not settings.telemetry:
+        return app, lambda: None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
         raise MissingDependencyError(
             f"--telemetry needs OpenTelemetry ({error}); pip install 'vhash-sdk[serve,telemetry]'"
         ) from error
-    return OpenTelemetryMiddleware(app)
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "vhash"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return OpenTelemetryMiddleware(app, tracer_provider=provider), provider.shutdown
 
 
 def _log_lines(wanted: bool) -> None:
