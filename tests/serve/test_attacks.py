@@ -212,7 +212,8 @@ def test_the_short_way_is_no_way_around(served: Server) -> None:
     assert {answer.status_code for answer in answers} == {200} and len({a.content for a in answers}) == 1
     for headers, status in (
         ({"Authorization": "Bearer " + "x" * 43}, 401), ({"Authorization": ""}, 401),
-        ({"Host": "evil.example"}, 403), ({"Origin": "http://evil.example"}, 403), ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "evil.example"}, 403), ({"Origin": "http://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
     ):  # fmt: skip
         assert client.post(path, content=code, headers=headers).status_code == status, headers
     for content in (b"", b"short", bytes(32 * 1025)):
