@@ -25,6 +25,7 @@ LAYERS = (
     ("report", "doctor"),
     ("acting",),
     ("comparison",),
+    ("serve",),
     ("cli",),
 )
 """Modules and packages of ``vhash_sdk``, lowest first: each imports from its own layer and those below."""

@@ -26,6 +26,7 @@ from . import (
     parts,
     roles,
     search,
+    serve,
     undo,
     watch,
 )
@@ -63,6 +64,7 @@ for command in (
     undo.undo,
     roles.roles,
     parts.parts,
+    serve.serve,
     compare.compare,
     eval.eval_,
     calibrate.calibrate,

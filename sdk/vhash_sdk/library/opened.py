@@ -16,9 +16,10 @@ from ..scan import Found, content_digest
 from ..spec import ModelSpec
 from ..system.checks import checked_count
 from ..video import Limits, Source
+from .browsing import Filters, Holdings, Place, failures_page, holdings, page_of
 from .cache import Remembered, cached_index
 from .companions import Companions
-from .entries import all_entries, entry_at, failures
+from .entries import all_entries, entries_of, entry_at, failures
 from .finding import SegmentIndex, found_frames, segment_index
 from .grouping import verdict_for
 from .lock import writing
@@ -170,6 +171,16 @@ class OpenLibrary:
         return failure_of(self._db, path, found.size, found.mtime_ns) is not None
 
     @property
+    def generation(self) -> str:
+        """Changes whenever codes change."""
+        return self._db.generation()
+
+    @property
+    def unwritable(self) -> str:
+        """Why nothing can be written, or an empty text."""
+        return self._db.unwritable
+
+    @property
     def uuid(self) -> str:
         """Drawn when the library was made: tells it from any other, wherever it is moved."""
         return self._db.uuid()
@@ -233,6 +244,36 @@ class OpenLibrary:
     def get(self, path: str | os.PathLike[str]) -> Entry | None:
         """The entry at a path, or None."""
         return entry_at(self._db, self.spec, path)
+
+    def by_id(self, ids: Iterable[int]) -> list[Entry]:
+        """The entries of videos by their ids, without those that are not there any more."""
+        return entries_of(self._db, self.spec, ids)
+
+    def page(
+        self,
+        filters: Filters,
+        *,
+        sort: str = "id",
+        falling: bool = False,
+        after: Place | None = None,
+        limit: int = 50,
+    ) -> tuple[list[Entry], Place | None, int]:
+        """Some entries, the place where they end (None: no more), and how many fit; see ``browsing``."""
+        return page_of(self._db, self.spec, filters, sort=sort, falling=falling, after=after, limit=limit)
+
+    def ids(self) -> list[int]:
+        """The ids of all videos, rising."""
+        return [int(row[0]) for row in self._db.rows("SELECT id FROM video ORDER BY id")]
+
+    def holdings(self) -> Holdings:
+        """How many videos, bytes, seconds and failures there are, and of which kinds."""
+        return holdings(self._db)
+
+    def failures_page(
+        self, *, kind: str | None = None, text: str | None = None, after: bytes = b"", limit: int = 50
+    ) -> tuple[list[Failure], bytes | None, int]:
+        """Some failures by path, the place where they end (None: no more), and how many fit."""
+        return failures_page(self._db, kind=kind, text=text, after=after, limit=limit)
 
     def look(self, entry: Entry) -> LeftOut | None:
         """Why the file of an entry is not what was encoded, or cannot be read; None: it is, and can.

@@ -1,0 +1,194 @@
+"""Looking through a library: pages of its videos and failures by filters, and what it holds in all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+from ..errors import OptionError
+from ..spec import ModelSpec
+from .database import Database
+from .entries import entries_of
+from .records import Entry, Failure
+from .rows import FailureRow
+
+SORTS = {
+    "id": "v.id",
+    "path": "v.path",
+    "bytes": "v.size",
+    "seconds": "coalesce(v.duration, 0)",
+    "modified": "v.mtime_ns",
+    "added": "v.added",
+    "height": "coalesce(v.height, 0)",
+}
+"""What videos may be sorted by, and the column of each."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which videos are wanted; None: whatever it is.
+
+    Attributes:
+        text: part of the path, in any case of ASCII letters.
+        codec: FFmpeg's name.
+        min_seconds, max_seconds: how long they are.
+        min_bytes, max_bytes: how large their files are.
+        min_height: pixels.
+        damaged: whether something is known to be missing.
+    """
+
+    text: str | None = None
+    codec: str | None = None
+    min_seconds: float | None = None
+    max_seconds: float | None = None
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    min_height: int | None = None
+    damaged: bool | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is filtered."""
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+    def clause(self) -> tuple[str, list[Any]]:
+        """As SQL about ``video v``, and its values."""
+        words, values = ["1"], []
+        asked = (
+            ("instr(lower(CAST(v.path AS TEXT)), lower(CAST(? AS TEXT))) > 0", self._text()),
+            ("v.codec = ?", self.codec),
+            ("v.duration >= ?", self.min_seconds),
+            ("v.duration <= ?", self.max_seconds),
+            ("v.size >= ?", self.min_bytes),
+            ("v.size <= ?", self.max_bytes),
+            ("v.height >= ?", self.min_height),
+        )
+        for sql, value in asked:
+            if value is not None:
+                words.append(sql)
+                values.append(value)
+        if self.damaged is not None:
+            words.append(f"v.damaged IS {'NOT ' if self.damaged else ''}NULL")
+        return " AND ".join(words), values
+
+    def _text(self) -> bytes | None:
+        return None if not self.text else os.fsencode(self.text)
+
+    def fits(self, entry: Entry) -> bool:
+        """Whether a video is one of those that are wanted."""
+        seconds = entry.code.duration or 0.0
+        return not (
+            (self.text and self.text.lower() not in entry.path.lower())
+            or (self.codec is not None and entry.codec != self.codec)
+            or (self.min_seconds is not None and not seconds >= self.min_seconds)
+            or (self.max_seconds is not None and not seconds <= self.max_seconds)
+            or (self.min_bytes is not None and entry.size < self.min_bytes)
+            or (self.max_bytes is not None and entry.size > self.max_bytes)
+            or (self.min_height is not None and (entry.height or 0) < self.min_height)
+            or (self.damaged is not None and self.damaged != (entry.damaged is not None))
+        )
+
+
+class Place(NamedTuple):
+    """Where a page ends: the value that the videos are sorted by, and the id of the last."""
+
+    value: Any
+    id: int
+
+
+def page_of(
+    database: Database,
+    spec: ModelSpec,
+    filters: Filters,
+    *,
+    sort: str = "id",
+    falling: bool = False,
+    after: Place | None = None,
+    limit: int = 50,
+) -> tuple[list[Entry], Place | None, int]:
+    """Some videos, the place where they end (None: there are no more), and how many there are in all.
+
+    Raises:
+        OptionError: there is no such order.
+        StoreError: a row is damaged.
+    """
+    column = SORTS.get(sort)
+    if column is None:
+        raise OptionError(f"sort={sort!r}: expected one of {', '.join(SORTS)}")
+    where, values = filters.clause()
+    ((total,),) = database.rows(f"SELECT count(*) FROM video v WHERE {where}", tuple(values))
+    order = "DESC" if falling else "ASC"
+    if after is not None:
+        where += f" AND ({column}, v.id) {'<' if falling else '>'} (?, ?)"
+        values += [after.value, after.id]
+    sql = f"SELECT v.id, {column} FROM video v WHERE {where} ORDER BY {column} {order}, v.id {order} LIMIT ?"
+    rows = database.rows(sql, (*values, limit + 1))
+    found = {entry.id: entry for entry in entries_of(database, spec, [row[0] for row in rows[:limit]])}
+    end = Place(rows[limit - 1][1], int(rows[limit - 1][0])) if len(rows) > limit else None
+    return [found[row[0]] for row in rows[:limit] if row[0] in found], end, int(total)
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a library holds in all.
+
+    Attributes:
+        videos: how many; failures: files that could not be added.
+        bytes: of their files; seconds: of all that are known.
+        damaged, unreliable: how many are.
+        codecs, heights: (codec or pixels, how many), the most first; at most 30.
+        errors: (kind, how many) of the failures.
+    """
+
+    videos: int
+    failures: int
+    bytes: int
+    seconds: float
+    damaged: int
+    unreliable: int
+    codecs: Sequence[tuple[str, int]]
+    heights: Sequence[tuple[int, int]]
+    errors: Sequence[tuple[str, int]]
+
+
+def holdings(database: Database) -> Holdings:
+    """What a library holds in all."""
+    ((videos, size, seconds, damaged, unreliable),) = database.rows(
+        "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(duration), 0.0), count(damaged),"
+        " count(unreliable) FROM video"
+    )
+
+    def most(column: str, table: str) -> list[tuple[Any, int]]:
+        rows = database.rows(
+            f"SELECT {column}, count(*) FROM {table} WHERE {column} IS NOT NULL GROUP BY 1"
+            " ORDER BY 2 DESC, 1 LIMIT 30"
+        )
+        return [(name, int(count)) for name, count in rows]
+
+    errors = most("kind", "failure")
+    ((failures,),) = database.rows("SELECT count(*) FROM failure")
+    codecs = [(str(name), count) for name, count in most("codec", "video")]
+    heights = [(int(height), count) for height, count in most("height", "video")]
+    totals = (int(videos), int(failures), int(size), float(seconds), int(damaged), int(unreliable))
+    return Holdings(*totals, codecs, heights, [(str(kind), count) for kind, count in errors])
+
+
+def failures_page(
+    database: Database, *, kind: str | None, text: str | None, after: bytes, limit: int
+) -> tuple[list[Failure], bytes | None, int]:
+    """Some files that could not be added by path, where they end (None: no more), and how many in all."""
+    where, values = ["1"], []
+    if kind:
+        where.append("kind = ?")
+        values.append(kind)
+    if text:
+        where.append("instr(lower(CAST(path AS TEXT)), lower(CAST(? AS TEXT))) > 0")
+        values.append(os.fsencode(text))  # type: ignore[arg-type]
+    clause = " AND ".join(where)
+    ((total,),) = database.rows(f"SELECT count(*) FROM failure WHERE {clause}", tuple(values))
+    sql = f"SELECT path, kind, message, seen FROM failure WHERE {clause} AND path > ? ORDER BY path LIMIT ?"
+    rows = database.read(FailureRow, sql, (*values, after, limit + 1))
+    found = [Failure(os.fsdecode(row.path), row.kind, row.message, row.seen) for row in rows[:limit]]
+    return found, rows[limit - 1].path if len(rows) > limit else None, int(total)

@@ -1,0 +1,98 @@
+"""The routes behind the guard, as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ..errors import VhashError
+from ..names import safe
+from .guard import Guard
+from .problems import TITLES, Problem, problem_of
+from .routes import health, library, pages, session
+from .routes.common import ProblemDocument
+from .service import Service
+
+_THREADS = 80  # requests that may be read from the disk or wait for a picture at the same time
+ABOUT = "Search, group and judge the videos of one library. Errors are application/problem+json; see docs/serve.md."
+
+
+def build(service: Service, port: int) -> Guard:
+    """The application of a server that listens on a port."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        await anyio.to_thread.run_sync(service.begin)
+        yield
+
+    app = FastAPI(
+        title="vhash", version="1", description=ABOUT, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None,
+        lifespan=lifespan, separate_input_output_schemas=False,
+    )  # fmt: skip
+    app.state.service = service
+    for routes in (session, library, health, pages):
+        app.include_router(routes.router)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    for kind in (Problem, VhashError):
+        app.add_exception_handler(kind, _known)
+    app.add_exception_handler(Exception, _known)
+    _describe(app)
+    guard = Guard(app, service.settings, service.sessions, service.metrics, port)
+    app.state.guard = guard
+    return guard
+
+
+def _describe(app: FastAPI) -> None:
+    """Complete the schema that FastAPI makes: the shape of errors, and how one signs in."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = made()
+            parts = schema.setdefault("components", {})
+            parts.setdefault("schemas", {})["ProblemDocument"] = ProblemDocument.model_json_schema()
+            for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, which are never sent
+                parts["schemas"].pop(name, None)
+            parts["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "vhash_8123"},
+            }
+            schema["security"] = [{"bearer": []}, {"cookie": []}]
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    """What the routes raise; what nobody expected goes on to the guard, which writes it down."""
+    return problem_of(error).response(request.scope["state"]["request_id"])
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """A value that the schema does not allow."""
+    assert isinstance(error, RequestValidationError)
+    found = [
+        {"where": ".".join(map(str, one["loc"])), "message": safe(str(one["msg"]))}
+        for one in error.errors()[:20]
+    ]
+    detail = "; ".join(f"{one['where']}: {one['message']}" for one in found[:3]) or "a value is not allowed"
+    return Problem("invalid", detail, errors=found).response(request.scope["state"]["request_id"])
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What the router says: no such route, no such method."""
+    assert isinstance(error, HTTPException)
+    names = {status: name for name, (status, _) in TITLES.items()}
+    name = names.get(error.status_code, "bad-request")
+    problem = Problem(name, str(error.detail), headers=dict(error.headers or {}))
+    return problem.response(request.scope["state"]["request_id"])

@@ -1,0 +1,157 @@
+"""Running the server: its socket, its connections, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ..errors import OptionError
+from .app import build
+from .logs import LOG, JsonLines, log
+from .service import Service
+from .settings import Settings
+
+HEADER_SECONDS = 15.0
+"""A connection whose first request is not there by then is closed."""
+_CONNECTIONS = 1000
+_GRACE = 20  # seconds that requests in progress have to end
+
+
+class Protocol(HttpToolsProtocol):
+    """Uvicorn's, which also closes connections on which a request is begun and never ended (slow loris)."""
+
+    _header_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for a request, not for ever."""
+        super().connection_made(transport)
+        self._wait_for_headers()
+
+    def _wait_for_headers(self) -> None:
+        self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request has come: the rest has to follow soon."""
+        super().on_message_begin()
+        if self._header_timer is None:
+            self._wait_for_headers()
+
+    def on_headers_complete(self) -> None:
+        """All of its headers are there."""
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has gone."""
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+        super().connection_lost(exc)
+
+    def _too_slow(self) -> None:
+        self._header_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket that a server listens on.
+
+    Raises:
+        OptionError: the address is taken, or none of this machine's.
+    """
+    kind = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    found = socket.socket(kind, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((settings.host, settings.port))
+    except OSError as error:
+        found.close()
+        raise OptionError(
+            f"--host {settings.host} --port {settings.port}: cannot listen there ({error.strerror}); another "
+            "server may have the port: give --port 0 for any that is free"
+        ) from error
+    found.set_inheritable(True)
+    return found
+
+
+def run(settings: Settings, *, ready: Callable[[str], None] = print, log_lines: bool = True) -> None:
+    """Serve until somebody stops it (SIGINT, SIGTERM): then requests end, and what runs is kept for the next time.
+
+    Args:
+        settings: what is served, and to whom.
+        ready: called with the address to open, once the server listens.
+        log_lines: one line of JSON for each request on standard error.
+
+    Raises:
+        StoreError: the library is none.
+        OptionError: nothing can listen there, or options do not go together.
+    """
+    service = Service(settings)
+    try:
+        place = listen(settings)
+        port = int(place.getsockname()[1])
+        guard = build(service, port)
+        _log_lines(log_lines)
+        config = uvicorn.Config(
+            _traced(guard) if settings.telemetry else guard, http=Protocol, ws="none", loop="uvloop", lifespan="on",
+            log_config=None, access_log=False, server_header=False, date_header=True, proxy_headers=False,
+            limit_concurrency=_CONNECTIONS, backlog=512, timeout_keep_alive=30, timeout_graceful_shutdown=_GRACE,
+            ssl_certfile=settings.certificate, ssl_keyfile=settings.key, h11_max_incomplete_event_size=65536,
+        )  # fmt: skip
+        server = _Server(config, service)
+        url = settings.url(port)
+        if not settings.users and (settings.local or not settings.tokens):
+            url += f"/#token={service.sessions.link()}"
+        ready(url)
+        log("listening", host=settings.host, port=port, library=service.directory)
+        server.run([place])
+    finally:
+        service.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's, which lets those who listen to events go before it waits for requests to end."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._service.events.close()
+        await super().shutdown(sockets)
+
+
+def _traced(app: Any) -> Any:
+    """The application, traced by OpenTelemetry as its environment variables say."""
+    try:
+        from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+    except ImportError as error:
+        from ..errors import MissingDependencyError
+
+        raise MissingDependencyError(
+            f"--telemetry needs OpenTelemetry ({error}); pip install 'vhash-sdk[serve,telemetry]'"
+        ) from error
+    return OpenTelemetryMiddleware(app)
+
+
+def _log_lines(wanted: bool) -> None:
+    LOG.propagate = False
+    LOG.setLevel(logging.INFO if wanted else logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    LOG.handlers[:] = [handler]
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers[:] = [handler]
+        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).propagate = False
