@@ -34,14 +34,13 @@ class Duplicates {
       selectOf(S.show, S.states, filters.state, (value) => this.filter("state", value)),
       selectOf(S.sortBy, S.groupSorts, filters.sort, (value) => this.filter("sort", value)),
       this.limit(),
-      selectOf(S.from, S.sizes, filters.min_bytes, (value) => this.filter("min_bytes", value)),
-      make("span", { class: "grow" }),
-      button(S.undo, act(this.undo), { title: "u" }), button(S.planAll, act(this.fill)));
+      selectOf(S.from, S.sizes, filters.min_bytes, (value) => this.filter("min_bytes", value)));
     this.progress = make("div", { class: "progress-host" });
     this.note = make("p", { class: "note", hidden: true });
     this.none = make("div");
     this.listHost = make("div");
-    host.append(head(S.views.duplicates, "", [[S.held, "held"], [S.groups, "groups"], [S.lookedAt, "looked"]], this.again),
+    host.append(head(S.views.duplicates, "", [[S.held, "held"], [S.groups, "groups"], [S.lookedAt, "looked"]], make("div", { class: "row" },
+        button(S.undo, act(this.undo), { title: "u" }), button(S.planAll, act(this.fill)), this.again)),
       this.progress, this.bar, this.note, this.none, this.listHost);
     this.list = new VirtualList(this.listHost, { render: (place) => this.group(place), estimate: (place) => this.estimate(place), label: S.groupsOf });
     this.facts = host.querySelector(".facts");
@@ -130,9 +129,9 @@ class Duplicates {
     const { video } = member;
     const row = make("li", { class: "video", tabIndex: -1, "aria-label": `${video.path}, ${S.away(S.bits(member.distance), group.representative.path)}` },
       strip(video, { label: S.compareLarge(video.path), onopen: () => this.compare(place, i) }),
-      make("div", { class: "what" }, ...nameOf(video.path, { names: member.names }), metaOf(video, group.representative)),
-      make("div", { class: "side" }, distanceOf(member.distance, this.run.radius || state.library.model.bits),
-        ...facts({ same: member.same_bytes, not_offered: member.not_offered, because: member.kept_because, rate: member.false_match_rate?.high }),
+      make("div", { class: "what" }, ...nameOf(video.path, { names: member.names }), metaOf(video, group.representative),
+        ...facts({ not_offered: member.not_offered, because: member.kept_because })),
+      make("div", { class: "side" }, distanceOf(member.distance, this.run.radius || state.library.model.bits), ...facts({ same: member.same_bytes, rate: member.false_match_rate?.high }),
         make("div", { class: "acts" }, verdictButtons(),
           member.not_offered ? "" : button([icon("plan"), make("span", {}, S.remove)], null, { class: "toss", data: { toss: "1" }, tabIndex: -1, "aria-pressed": "false", title: `${S.toPlan} (x)` }))),
       this.line(group, member));

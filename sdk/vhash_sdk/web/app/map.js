@@ -190,8 +190,8 @@ class Chart {
     const [x0, y0] = this.toMap(-8, -8);
     const [x1, y1] = this.toMap(this.width + 8, this.height + 8);
     const dense = points.count / this.view.scale ** 2;
-    const size = Math.max(1, Math.round(ratio * (dense > 60000 ? 1 : dense > 8000 ? 2 : dense > 500 ? 4 : 7)));
-    const weight = dense > 60000 ? 90 : dense > 8000 ? 130 : 210;
+    const size = Math.max(1, Math.round(ratio * (dense > 8000 ? 2 : dense > 500 ? 4 : 8)));
+    const weight = dense > 60000 ? 60 : dense > 8000 ? 120 : 210;
     let inside = 0;
     const { x, y, kind } = points;
     const dot = (i, side, alpha) => {
@@ -214,7 +214,7 @@ class Chart {
       if (kind[i] === 0 && this.shown[0]) dot(i, size, weight);
     });
     if (this.shown[1] || this.shown[2]) { // above the others
-      points.within(x0, y0, x1, y1, (i) => kind[i] && this.shown[kind[i]] && dot(i, size + Math.round(ratio), 255));
+      points.within(x0, y0, x1, y1, (i) => kind[i] && this.shown[kind[i]] && dot(i, size + (size > 3 ? Math.round(ratio) : 0), 255));
     }
     this.canvas.getContext("2d").putImageData(this.image, 0, 0);
     this.said.textContent = S.inView(number.format(inside), number.format(points.count));

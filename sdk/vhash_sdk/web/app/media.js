@@ -15,9 +15,15 @@ export const urlOf = (source, what, values = {}) =>
 const queue = [];
 let loading = 0;
 
+// the place of the picture that is nearest to what is looked at
+function nearest() {
+  const far = queue.map((image) => Math.abs(image.getBoundingClientRect().top - 0.3 * innerHeight));
+  return far.indexOf(Math.min(...far));
+}
+
 function next() {
   while (loading < AT_ONCE && queue.length) {
-    const image = queue.pop(); // the last one asked for is the one that is looked at
+    const image = queue.splice(nearest(), 1)[0];
     if (!image.isConnected || image.src || !image.dataset.near) continue;
     loading++;
     const done = () => {

@@ -2,11 +2,11 @@
 import { announce, make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
 import { bytes, number, seconds } from "../shared/text.js";
-import { metaOf } from "../shared/video.js";
-import { post, upload } from "./api.js";
+import { metaOf, nameOf } from "../shared/video.js";
+import { get, post, upload } from "./api.js";
 import { openCompare } from "./compare.js";
 import { strip } from "./media.js";
-import { hitSections, openVideo } from "./near.js";
+import { hitSections, openNear, openVideo } from "./near.js";
 import { button, empty, head, icon, state, textField } from "./shell.js";
 
 const PICTURES = /^image\//;
@@ -32,7 +32,14 @@ class Search {
     host.append(head(S.views.search, S.searchFacts(number.format(state.library.videos), seconds(state.library.seconds), bytes(state.library.bytes))), this.field, this.zone, this.results);
     if (last.given) this.by(last.given);
     else if (last.answer) this.show();
-    else if (!state.library.videos) this.results.append(empty(S.noVideos, S.noVideosText, make("a", { class: "button main", href: "#/jobs" }, S.addVideos)));
+    else if (state.library.videos) this.lately().catch(() => null);
+    else this.results.append(empty(S.noVideos, S.noVideosText, make("a", { class: "button main", href: "#/jobs" }, S.addVideos)));
+  }
+  async lately() {
+    const { items } = await get("/v1/videos?sort=added&order=desc&limit=6");
+    if (last.given || last.answer) return;
+    this.results.replaceChildren(make("h2", { class: "lately" }, S.lately), make("ul", { class: "tiles" }, ...items.map((video) => make("li", { class: "card shelf" },
+      strip(video, { label: S.nearOf(video.name), frames: 3, height: 96, onopen: () => openNear(video) }), make("div", { class: "what" }, ...nameOf(video.path, { onclick: () => openVideo(video) }), metaOf(video))))));
   }
   async by(file) {
     last.given = null;
@@ -86,7 +93,7 @@ class Search {
   show() {
     const { query, file, answer, found } = last;
     const still = query.unreliable === "still" || (file && PICTURES.test(file.type));
-    const clear = button(S.clear, () => (Object.assign(last, { query: null, file: null, answer: null, found: null, source: null }), this.results.replaceChildren()));
+    const clear = button(S.clear, () => (Object.assign(last, { query: null, file: null, answer: null, found: null, source: null }), this.zone.classList.remove("small"), this.lately().catch(() => null)));
     const card = make("section", { class: "card query" }, make("div", { class: "video" },
       query.upload ? strip(query, { label: query.name, frames: still ? 1 : 6, onopen: () => null }) : make("div", { class: "strip none" }, S.justCode),
       make("div", { class: "what" }, make("span", { class: "name" }, make("bdi", {}, query.name)), query.bytes ? metaOf(query) : "", query.unreliable ? make("p", { class: "soft" }, S.unreliableQuery(query.unreliable)) : ""),

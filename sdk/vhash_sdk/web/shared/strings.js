@@ -103,6 +103,7 @@ export const S = {
   foundHits: (copies, near) => (copies ? `${copies} ${copies === 1 ? "copy" : "copies"} found` : `no copy, ${near} videos near it`),
   took: (milliseconds) => `looked up in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`,
   noCopy: "No copy of it is in this library. What comes nearest:",
+  lately: "Or what is near one that came lately",
   justCode: "a code has no picture",
   unreliableQuery: (why) => `${why}: nothing is concluded from so little`,
   places: "Where it is inside of videos",
