@@ -178,16 +178,24 @@ class Journal:
 def unfinished(file: str | os.PathLike[str]) -> list[Step]:
     """The steps of a journal that are not known to be done, failed or undone; none where it is no journal."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        steps = read_journal(file)[1]
     except OSError:
         return []
+    return [step for step in steps.values() if step.state in ("begin", "undoing")]
+
+
+def read_journal(file: str | os.PathLike[str]) -> tuple[About, dict[int, Step]]:
+    """What a journal says of its run, and its steps by their numbers; it may be written meanwhile.
+
+    Raises:
+        JournalError: it is none, or damaged.
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        steps = _parsed(os.fspath(file), descriptor)[1]
-    except OSError:
-        return []
+        return _parsed(os.fspath(file), descriptor)[:2]
     finally:
         os.close(descriptor)
-    return [step for step in steps.values() if step.state in ("begin", "undoing")]
 
 
 def _parsed(path: str, descriptor: int) -> tuple[About, dict[int, Step], int]:

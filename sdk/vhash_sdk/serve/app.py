@@ -16,7 +16,19 @@ from ..errors import VhashError
 from ..names import safe
 from .guard import Guard
 from .problems import TITLES, Problem, problem_of
-from .routes import health, library, pages, session
+from .routes import (
+    basket,
+    groups,
+    health,
+    jobs,
+    judgements,
+    library,
+    lookup,
+    pages,
+    parts,
+    search,
+    session,
+)
 from .routes.common import ProblemDocument
 from .service import Service
 
@@ -38,7 +50,8 @@ def build(service: Service, port: int) -> Guard:
         lifespan=lifespan, separate_input_output_schemas=False,
     )  # fmt: skip
     app.state.service = service
-    for routes in (session, library, health, pages):
+    parts_of = (session, library, search, jobs, groups, parts, judgements, basket, lookup, health, pages)
+    for routes in parts_of:
         app.include_router(routes.router)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)

@@ -130,12 +130,8 @@ class Guard:
             )
         if method not in _SAFE:
             self._check_origin(scope, headers)
-            if (
-                identity is not None
-                and identity.session is not None
-                and path != "/v1/session"
-                or (path == "/v1/session" and method == "DELETE")
-            ):
+            signing_in = path == "/v1/session" and method == "POST"
+            if not signing_in and (identity is None or identity.session is not None):
                 self._check_csrf(identity, headers)
         return Body(receive, most) if method not in _SAFE else receive
 

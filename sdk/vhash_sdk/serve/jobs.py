@@ -168,6 +168,8 @@ class Jobs:
         if self._stopping and (end is None or end.get("stopped")):
             return  # it is running still, and is started again with the server
         job = self.get(number)
+        state: str
+        message: str | None
         if number in self._cancelled and (end is None or end.get("stopped") or "error" in end):
             state, message = "cancelled", "cancelled; what was done stays"
         elif end is None and job["attempts"] < _ATTEMPTS:

@@ -102,7 +102,7 @@ class Shelf:
     def _next(self) -> tuple[Wanted, list[_Waiting]]:
         """What goes into the next call: of one kind, the oldest first."""
         wanted = next(iter(self._waiting))
-        queue, batch, count = self._waiting.pop(wanted), [], 0
+        queue, batch, count = self._waiting.pop(wanted), list[_Waiting](), 0
         while queue and (not batch or count + len(queue[0].codes) <= _BATCH):
             one = queue.popleft()
             batch.append(one)

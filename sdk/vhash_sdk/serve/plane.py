@@ -35,7 +35,8 @@ class Plane:
         """As ``/v1/map/points`` sends it: magic, count, ids, x, y, kinds, all little-endian."""
         x, y = np.ascontiguousarray(self.points.T, "<f4")
         head = MAGIC + struct.pack("<I", len(self.ids))
-        return head + self.ids.astype("<f8").tobytes() + x.tobytes() + y.tobytes() + kinds.tobytes()
+        body: bytes = head + self.ids.astype("<f8").tobytes() + x.tobytes() + y.tobytes() + kinds.tobytes()
+        return body
 
 
 def plane_of(library: Library) -> Plane:

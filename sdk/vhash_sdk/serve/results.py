@@ -61,7 +61,7 @@ def _keep_run(state: State, kind: str, job: str, generation: str, about: dict[st
 def _group_rows(groups: Groups, job: str, names: dict[str, tuple[str, ...]]) -> Iterator[tuple[Any, ...]]:
     for number, group in enumerate(groups, 1):
         first = group.representative
-        body = {
+        body: dict[str, Any] = {
             "number": number,
             "bytes": group.bytes,
             "representative": video_shape(first),
@@ -114,7 +114,7 @@ def keep_parts(state: State, parts: Parts, generation: str, job: str) -> dict[st
 
 
 def _part_row(job: str, number: int, pair: SharedParts) -> tuple[Any, ...]:
-    body = {
+    body: dict[str, Any] = {
         "number": number,
         "a": video_shape(pair.a),
         "b": video_shape(pair.b),

@@ -16,7 +16,7 @@ from ..video import Limits
 from .events import Events
 from .handles import Handles, Kept
 from .jobs import Jobs
-from .judging import Judging
+from .judging import Judging, adopt
 from .lookup import Lookups
 from .media import Pictures, Shown
 from .metrics import Metrics
@@ -70,6 +70,8 @@ class Service:
         """Start with what was left when the server ended."""
         if not self.read_only:
             self.judging.flush()
+            with self.readers.lent() as library:
+                adopt(self.state, library)
             self.jobs.start()
 
     def _job_ended(self, kind: str) -> None:

@@ -84,7 +84,7 @@ class Settings:
         return f"{'https' if self.tls else 'http'}://{shown}:{port}"
 
     def within_roots(self, path: str) -> str:
-        """The real path of a file or folder that a client has named, once it is known to lie in a root.
+        """A path that a client has named, once it is known to lead into a root, links on the way included.
 
         Raises:
             OptionError: it does not, or is no absolute path.
@@ -93,10 +93,11 @@ class Settings:
             raise OptionError(
                 f"path={path[:200]!r}: expected an absolute path in one of the folders of --root"
             )
-        real = os.path.realpath(path)
-        for root in self.roots:
-            if os.path.commonpath([real, os.path.realpath(root)]) == os.path.realpath(root):
-                return real
+        plain = os.path.abspath(path)
+        real = os.path.realpath(plain)
+        for root in map(os.path.realpath, self.roots):
+            if os.path.commonpath([real, root]) == root:
+                return plain
         raise OptionError(
             f"path={path[:200]!r}: lies in no folder that this server was started with (--root); "
             "upload the video, or restart it with --root"

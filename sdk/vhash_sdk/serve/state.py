@@ -49,7 +49,7 @@ class State:
                 raise
             raise StoreError(
                 f"{place}: what the server keeps cannot be opened ({error}); move it away, or mend it"
-            )
+            ) from error
 
     def _prepare(self) -> None:
         for pragma in (

@@ -26,7 +26,11 @@ router = APIRouter(prefix="/v1", tags=["library"])
 
 VideoId = Annotated[int, Path(ge=0, lt=1 << 63)]
 Height = Annotated[int, Query(ge=16, le=1080)]
-Amount = Annotated[float | None, Query(ge=0)]
+Frames = Annotated[int, Query(ge=1, le=24)]
+Start = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False)]
+Seconds = Annotated[float, Query(gt=0, le=20)]
+PreviewHeight = Annotated[int, Query(ge=16, le=480)]
+Amount = Annotated[float | None, Query(ge=0, le=1e18, allow_inf_nan=False)]
 Number = Annotated[int | None, Query(ge=0, lt=1 << 63)]
 
 
@@ -188,9 +192,7 @@ def still(request: Request, number: VideoId, time: Amount = None, height: Height
 
 
 @router.get("/videos/{number}/strip", response_class=Response, responses=_JPEG)
-def strip(
-    request: Request, number: VideoId, frames: Annotated[int, Query(ge=1, le=24)] = 6, height: Height = 96
-) -> Response:
+def strip(request: Request, number: VideoId, frames: Frames = 6, height: Height = 96) -> Response:
     """Frames of a video, evenly spread, side by side in one JPEG."""
     service = service_of(request)
     place = _shown(service, number)
@@ -206,9 +208,9 @@ def strip(
 def preview(
     request: Request,
     number: VideoId,
-    start: Annotated[float, Query(ge=0)] = 0.0,
-    seconds: Annotated[float, Query(gt=0, le=20)] = 6.0,
-    height: Annotated[int, Query(ge=16, le=480)] = 240,
+    start: Start = 0.0,
+    seconds: Seconds = 6.0,
+    height: PreviewHeight = 240,
 ) -> Response:
     """Some seconds of a video as WebM (VP8), without sound."""
     service = service_of(request)

@@ -1,0 +1,101 @@
+"""Parts that videos share, and those that are named or ignored."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request
+
+from ...library.known_parts import KnownPart as Known
+from ..judging_models import CommonPart, KnownPart, KnownParts, NamePart, Parts
+from ..models import Page
+from ..service import Service, service_of
+from ..shapes import known
+from .common import Cursor, Filter, Limit, after_number, numbered_page, problems
+from .groups import run_of
+
+router = APIRouter(prefix="/v1/parts", tags=["parts"])
+
+PartId = Annotated[str, Path(max_length=200)]
+Relation = Literal["part of", "contains", "shares a part", "same video"]
+
+
+@router.get("", response_model=Parts, responses=problems())
+def parts(
+    request: Request,
+    text: Filter = None,
+    relation: Relation | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """Pairs of videos that share parts, of the last job `parts` that was done."""
+    service = service_of(request)
+    run = run_of(service, "parts")
+    where, values = ["1"], []  # type: list[str], list[Any]
+    if text:
+        where.append("instr(text, ?) > 0")
+        values.append(text.lower())
+    if relation is not None:
+        where.append("relation = ?")
+        values.append(relation)
+    clause = " AND ".join(where)
+    total = service.state.value(f"SELECT count(*) FROM part WHERE {clause}", *values)
+    sql = f"SELECT body FROM part WHERE {clause} AND number > ? ORDER BY number LIMIT ?"
+    rows = service.state.rows(sql, *values, after_number(cursor), limit + 1)
+    page = numbered_page(
+        [json.loads(row["body"]) for row in rows], limit, total, lambda item: int(item["number"])
+    )
+    return {**page, "run": None if run is None else run[1]}
+
+
+@router.get("/common", response_model=Page[CommonPart], responses=problems())
+def common(request: Request, limit: Limit = 50, cursor: Cursor = None) -> dict[str, Any]:
+    """Parts that many videos have."""
+    state = service_of(request).state
+    total = state.value("SELECT count(*) FROM common_part")
+    sql = "SELECT number, body FROM common_part WHERE number > ? ORDER BY number LIMIT ?"
+    rows = state.rows(sql, after_number(cursor), limit + 1)
+    items = [{**json.loads(row["body"]), "number": row["number"]} for row in rows]
+    return numbered_page(items, limit, total, lambda item: int(item["number"]))
+
+
+def _shape(part: Known) -> dict[str, Any]:
+    return {"id": part.id, "name": part.name, "ignored": part.ignored, "seconds": known(part.seconds)}
+
+
+@router.get("/known", response_model=KnownParts, responses=problems())
+def known_parts(request: Request) -> dict[str, Any]:
+    """Parts that were named, or are ignored."""
+    with service_of(request).readers.lent() as library:
+        return {"items": [_shape(part) for part in library.known_parts]}
+
+
+@router.put("/known/{part}", response_model=KnownPart, responses=problems("conflict"))
+def name_part(request: Request, part: PartId, given: NamePart) -> dict[str, Any]:
+    """Name a common part, or ignore it from now on."""
+    service = service_of(request)
+    service.check_changes()
+    with service.readers.lent() as library:
+        kept = library.name_part(part, given.name, ignored=given.ignored)
+    _rename(service, kept)
+    return _shape(kept)
+
+
+def _rename(service: Service, part: Known) -> None:
+    """The list of common parts shows the name at once."""
+    for row in service.state.rows("SELECT job, number, body FROM common_part"):
+        body = json.loads(row["body"])
+        if body["id"] == part.id:
+            body["name"] = part.name
+            sql = "UPDATE common_part SET body = ? WHERE job = ? AND number = ?"
+            service.state.execute(sql, json.dumps(body), row["job"], row["number"])
+
+
+@router.delete("/known/{part}", status_code=204, responses=problems("conflict"))
+def forget_part(request: Request, part: PartId) -> None:
+    """Know nothing more of a part that was named or ignored."""
+    service = service_of(request)
+    service.check_changes()
+    with service.readers.lent() as library:
+        library.forget_part(part)
