@@ -33,7 +33,7 @@ class Duplicates {
       textField(S.path, filters.text, (value) => this.filter("text", value), { placeholder: S.partOfPath }),
       selectOf(S.show, S.states, filters.state, (value) => this.filter("state", value)),
       selectOf(S.sortBy, S.groupSorts, filters.sort, (value) => this.filter("sort", value)),
-      this.limit(),
+      (this.range = this.limit()),
       selectOf(S.from, S.sizes, filters.min_bytes, (value) => this.filter("min_bytes", value)));
     this.progress = make("div", { class: "progress-host" });
     this.note = make("p", { class: "note", hidden: true });
@@ -47,8 +47,8 @@ class Duplicates {
     for (const job of state.jobs.values()) this.job(job);
     this.load().catch(complain);
   }
-  limit() {
-    const most = state.library.threshold?.radius ?? state.library.model.bits;
+  limit(run = null) {
+    const most = run?.radius ?? state.library.model.bits;
     const said = make("output", {}, filters.max_distance ? S.bits(filters.max_distance) : S.any);
     const range = make("input", { type: "range", min: 0, max: most, step: 1, value: filters.max_distance || most, "aria-label": S.largest });
     range.addEventListener("input", () => (said.textContent = S.bits(range.value)));
@@ -71,6 +71,11 @@ class Duplicates {
   loaded(listing, first, answer) {
     if (listing !== this.listing) return;
     if (first === 0) {
+      if (answer.run?.radius !== this.run?.radius) {
+        const range = this.limit(answer.run);
+        this.range.replaceWith(range);
+        this.range = range;
+      }
       this.run = answer.run;
       this.totals();
       this.list.reset(answer.total);

@@ -4,12 +4,13 @@ import { S } from "../shared/strings.js";
 import { cutPath, number, percent } from "../shared/text.js";
 import { metaOf } from "../shared/video.js";
 import { call, get } from "./api.js";
-import { strip } from "./media.js";
+import { picture, strip, urlOf } from "./media.js";
 import { openNear, openVideo } from "./near.js";
 import { button, complain, empty, head, state } from "./shell.js";
 
 const CELLS = 256; // of the grid by which the point under the pointer is found, a side
 const REACH = 14; // pixels around the pointer
+const PICTURES = 40; // as few as that in view are shown as pictures
 const PALETTE = { light: [[90, 100, 118], [23, 112, 58], [176, 52, 32]], dark: [[148, 160, 180], [112, 214, 148], [255, 142, 122]] };
 const kept = { data: null, generation: "", view: null }; // while other views are looked at
 
@@ -69,7 +70,9 @@ class Chart {
     this.canvas = make("canvas", { tabIndex: 0, role: "application", "aria-label": S.mapLabel });
     this.spot = make("div", { class: "spot", hidden: true });
     this.card = make("div", { class: "map-card", hidden: true });
-    this.box = make("div", { class: "map" }, this.canvas, this.spot,
+    this.stills = make("div", { class: "map-stills", "aria-hidden": "true" });
+    this.pictures = new Map(); // place of a point → its picture
+    this.box = make("div", { class: "map" }, this.canvas, this.stills, this.spot,
       make("div", { class: "map-buttons" }, button("+", () => this.zoom(1.6), { "aria-label": S.zoomIn }), button("−", () => this.zoom(1 / 1.6), { "aria-label": S.zoomOut }), button("⤢", () => this.home(), { "aria-label": S.wholeMap })), this.card);
     this.said = make("span", { class: "soft count" });
     const legend = S.mapKinds.map((text, kind) => make("label", { class: `choice kind-${kind}` }, make("input", { type: "checkbox", checked: true, onchange: (event) => ((this.shown[kind] = event.target.checked), this.later()) }), make("i"), text));
@@ -193,6 +196,7 @@ class Chart {
     const size = Math.max(1, Math.round(ratio * (dense > 8000 ? 2 : dense > 500 ? 4 : 8)));
     const weight = dense > 60000 ? 60 : dense > 8000 ? 120 : 210;
     let inside = 0;
+    const few = [];
     const { x, y, kind } = points;
     const dot = (i, side, alpha) => {
       const px = Math.round(left + x[i] * unit - side / 2);
@@ -210,7 +214,7 @@ class Chart {
       }
     };
     points.within(x0, y0, x1, y1, (i) => {
-      inside++;
+      if (inside++ < PICTURES && this.shown[kind[i]]) few.push(i);
       if (kind[i] === 0 && this.shown[0]) dot(i, size, weight);
     });
     if (this.shown[1] || this.shown[2]) { // above the others
@@ -218,7 +222,27 @@ class Chart {
     }
     this.canvas.getContext("2d").putImageData(this.image, 0, 0);
     this.said.textContent = S.inView(number.format(inside), number.format(points.count));
+    this.showPictures(inside <= PICTURES ? few : []);
     this.place();
+  }
+
+  showPictures(few) { // beside their points, where there is room for them
+    const { points, pictures } = this;
+    for (const [i, image] of pictures) {
+      if (few.includes(i)) continue;
+      image.remove();
+      pictures.delete(i);
+    }
+    for (const i of few) {
+      let image = pictures.get(i);
+      if (!image) {
+        image = picture(urlOf({ id: points.ids[i] }, "still", { height: 64 }), "");
+        pictures.set(i, image);
+        this.stills.append(image);
+      }
+      const [px, py] = this.toWindow(points.x[i], points.y[i]);
+      image.style.transform = `translate(${px}px, ${py}px) translate(-50%, 8px)`;
+    }
   }
 
   // ---------------------------------------------------------------- one of the points

@@ -77,8 +77,9 @@ const ratioOf = (video) => Math.min(2.5, Math.max(0.4, video.width && video.heig
 
 export function strip(video, { label, onopen, height = 120, frames = FRAMES } = {}) {
   const image = picture(urlOf(video, "strip", { frames, height }), S.framesOf(frames, cutPath(video.path || video.name || "")[1]));
-  [image.width, image.height] = [Math.round(frames * height * ratioOf(video)), height];
   const button = make("button", { class: "strip", type: "button", "aria-label": label, tabIndex: -1, onclick: onopen }, image);
+  const width = Math.round(frames * height * ratioOf(video)); // its place is kept while it is made
+  [button.style.width, button.style.aspectRatio] = [`${width}px`, `${width} / ${height}`];
   image.addEventListener("unreadable", () => {
     button.classList.add("none");
     button.replaceChildren(S.noPicture);

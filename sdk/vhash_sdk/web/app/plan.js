@@ -54,7 +54,7 @@ class Plan {
   item(place) {
     const { video, kept, distance, reason } = this.items[place];
     return make("div", { class: "video", data: { id: video.id } },
-      strip(video, { label: S.compareLarge(video.path), onopen: () => openCompare({ a: kept, b: video, distance }) }),
+      strip(video, { label: S.compareLarge(video.path), height: 88, onopen: () => openCompare({ a: kept, b: video, distance }) }),
       make("div", { class: "what" }, ...nameOf(video.path), metaOf(video, kept), make("div", { class: "folder" }, S.keptIs, make("bdi", {}, kept.path)), reason ? make("div", { class: "folder" }, S.because(reason)) : ""),
       make("div", { class: "side" }, make("span", { class: "rate" }, S.bits(distance)), button(S.takeOut, guarded(async () => {
         await remove(`/v1/basket/${video.id}`);

@@ -39,7 +39,7 @@ class Search {
     const { items } = await get("/v1/videos?sort=added&order=desc&limit=6");
     if (last.given || last.answer) return;
     this.results.replaceChildren(make("h2", { class: "lately" }, S.lately), make("ul", { class: "tiles" }, ...items.map((video) => make("li", { class: "card shelf" },
-      strip(video, { label: S.nearOf(video.name), frames: 3, height: 96, onopen: () => openNear(video) }), make("div", { class: "what" }, ...nameOf(video.path, { onclick: () => openVideo(video) }), metaOf(video))))));
+      strip(video, { label: S.nearOf(video.name), frames: 3, height: 80, onopen: () => openNear(video) }), make("div", { class: "what" }, ...nameOf(video.path, { onclick: () => openVideo(video) }), metaOf(video))))));
   }
   async by(file) {
     last.given = null;
