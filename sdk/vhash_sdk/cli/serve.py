@@ -33,8 +33,8 @@ class Options:
     root: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="DIR", parser=place, help="A folder whose videos may be added and asked about by their paths.",
-            show_default=False,
+            metavar="DIR", parser=place, show_default=False,
+            help="A folder whose videos may be added and asked about by their paths.",
         ),
     ] = None  # fmt: skip
     token_file: Annotated[
@@ -162,8 +162,8 @@ def _passwords(given: Options, settings: Settings) -> None:
                 continue
             if not sys.stdin.isatty():
                 raise OptionError(
-                    f"--user {user}: has no password yet; start `vhash serve {settings.library} --user {user}` once in "
-                    "a terminal, or give --token-file"
+                    f"--user {user}: has no password yet; start `vhash serve {settings.library} "
+                    f"--user {user}` once in a terminal, or give --token-file"
                 )
             keep_password(
                 state, user, typer.prompt(f"Password for {user}", hide_input=True, confirmation_prompt=True)

@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from ..errors import VhashError
 from ..names import safe
-from .guard import Guard
+from .answers import Answers
+from .guard import Asgi, Guard, Scope
 from .problems import TITLES, Problem, problem_of
 from .routes import (
     basket,
@@ -33,7 +34,7 @@ from .routes.common import ProblemDocument
 from .service import Service
 
 _THREADS = 80  # requests that may be read from the disk or wait for a picture at the same time
-ABOUT = "Search, group and judge the videos of one library. Errors are application/problem+json; see docs/serve.md."
+ABOUT = "Search, group and judge the videos of one library. Errors are application/problem+json."
 
 
 def build(service: Service, port: int) -> Guard:
@@ -46,8 +47,8 @@ def build(service: Service, port: int) -> Guard:
         yield
 
     app = FastAPI(
-        title="vhash", version="1", description=ABOUT, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None,
-        lifespan=lifespan, separate_input_output_schemas=False,
+        title="vhash", version="1", description=ABOUT, openapi_url="/v1/openapi.json", docs_url=None,
+        redoc_url=None, lifespan=lifespan, separate_input_output_schemas=False,
     )  # fmt: skip
     app.state.service = service
     parts_of = (session, library, search, jobs, groups, parts, judgements, basket, lookup, health, pages)
@@ -59,9 +60,32 @@ def build(service: Service, port: int) -> Guard:
         app.add_exception_handler(kind, _known)
     app.add_exception_handler(Exception, _known)
     _describe(app)
-    guard = Guard(app, service.settings, service.sessions, service.metrics, port)
+    guard = Guard(
+        _Shortcut(app, Answers(app, service.state)), service.settings, service.sessions, service.metrics, port
+    )
     app.state.guard = guard
     return guard
+
+
+class _Shortcut:
+    """Look-ups of bare codes without the router, which would take longer than they do; all else by it.
+
+    Args:
+        app: whose route `/v1/lookup` is.
+        others: what answers everything else.
+    """
+
+    def __init__(self, app: FastAPI, others: Asgi) -> None:
+        self._app, self._others = app, others
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["path"] != "/v1/lookup" or scope["method"] != "POST":
+            await self._others(scope, receive, send)
+            return
+        scope["app"] = self._app
+        response = await lookup.lookup(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 def _describe(app: FastAPI) -> None:

@@ -124,8 +124,8 @@ class Guard:
         if identity is None and not _is_open(path, method):
             raise Problem(
                 "unauthorized",
-                "sign in with the link that `vhash serve` has printed, or send Authorization: Bearer with a token "
-                "of its --token-file",
+                "sign in with the link that `vhash serve` has printed, or send Authorization: Bearer with a "
+                "token of its --token-file",
                 login=self._sessions.login,
             )
         if method not in _SAFE:
@@ -153,7 +153,7 @@ class Guard:
         return None if morsel is None else self._sessions.of_cookie(morsel.value)
 
     def _check_host(self, host: str) -> None:
-        """Refuse a name that is not this server's: a page of its owner may have led a browser here (rebinding)."""
+        """Refuse a name that is not this server's: its owner's page may have led a browser here."""
         try:
             parts = urlsplit(f"//{host}")
             name, _ = parts.hostname or "", parts.port

@@ -62,7 +62,8 @@ class Jobs:
             if waiting >= 100:
                 raise Problem("busy", "a hundred jobs wait already", headers={"Retry-After": "60"})
             self._state.execute(
-                "INSERT INTO job (id, kind, state, user, created, options, revision) VALUES (?, ?, 'queued', ?, ?, ?, 0)",
+                "INSERT INTO job (id, kind, state, user, created, options, revision)"
+                " VALUES (?, ?, 'queued', ?, ?, ?, 0)",
                 number, kind, user, time.time(), json.dumps(options),
             )  # fmt: skip
             job = self._changed(number)
@@ -98,7 +99,8 @@ class Jobs:
         names = "".join(f"{name} = ?, " for name in columns)
         with self._state.transaction():
             self._state.execute(
-                f"UPDATE job SET {names}revision = (SELECT coalesce(max(revision), 0) + 1 FROM job) WHERE id = ?",
+                f"UPDATE job SET {names}revision = (SELECT coalesce(max(revision), 0) + 1 FROM job)"
+                " WHERE id = ?",
                 *columns.values(), number,
             )  # fmt: skip
             job = self.get(number)
@@ -132,8 +134,8 @@ class Jobs:
         given = {**self._options, "job": number, "kind": job["kind"], "options": job["options"]}
         command = child_command("vhash_sdk.serve.worker", json.dumps(given))
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr, env=child_environment(),
-            start_new_session=True,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr,
+            env=child_environment(), start_new_session=True,
         )  # fmt: skip
         with self._wake:
             self._running = number, process
@@ -188,8 +190,8 @@ class Jobs:
         self._cancelled.discard(number)
         log("job ended", job=number, kind=job["kind"], state=state, message=message)
         self._state.execute(
-            "DELETE FROM job WHERE ended IS NOT NULL AND id NOT IN (SELECT id FROM job ORDER BY created DESC LIMIT ?)"
-            " AND id NOT IN (SELECT job FROM run)", _KEPT,
+            "DELETE FROM job WHERE ended IS NOT NULL AND id NOT IN"
+            " (SELECT id FROM job ORDER BY created DESC LIMIT ?) AND id NOT IN (SELECT job FROM run)", _KEPT,
         )  # fmt: skip
         self._ended(job["kind"])
 

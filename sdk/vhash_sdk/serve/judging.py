@@ -1,7 +1,7 @@
 """Judgements in their order, so that they can be taken back, and what the library is told of them.
 
-A judgement is kept here before it is acknowledged. Into the library it goes at once, or, while another process
-writes that, as soon as it has ended.
+A judgement is kept here before it is acknowledged. Into the library it goes at once, or, while another
+process writes that, as soon as it has ended.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Body:
             if not self._whole and seconds > 60.0 and self._seen < _LEAST_RATE * (seconds - 60.0):
                 raise Problem(
                     "timeout",
-                    f"{self._seen} bytes in {seconds:.0f} s; an upload takes at least {_LEAST_RATE} bytes a second",
+                    f"{self._seen} bytes in {seconds:.0f} s; send at least {_LEAST_RATE} bytes a second",
                     headers={"Connection": "close"},
                 )
         return message

@@ -1,8 +1,8 @@
 """Bare codes looked up by many at once: requests of one moment share one call of the engine.
 
-A search releases the interpreter's lock, and many queries in one call cost less each than one alone. So what comes
-while the engine is busy waits for it to end, and goes into the next call together: nobody waits for company, and the
-wait is that of one call. The queue has an end: what would wait longer is refused at once.
+A search releases the interpreter's lock, and many queries in one call cost less each than one alone. So what
+comes while the engine is busy waits for it to end, and goes into the next call together: nobody waits for
+company, and the wait is that of one call. The queue has an end: what would wait longer is refused at once.
 """
 
 from __future__ import annotations

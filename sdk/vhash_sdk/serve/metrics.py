@@ -34,7 +34,7 @@ class Metrics:
         self._lookup = self._seconds.labels("/v1/lookup"), self._requests.labels("/v1/lookup", "POST", "200")
 
     def request(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
-        """Count a request by its route, never by its path: nobody can make as many series as there are paths."""
+        """Count a request by its route, never by its path, of which anybody can make any number."""
         if scope["path"] == "/v1/lookup" and status == 200:
             self._lookup[0].observe(seconds)
             self._lookup[1].inc()

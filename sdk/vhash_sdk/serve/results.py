@@ -134,5 +134,6 @@ def _common(part: CommonPart) -> dict[str, Any]:
         for at in part.places[:_PLACES]
     ]
     return {
-        "id": part.id, "name": part.name, "videos": part.videos, "seconds": known(part.seconds), "places": places
+        "id": part.id, "name": part.name, "videos": part.videos, "seconds": known(part.seconds),
+        "places": places,
     }  # fmt: skip

@@ -85,7 +85,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def run(settings: Settings, *, ready: Callable[[str], None] = print, log_lines: bool = True) -> None:
-    """Serve until somebody stops it (SIGINT, SIGTERM): then requests end, and what runs is kept for the next time.
+    """Serve until somebody stops it (SIGINT, SIGTERM); a job that runs goes on with the next start.
 
     Args:
         settings: what is served, and to whom.
@@ -102,13 +102,8 @@ def run(settings: Settings, *, ready: Callable[[str], None] = print, log_lines: 
         port = int(place.getsockname()[1])
         guard = build(service, port)
         _log_lines(log_lines)
-        config = uvicorn.Config(
-            _traced(guard) if settings.telemetry else guard, http=Protocol, ws="none", loop="uvloop", lifespan="on",
-            log_config=None, access_log=False, server_header=False, date_header=True, proxy_headers=False,
-            limit_concurrency=_CONNECTIONS, backlog=512, timeout_keep_alive=30, timeout_graceful_shutdown=_GRACE,
-            ssl_certfile=settings.certificate, ssl_keyfile=settings.key, h11_max_incomplete_event_size=65536,
-        )  # fmt: skip
-        server = _Server(config, service)
+        app = _traced(guard) if settings.telemetry else guard
+        server = _Server(_config(app, settings), service)
         url = settings.url(port)
         if not settings.users and (settings.local or not settings.tokens):
             url += f"/#token={service.sessions.link()}"
@@ -117,6 +112,26 @@ def run(settings: Settings, *, ready: Callable[[str], None] = print, log_lines: 
         server.run([place])
     finally:
         service.close()
+
+
+def _config(app: Any, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
+        backlog=512,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=_GRACE,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+    )
 
 
 class _Server(uvicorn.Server):

@@ -200,7 +200,8 @@ def read_tokens(file: str) -> tuple[str, ...]:
     if not tokens or short is not None:
         what = "holds no token" if short is None else f"has a token of {len(short)} characters"
         raise OptionError(
-            f"--token-file {file}: {what}; expected one of at least {LEAST_TOKEN} ASCII characters a line, e.g. from "
+            f"--token-file {file}: {what}; expected one of at least {LEAST_TOKEN} ASCII characters a line, "
+            "e.g. from "
             "`python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
         )
     return tokens

@@ -20,8 +20,8 @@ class Settings:
     Attributes:
         library: its directory.
         host, port: where the server listens; the port 0 is any that is free.
-        roots: folders whose videos may be added, searched for and compared by their paths; no other path that a
-            client names is ever opened.
+        roots: folders whose videos may be added, searched for and compared by their paths; no other path that
+            a client names is ever opened.
         tokens: that scripts may show (``Authorization: Bearer``), from ``--token-file``.
         users: names of people who sign in with a password.
         names: further names by which browsers may call the server (``Host``).
@@ -34,7 +34,7 @@ class Settings:
         telemetry: whether OpenTelemetry traces each request.
 
     Raises:
-        OptionError: what is reachable from elsewhere has nobody who may sign in, or options do not go together.
+        OptionError: others can reach it and nobody may sign in, or options do not go together.
     """
 
     library: str
@@ -58,8 +58,8 @@ class Settings:
             raise OptionError("--cert and --key belong together; give both, or none for plain HTTP")
         if not self.local and not self.tokens and not self.users:
             raise OptionError(
-                f"--host {self.host}: other machines could reach this; say who may sign in with --token-file FILE "
-                "or --user NAME, or leave --host away to serve this machine only"
+                f"--host {self.host}: other machines could reach this; say who may sign in with --token-file "
+                "FILE or --user NAME, or leave --host away to serve this machine only"
             )
 
     @property

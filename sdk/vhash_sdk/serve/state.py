@@ -1,7 +1,7 @@
-"""What only the service knows: one SQLite file beside the library's own, or in memory where nothing can be written.
+"""What only the service knows: one SQLite file beside the library's own, or in memory if need be.
 
-Sessions, jobs, the groups and parts that were found last, judgements in their order, the basket, answers that may
-be asked for again. What is acknowledged is on the disk. The server and the process of a job both write it.
+Sessions, jobs, the groups and parts that were found last, judgements in their order, the basket, answers
+that may be asked for again. What is acknowledged is on the disk. The server and the process of a job both write it.
 """
 
 from __future__ import annotations

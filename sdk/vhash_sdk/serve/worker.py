@@ -1,7 +1,7 @@
 """The process of a job: reads and writes the library, and says on standard output how far it is.
 
-One JSON document a line; the last one has ``end``. It gives up between two files when its standard input ends:
-the server has been asked to cancel the job, is stopping, or is dead.
+One JSON document a line; the last one has ``end``. It gives up between two files when its standard input
+ends: the server has been asked to cancel the job, is stopping, or is dead.
 """
 
 from __future__ import annotations

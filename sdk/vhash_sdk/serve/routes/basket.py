@@ -76,7 +76,8 @@ def fill(request: Request, given: Fill) -> dict[str, Any]:
     service = service_of(request)
     service.check_changes()
     sql = (
-        f"{_PUT} JOIN grp g ON g.job = m.job AND g.number = m.number LEFT JOIN opinion o ON o.a = m.a AND o.b = m.b"
+        f"{_PUT} JOIN grp g ON g.job = m.job AND g.number = m.number"
+        " LEFT JOIN opinion o ON o.a = m.a AND o.b = m.b"
         " WHERE m.offered AND o.said IS NOT 'not a match' AND (? IS NULL OR m.distance <= ?)"
         " AND (? IS NULL OR instr(g.text, ?) > 0) AND m.video NOT IN (SELECT video FROM basket)"
     )

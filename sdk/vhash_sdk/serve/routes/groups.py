@@ -19,11 +19,16 @@ from .library import Number, VideoId
 
 router = APIRouter(prefix="/v1", tags=["groups"])
 
+Asked = Annotated[int, Query(ge=0, lt=1 << 63)]
+
 _ORDERS = {  # column, and whether it falls
     "bytes": ("bytes", True), "near": ("near", False), "far": ("far", True), "many": ("members", True),
     "path": ("path", False),
 }  # fmt: skip
-_OPINION = "SELECT 1 FROM member m LEFT JOIN opinion o ON o.a = m.a AND o.b = m.b WHERE m.job = g.job AND m.number = g.number"
+_OPINION = (
+    "SELECT 1 FROM member m LEFT JOIN opinion o ON o.a = m.a AND o.b = m.b"
+    " WHERE m.job = g.job AND m.number = g.number"
+)
 _STATES = {
     "all": "1",
     "open": f"EXISTS ({_OPINION} AND m.a != m.b AND o.said IS NULL)",
@@ -131,7 +136,7 @@ def left_out(request: Request, limit: Limit = 50, cursor: Cursor = None) -> dict
 
 
 @router.get("/spans", response_model=Spans, responses=problems("not-found"))
-def spans(request: Request, a: Annotated[int, Query(ge=0, lt=1 << 63)], b: Annotated[int, Query(ge=0, lt=1 << 63)]) -> dict[str, Any]:  # fmt: skip
+def spans(request: Request, a: Asked, b: Asked) -> dict[str, Any]:
     """The parts that two videos of the library have in common, by their kept segments."""
     with service_of(request).readers.lent() as library:
         one, other = entry_by_id(library, a), entry_by_id(library, b)

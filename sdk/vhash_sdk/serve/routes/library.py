@@ -303,7 +303,7 @@ def _map_tag(service: Service, generation: str) -> str:
     responses={**problems(), 200: {"content": {"application/octet-stream": {}}}},
 )
 def map_points(request: Request) -> Response:
-    """The points of the map: "VHM1", uint32 n, float64 ids, float32 x, float32 y, uint8 kind (little-endian)."""
+    """The points: "VHM1", uint32 n, float64 ids, float32 x, float32 y, uint8 kind, little-endian."""
     service = service_of(request)
     with service.readers.lent() as library:
         plane = service.plane(library)

@@ -86,7 +86,7 @@ def _whole(request: Request, name: str, least: int, most: int) -> int | None:
     openapi_extra=_SCHEMA,
 )
 async def lookup(request: Request) -> Response:
-    """What is near codes (n × bytes in the body): as JSON, or packed for `Accept: application/octet-stream`."""
+    """What is near codes (n × bytes): as JSON, or packed for `Accept: application/octet-stream`."""
     radius, k = _whole(request, "radius", 0, 65535), _whole(request, "k", 1, 1000)
     if radius is None and k is None:
         raise Problem("bad-request", "give radius, k, or both")

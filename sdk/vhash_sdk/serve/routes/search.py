@@ -101,8 +101,8 @@ def _code(library: Library, source: Source) -> VideoCode:
 
 def _code_shape(code: VideoCode) -> dict[str, Any]:
     return {
-        "code": code.text, "bits": code.bits, "confidence": known(code.confidence), "seconds": known(code.duration),
-        "unreliable": code.unreliable,
+        "code": code.text, "bits": code.bits, "confidence": known(code.confidence),
+        "seconds": known(code.duration), "unreliable": code.unreliable,
     }  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _near(
 
 @router.post("/find", response_model=Found, responses=problems("not-found", "conflict", "unreadable"))
 def find(request: Request, given: Find) -> dict[str, Any]:
-    """Where a clip, or parts of it, are inside the videos of the library; of a picture, which videos show it."""
+    """Where parts of a clip are inside the videos of the library; of a picture, which videos show it."""
     service = service_of(request)
     file = _file_of(service, given.source)
     with service.encoding.lent() as library:

@@ -39,8 +39,8 @@ def sign_in(given: SignIn, request: Request, response: Response) -> dict[str, ob
     else:
         raise Problem("bad-request", "send a token, or user and password")
     response.set_cookie(
-        request.app.state.guard.cookie, value, max_age=SESSION_SECONDS, path="/", httponly=True, samesite="strict",
-        secure=service.settings.tls,
+        request.app.state.guard.cookie, value, max_age=SESSION_SECONDS, path="/", httponly=True,
+        samesite="strict", secure=service.settings.tls,
     )  # fmt: skip
     return _session(service, identity)
 

@@ -94,7 +94,7 @@ class Plan {
     const states = new Map();
     for (const { state: what } of files) states.set(what, (states.get(what) || 0) + 1);
     const words = [...states].map(([what, n]) => S.outcomes[dry && what === "done" ? "would" : what]?.(number.format(n)) || `${n} ${what}`);
-    const bad = files.filter((file) => !["done", "undone", "would"].includes(file.state));
+    const bad = files.filter((file) => !["done", "restored", "in place"].includes(file.state));
     this.outcome.replaceChildren(make("div", { class: bad.length || job.state === "failed" ? "card said bad" : "card said" },
       make("b", {}, job.state === "failed" ? job.message : words.join(", ") || S.nothingDone),
       bad.length ? make("ul", {}, ...bad.slice(0, 200).map((file) => make("li", {}, make("bdi", {}, file.path), make("div", { class: "soft" }, file.message)))) : "",

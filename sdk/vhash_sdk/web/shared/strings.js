@@ -314,7 +314,7 @@ export const S = {
   undoJournal: "Take it back",
   allUndone: "taken back",
   outcomes: {
-    done: (n) => `${n} done`, would: (n) => `${n} could be done`, refused: (n) => `${n} refused, left as they are`, failed: (n) => `${n} failed`, unsettled: (n) => `${n} unsettled`, undone: (n) => `${n} taken back`, back: (n) => `${n} taken back`,
+    done: (n) => `${n} done`, would: (n) => `${n} could be done`, refused: (n) => `${n} refused, left as they are`, failed: (n) => `${n} failed`, unsettled: (n) => `${n} unsettled`, restored: (n) => `${n} taken back`, "in place": (n) => `${n} had not gone`,
   },
   nothingDone: "Nothing was done.",
   canBeUndone: "It can be taken back below, also tomorrow.",
