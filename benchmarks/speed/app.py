@@ -31,7 +31,9 @@ from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
 
 ROUNDS, FLIPPED = 5, 8
-SETTLED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
+SETTLED = (
+    "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"
+)
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
@@ -137,7 +139,9 @@ def interactions(tab: Tab) -> dict[str, dict[str, float]]:
     tab.page.wait_for_selector(".compact")
     middle = "document.querySelector('.virtual > .compact') && Number(document.querySelector('.virtual > .compact').dataset.place) > {}"
     found["a jump in all videos"] = repeated(
-        lambda turn: milliseconds(tab, f"scrollTo(0, {(turn + 1) * 1.5e6})", middle.format((turn + 1) * 10_000))
+        lambda turn: milliseconds(
+            tab, f"scrollTo(0, {(turn + 1) * 1.5e6})", middle.format((turn + 1) * 10_000)
+        )
     )
     field = "document.querySelector('main input[type=search]')"
     found["a filter by path, of all videos"] = repeated(
@@ -174,7 +178,9 @@ def map_of(tab: Tab) -> dict[str, dict[str, float]]:
     draw = "document.querySelector('.map canvas').dispatchEvent(new WheelEvent('wheel', { deltaY: %d, cancelable: true }))"
     said = "document.querySelector('.legend .count').textContent"
     zoom = repeated(
-        lambda turn: milliseconds(tab, f"window.was = {said}; {draw % (-200 if turn % 2 == 0 else 200)}", "true")
+        lambda turn: milliseconds(
+            tab, f"window.was = {said}; {draw % (-200 if turn % 2 == 0 else 200)}", "true"
+        )
     )
     return {
         "the map loaded": {"median": round(loaded, 1), "most": round(loaded, 1), "least": round(loaded, 1)},
@@ -203,7 +209,9 @@ def main() -> None:
             tab.page.click("dialog .buttons .main")
             tab.page.wait_for_selector(".group .video")
             job = time.perf_counter() - start
-            groups = tab.page.evaluate("fetch('/v1/groups?limit=1').then((a) => a.json()).then((a) => a.total)")
+            groups = tab.page.evaluate(
+                "fetch('/v1/groups?limit=1').then((a) => a.json()).then((a) => a.total)"
+            )
             result = {
                 "command": "python -m benchmarks.speed.app",
                 "videos": options.videos,

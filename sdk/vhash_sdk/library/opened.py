@@ -256,10 +256,13 @@ class OpenLibrary:
         sort: str = "id",
         falling: bool = False,
         after: Place | None = None,
+        skip: int = 0,
         limit: int = 50,
     ) -> tuple[list[Entry], Place | None, int]:
         """Some entries, the place where they end (None: no more), and how many fit; see ``browsing``."""
-        return page_of(self._db, self.spec, filters, sort=sort, falling=falling, after=after, limit=limit)
+        return page_of(
+            self._db, self.spec, filters, sort=sort, falling=falling, after=after, skip=skip, limit=limit
+        )
 
     def ids(self) -> list[int]:
         """The ids of all videos, rising."""
@@ -270,10 +273,16 @@ class OpenLibrary:
         return holdings(self._db)
 
     def failures_page(
-        self, *, kind: str | None = None, text: str | None = None, after: bytes = b"", limit: int = 50
+        self,
+        *,
+        kind: str | None = None,
+        text: str | None = None,
+        after: bytes = b"",
+        skip: int = 0,
+        limit: int = 50,
     ) -> tuple[list[Failure], bytes | None, int]:
         """Some failures by path, the place where they end (None: no more), and how many fit."""
-        return failures_page(self._db, kind=kind, text=text, after=after, limit=limit)
+        return failures_page(self._db, kind=kind, text=text, after=after, skip=skip, limit=limit)
 
     def look(self, entry: Entry) -> LeftOut | None:
         """Why the file of an entry is not what was encoded, or cannot be read; None: it is, and can.

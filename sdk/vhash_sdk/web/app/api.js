@@ -120,7 +120,7 @@ export class Listing {
     return this.pages.get(first);
   }
   async load(first) {
-    const url = query(this.path, { ...this.values, limit: this.page, offset: first || null });
+    const url = query(this.path, { ...this.values, limit: this.page, cursor: first ? `@${first}` : null });
     let answer;
     try {
       answer = await get(url, { signal: this.abort.signal });

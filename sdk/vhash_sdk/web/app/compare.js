@@ -105,7 +105,7 @@ class Compare {
     }
     if (this.closed || !this.spans?.length) return;
     this.drawLine();
-    this.seek(Math.max(0, this.span[0]));
+    if (!this.playing && this.players[0].wanted === 0) this.seek(Math.max(0, this.span[0]));
   }
   drawLine() {
     const spans = this.spans || [];

@@ -8,7 +8,9 @@ import { openCompare } from "./compare.js";
 import { strip } from "./media.js";
 import { complain, dialog, state } from "./shell.js";
 
-const kindOf = (hit) => (hit.same ? "copy" : hit.same === false ? "take" : "unclear");
+const kindOf = (hit) => (hit.same ? "copy" : hit.same === false && hit.verified !== null ? "take" : "unclear");
+// what is worth showing: what was looked at twice, and what is not far beyond the threshold
+export const worthy = (hit) => hit.same || hit.verified !== null || hit.distance <= 1.2 * (state.library.threshold?.radius ?? state.library.model.bits / 4);
 
 // One hit of a search as a row; query: what was searched by, beside which facts are shown.
 export function hitRow(hit, query, { file = null, spans = null } = {}) {
@@ -32,8 +34,7 @@ export function hitSections(hits, query, options = {}) {
 
 async function nearOf(video) {
   const { hits } = await post("/v1/search", { source: { video: video.id }, k: 30 });
-  const wide = state.library.threshold ? Math.max(80, 1.6 * state.library.threshold.radius) : state.library.model.bits / 3;
-  return hits.filter((hit) => hit.video.id !== video.id && (hit.same || hit.distance <= wide));
+  return hits.filter((hit) => hit.video.id !== video.id && worthy(hit));
 }
 
 export function openNear(video) {

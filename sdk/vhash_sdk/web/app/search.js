@@ -6,7 +6,7 @@ import { metaOf, nameOf } from "../shared/video.js";
 import { get, post, upload } from "./api.js";
 import { openCompare } from "./compare.js";
 import { strip } from "./media.js";
-import { hitSections, openNear, openVideo } from "./near.js";
+import { hitSections, openNear, openVideo, worthy } from "./near.js";
 import { button, empty, head, icon, state, textField } from "./shell.js";
 
 const PICTURES = /^image\//;
@@ -98,7 +98,7 @@ class Search {
       query.upload ? strip(query, { label: query.name, frames: still ? 1 : 6, onopen: () => null }) : make("div", { class: "strip none" }, S.justCode),
       make("div", { class: "what" }, make("span", { class: "name" }, make("bdi", {}, query.name)), query.bytes ? metaOf(query) : "", query.unreliable ? make("p", { class: "soft" }, S.unreliableQuery(query.unreliable)) : ""),
       make("div", { class: "side" }, make("span", { class: "rate" }, S.took(answer.milliseconds)), clear)));
-    const near = answer.hits.filter((hit) => hit.same !== null || hit.distance <= (state.library.threshold?.radius ?? 60) * 1.7).slice(0, 30);
+    const near = answer.hits.filter(worthy);
     const sections = hitSections(near.length ? near : answer.hits.slice(0, 6), query, { file });
     this.results.replaceChildren(card, ...this.places(found, query, file), near.some((hit) => hit.same) ? "" : make("p", { class: "note none-found" }, S.noCopy), ...sections);
     this.zone.classList.add("small");

@@ -101,7 +101,7 @@ export const S = {
   uploadingName: (name, size) => `Uploading ${name}, ${size}`,
   encoding: (name) => `Looking at ${name} …`,
   foundHits: (copies, near) => (copies ? `${copies} ${copies === 1 ? "copy" : "copies"} found` : `no copy, ${near} videos near it`),
-  took: (milliseconds) => `looked up in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`,
+  took: (milliseconds) => (milliseconds < 1000 ? `answered in ${milliseconds.toPrecision(2)} ms` : `answered in ${(milliseconds / 1000).toFixed(1)} s`),
   noCopy: "No copy of it is in this library. What comes nearest:",
   lately: "Or what is near one that came lately",
   justCode: "a code has no picture",
