@@ -1,7 +1,7 @@
 // Starts the app: signs in, listens to the server, shows the view that the address names.
 import { announce, byId, forOthers, make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
-import { get, listen, on, open, Problem, tell } from "./api.js";
+import { get, listen, on, open, Problem, serverAway } from "./api.js";
 import { leave } from "./media.js";
 import { badge, banner, buildShell, button, complain, state, tellKeys, toast, VIEWS } from "./shell.js";
 
@@ -15,7 +15,7 @@ async function route() {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
   const wanted = VIEWS.includes(ALIASES[name] || name) ? ALIASES[name] || name : "search";
   const number = ++opening;
-  const module = await import(`./${wanted}.js`);
+  const module = await import(`./${wanted}.js`).catch(() => serverAway().then(() => import(`./${wanted}.js`)));
   if (number !== opening) return; // another one was asked for meanwhile
   leave();
   view?.close?.();
@@ -64,6 +64,7 @@ async function begin(credentials) {
   state.session = session;
   told();
   await route();
+  setTimeout(() => VIEWS.forEach((name) => import(`./${name}.js`).catch(() => null)), 300); // the server may go away
   if (!listening) listen();
   listening = true;
   const basket = await get("/v1/basket");
@@ -183,4 +184,3 @@ start().catch((error) => {
   document.body.replaceChildren(make("main", { class: "door" }, make("div", { class: "card sign-in" }, make("h1", {}, S.cannotStart), make("p", { class: "problem" }, error.message),
     button(S.tryAgain, () => location.reload(), { class: "main" }))));
 });
-export { tell };
