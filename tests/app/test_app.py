@@ -89,7 +89,7 @@ def find(tab: Tab) -> None:
 
 
 def quiet(tab: Tab) -> list[str]:
-    """What the browser complained about, but for stills that a file has not, and how the test reads pixels."""
+    """What the browser complained about, but for pictures of what has none, and how a test reads pixels."""
     return [said for said in tab.complaints if not any(word in said for word in ("422", "410", "Canvas2D"))]
 
 

@@ -1,4 +1,4 @@
-"""The app with 5,000 groups: what is not looked at is not built, and any place of a list is reached at once."""
+"""The app with 5,000 groups: what is not looked at is not built, any place of a list is reached at once."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ class Compare {
     Object.assign(this, given, { mode: stored("compare") || "side", playing: false, speed: 1, shift: 0, wipe: 50 });
     const { a, b } = this;
     this.players = [];
+    this.words = [this.judge ? S.keptOne : a.upload ? S.yours : S.first, this.distance === null ? S.other : S.awayIs(S.bits(this.distance))];
     this.canvas = make("canvas", { "aria-label": S.differenceOf, role: "img" });
     this.edge = make("div", { class: "edge" });
     this.stage = make("div", { class: "stage" });
@@ -47,7 +48,7 @@ class Compare {
       button(text, guarded(() => this.say(says)), { data: { says }, "aria-pressed": "false" }))) : "";
     const figure = (video, words) => make("div", { class: "of" }, make("b", {}, words), " ", make("bdi", { title: video.path || "" }, cutPath(video.path || video.name || "")[1]), metaOf(video, a.seconds ? a : b));
     this.element = make("div", { class: "compare", tabIndex: -1, role: "group", "aria-label": S.compare },
-      make("div", { class: "pair" }, figure(a, this.judge ? S.keptOne : S.searchedBy), figure(b, this.distance === null ? S.other : S.awayIs(S.bits(this.distance)))),
+      make("div", { class: "pair" }, ...[a, b].map((video, i) => figure(video, this.words[i]))),
       this.stage, this.said,
       make("div", { class: "controls" }, this.toggleButton, this.scrub, this.clock),
       this.lineHost,
@@ -77,7 +78,7 @@ class Compare {
       this.draw();
     };
     this.players = [new Player(this.a, { near: start, file: this.file, onready: ready }), new Player(this.b, { near: Math.max(0, this.map(start)), onready: ready })];
-    this.screens = this.players.map((player, i) => make("figure", {}, player.box, make("figcaption", {}, i ? this.captionB() : this.captionA())));
+    this.screens = this.players.map((player, i) => make("figure", {}, player.box, make("figcaption", {}, this.words[i])));
     this.setMode(this.mode);
     this.seek(start);
     const tick = () => {
@@ -87,12 +88,6 @@ class Compare {
       this.frame = requestAnimationFrame(tick);
     };
     tick();
-  }
-  captionA() {
-    return this.judge ? S.keptOne : S.searchedBy;
-  }
-  captionB() {
-    return this.distance === null ? S.other : S.awayIs(S.bits(this.distance));
   }
   async lookUp() { // where they share what, if nobody has said so yet
     if (!this.spans?.length) {

@@ -10,7 +10,7 @@ import { openFinding } from "./finding.js";
 import { leave, playCell, strip } from "./media.js";
 import { openNear } from "./near.js";
 import { jobBar } from "./progress.js";
-import { button, complain, empty, guarded, head, icon, selectOf, state, textField } from "./shell.js";
+import { button, complain, empty, guarded, head, icon, selectOf, state, textField, toast } from "./shell.js";
 import { VirtualList } from "./virtual.js";
 
 const filters = { text: "", state: "all", sort: "bytes", max_distance: "", min_bytes: "" };
@@ -77,6 +77,7 @@ class Duplicates {
         this.range = range;
       }
       this.run = answer.run;
+      this.generation = state.library.generation;
       this.totals();
       this.list.reset(answer.total);
       this.bar.hidden = !answer.run;
@@ -286,7 +287,7 @@ class Duplicates {
   }
   async fill() {
     const { added } = await post("/v1/basket/fill", { max_distance: filters.max_distance ? Number(filters.max_distance) : null, text: filters.text || null });
-    announce(S.filled(number.format(added)));
+    toast(S.filled(number.format(added)));
     await this.load();
   }
 
@@ -300,14 +301,14 @@ class Duplicates {
     this.progress.replaceChildren(runs ? jobBar(job) : "");
     if (job.state === "done" && this.run !== undefined && this.run?.job !== job.id && (!this.run || job.ended >= this.run.ended)) this.load().catch(complain);
   }
-  library() {
-    if (this.run && !this.run.stale) {
+  library({ generation }) {
+    if (this.run && !this.run.stale && generation !== this.generation) {
       this.run.stale = true;
       this.totals();
     }
   }
-  back() {
-    this.load().catch(complain);
+  back() { // what was asked for meanwhile is answered now
+    if (this.listing.total === null) this.load().catch(complain);
   }
   key(event) {
     const [place, i] = this.current || [];

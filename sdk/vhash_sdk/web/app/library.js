@@ -103,7 +103,7 @@ class Videos {
     byId("n-bytes").textContent = bytes(library.bytes);
   }
   back() {
-    this.load().catch(complain);
+    if (this.listing.total === null) this.load().catch(complain);
   }
   key(event) {
     const total = this.listing.total || 0;

@@ -1,7 +1,7 @@
 // Starts the app: signs in, listens to the server, shows the view that the address names.
 import { announce, byId, forOthers, make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
-import { get, listen, on, open, Problem, serverAway } from "./api.js";
+import { close, get, listen, on, open, Problem, serverAway } from "./api.js";
 import { leave } from "./media.js";
 import { badge, banner, buildShell, button, complain, state, tellKeys, toast, VIEWS } from "./shell.js";
 
@@ -56,12 +56,17 @@ function signIn(login, message) {
   form.querySelector("input")?.focus();
 }
 
+function addSignOut(user) {
+  document.querySelector("nav .foot").append(button(S.signOut(user), () => close().then(() => location.reload()).catch(complain)));
+}
+
 let listening = false;
 async function begin(credentials) {
   const session = await open(credentials);
   buildShell();
   state.library = await get("/v1/library");
   state.session = session;
+  if (session.user !== "local") addSignOut(session.user);
   told();
   await route();
   setTimeout(() => VIEWS.forEach((name) => import(`./${name}.js`).catch(() => null)), 300); // the server may go away
@@ -125,6 +130,7 @@ on("back", async () => {
   try {
     await open();
     state.library = await get("/v1/library");
+    view?.library?.(state.library);
     view?.back?.();
   } catch (error) {
     complain(error);

@@ -6,7 +6,7 @@ import { metaOf } from "../shared/video.js";
 import { call, get } from "./api.js";
 import { picture, strip, urlOf } from "./media.js";
 import { openNear, openVideo } from "./near.js";
-import { button, complain, empty, head, state } from "./shell.js";
+import { button, complain, empty, head } from "./shell.js";
 
 const CELLS = 256; // of the grid by which the point under the pointer is found, a side
 const REACH = 14; // pixels around the pointer
@@ -90,6 +90,7 @@ class Chart {
       kept.generation = about.etag || about.generation;
     }
     this.points = kept.data;
+    this.generation = about.generation;
     const [a, b] = about.explained || [];
     this.facts.textContent = a === undefined ? S.mapText : S.mapExplained(percent(a + b));
     this.resize();
@@ -312,7 +313,7 @@ class Chart {
     this.mark(found[at][1]);
   }
   library(library) {
-    if (this.points && library.generation !== state.generation) this.facts.textContent = S.mapStale;
+    if (this.points && library.generation !== this.generation) this.facts.textContent = S.mapStale;
   }
   back() {
     this.load().catch(complain);

@@ -83,6 +83,7 @@ export const S = {
 
   // signing in
   signIn: "Sign in",
+  signOut: (user) => `Sign out ${user}`,
   signedOut: "You are signed out: sign in again.",
   howToSignIn: "Open the address that vhash serve has printed, or paste the token behind #token= here.",
   tokenUsed: "This link has been used already, or is too old. `vhash serve` prints a new one when it starts.",
@@ -171,7 +172,8 @@ export const S = {
   // compare
   compare: "Compare",
   keptOne: "kept",
-  searchedBy: "yours",
+  yours: "yours",
+  first: "first",
   other: "the other",
   awayIs: (bits) => `${bits} away`,
   view: "View",
