@@ -71,7 +71,8 @@ class Client:
             self._sign_in(link)
 
     def _sign_in(self, link: str) -> None:
-        answer, body = self._ask("POST", "/v1/session", json.dumps({"token": link}).encode())
+        kind = {"Content-Type": "application/json"}
+        answer, body = self._ask("POST", "/v1/session", json.dumps({"token": link}).encode(), kind)
         self._headers["Cookie"] = (answer.getheader("Set-Cookie") or "").partition(";")[0]
         self._headers["X-CSRF-Token"] = json.loads(body)["csrf"]
 

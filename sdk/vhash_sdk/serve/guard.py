@@ -82,8 +82,12 @@ class Guard:
         scope.setdefault("state", {})["request_id"] = number
         began, status, whole = time.perf_counter(), 0, False
 
+        body: Receive | None = None
+
         async def answer(message: Any) -> None:
             nonlocal status, whole
+            if not status and isinstance(body, Body) and body.refused is not None:
+                return  # what is said about half a body; the reason follows
             whole = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -93,11 +97,14 @@ class Guard:
         try:
             body = self._admit(scope, headers, receive)
             await self._app(scope, body, answer)
+            if not status and isinstance(body, Body) and body.refused is not None:
+                raise body.refused
         except Exception as error:
             problem = problem_of(error)
             if problem.name == "failed":
                 log_failure(number, scope, error)
             if not status:
+                body = None
                 await problem.response(number)(scope, receive, answer)
             elif not whole:  # it has begun: the client sees that it breaks off
                 raise
@@ -138,9 +145,9 @@ class Guard:
     def _identity(self, headers: dict[bytes, str], client: str) -> Identity | None:
         scheme, _, token = headers.get(b"authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            self._sessions.tries.check(client)
             identity = self._sessions.of_token(token.strip())
-            if identity is None:
+            if identity is None:  # the right one passes, whatever others at this address have tried
+                self._sessions.tries.check(client)
                 self._sessions.tries.wrong(client)
                 raise Problem(
                     "unauthorized", "this token is none of the server's --token-file", login="token"

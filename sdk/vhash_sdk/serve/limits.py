@@ -25,15 +25,25 @@ class Body:
     Args:
         receive: of ASGI.
         most: bytes.
-        stall: seconds without a byte.
+
+    Attributes:
+        refused: why it was given up.
     """
 
-    def __init__(self, receive: Receive, most: int, stall: float = STALL_SECONDS) -> None:
-        self._receive, self._most, self._stall = receive, most, stall
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._most, self._stall = receive, most, STALL_SECONDS
         self._seen, self._began, self._whole = 0, time.monotonic(), False
+        self.refused: Problem | None = None
 
     async def __call__(self) -> Any:
         """The next message. Raises Problem."""
+        try:
+            return await self._next()
+        except Problem as problem:
+            self.refused = problem  # whoever reads a body may take any error for one of its own
+            raise
+
+    async def _next(self) -> Any:
         if self._whole:  # what follows is only the news that the client has gone
             return await self._receive()
         try:

@@ -2,13 +2,15 @@
 
 A search releases the interpreter's lock, and many queries in one call cost less each than one alone. So what
 comes while the engine is busy waits for it to end, and goes into the next call together: nobody waits for
-company, and the wait is that of one call. The queue has an end: what would wait longer is refused at once.
+company, and the wait is that of one call. The queue has an end: what would wait longer is refused at once. A
+call that is known to take less time than to hand it to another thread is made at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +32,12 @@ MOST_CODES = 1024
 """Codes of one request."""
 _BATCH = 256  # codes of one call of the engine
 _QUEUE = 8192  # codes that may wait
+_AT_ONCE = 0.00015  # seconds: what a call may take in the thread that answers requests
 _REFRESH = 5.0  # seconds between two looks at what a writer has added
+
+
+Found = tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.int64]]
+"""Ids, distances, and splits of the answer to many codes."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Shelf:
         self.index, self._metrics, self._pool = index, metrics, pool
         self._waiting: dict[Wanted, deque[_Waiting]] = {}
         self._codes, self._task = 0, None  # type: int, asyncio.Task[None] | None
+        self._cost: dict[Wanted, float] = {}  # seconds of one code, as they were lately
 
     async def look_up(
         self, codes: NDArray[np.uint8], wanted: Wanted
@@ -72,6 +80,10 @@ class Shelf:
         """(ids, distances, how many of each code) of what is near. Raises Problem where too many wait."""
         if self._codes + len(codes) > _QUEUE:
             raise busy(f"{self._codes} codes wait already; slow down, or ask another server")
+        if self._task is None and self._cost.get(wanted, 1.0) * len(codes) <= _AT_ONCE:
+            ids, distances, splits = self._timed(codes, wanted)
+            self._count(len(codes))
+            return ids, distances, np.diff(splits).astype(np.uint32)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(codes, loop.create_future())
         self._waiting.setdefault(wanted, deque()).append(waiting)
@@ -81,23 +93,37 @@ class Shelf:
         return await waiting.answer
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                await asyncio.sleep(0)  # whoever has come at the same moment goes along
                 wanted, batch = self._next()
                 codes = batch[0].codes if len(batch) == 1 else np.concatenate([one.codes for one in batch])
                 try:
-                    found = await loop.run_in_executor(self._pool, search, self.index, codes, wanted)
+                    loop = asyncio.get_running_loop()
+                    found = await loop.run_in_executor(self._pool, self._timed, codes, wanted)
                 except Exception as error:
                     for one in batch:
                         if not one.answer.done():
                             one.answer.set_exception(error)
                     continue
-                self._metrics.batch.observe(len(codes))
-                self._metrics.lookups.inc(len(codes))
+                self._count(len(codes))
                 _share(batch, *found)
         finally:
             self._task = None
+
+    def _timed(self, codes: NDArray[np.uint8], wanted: Wanted) -> Found:
+        """Search, and learn what that costs: the least counts, as a thread may be kept waiting."""
+        began = time.perf_counter()
+        found = search(self.index, codes, wanted)
+        took = (time.perf_counter() - began) / len(codes)
+        if len(self._cost) >= 64:
+            self._cost.clear()
+        self._cost[wanted] = min(took, 1.02 * self._cost.get(wanted, took))
+        return found
+
+    def _count(self, codes: int) -> None:
+        self._metrics.batch.observe(codes)
+        self._metrics.lookups.inc(codes)
 
     def _next(self) -> tuple[Wanted, list[_Waiting]]:
         """What goes into the next call: of one kind, the oldest first."""
@@ -113,9 +139,7 @@ class Shelf:
         return wanted, batch
 
 
-def search(
-    index: CodeIndex, codes: NDArray[np.uint8], wanted: Wanted
-) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.int64]]:
+def search(index: CodeIndex, codes: NDArray[np.uint8], wanted: Wanted) -> Found:
     """(ids, distances, splits) of what is near many codes."""
     if wanted.radius is not None:
         found = index.range_search(codes, wanted.radius, limit=wanted.k)
@@ -161,7 +185,7 @@ class Lookups:
         self._pool = ThreadPoolExecutor(1, "vhash-lookup")
         self._shelves: dict[str, Shelf] = {}
         self._library: tuple[str, Shelf] | None = None
-        self._refreshed = 0.0
+        self._refreshed = self._asked = 0.0
         for name, place in places.items():
             if name == "library" or not name.isidentifier():
                 raise OptionError(f"--index {name}=…: a name of letters and digits, and not `library`")
@@ -169,13 +193,16 @@ class Lookups:
 
     async def shelf(self, name: str) -> Shelf:
         """An index by its name. Raises Problem."""
+        now = asyncio.get_running_loop().time()
         if name == "library":
-            return await asyncio.get_running_loop().run_in_executor(None, self._of_library)
+            if self._library is None or now - self._asked > 1.0:
+                self._asked = now
+                return await asyncio.get_running_loop().run_in_executor(None, self._of_library)
+            return self._library[1]
         found = self._shelves.get(name)
         if found is None:
             known = ", ".join(["library", *self._shelves])
             raise Problem("not-found", f"index={name[:80]!r}: expected one of {known}")
-        now = asyncio.get_running_loop().time()
         if now - self._refreshed > _REFRESH:
             self._refreshed = now
             for shelf in self._shelves.values():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -21,6 +23,7 @@ from .settings import Settings
 HEADER_SECONDS = 15.0
 """A connection whose first request is not there by then is closed."""
 _CONNECTIONS = 1000
+_BACKLOG = 512
 _GRACE = 20  # seconds that requests in progress have to end
 
 
@@ -80,6 +83,7 @@ def listen(settings: Settings) -> socket.socket:
             f"--host {settings.host} --port {settings.port}: cannot listen there ({error.strerror}); another "
             "server may have the port: give --port 0 for any that is free"
         ) from error
+    found.listen(_BACKLOG)  # whoever comes from now on waits until the library is open
     found.set_inheritable(True)
     return found
 
@@ -109,7 +113,8 @@ def run(settings: Settings, *, ready: Callable[[str], None] = print, log_lines: 
             url += f"/#token={service.sessions.link()}"
         ready(url)
         log("listening", host=settings.host, port=port, library=service.directory)
-        server.run([place])
+        with _ended_by_signals():
+            server.run([place])
     finally:
         service.close()
 
@@ -126,12 +131,24 @@ def _config(app: Any, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         limit_concurrency=_CONNECTIONS,
-        backlog=512,
+        backlog=_BACKLOG,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=_GRACE,
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.key,
     )
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Uvicorn raises the signal again that has ended it; here that is a good end, and all gets closed."""
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.signal(kind, lambda number, frame: None) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 class _Server(uvicorn.Server):

@@ -1,7 +1,7 @@
 """What only the service knows: one SQLite file beside the library's own, or in memory if need be.
 
-Sessions, jobs, the groups and parts that were found last, judgements in their order, the basket, answers
-that may be asked for again. What is acknowledged is on the disk. The server and the process of a job both write it.
+Sessions, jobs, the groups and parts that were found last, judgements in their order, the basket, answers that
+may be asked for again. What is acknowledged is on the disk. The server and the process of a job write it.
 """
 
 from __future__ import annotations
@@ -67,11 +67,34 @@ class State:
                 raise StoreError(
                     f"{self.path}: is not what this vhash serve keeps; move it away, or upgrade vhash-sdk"
                 )
+            strange = self.value(
+                "SELECT name FROM sqlite_master"
+                " WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'"
+            )
+            if strange:
+                raise StoreError(
+                    f"{self.path}: has {strange!r}, a view, trigger or virtual table, which vhash never "
+                    "makes; remove the file before you know where it is from"
+                )
             if not tables:
                 for statement in filter(str.strip, SCHEMA.split(";")):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
+            self._forget_others()
+
+    def _forget_others(self) -> None:
+        """A file that was copied here, perhaps with the library of a stranger, signs nobody in."""
+        status = None if self.path is None else os.stat(self.path)
+        here = (0, 0) if status is None else (status.st_dev, status.st_ino)
+        row = self.row("SELECT device, inode FROM place")
+        if row is None or tuple(row) != here:
+            for table in ("session", "password", "answer", "basket", "place"):
+                self._connection.execute(f"DELETE FROM {table}")
+            self._connection.execute(
+                "UPDATE job SET state = 'cancelled' WHERE state IN ('queued', 'running')"
+            )
+            self._connection.execute("INSERT INTO place VALUES (?, ?)", here)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

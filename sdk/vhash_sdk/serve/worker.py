@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import VhashError
+from ..errors import StoreError, VhashError
 from ..library.library import Library
 from ..names import safe
 from .results import keep_groups, keep_parts
@@ -23,6 +23,8 @@ from .state import State
 from .work import Stopped, Work, tell
 from .worker_acts import run_apply, run_undo
 
+_WRITING = ("add", "apply", "undo")
+_WRITER = 90.0  # seconds that a job waits for whoever writes the library
 _AFTER = 60.0  # seconds that it may go on without the server; then it ends as by a crash, which loses nothing
 
 
@@ -39,12 +41,28 @@ def main() -> None:
     try:
         state = State(Path(given["state"]))
         with Library(given["library"], create=False) as library:
+            if given["kind"] in _WRITING:
+                await_writer(work, library)
             end = {"result": run(work, library, state)}
     except Stopped:
         end = {"stopped": True}
     except (VhashError, OSError) as error:
         end = {"error": safe(str(error))}
     tell({"end": {**work.state(), **end}})
+
+
+def await_writer(work: Work, library: Library) -> None:
+    """Wait until nobody else writes the library: the process of a server that was killed ends soon."""
+    end = time.monotonic() + _WRITER
+    while True:
+        try:
+            with library.exclusively():
+                return
+        except StoreError:
+            if time.monotonic() > end:
+                raise
+        work.say(current="waiting for another process that writes the library")
+        work.stop.wait(0.5)
 
 
 def _watch(stop: threading.Event) -> None:
