@@ -154,6 +154,13 @@ class Holdings:
     errors: Sequence[tuple[str, int]]
 
 
+def mark(database: Database) -> tuple[int, int, float]:
+    """What changes with what a library holds, beside its generation: cheap to ask for."""
+    ((code,),) = database.rows("SELECT coalesce(max(id), 0) FROM code")
+    ((failures, seen),) = database.rows("SELECT count(*), coalesce(max(seen), 0.0) FROM failure")
+    return int(code), int(failures), float(seen)
+
+
 def holdings(database: Database) -> Holdings:
     """What a library holds in all."""
     ((videos, size, seconds, damaged, unreliable),) = database.rows(

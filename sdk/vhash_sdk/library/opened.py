@@ -16,7 +16,7 @@ from ..scan import Found, content_digest
 from ..spec import ModelSpec
 from ..system.checks import checked_count
 from ..video import Limits, Source
-from .browsing import Filters, Holdings, Place, failures_page, holdings, page_of
+from .browsing import Filters, Holdings, Place, failures_page, holdings, mark, page_of
 from .cache import Remembered, cached_index
 from .companions import Companions
 from .entries import all_entries, entries_of, entry_at, failures
@@ -267,6 +267,10 @@ class OpenLibrary:
     def ids(self) -> list[int]:
         """The ids of all videos, rising."""
         return [int(row[0]) for row in self._db.rows("SELECT id FROM video ORDER BY id")]
+
+    def mark(self) -> tuple[str, int, int, float]:
+        """The same as long as ``holdings`` and ``lacking_segments`` are; asked for in no time."""
+        return (self.generation, *mark(self._db))
 
     def holdings(self) -> Holdings:
         """How many videos, bytes, seconds and failures there are, and of which kinds."""

@@ -39,7 +39,7 @@ def library_facts(request: Request) -> dict[str, Any]:
     """What the library is and holds, and what may be done with it here."""
     service = service_of(request)
     with service.readers.lent() as library:
-        held = library.holdings()
+        held, lacking = service.held(library)
         spec = library.spec
         return {
             "name": shown_path(os.path.basename(service.directory))["path"],
@@ -57,7 +57,7 @@ def library_facts(request: Request) -> dict[str, Any]:
             "heights": [{"height": height, "videos": count} for height, count in held.heights],
             "failures_by_kind": [{"kind": kind, "files": count} for kind, count in held.errors],
             "has_segments": library.has_segments,
-            "lacking_segments": library.lacking_segments,
+            "lacking_segments": lacking,
             "has_sound": library.has_sound,
             "has_pictures": library.has_pictures,
             "threshold": _threshold(library),

@@ -62,10 +62,10 @@ function addSignOut(user) {
 
 let listening = false;
 async function begin(credentials) {
-  const session = await open(credentials);
+  const first = credentials ? await open(credentials) : null; // else all at once: the cookie is there, or nothing is
   buildShell();
-  state.library = await get("/v1/library");
-  state.session = session;
+  const [session, library] = await Promise.all([first || open(), get("/v1/library")]);
+  Object.assign(state, { session, library });
   if (session.user !== "local") addSignOut(session.user);
   told();
   await route();

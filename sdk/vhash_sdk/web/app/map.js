@@ -83,6 +83,7 @@ class Chart {
     this.load().catch((error) => (error.status === 404 ? this.box.replaceWith(empty(S.noMap, error.message)) : complain(error)));
   }
   async load() {
+    this.said.textContent = S.drawing;
     const about = await get("/v1/map");
     if (!about.videos) return this.box.replaceWith(empty(S.noMap, S.noVideosText));
     if (kept.generation !== (about.etag || about.generation) || !kept.data) {

@@ -237,6 +237,7 @@ export const S = {
   // map
   mapText: "Like videos lie near each other.",
   mapExplained: (share) => `Like videos lie near each other. Two directions show ${share} of how codes differ.`,
+  drawing: "Drawing …",
   mapStale: "The library has changed since this map was drawn.",
   mapUnreadable: "The server's map cannot be read; is this page older than the server? Load it again.",
   mapLabel: "Map of the library. Arrow keys move, plus and minus zoom, Enter tells the video in the middle, n the next one.",
