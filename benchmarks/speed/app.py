@@ -34,7 +34,7 @@ ROUNDS, FLIPPED = 5, 8
 SETTLED = """new Promise((done) =>
   requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"""
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-AT_THE_END = "document.querySelector('.group') && scrollY > 1e5"
+AT_THE_END = "[...document.querySelectorAll('.virtual > .group')].some((e) => e.ariaPosInSet === e.ariaSetSize)"
 IN_VIEW = "document.querySelector('.legend .count').textContent"
 ROW = "document.querySelector('.virtual > .compact')"
 FIELD = "document.querySelector('main input[type=search]')"

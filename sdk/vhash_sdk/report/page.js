@@ -142,7 +142,7 @@ function fill(group) {
     make("div", { class: "side" }, make("span", { class: "keep" }, S.keep(data.keep))));
   kept.querySelector("button")?.addEventListener("click", () => enlarge(group.rows[0]));
   group.section.replaceChildren(
-    make("h2", {}, make("span", {}, S.group(group.at + 1)), make("span", {}, make("b", {}, bytes(group.held)), S.inDuplicates(plural(group.rows.length, "duplicate")))),
+    make("h2", {}, make("span", {}, S.group(group.at + 1)), make("span", {}, make("b", {}, bytes(group.held)), S.inDuplicates(plural(group.rows.length, S.one.duplicate)))),
     make("ul", { class: "rows" }, kept, ...group.rows.map(rowElement)));
 }
 

@@ -25,7 +25,6 @@ export function open(host) {
 class Duplicates {
   constructor(host) {
     this.current = null; // [place of a group, place of a member]
-    this.rows = new Map(); // "group/member" → element
     this.all = new Set(); // numbers of groups of which every member is shown
     const act = (does) => guarded(does.bind(this));
     this.again = button(S.findDuplicates, act(this.find), { class: "main" });
@@ -86,7 +85,7 @@ class Duplicates {
         : answer.total ? "" : empty(S.noneLeft, answer.run.groups ? S.noneLeftText : S.noDuplicates);
       this.none.replaceChildren(none);
     }
-    answer.items.forEach((group, i) => this.list.heights.set(first + i, this.estimate(first + i, group)));
+    this.list.assume(first, answer.items.map((group, i) => this.estimate(first + i, group)));
     this.list.refresh(first, first + answer.items.length);
   }
   totals() {
@@ -123,7 +122,7 @@ class Duplicates {
       make("div", { class: "what" }, ...nameOf(best.path, { names: group.names }), metaOf(best)),
       make("div", { class: "side" }, make("span", { class: "keep", title: S.keep(this.run.keep) }, S.kept), button(S.near, () => openNear(best), { class: "small", title: S.nearTitle })));
     return make("section", { class: "group", "aria-label": S.group(group.number) },
-      make("h2", {}, make("span", {}, S.group(group.number)), make("span", {}, make("b", {}, bytes(group.bytes)), S.inDuplicates(plural(group.members.length, "duplicate"))),
+      make("h2", {}, make("span", {}, S.group(group.number)), make("span", {}, make("b", {}, bytes(group.bytes)), S.inDuplicates(plural(group.members.length, S.one.duplicate))),
         make("span", { class: "grow" }),
         offered.length ? button(S.planGroup(offered.length), guarded(() => this.planGroup(place)), { class: "small", tabIndex: -1, title: "X" }) : ""),
       make("ul", { class: "rows" }, kept, ...shown.map((member, i) => this.member(place, i)),
@@ -133,7 +132,7 @@ class Duplicates {
     const group = this.listing.items[place];
     const member = group.members[i];
     const { video } = member;
-    const row = make("li", { class: "video", tabIndex: -1, "aria-label": `${video.path}, ${S.away(S.bits(member.distance), group.representative.path)}` },
+    const row = make("li", { class: "video", tabIndex: -1, data: { member: i }, "aria-label": `${video.path}, ${S.away(S.bits(member.distance), group.representative.path)}` },
       strip(video, { label: S.compareLarge(video.path), onopen: () => this.compare(place, i) }),
       make("div", { class: "what" }, ...nameOf(video.path, { names: member.names }), metaOf(video, group.representative),
         ...facts({ not_offered: member.not_offered, because: member.kept_because })),
@@ -147,7 +146,6 @@ class Duplicates {
       if (pressed?.dataset.says) guarded(() => this.judge(place, i, pressed.dataset.says))();
       else if (pressed?.dataset.toss) guarded(() => this.toss(place, i))();
     });
-    this.rows.set(`${place}/${i}`, row);
     this.show(place, i, row);
     return row;
   }
@@ -156,7 +154,10 @@ class Duplicates {
     const drawn = spans.map((span) => [span.start, span.end, span.query_start, span.query_end]); // the kept one first
     return twoLines(group.representative.seconds, video.seconds, drawn, spansText(drawn, S.spanOfKept), spans.some((span) => span.reversed));
   }
-  show(place, i, row = this.rows.get(`${place}/${i}`)) {
+  row(place, i) {
+    return this.list.shown.get(place)?.querySelector(`[data-member="${i}"]`);
+  }
+  show(place, i, row = this.row(place, i)) {
     if (!row) return;
     const member = this.listing.items[place]?.members[i];
     if (!member) return;
@@ -175,9 +176,9 @@ class Duplicates {
       this.all.add(this.listing.items[place].number);
       this.list.again(place);
     }
-    if (scroll && !this.rows.get(`${place}/${i}`)?.isConnected) this.list.show(place);
+    if (scroll && !this.row(place, i)) this.list.show(place);
     this.show(place, i);
-    const row = this.rows.get(`${place}/${i}`);
+    const row = this.row(place, i);
     if (scroll && row) {
       row.focus({ preventScroll: true });
       row.scrollIntoView({ block: "nearest" });
@@ -190,7 +191,7 @@ class Duplicates {
     if (!member || member.spans !== null || !state.library.has_segments) return;
     member.spans = [];
     member.spans = (await get(query("/v1/spans", { a: member.video.id, b: group.representative.id }))).spans;
-    const row = this.rows.get(`${place}/${i}`);
+    const row = this.row(place, i);
     if (row && member.spans.length && !row.querySelector(".line")) row.append(this.line(group, member));
   }
   async step(by) {
@@ -328,7 +329,7 @@ class Duplicates {
     return true;
   }
   play(place, i) {
-    const row = this.rows.get(`${place}/${i}`);
+    const row = this.row(place, i);
     if (row?.querySelector("video")) return leave();
     return row && playCell(row.querySelector(".strip"), this.listing.items[place].members[i].video);
   }

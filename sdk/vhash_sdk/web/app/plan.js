@@ -64,12 +64,12 @@ class Plan {
   journal(journal) {
     const { name, began, action: what, steps, done, undone, unfinished } = journal;
     const left = done - undone;
-    return make("article", { class: "card journal", data: { name } }, make("div", { class: "job-line" }, make("b", {}, S.actions[what] || what), make("span", { class: "soft" }, S.steps(plural(steps, "file"), number.format(done), number.format(undone))),
+    return make("article", { class: "card journal", data: { name } }, make("div", { class: "job-line" }, make("b", {}, S.actions[what] || what), make("span", { class: "soft" }, S.steps(plural(steps, S.one.file), number.format(done), number.format(undone))),
       unfinished && make("span", { class: "tag bad" }, S.unfinished), make("span", { class: "grow" }), make("time", { class: "soft" }, new Date(1000 * began).toLocaleString()),
       left > 0 || unfinished ? button(S.undoJournal, guarded(async () => this.job(await post("/v1/jobs", { kind: "undo", journal: name }))), { class: "undo" }) : make("span", { class: "tag" }, S.allUndone)));
   }
   async apply(dry) {
-    const count = plural(this.items.length, "file");
+    const count = plural(this.items.length, S.one.file);
     if (!dry && !(await ask(S.applyPlan, S.reallyApply(count, S.actionTexts[action]), S.actions[action], { bad: true }))) return;
     this.job(await post("/v1/jobs", { kind: "apply", action, different: this.different.firstChild.checked && !this.different.hidden, dry_run: dry }));
   }

@@ -56,6 +56,18 @@ export class VirtualList {
     for (const [place, element] of this.shown) if (place >= from && place < to && element.dataset.waits) this.drop(place);
     this.update();
   }
+  assume(first, heights) { // known better now; what is looked at stays where it is
+    const top = -this.list.getBoundingClientRect().top;
+    const place = this.count ? this.heights.placeAt(Math.max(0, top)) : 0;
+    const before = this.heights.before(place);
+    heights.forEach((height, i) => this.heights.set(first + i, height));
+    this.hold(top > 0 ? this.heights.before(place) - before : 0);
+  }
+  hold(moved) {
+    if (!moved) return;
+    this.list.style.height = `${this.heights.before(this.count)}px`;
+    scrollBy(0, moved);
+  }
   again(place) { // what it shows has changed
     if (!this.shown.has(place)) return;
     this.drop(place);
@@ -107,7 +119,7 @@ export class VirtualList {
       const change = this.heights.set(place, target.offsetHeight + parseFloat(style.marginBottom));
       if (change && this.heights.before(place + 1) - change < top) moved += change;
     }
-    if (moved) scrollBy(0, moved); // what is being looked at stays where it is
+    this.hold(moved);
     this.onscroll();
   }
   show(place) { // bring it into the window; its element

@@ -6,8 +6,8 @@ import { number, plural, seconds } from "./text.js";
 
 export function partsFacts({ pairs, more = 0, common, lacking, ignored }) {
   return S.partsFacts({
-    pairs: plural(pairs + more, "pair"), parts: plural(common, "common part"), more: more && number.format(more),
-    ignored: ignored && number.format(ignored), lacking: lacking && plural(lacking, "video"),
+    pairs: plural(pairs + more, S.one.pair), parts: plural(common, S.one.part), more: more && number.format(more),
+    ignored: ignored && number.format(ignored), lacking: lacking && plural(lacking, S.one.video),
   });
 }
 
@@ -29,7 +29,7 @@ export function commonArticle(part, picture, ...more) {
   });
   const rest = part.videos - part.places.length;
   return make("article", { class: "part" },
-    make("strong", {}, S.commonPart(plural(part.videos, "video"), seconds(part.seconds), part.name || part.id)),
+    make("strong", {}, S.commonPart(plural(part.videos, S.one.video), seconds(part.seconds), part.name || part.id)),
     picture && make("img", { src: picture, alt: S.framesOfIt, loading: "lazy" }), ...more, ...lines,
     rest > 0 && make("small", {}, S.andMore(number.format(rest))));
 }

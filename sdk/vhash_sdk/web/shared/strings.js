@@ -2,6 +2,8 @@
 export const S = {
   // numbers and words that both use
   bits: (n) => `${n} ${n === 1 ? "bit" : "bits"}`,
+  one: { video: "video", duplicate: "duplicate", pair: "pair", part: "common part", file: "file" }, // more than one: with an s
+  perSecond: "fps",
   noPixels: "? pixels",
   sameFile: "the same file: ",
   spanOf: (here, there) => `${here} is ${there}`,

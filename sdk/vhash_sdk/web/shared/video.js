@@ -26,7 +26,7 @@ export function metaOf(v, r = v) {
     compared(v.width ? `${v.width}×${v.height}` : S.noPixels, area(v), area(r)),
     compared(bytes(v.bytes), null, null),
     ...(v.codec ? [make("span", {}, v.codec)] : []),
-    ...(v.rate ? [make("span", {}, `${Number(v.rate.toFixed(2))} fps`)] : []),
+    ...(v.rate ? [make("span", {}, `${Number(v.rate.toFixed(2))} ${S.perSecond}`)] : []),
     ...(v.damaged ? [make("strong", {}, v.damaged)] : []),
   ];
   return make("div", { class: "meta" }, ...parts.flatMap((part, i) => (i ? [" · ", part] : [part])));
