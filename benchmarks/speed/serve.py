@@ -15,6 +15,7 @@ the radius from one of the stored codes, which has to be found, half are strange
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import os
 import re
@@ -138,7 +139,8 @@ class Load:
                 self.free.popleft().send(number)
             else:
                 self.waiting.append(number)
-        await asyncio.wait_for(self.done.wait(), 60)
+        with contextlib.suppress(TimeoutError):  # what is not answered by then is told
+            await asyncio.wait_for(self.done.wait(), 60)
 
     def answered(self, connection: Connection, status: bytes, body: bytes) -> None:
         number = connection.number
@@ -224,6 +226,7 @@ def measured(server: Server, place: Path, radius: int, rate: float, seconds: flo
         "server_cores": (cpu_seconds(pid) - cpu) / took,
         "load_cores": (time.process_time() - own) / took,
         "errors": load.wrong,
+        "unanswered": len(load.due) - len(load.seconds),
         "missed": load.missed,
         "memory_bytes": memory(pid),
         "machine_load": os.getloadavg()[0],

@@ -14,10 +14,13 @@ from tests.serve.conftest import Made, Server
 from vhash_sdk.library import Library
 
 _SLOW = """
-import sys, vhash_sdk.serve.jobs as jobs
+import vhash_sdk.serve.jobs as jobs
+from vhash_sdk.system.child import child_command
 def late(module, *given):
-    code = f"import sys, time; time.sleep(SECONDS); sys.argv[1:] = {list(given)!r}"
-    return [sys.executable, "-c", code + "; from vhash_sdk.serve.worker import main; main()"]
+    command = child_command(module, *given)
+    at = command.index("-c") + 1
+    command[at] = "import time; time.sleep(SECONDS)\\n" + command[at]
+    return command
 jobs.child_command = late
 """
 

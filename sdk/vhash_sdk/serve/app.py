@@ -17,6 +17,7 @@ from ..names import safe
 from .answers import Answers
 from .guard import Asgi, Guard, Scope
 from .problems import TITLES, Problem, problem_of
+from .quick import Quick
 from .routes import (
     basket,
     groups,
@@ -60,9 +61,9 @@ def build(service: Service, port: int) -> Guard:
         app.add_exception_handler(kind, _known)
     app.add_exception_handler(Exception, _known)
     _describe(app)
-    guard = Guard(
-        _Shortcut(app, Answers(app, service.state)), service.settings, service.sessions, service.metrics, port
-    )
+    quick = Quick(service.lookups, service.metrics)
+    inner = _Shortcut(app, Answers(app, service.state))
+    guard = Guard(inner, service.settings, service.sessions, service.metrics, quick=quick, port=port)
     app.state.guard = guard
     return guard
 

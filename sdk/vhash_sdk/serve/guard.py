@@ -20,6 +20,7 @@ from .limits import JSON_BYTES, Body, Rates, Receive, too_large
 from .logs import log_failure, log_request
 from .metrics import Metrics
 from .problems import Problem, problem_of
+from .quick import Quick
 from .sessions import Identity, Sessions
 from .settings import Settings
 
@@ -53,15 +54,24 @@ class Guard:
         settings: names of the server, sizes, rate.
         sessions: who may ask.
         metrics: counts requests.
+        quick: the short way for look-ups.
         port: that the server listens on.
     """
 
     def __init__(
-        self, app: Asgi, settings: Settings, sessions: Sessions, metrics: Metrics, port: int
+        self,
+        app: Asgi,
+        settings: Settings,
+        sessions: Sessions,
+        metrics: Metrics,
+        *,
+        quick: Quick,
+        port: int,
     ) -> None:
         self._app, self._settings, self._sessions = app, settings, sessions
         self._metrics, self.port = metrics, port
         self._rates = Rates(settings.rate)
+        self.quick = quick
 
     @property
     def cookie(self) -> str:
@@ -75,6 +85,9 @@ class Guard:
             return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        short = scope["path"] == "/v1/lookup" and scope["method"] == "POST"
+        if short and await self.quick.answer(scope, receive, send):
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get(b"x-request-id", "")
@@ -140,6 +153,9 @@ class Guard:
             signing_in = path == "/v1/session" and method == "POST"
             if not signing_in and (identity is None or identity.session is not None):
                 self._check_csrf(identity, headers)
+            if path == "/v1/lookup" and identity is not None and identity.session is None:
+                names = (b"host", b"authorization")
+                self.quick.remember(*(headers[name].encode("latin-1") for name in names))
         return Body(receive, most) if method not in _SAFE else receive
 
     def _identity(self, headers: dict[bytes, str], client: str) -> Identity | None:

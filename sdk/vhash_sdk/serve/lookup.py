@@ -83,6 +83,8 @@ class Shelf:
         if self._task is None and self._cost.get(wanted, 1.0) * len(codes) <= _AT_ONCE:
             ids, distances, splits = self._timed(codes, wanted)
             self._count(len(codes))
+            if len(codes) == 1:
+                return ids, distances, np.array([len(ids)], np.uint32)
             return ids, distances, np.diff(splits).astype(np.uint32)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(codes, loop.create_future())
@@ -193,26 +195,32 @@ class Lookups:
 
     async def shelf(self, name: str) -> Shelf:
         """An index by its name. Raises Problem."""
-        now = asyncio.get_running_loop().time()
-        if name == "library":
-            if self._library is None or now - self._asked > 1.0:
-                self._asked = now
-                return await asyncio.get_running_loop().run_in_executor(None, self._of_library)
-            return self._library[1]
-        found = self._shelves.get(name)
+        found = self.ready(name)
+        if found is None and name == "library":
+            found = await asyncio.get_running_loop().run_in_executor(None, self._of_library)
         if found is None:
             known = ", ".join(["library", *self._shelves])
             raise Problem("not-found", f"index={name[:80]!r}: expected one of {known}")
+        return found
+
+    def ready(self, name: str) -> Shelf | None:
+        """An index by its name, where it is at hand; looks now and then at what a writer has added."""
+        now = time.monotonic()
+        if name == "library":
+            if self._library is None or now - self._asked > 1.0:
+                return None
+            return self._library[1]
         if now - self._refreshed > _REFRESH:
             self._refreshed = now
             for shelf in self._shelves.values():
                 if isinstance(shelf.index, StoredIndex):
                     asyncio.get_running_loop().run_in_executor(self._pool, shelf.index.refresh)
-        return found
+        return self._shelves.get(name)
 
     def _of_library(self) -> Shelf:
         with self._readers.lent() as library:
             generation = library.generation
+            self._asked = time.monotonic()
             if self._library is None or self._library[0] != generation:
                 self._library = generation, Shelf(library.index(), self._metrics, self._pool)
             return self._library[1]

@@ -35,14 +35,21 @@ class Metrics:
 
     def request(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
         """Count a request by its route, never by its path, of which anybody can make any number."""
-        if scope["path"] == "/v1/lookup" and status == 200:
-            self._lookup[0].observe(seconds)
-            self._lookup[1].inc()
+        if scope["path"] == "/v1/lookup" and scope["method"] == "POST":
+            self.looked_up(status, seconds)
             return
         route = scope.get("route")
         name = getattr(route, "path", None) or "other"
         self._requests.labels(name, scope["method"] if route else "other", str(status)).inc()
         self._seconds.labels(name).observe(seconds)
+
+    def looked_up(self, status: int, seconds: float) -> None:
+        """Count a look-up of bare codes."""
+        self._lookup[0].observe(seconds)
+        if status == 200:
+            self._lookup[1].inc()
+        else:
+            self._requests.labels("/v1/lookup", "POST", str(status)).inc()
 
     def text(self) -> bytes:
         """In the format of Prometheus."""

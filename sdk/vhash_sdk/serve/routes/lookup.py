@@ -90,7 +90,8 @@ async def lookup(request: Request) -> Response:
     radius, k = _whole(request, "radius", 0, 65535), _whole(request, "k", 1, 1000)
     if radius is None and k is None:
         raise Problem("bad-request", "give radius, k, or both")
-    shelf = await service_of(request).lookups.shelf(request.query_params.get("index", "library"))
+    name, wanted = request.query_params.get("index", "library"), Wanted(radius, k)
+    shelf = await service_of(request).lookups.shelf(name)
     body = await request.body()
     width = (shelf.index.bits + 7) // 8
     if not body or len(body) % width or len(body) > MOST_CODES * width:
@@ -101,7 +102,8 @@ async def lookup(request: Request) -> Response:
         codes = as_codes(np.frombuffer(body, np.uint8).reshape(-1, width), shelf.index.bits)
     except CodeError as error:
         raise Problem("bad-request", str(error)) from error
-    ids, distances, counts = await shelf.look_up(codes, Wanted(radius, k))
+    ids, distances, counts = await shelf.look_up(codes, wanted)
+    request.app.state.guard.quick.remember_query(request.scope["query_string"], name, wanted)
     if request.headers.get("accept") == "application/octet-stream":
         return Response(packed(ids, distances, counts), media_type="application/octet-stream")
     ends = np.cumsum(counts).tolist()
