@@ -101,7 +101,7 @@ class Duplicates {
   estimate(place, group = this.listing?.items[place]) {
     const rows = group ? Math.min(group.members.length, this.all.has(group.number) ? Infinity : MOST_ROWS) + 1 : 2;
     const narrow = innerWidth < 640;
-    return 62 + (narrow ? 250 : 136) * rows;
+    return 62 + (narrow ? 270 : 150) * rows;
   }
 
   // ---------------------------------------------------------------- one group

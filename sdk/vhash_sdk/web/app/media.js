@@ -5,7 +5,7 @@ import { cutPath } from "../shared/text.js";
 import { query } from "./api.js";
 
 const AT_ONCE = 3; // pictures that are asked for; the browser has six connections
-const FRAMES = 6;
+const FRAMES = innerWidth < 640 ? 4 : 6;
 
 // what a source is called in paths: a video of the library, or an upload
 export const urlOf = (source, what, values = {}) =>

@@ -31,7 +31,7 @@ class Plan {
     this.journals = make("section", { class: "journals" });
     host.append(head(S.views.plan, S.planText, [[S.files, "n-files"], [S.frees, "n-frees"]]), this.controls, this.progress, this.outcome, this.none, this.listHost, this.journals);
     [this.files, this.frees] = [host.querySelector("#n-files"), host.querySelector("#n-frees")];
-    this.list = new VirtualList(this.listHost, { render: (place) => this.item(place), estimate: () => (innerWidth < 640 ? 220 : 118), label: S.views.plan });
+    this.list = new VirtualList(this.listHost, { render: (place) => this.item(place), estimate: () => (innerWidth < 640 ? 250 : 160), label: S.views.plan });
     this.explain();
     this.load().catch(complain);
   }
