@@ -34,7 +34,8 @@ ROUNDS, FLIPPED = 5, 8
 SETTLED = """new Promise((done) =>
   requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now()))))"""
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-AT_THE_END = "[...document.querySelectorAll('.virtual > .group')].some((e) => e.ariaPosInSet === e.ariaSetSize)"
+GROUPS = "[...document.querySelectorAll('.virtual > .group')]"
+AT_THE_END = f"{GROUPS}.some((each) => each.ariaPosInSet === each.ariaSetSize)"
 IN_VIEW = "document.querySelector('.legend .count').textContent"
 ROW = "document.querySelector('.virtual > .compact')"
 FIELD = "document.querySelector('main input[type=search]')"
