@@ -219,3 +219,46 @@ def clip_models() -> str:
         f"Fine-tuning R(2+1)D-34 + BERT on this CPU: {trained['clips_per_second']:.2f} clips/s, "
         f"{100 * trained['share_waiting']:.0f} % of the time waiting for data. {source('clip_models')}"
     )
+
+
+def serve() -> str:
+    result = load("serve")
+    rows = []
+    for run in result["runs"]:
+        wait = run["wait_seconds"]
+        rows.append(
+            (
+                run["engine"],
+                run["radius"],
+                f"{run['asked_per_second']:,.0f}",
+                f"{run['answered_per_second']:,.0f}",
+                *(f"{1e3 * wait[name]:,.1f}" for name in ("p50", "p99", "max")),
+                f"{run['server_cores']:.2f} + {run['load_cores']:.2f}",
+            )
+        )
+    first = result["runs"][0]
+    alone = (
+        "Server and load went before the other work of a busy machine"
+        if first["alone"]
+        else "The machine had other work too"
+    )
+    wrong = sum(run["errors"] + run["missed"] + run["unanswered"] for run in result["runs"])
+    return (
+        table(
+            (
+                "engine",
+                "radius",
+                "asked a second",
+                "answered",
+                "wait p50 ms",
+                "p99",
+                "most",
+                "cores: server + load",
+            ),
+            rows,
+        )
+        + f"\n\n{result['codes']:,} codes of {result['bits']} bits, one code a request, {result['connections']} "
+        "connections, each wait counted from the moment that the request was due; the load runs on the same cores. "
+        f"{wrong} answers were wrong, missed a code that is there, or never came. {alone}. "
+        f"{source('serve')}"
+    )

@@ -43,6 +43,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "backends": speed.backends,
     "agreement": speed.agreement,
     "engines": speed.engines,
+    "serve": speed.serve,
     "clip_models": speed.clip_models,
     "robustness": robustness.robustness,
     "fuzz": robustness.fuzz,

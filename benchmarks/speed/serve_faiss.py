@@ -12,7 +12,7 @@ from vhash_sdk.serve import lookup
 
 
 class FaissIndex:
-    """``IndexBinaryFlat`` as the server takes an index: exact, radius inclusive, ids from 1."""
+    """``IndexBinaryFlat`` as the server takes an index: exact, radius inclusive, ids from 0."""
 
     model = None
 
@@ -20,8 +20,8 @@ class FaissIndex:
         with Index.open(place, mode="r") as stored:
             self.bits = stored.bits
             self._index = faiss.IndexBinaryFlat(self.bits)
-            for start in range(1, len(stored) + 1, 1 << 20):
-                ids = np.arange(start, min(start + (1 << 20), len(stored) + 1))
+            for start in range(0, len(stored), 1 << 20):
+                ids = np.arange(start, min(start + (1 << 20), len(stored)))
                 self._index.add(stored.codes(ids))
 
     def __len__(self) -> int:
@@ -31,7 +31,9 @@ class FaissIndex:
         splits, distances, places = self._index.range_search(codes, radius + 1)
         query = np.repeat(np.arange(len(codes)), np.diff(splits).astype(np.int64))
         order = np.lexsort((places, distances, query))
-        return RangeMatches(places[order] + 1, distances[order].astype(np.uint16), splits.astype(np.int64))
+        return RangeMatches(
+            places[order].astype(np.int64), distances[order].astype(np.uint16), splits.astype(np.int64)
+        )
 
 
 if __name__ == "__main__":

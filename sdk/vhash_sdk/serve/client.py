@@ -24,7 +24,8 @@ from pydantic import BaseModel
 from ..errors import OptionError, UnreachableError, VhashError
 from ..index.matches import RangeMatches
 from .judging_models import Group, Part, Recorded, Undone
-from .models import Compared, Encoded, Found, Hits, Job, LibraryFacts, Upload, Video
+from .models import Job, LibraryFacts, Upload, Video
+from .search_models import Compared, Encoded, Found, Hits
 
 T = TypeVar("T", bound=BaseModel)
 Source = int | str | os.PathLike[str] | bytes

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from .models import Given, Id, Page, Rate, Said, Span, Text, Video
+from .models import Given, Id, Page, Rate, Said, Text, Video
+from .search_models import Span
 
 
 class Member(BaseModel):

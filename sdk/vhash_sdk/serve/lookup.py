@@ -32,7 +32,7 @@ MOST_CODES = 1024
 """Codes of one request."""
 _BATCH = 256  # codes of one call of the engine
 _QUEUE = 8192  # codes that may wait
-_AT_ONCE = 0.00015  # seconds: what a call may take in the thread that answers requests
+_AT_ONCE = 0.00003  # seconds: what a call may take in the thread that answers requests
 _REFRESH = 5.0  # seconds between two looks at what a writer has added
 
 

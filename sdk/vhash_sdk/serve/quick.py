@@ -2,8 +2,8 @@
 
 A look-up takes some ten microseconds, and everything that is checked, parsed and routed around it several
 hundred. All of that is the same for each request of a program: its name of the server, its token, what it
-asks for. So the first one goes the long way, by the guard and the route, and what was found good is remembered;
-whatever differs in anything goes the long way again.
+asks for. So the first one goes the long way, by the guard and the route, and what was found good is
+remembered; whatever differs in anything goes the long way again.
 """
 
 from __future__ import annotations

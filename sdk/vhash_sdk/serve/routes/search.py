@@ -21,9 +21,10 @@ from ...library.library import Library
 from ...library.records import Entry, Hit
 from ...names import safe
 from ..media import Shown
-from ..models import Compare, Compared, Encode, Find, Found, Hits, Search, Source, Upload
-from ..models import Encoded as EncodedShape
+from ..models import Upload
 from ..problems import Problem
+from ..search_models import Compare, Compared, Encode, Find, Found, Hits, Search, Source
+from ..search_models import Encoded as EncodedShape
 from ..service import Service, checked_path_in_roots, entry_by_id, service_of
 from ..shapes import hit_shape, known, rate_shape, span_shape, video_shape
 from ..uploads import Upload as UploadFile
