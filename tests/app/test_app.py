@@ -17,6 +17,7 @@ from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
 from vhash_sdk.web import app_files
 
+pytestmark = pytest.mark.timeout(900)  # the first of them waits for a library, a server and a browser
 COPIES = {"bunny": ("half size", "low quality"), "glass": ("logo",)}
 NASTY = "<img src=x onerror=\"document.title='taken'\">.mp4"
 VIEWS = ("search", "duplicates", "parts", "library", "errors", "map", "distances", "jobs", "plan")

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.speed.app import library
 from tests.app.browsing import CHROMIUM, Tab, installed, served, until
 
+pytestmark = pytest.mark.timeout(900)  # the first of them waits for a library, a server and a browser
 GROUPS = 5000
 
 

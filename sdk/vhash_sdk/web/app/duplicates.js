@@ -229,11 +229,15 @@ class Duplicates {
     announce(says === "m" ? S.saidMatch : S.saidNot);
     try {
       if (says === "n" && member.in_basket) await this.toss(place, i);
-      await post("/v1/judgements", { judgements: [{ a: group.representative.id, b: member.video.id, judgement: word[says] }] });
+      await this.inTurn(() => post("/v1/judgements", { judgements: [{ a: group.representative.id, b: member.video.id, judgement: word[says] }] }));
     } catch (error) {
       this.put(place, i, before);
       throw error;
     }
+  }
+  inTurn(sends) { // keys are faster than answers: judgements and undoing keep their order
+    this.sent = (this.sent || Promise.resolve()).catch(() => null).then(sends);
+    return this.sent;
   }
   put(place, i, judgement) {
     const member = this.listing.items[place].members[i];
@@ -245,7 +249,7 @@ class Duplicates {
   async undo() {
     let taken;
     try {
-      taken = (await post("/v1/judgements/undo")).judgements;
+      taken = (await this.inTurn(() => post("/v1/judgements/undo"))).judgements;
     } catch (error) {
       if (error.status !== 409) throw error;
       announce(S.nothingToUndo);
@@ -316,8 +320,8 @@ class Duplicates {
     const does = {
       j: () => this.step(1), k: () => this.step(-1), ArrowDown: () => this.step(1), ArrowUp: () => this.step(-1), u: () => this.undo(),
     }[event.key] || (this.current && {
-      m: () => this.judge(place, i, "m").then(() => this.step(1)),
-      n: () => this.judge(place, i, "n").then(() => this.step(1)),
+      m: () => Promise.all([this.judge(place, i, "m"), this.step(1)]), // on at once, not when it is stored
+      n: () => Promise.all([this.judge(place, i, "n"), this.step(1)]),
       x: () => this.toss(place, i),
       X: () => this.planGroup(place),
       t: () => openNear(this.listing.items[place].members[i].video),
