@@ -21,6 +21,7 @@ LAYERS = (
     ("encoding",),
     ("engines",),
     ("library",),
+    ("web",),
     ("report", "doctor"),
     ("acting",),
     ("comparison",),

@@ -91,6 +91,20 @@ def dedup() -> str:
     return table(("`Library.duplicates`", "min s", "median s", "processor s"), rows) + "\n\n" + text
 
 
+def app() -> str:
+    result = load("app")
+    rows = [
+        (name, *(f"{each[key]:,.0f}" for key in ("least", "median", "most")))
+        for name, each in result["milliseconds"].items()
+    ]
+    text = (
+        f"{result['videos']:,} videos with synthetic codes, {result['groups']:,} groups; headless Chromium, the server and the browser "
+        f"on the same machine, which had {result['load']:.0f} other jobs at work on its cores. From the event to the frame that shows its outcome, "
+        f"milliseconds of five. {source('app')}"
+    )
+    return table(("", "least", "median", "most"), rows) + "\n\n" + text
+
+
 def backends() -> str:
     result = load("backends")
     rows = []

@@ -36,6 +36,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "closed_sets": accuracy.closed_sets,
     "search": speed.search,
     "dedup": speed.dedup,
+    "app": speed.app,
     "encode": speed.encode,
     "resize": speed.resize,
     "end_to_end": speed.end_to_end,

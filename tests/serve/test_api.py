@@ -51,6 +51,14 @@ def test_videos_come_in_pages_by_filters(served: Server) -> None:
     assert [v["name"] for v in client.get("/v1/videos?text=SMALL").json()["items"]] == ["small.mp4"]
     assert client.get("/v1/videos?min_height=100000").json()["total"] == 0
     assert client.get("/v1/videos?cursor=nonsense").status_code == 400
+    every = client.get("/v1/videos?limit=500").json()["items"]
+    for skip in (0, 2, 99):  # from any place on
+        page = client.get(f"/v1/videos?limit=2&cursor=@{skip}").json()
+        assert page["items"] == every[skip : skip + 2] and page["total"] == len(every)
+    assert (
+        client.get("/v1/failures?cursor=@0").json()["items"]
+        and not client.get("/v1/failures?cursor=@1").json()["items"]
+    )
 
 
 def test_the_bytes_of_a_video(served: Server, made: Made) -> None:

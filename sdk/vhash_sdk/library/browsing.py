@@ -106,6 +106,7 @@ def page_of(
     sort: str = "id",
     falling: bool = False,
     after: Place | None = None,
+    skip: int = 0,
     limit: int = 50,
 ) -> tuple[list[Entry], Place | None, int]:
     """Some videos, the place where they end (None: there are no more), and how many there are in all.
@@ -123,8 +124,8 @@ def page_of(
     if after is not None:
         where += f" AND ({column}, v.id) {'<' if falling else '>'} (?, ?)"
         values += [after.value, after.id]
-    sql = f"SELECT v.id, {column} FROM video v WHERE {where} ORDER BY {column} {order}, v.id {order} LIMIT ?"
-    rows = database.rows(sql, (*values, limit + 1))
+    sql = f"SELECT v.id, {column} FROM video v WHERE {where} ORDER BY {column} {order}, v.id {order}"
+    rows = database.rows(f"{sql} LIMIT ? OFFSET ?", (*values, limit + 1, skip))
     found = {entry.id: entry for entry in entries_of(database, spec, [row[0] for row in rows[:limit]])}
     end = Place(rows[limit - 1][1], int(rows[limit - 1][0])) if len(rows) > limit else None
     return [found[row[0]] for row in rows[:limit] if row[0] in found], end, int(total)
@@ -153,6 +154,13 @@ class Holdings:
     errors: Sequence[tuple[str, int]]
 
 
+def mark(database: Database) -> tuple[int, int, float]:
+    """What changes with what a library holds, beside its generation: cheap to ask for."""
+    ((code,),) = database.rows("SELECT coalesce(max(id), 0) FROM code")
+    ((failures, seen),) = database.rows("SELECT count(*), coalesce(max(seen), 0.0) FROM failure")
+    return int(code), int(failures), float(seen)
+
+
 def holdings(database: Database) -> Holdings:
     """What a library holds in all."""
     ((videos, size, seconds, damaged, unreliable),) = database.rows(
@@ -176,7 +184,7 @@ def holdings(database: Database) -> Holdings:
 
 
 def failures_page(
-    database: Database, *, kind: str | None, text: str | None, after: bytes, limit: int
+    database: Database, *, kind: str | None, text: str | None, after: bytes, skip: int, limit: int
 ) -> tuple[list[Failure], bytes | None, int]:
     """Some files that could not be added by path, where they end (None: no more), and how many in all."""
     where, values = ["1"], []
@@ -188,7 +196,8 @@ def failures_page(
         values.append(os.fsencode(text))  # type: ignore[arg-type]
     clause = " AND ".join(where)
     ((total,),) = database.rows(f"SELECT count(*) FROM failure WHERE {clause}", tuple(values))
-    sql = f"SELECT path, kind, message, seen FROM failure WHERE {clause} AND path > ? ORDER BY path LIMIT ?"
-    rows = database.read(FailureRow, sql, (*values, after, limit + 1))
+    sql = f"SELECT path, kind, message, seen FROM failure WHERE {clause} AND path > ?"
+    sql += " ORDER BY path LIMIT ? OFFSET ?"
+    rows = database.read(FailureRow, sql, (*values, after, limit + 1, skip))
     found = [Failure(os.fsdecode(row.path), row.kind, row.message, row.seen) for row in rows[:limit]]
     return found, rows[limit - 1].path if len(rows) > limit else None, int(total)

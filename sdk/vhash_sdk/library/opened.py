@@ -16,7 +16,7 @@ from ..scan import Found, content_digest
 from ..spec import ModelSpec
 from ..system.checks import checked_count
 from ..video import Limits, Source
-from .browsing import Filters, Holdings, Place, failures_page, holdings, page_of
+from .browsing import Filters, Holdings, Place, failures_page, holdings, mark, page_of
 from .cache import Remembered, cached_index
 from .companions import Companions
 from .entries import all_entries, entries_of, entry_at, failures
@@ -259,24 +259,37 @@ class OpenLibrary:
         sort: str = "id",
         falling: bool = False,
         after: Place | None = None,
+        skip: int = 0,
         limit: int = 50,
     ) -> tuple[list[Entry], Place | None, int]:
         """Some entries, the place where they end (None: no more), and how many fit; see ``browsing``."""
-        return page_of(self._db, self.spec, filters, sort=sort, falling=falling, after=after, limit=limit)
+        return page_of(
+            self._db, self.spec, filters, sort=sort, falling=falling, after=after, skip=skip, limit=limit
+        )
 
     def ids(self) -> list[int]:
         """The ids of all videos, rising."""
         return [int(row[0]) for row in self._db.rows("SELECT id FROM video ORDER BY id")]
+
+    def mark(self) -> tuple[str, int, int, float]:
+        """The same as long as ``holdings`` and ``lacking_segments`` are; asked for in no time."""
+        return (self.generation, *mark(self._db))
 
     def holdings(self) -> Holdings:
         """How many videos, bytes, seconds and failures there are, and of which kinds."""
         return holdings(self._db)
 
     def failures_page(
-        self, *, kind: str | None = None, text: str | None = None, after: bytes = b"", limit: int = 50
+        self,
+        *,
+        kind: str | None = None,
+        text: str | None = None,
+        after: bytes = b"",
+        skip: int = 0,
+        limit: int = 50,
     ) -> tuple[list[Failure], bytes | None, int]:
         """Some failures by path, the place where they end (None: no more), and how many fit."""
-        return failures_page(self._db, kind=kind, text=text, after=after, limit=limit)
+        return failures_page(self._db, kind=kind, text=text, after=after, skip=skip, limit=limit)
 
     def look(self, entry: Entry) -> LeftOut | None:
         """Why the file of an entry is not what was encoded, or cannot be read; None: it is, and can.

@@ -1,7 +1,5 @@
-"use strict";
-// Names in the data were made by others: they only ever become text (textContent) or attributes set by the DOM.
+// The page of a report: what comes from shared/ stands before it in the same script.
 const data = JSON.parse(document.getElementById("data").textContent);
-const byId = (id) => document.getElementById(id);
 const { videos, groups, threshold } = data;
 const FRAMES = data.frames;
 
@@ -30,7 +28,7 @@ function judge(row, verdict) {
   const now = before === verdict ? undefined : verdict;
   undo.push({ row, before });
   put(row, now);
-  announce(now === "m" ? "match" : now === "n" ? "not a match" : "judgement taken back");
+  announce(now === "m" ? S.saidMatch : now === "n" ? S.saidNot : S.takenBack);
   return now;
 }
 
@@ -43,37 +41,7 @@ function put(row, verdict) {
   totals();
 }
 
-// ---------------------------------------------------------------- text
-const number = new Intl.NumberFormat("en");
-function bytes(count) {
-  const units = ["bytes", "KB", "MB", "GB", "TB", "PB"];
-  let unit = 0;
-  while (count >= 1000 && unit < units.length - 1) (count /= 1000), unit++;
-  return `${unit && count < 100 ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
-}
-function seconds(value) {
-  if (value === null) return "? s";
-  if (value < 60) return `${value.toFixed(1)} s`;
-  const whole = Math.round(value);
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return h ? `${h}:${String(m).padStart(2, "0")}:${String(s).padStart(2, "0")}` : `${m}:${String(s).padStart(2, "0")}`;
-}
 const freed = (row) => (row.not_offered ? 0 : videos[row.video].bytes); // when its file is removed
-const plural = (count, one) => `${number.format(count)} ${one}${count === 1 ? "" : "s"}`;
-const rate = (value) => (value === 0 ? "0" : value < 0.001 ? value.toExponential(0).replace("e", "e") : value.toPrecision(2));
-function announce(text) {
-  byId("said").textContent = text;
-}
-function make(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name === "class") element.className = value;
-    else if (name.includes("-") || name === "role") element.setAttribute(name, value);
-    else element[name] = value;
-  }
-  element.append(...children);
-  return element;
-}
 
 // ---------------------------------------------------------------- pictures: read from the page when they are needed
 const chunks = new Map(); // first picture of a block → its pictures
@@ -93,8 +61,8 @@ function picture(video) {
 function strip(video, label) {
   const { size } = videos[video];
   const source = picture(video);
-  if (source === "") return make("div", { class: "strip none" }, "no picture: the file could not be read");
-  const image = make("img", { alt: `${FRAMES} frames of ${videos[video].shown}`, decoding: "async" });
+  if (source === "") return make("div", { class: "strip none" }, S.noPicture);
+  const image = make("img", { alt: S.framesOf(FRAMES, videos[video].shown), decoding: "async" });
   [image.width, image.height] = size;
   if (source) image.src = source;
   else image.dataset.waits = video;
@@ -126,117 +94,28 @@ groups.forEach((group, at) => {
   rows.push(...group.rows);
 });
 
-function name(video) {
-  const { shown: path, uri, names } = videos[video];
-  const cut = path.lastIndexOf("/") + 1;
-  const link = make("a", { class: "name", href: uri, target: "_blank", tabIndex: -1 }, make("bdi", {}, path.slice(cut)));
-  const others = names.map((other) => make("div", { class: "folder" }, "the same file: ", make("bdi", {}, other)));
-  return [link, make("div", { class: "folder" }, make("bdi", {}, path.slice(0, cut))), ...others];
-}
-
-function compared(text, value, reference) {
-  const kind = value === null || reference === null || Math.abs(value - reference) <= 0.02 * reference ? "" : value < reference ? "worse" : "better";
-  return make("span", { class: kind }, text);
-}
-
-function meta(video, reference) {
-  const v = videos[video];
-  const r = videos[reference];
-  const area = (x) => (x.width ? x.width * x.height : null);
-  const parts = [
-    compared(seconds(v.seconds), v.seconds, r.seconds),
-    compared(v.width ? `${v.width}×${v.height}` : "? pixels", area(v), area(r)),
-    compared(bytes(v.bytes), null, null),
-    ...(v.codec ? [make("span", {}, v.codec)] : []),
-    ...(v.rate ? [make("span", {}, `${Number(v.rate.toFixed(2))} fps`)] : []),
-    ...(v.damaged ? [make("strong", {}, v.damaged)] : []),
-  ];
-  return make("div", { class: "meta" }, ...parts.flatMap((part, i) => (i ? [" · ", part] : [part])));
-}
-
-function svg(tag, attributes, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
+const name = (video) => nameOf(videos[video].shown, { href: videos[video].uri, names: videos[video].names });
+const meta = (video, reference) => metaOf(videos[video], videos[reference]);
 function timeline(row) {
   // aligned spans: [start, end] of the representative and of the member, in seconds
   if (!row.spans || !row.spans.length) return [];
-  const title = row.spans.map(([s, e, t, f]) => `${seconds(s)} – ${seconds(e)} of the kept one is ${seconds(t)} – ${seconds(f)} here`).join("; ");
-  return [twoLines(...row.pair.map((v) => videos[v].seconds), row.spans, title)];
-}
-
-function twoLines(a, b, spans, title, crossed = false) {
-  // two videos of a and b seconds, one below the other, and what of one is what of the other
-  const scale = 1000 / Math.max(a, b, 1e-9);
-  const parts = [svg("title", {}, title)];
-  parts.push(svg("rect", { class: "track", x: 0, y: 0, width: a * scale, height: 7, rx: 3 }));
-  parts.push(svg("rect", { class: "track", x: 0, y: 19, width: b * scale, height: 7, rx: 3 }));
-  for (const [s, e, t, f] of spans) {
-    const [s1, e1, t1, f1] = [s, e, t, f].map((x) => x * scale);
-    parts.push(svg("polygon", { class: "link", points: crossed ? `${s1},7 ${e1},7 ${t1},19 ${f1},19` : `${s1},7 ${e1},7 ${f1},19 ${t1},19` }));
-    parts.push(svg("rect", { class: "span", x: s1, y: 0, width: Math.max(2, e1 - s1), height: 7 }));
-    parts.push(svg("rect", { class: "span", x: t1, y: 19, width: Math.max(2, f1 - t1), height: 7 }));
-  }
-  return svg("svg", { class: "line", viewBox: "0 0 1000 26", preserveAspectRatio: "none", role: "img", "aria-label": title }, ...parts);
+  return [twoLines(...row.pair.map((v) => videos[v].seconds), row.spans, spansText(row.spans, S.spanOfKept))];
 }
 
 // ---------------------------------------------------------------- parts that videos share
 function showParts({ pairs, more, common, lacking, ignored }) {
-  const words = { "part of": "is part of", contains: "contains", "same video": "is the same as", "shares a part": "shares a part with" };
-  const facts = [plural(pairs.length + more, "pair"), plural(common.length, "common part")];
-  if (more) facts.push(`${number.format(more)} pairs not shown`);
-  if (ignored) facts.push(`${number.format(ignored)} left out as ignored`);
-  if (lacking) facts.push(`${plural(lacking, "video")} without segments: nothing is known of them`);
-  const articles = pairs.map((pair) => {
-    const title = pair.spans.map(([s, e, t, f]) => `${seconds(s)} – ${seconds(e)} is ${seconds(t)} – ${seconds(f)}`).join("; ") + (pair.reversed ? ", backwards" : "");
-    const shares = pair.covered.map((share) => `${Math.round(100 * share)} %`);
-    return make("article", {}, make("bdi", {}, pair.a), ` ${words[pair.relation]} `, make("bdi", {}, pair.b),
-      make("div", {}, make("small", {}, `${title} · ${shares[0]} of the first, ${shares[1]} of the second`)),
-      twoLines(...pair.seconds, pair.spans, title, pair.reversed));
-  });
-  const shared = common.map((part) => {
-    const longest = Math.max(...part.places.map((place) => place.seconds), 1e-9);
-    const lines = part.places.map((place) => {
-      const [[start, end]] = place.spans;
-      const title = `${seconds(start)} – ${seconds(end)}`;
-      const bar = svg("svg", { class: "line thin", viewBox: "0 0 1000 9", preserveAspectRatio: "none", role: "img", "aria-label": title },
-        svg("rect", { class: "track", x: 0, y: 1, width: (1000 * place.seconds) / longest, height: 7, rx: 3 }),
-        svg("rect", { class: "span", x: (1000 * start) / longest, y: 1, width: Math.max(2, (1000 * (end - start)) / longest), height: 7 }));
-      return make("div", {}, make("bdi", {}, place.path), " ", make("small", {}, title), bar);
-    });
-    const rest = part.videos > part.places.length ? [make("small", {}, `and ${number.format(part.videos - part.places.length)} more`)] : [];
-    const title = `Common part of ${plural(part.videos, "video")}, ${seconds(part.seconds)}: ${part.name || part.id}`;
-    const picture = part.picture ? [make("img", { src: `data:image/jpeg;base64,${part.picture}`, alt: `Frames of it` })] : [];
-    return make("article", {}, make("strong", {}, title), ...picture, ...lines, ...rest);
-  });
-  byId("parts").replaceChildren(make("h2", {}, "Parts that videos share"), make("p", {}, make("small", {}, facts.join(" · "))), ...shared, ...articles);
+  const facts = partsFacts({ pairs: pairs.length, more, common: common.length, lacking, ignored });
+  const shared = common.map((part) => commonArticle(part, part.picture && `data:image/jpeg;base64,${part.picture}`));
+  byId("parts").replaceChildren(make("h2", {}, S.sharedParts), make("p", {}, make("small", {}, facts)), ...shared, ...pairs.map((pair) => pairArticle(pair)));
   byId("parts").hidden = false;
-}
-
-function distance(row) {
-  const fill = make("i");
-  fill.style.width = `${(100 * row.distance) / Math.max(1, threshold.radius)}%`;
-  const bits = make("div", { class: "bits", "aria-hidden": "true" }, fill);
-  const parts = [make("div", { class: "distance" }, bits, `${row.distance} ${row.distance === 1 ? "bit" : "bits"}`)];
-  if (row.same) parts.push(make("div", { class: "rate" }, "the same, byte for byte"));
-  if (row.not_offered) parts.push(make("div", { class: "rate" }, `not to be removed: ${row.not_offered}`));
-  if (row.because) parts.push(make("div", { class: "rate" }, `the other is kept because ${row.because}`));
-  if (!row.same && row.rate) parts.push(make("div", { class: "rate", title: "The share of pairs of different scenes that come this near: 95 % sure to be below this" }, `false-match rate ≤ ${rate(row.rate)}`));
-  return parts;
 }
 
 function rowElement(row) {
   const [first, second] = row.pair;
-  const buttons = [["m", "Match"], ["n", "Not a match"]].map(([says, text]) =>
-    make("button", { type: "button", "data-says": says, "aria-pressed": "false", tabIndex: -1 }, text));
-  const label = `${videos[second].shown}, ${row.distance} bits from ${videos[first].shown}`;
-  row.element = make("li", { class: "video", tabIndex: -1, "aria-label": label },
-    strip(second, `Compare ${videos[second].shown} large`),
+  row.element = make("li", { class: "video", tabIndex: -1, "aria-label": `${videos[second].shown}, ${S.away(S.bits(row.distance), videos[first].shown)}` },
+    strip(second, S.compareLarge(videos[second].shown)),
     make("div", { class: "what" }, ...name(second), meta(second, first)),
-    make("div", { class: "side" }, ...distance(row), make("div", { class: "verdict", role: "group", "aria-label": "Judgement" }, ...buttons)),
+    make("div", { class: "side" }, distanceOf(row.distance, threshold.radius), ...facts(row), verdictButtons()),
     ...timeline(row));
   row.element.addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -250,11 +129,7 @@ function rowElement(row) {
 
 function show(row) {
   if (!row.element) return;
-  const verdict = said[keyOf(...row.pair)];
-  row.element.classList.toggle("not", verdict === "n");
-  for (const button of row.element.querySelectorAll("[data-says]")) button.setAttribute("aria-pressed", String(button.dataset.says === verdict));
-  if (row === current) row.element.setAttribute("aria-current", "true");
-  else row.element.removeAttribute("aria-current");
+  showVerdict(row.element, said[keyOf(...row.pair)], row === current);
 }
 
 function fill(group) {
@@ -262,12 +137,12 @@ function fill(group) {
   group.filled = true;
   const best = group.representative;
   const kept = make("li", { class: "video" },
-    strip(best, `Compare ${videos[best].shown} large`),
+    strip(best, S.compareLarge(videos[best].shown)),
     make("div", { class: "what" }, ...name(best), meta(best, best)),
-    make("div", { class: "side" }, make("span", { class: "keep" }, `keep: ${data.keep}`)));
+    make("div", { class: "side" }, make("span", { class: "keep" }, S.keep(data.keep))));
   kept.querySelector("button")?.addEventListener("click", () => enlarge(group.rows[0]));
   group.section.replaceChildren(
-    make("h2", {}, make("span", {}, `Group ${group.at + 1}`), make("span", {}, make("b", {}, bytes(group.held)), ` in ${plural(group.rows.length, "duplicate")}`)),
+    make("h2", {}, make("span", {}, S.group(group.at + 1)), make("span", {}, make("b", {}, bytes(group.held)), S.inDuplicates(plural(group.rows.length, S.one.duplicate)))),
     make("ul", { class: "rows" }, kept, ...group.rows.map(rowElement)));
 }
 
@@ -316,7 +191,7 @@ function list() {
   nearby.disconnect();
   for (const group of shown) {
     if (!group.section) {
-      group.section = make("section", { class: "group", "aria-label": `Group ${group.at + 1}` });
+      group.section = make("section", { class: "group", "aria-label": S.group(group.at + 1) });
       group.section.dataset.at = group.at;
       group.section.style.containIntrinsicSize = `auto ${60 + 104 * (group.rows.length + 1)}px`;
       group.section.style.minHeight = `${60 + 104 * (group.rows.length + 1)}px`;
@@ -365,7 +240,7 @@ function enlarge(row) {
   go(row, false);
   const figures = row.pair.map((video, i) => {
     const source = picture(video);
-    const image = source ? [make("img", { src: source, alt: `${FRAMES} frames of ${videos[video].shown}` })] : ["no picture"];
+    const image = source ? [make("img", { src: source, alt: S.framesOf(FRAMES, videos[video].shown) })] : ["no picture"];
     return make("figure", {}, make("figcaption", {}, make("b", {}, i ? `${row.distance} bits away: ` : "kept: "), make("bdi", {}, videos[video].shown), meta(video, row.pair[0])), ...image);
   });
   byId("large-body").replaceChildren(...figures, ...timeline(row));
@@ -374,11 +249,11 @@ function enlarge(row) {
 
 function back() {
   const last = undo.pop();
-  if (!last) return announce("nothing to undo");
+  if (!last) return announce(S.nothingToUndo);
   put(last.row, last.before);
   if (!shown.includes(last.row.group)) list();
   if (shown.includes(last.row.group)) go(last.row);
-  announce("undone");
+  announce(S.undone);
 }
 
 function exported() {
@@ -398,13 +273,7 @@ function exported() {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (document.querySelector("dialog[open]")) return;
-  const field = event.target.closest("input, select, textarea");
-  if (field) {
-    if (event.key === "Escape") field.blur();
-    return;
-  }
+  if (forOthers(event)) return;
   const verdict = { m: "m", n: "n" }[event.key];
   if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);

@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .. import web
 from ..library.duplicates import Group, Groups, Member
 from ..library.records import Entry
 from ..library.shared_parts import Parts
@@ -33,6 +34,7 @@ from .pictures import Strip, film_strips, strip_size, strip_width
 
 Align = Callable[[Entry, Entry], Sequence[Span]]
 _BLOCK = 32  # pictures in one block of the page
+_COMPONENTS = ("strings", "text", "dom", "lines", "video", "parts")  # of the page, which the app has too
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ def _span(span: Span) -> list[float]:
 def _page(title: str, data: dict[str, Any]) -> tuple[bytes, bytes]:
     """The page before and after its pictures."""
     folder = resources.files(__package__)
-    style, script = (folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    own = {kind: folder.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js")}
+    style, script = web.style("base") + own["css"], '"use strict";\n' + web.bundle(*_COMPONENTS) + own["js"]
     policy = (
         f"default-src 'none'; img-src data:; script-src {_digest(script)}; style-src {_digest(style)}; "
         "base-uri 'none'; form-action 'none'"

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 
 from ..errors import OptionError
+from ..library.browsing import Holdings
 from ..library.library import Library
 from ..library.records import Entry
 from ..video import Limits
@@ -65,6 +66,7 @@ class Service:
         self.jobs = Jobs(self.state, self.events, options, self._job_ended)
         self.lookups = Lookups(settings.indexes, self.readers, self.metrics)
         self._plane = Kept(plane_of)
+        self._held = Kept(lambda library: (library.holdings(), library.lacking_segments))
 
     def begin(self) -> None:
         """Start with what was left when the server ended."""
@@ -88,6 +90,12 @@ class Service:
         found = self._plane.of(library, library.generation)
         assert isinstance(found, Plane)
         return found
+
+    def held(self, library: Library) -> tuple[Holdings, int]:
+        """What the library holds, and how many of its videos have no segments."""
+        found: Any = self._held.of(library, library.mark())
+        holdings, lacking = found
+        return holdings, lacking
 
     def check_changes(self) -> None:
         """Raise Problem where nothing may be changed."""

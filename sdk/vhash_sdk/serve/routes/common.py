@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -13,7 +14,10 @@ from ..problems import TITLES
 from ..shapes import cursor_of, place_of
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many are wanted")]
-Cursor = Annotated[str | None, Query(max_length=9000, description="`next` of the page before")]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=9000, description="`next` of the page before, or `@N`: N items are passed over"),
+]
 Filter = Annotated[str | None, Query(max_length=1000)]
 
 
@@ -45,6 +49,17 @@ def numbered_page(
     return {"items": items[:limit], "next": end, "total": total}
 
 
+def skipped(cursor: str | None) -> tuple[str | None, int]:
+    """A cursor, and how many items are passed over: ``@N`` is a place in the middle of a list.
+
+    >>> skipped("@200"), skipped(None)
+    ((None, 200), (None, 0))
+    """
+    if cursor is not None and re.fullmatch(r"@\d{1,12}", cursor):
+        return None, int(cursor[1:])
+    return cursor, 0
+
+
 def after_number(cursor: str | None) -> int:
     """The number that a page comes after; 0 for the first one. Raises Problem."""
     if cursor is None:
@@ -62,4 +77,5 @@ __all__ = [
     "after_number",
     "numbered_page",
     "problems",
+    "skipped",
 ]

@@ -14,7 +14,7 @@ from ..problems import Problem
 from ..service import Service, entry_by_id, service_of
 from ..shapes import cursor_of, place_of, span_shape
 from ..state import State, read_json
-from .common import Cursor, Filter, Limit, after_number, numbered_page, problems
+from .common import Cursor, Filter, Limit, after_number, numbered_page, problems, skipped
 from .library import Number, VideoId
 
 router = APIRouter(prefix="/v1", tags=["groups"])
@@ -99,14 +99,15 @@ def groups(
     clause = " AND ".join(where)
     total = service.state.value(f"SELECT count(*) FROM grp g WHERE {clause}", *values)
     column, falling = _ORDERS[sort]
+    cursor, skip = skipped(cursor)
     if cursor is not None:
         # the number rises where the column falls: both as one row of values cannot be compared
         value, number = place_of(cursor, 2)
         clause += f" AND (g.{column} {'<' if falling else '>'} ? OR (g.{column} = ? AND g.number > ?))"
         values += [value, value, number]
     order = f"g.{column} {'DESC' if falling else 'ASC'}, g.number"
-    sql = f"SELECT g.body, g.number, g.{column} AS place FROM grp g WHERE {clause} ORDER BY {order} LIMIT ?"
-    rows = service.state.rows(sql, *values, limit + 1)
+    sql = f"SELECT g.body, g.number, g.{column} AS place FROM grp g WHERE {clause} ORDER BY {order}"
+    rows = service.state.rows(f"{sql} LIMIT ? OFFSET ?", *values, limit + 1, skip)
     end = cursor_of(rows[limit - 1]["place"], rows[limit - 1]["number"]) if len(rows) > limit else None
     items = with_opinions(service.state, (row["body"] for row in rows[:limit]))
     return {"items": items, "next": end, "total": total, "run": None if run is None else run[1]}

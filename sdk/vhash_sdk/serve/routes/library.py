@@ -20,7 +20,7 @@ from ..problems import Problem
 from ..ranges import file_response, open_unchanged
 from ..service import Service, entry_by_id, service_of, shown
 from ..shapes import cursor_of, failure_shape, known, place_of, rate_shape, shown_path, video_shape
-from .common import Cursor, Filter, Limit, problems
+from .common import Cursor, Filter, Limit, problems, skipped
 
 router = APIRouter(prefix="/v1", tags=["library"])
 
@@ -39,7 +39,7 @@ def library_facts(request: Request) -> dict[str, Any]:
     """What the library is and holds, and what may be done with it here."""
     service = service_of(request)
     with service.readers.lent() as library:
-        held = library.holdings()
+        held, lacking = service.held(library)
         spec = library.spec
         return {
             "name": shown_path(os.path.basename(service.directory))["path"],
@@ -57,7 +57,7 @@ def library_facts(request: Request) -> dict[str, Any]:
             "heights": [{"height": height, "videos": count} for height, count in held.heights],
             "failures_by_kind": [{"kind": kind, "files": count} for kind, count in held.errors],
             "has_segments": library.has_segments,
-            "lacking_segments": library.lacking_segments,
+            "lacking_segments": lacking,
             "has_sound": library.has_sound,
             "has_pictures": library.has_pictures,
             "threshold": _threshold(library),
@@ -109,10 +109,11 @@ def videos(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """The videos, by filters."""
+    cursor, skip = skipped(cursor)
     after = None if cursor is None else _video_place(cursor)
     with service_of(request).readers.lent() as library:
         found, end, total = library.page(
-            filters, sort=sort, falling=order == "desc", after=after, limit=limit
+            filters, sort=sort, falling=order == "desc", after=after, skip=skip, limit=limit
         )
     return {
         "items": [video_shape(entry) for entry in found],
@@ -233,11 +234,12 @@ def failures(
     request: Request, kind: Filter = None, text: Filter = None, limit: Limit = 50, cursor: Cursor = None
 ) -> dict[str, Any]:
     """Files that could not be added, and why."""
+    cursor, skip = skipped(cursor)
     after = b"" if cursor is None else place_of(cursor, 1)[0]
     if not isinstance(after, bytes):
         raise Problem("bad-request", "cursor: give back the `next` of the page before, as it was")
     with service_of(request).readers.lent() as library:
-        found, end, total = library.failures_page(kind=kind, text=text, after=after, limit=limit)
+        found, end, total = library.failures_page(kind=kind, text=text, after=after, skip=skip, limit=limit)
     return {
         "items": [failure_shape(failure) for failure in found],
         "next": None if end is None else cursor_of(end),

@@ -12,7 +12,7 @@ from ..judging_models import CommonPart, KnownPart, KnownParts, NamePart, Parts
 from ..models import Page
 from ..service import Service, service_of
 from ..shapes import known
-from .common import Cursor, Filter, Limit, after_number, numbered_page, problems
+from .common import Cursor, Filter, Limit, after_number, numbered_page, problems, skipped
 from .groups import run_of
 
 router = APIRouter(prefix="/v1/parts", tags=["parts"])
@@ -41,8 +41,9 @@ def parts(
         values.append(relation)
     clause = " AND ".join(where)
     total = service.state.value(f"SELECT count(*) FROM part WHERE {clause}", *values)
-    sql = f"SELECT body FROM part WHERE {clause} AND number > ? ORDER BY number LIMIT ?"
-    rows = service.state.rows(sql, *values, after_number(cursor), limit + 1)
+    cursor, skip = skipped(cursor)
+    sql = f"SELECT body FROM part WHERE {clause} AND number > ? ORDER BY number LIMIT ? OFFSET ?"
+    rows = service.state.rows(sql, *values, after_number(cursor), limit + 1, skip)
     page = numbered_page(
         [json.loads(row["body"]) for row in rows], limit, total, lambda item: int(item["number"])
     )
