@@ -81,8 +81,10 @@ def _cpu_name() -> str:
 
 def _packages() -> Iterator[Check]:
     from .. import __version__
+    from ..system.commit import commit
 
-    yield Check("packages", "vhash-sdk", "ok", __version__)
+    known = commit()
+    yield Check("packages", "vhash-sdk", "ok", __version__ + (f", commit {known}" if known else ""))
     versions = {name: _version(name) for name in _VERSIONS}
     for name, version in versions.items():
         if version is not None:
