@@ -46,7 +46,9 @@ COMMIT = Path("sdk/vhash_sdk/commit.txt")
 def commit() -> tuple[str, int] | None:
     """What is being built, and when it was written (seconds since 1970); None: nobody can say."""
     if not Path(".git").exists():
-        return (words[0], int(words[1])) if COMMIT.is_file() and (words := COMMIT.read_text().split()) else None
+        return (
+            (words[0], int(words[1])) if COMMIT.is_file() and (words := COMMIT.read_text().split()) else None
+        )
     try:
         name, seconds = _git("log", "-1", "--format=%H %ct").split()
         changed = _git("status", "--porcelain", "--untracked-files=no")
@@ -235,7 +237,13 @@ def bill_of_materials(ours: str, package: Path) -> dict[str, Any]:
 
 def component(kind: str, name: str, number: str, free: str) -> dict[str, Any]:
     """One thing with a licence."""
-    return {"type": kind, "bom-ref": name, "name": name, "version": number, "licenses": [{"license": {"id": free}}]}
+    return {
+        "type": kind,
+        "bom-ref": name,
+        "name": name,
+        "version": number,
+        "licenses": [{"license": {"id": free}}],
+    }
 
 
 rooms = ("bindings", "frames", "hamming", "index", "store", "system")  # csrc/cuda is a module of its own

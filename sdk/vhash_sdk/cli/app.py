@@ -87,7 +87,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and its commit, and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and its commit, and exit."
+        ),
     ] = False,
 ) -> None:
     """Options before the command."""

@@ -33,7 +33,9 @@ def _of_the_clone() -> list[str]:
         return []
     git = ["git", "-C", str(root)]
     try:
-        name = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+        name = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        )
         status = [*git, "status", "--porcelain", "--untracked-files=no"]
         changed = subprocess.run(status, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):  # no git, or it refuses a clone of somebody else's
