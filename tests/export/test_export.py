@@ -13,7 +13,7 @@ ort = pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-import vhash_sdk
+import vhash_sdk  # noqa: E402
 from vhash_sdk.models import zoo  # noqa: E402
 from vhash_sdk.spec import ModelSpec  # noqa: E402
 
