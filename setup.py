@@ -51,7 +51,9 @@ def commit() -> tuple[str, int] | None:
         )
     try:
         name, seconds = _git("log", "-1", "--format=%H %ct").split()
-        changed = _git("status", "--porcelain", "--untracked-files=no")
+        changed = _git(
+            "status", "--porcelain", "--untracked-files=no", "--", "csrc", "sdk", "setup.py", "pyproject.toml"
+        )
     except (OSError, ValueError, subprocess.CalledProcessError):  # no git, or a clone of somebody else's
         return None
     return name + ("+" if changed else ""), int(seconds)

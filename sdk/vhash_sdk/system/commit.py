@@ -7,6 +7,8 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
 _LETTERS = 12  # of the forty
+_BUILT = ("csrc", "sdk", "setup.py", "pyproject.toml")
+"""What decides how vhash behaves; a change elsewhere in a clone is none of it."""
 
 
 def commit() -> str | None:
