@@ -33,13 +33,14 @@ def _of_the_clone() -> list[str]:
     root = _PACKAGE.parents[1]
     if not ((root / ".git").exists() and (root / "setup.py").is_file()):
         return []
-    git = ["git", "-C", str(root)]
     try:
-        name = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
-        )
-        status = [*git, "status", "--porcelain", "--untracked-files=no"]
-        changed = subprocess.run(status, capture_output=True, text=True, check=True, timeout=10)
+        name = _git(root, "rev-parse", "HEAD").strip()
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *_BUILT)
     except (OSError, subprocess.SubprocessError):  # no git, or it refuses a clone of somebody else's
         return []
-    return [name.stdout.strip() + "+" * bool(changed.stdout)]
+    return [name + "+" * bool(changed)]
+
+
+def _git(root: Path, *words: str) -> str:
+    command = ["git", "-C", str(root), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
