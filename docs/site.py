@@ -15,8 +15,6 @@ PICTURES = (".md", ".webp", ".svg", ".png")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Replace what lies in docs/ by the pages of the repository, and keep what the theme brings."""
     ours = [path for pattern in PAGES for path in sorted(ROOT.glob(pattern)) if path.suffix in PICTURES]
-    kept = [
-        file for file in files if file.generated_by or Path(file.abs_src_path or "").parent.parent != ROOT
-    ]
+    theirs = [file for file in files if not file.src_uri.endswith((".md", ".py"))]
     made = [File.generated(config, str(path.relative_to(ROOT)), abs_src_path=str(path)) for path in ours]
     return Files([*theirs, *made])

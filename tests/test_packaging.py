@@ -86,19 +86,17 @@ def test_two_archives_are_equal(tmp_path: Path) -> None:
         pytest.skip("needs the sources")
     made, folders = [], ("csrc", "sdk")
     for place in ("one", "another/with/a/longer/name"):
-        clone, there = (
-            tmp_path / place,
-            {"csrc", "sdk", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md"},
-        )
+        clone = tmp_path / place
         ignore = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info", "commit.txt")
         clone.mkdir(parents=True)
-        for name in (*folders, "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "NOTICE"):
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-            options = {"ignore": ignore} if copy is shutil.copytree else {}
-            copy(ROOT / name, clone / name, **options)  # type: ignore[operator]
-        subprocess.run(
-            [sys.executable, "setup.py", "-q", "sdist"], cwd=clone, check=True, capture_output=True
-        )
+        files = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "NOTICE")
+        for name in (*folders, *files):
+            if name in folders:
+                shutil.copytree(ROOT / name, clone / name, ignore=ignore)
+            else:
+                shutil.copy2(ROOT / name, clone / name)
+        command = [sys.executable, "setup.py", "-q", "sdist"]
+        subprocess.run(command, cwd=clone, check=True, capture_output=True)
         (archive,) = (clone / "dist").glob("*.tar.gz")
         made.append(archive.read_bytes())
     assert made[0] == made[1]
