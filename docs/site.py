@@ -8,7 +8,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("*.md", "docs/**/*.md", "training/*.md", "benchmarks/*.md", "benchmarks/results/*.*")
+PAGES = (
+    "*.md",
+    "docs/**/*.md",
+    "training/*.md",
+    "benchmarks/*.md",
+    "benchmarks/results/*.*",
+    "training/report/*.*",
+)
 PICTURES = (".md", ".webp", ".svg", ".png")
 
 
