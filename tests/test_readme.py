@@ -20,7 +20,15 @@ from vhash_sdk.cli.variants import VARIANTS
 
 SDK = Path(vhash_sdk.__file__).parent
 TEXT = README.read_text("utf-8")
-WRITTEN = (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "benchmarks" / "README.md")
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+WRITTEN = (
+    *PAGES,
+    *TUTORIALS,
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "benchmarks" / "README.md",
+)
 REPORTS = sorted((ROOT / "training").glob("REPORT*.md"))
 RUN = ("README.md", "docs/library.md", "docs/finding.md")
 """The pages whose Python examples run here; what the others show needs a GPU, a server or a cluster."""

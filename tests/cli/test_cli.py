@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def test_schema_is_a_schema_and_closed() -> None:
 
 
 def test_version_and_help() -> None:
-    assert run("--version").stdout == f"vhash {vhash_sdk.__version__}\n"
+    shown = re.escape(f"vhash {vhash_sdk.__version__}") + r"( \(commit [0-9a-f]{12}\+?\))?\n"
+    assert re.fullmatch(shown, run("--version").stdout)
     commands = [command.callback.__name__ for command in app.registered_commands if command.callback]
     assert {"encode", "search", "compare", "models", "doctor", "demo"} <= set(commands)
     for command in commands:

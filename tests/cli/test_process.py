@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+import vhash_sdk
 from vhash_sdk.cli.demo import SAMPLES
 
-SDK = Path(__file__).parents[2] / "sdk"
+SDK = Path(vhash_sdk.__file__).parents[1]
 VHASH = [sys.executable, "-c", "from vhash_sdk.cli import main; main()"]
 
 

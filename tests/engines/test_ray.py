@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import vhash_sdk
 from tests.engine_jobs import Job, wait_for
 from tests.milvus_server import private_network_refused
 from vhash_sdk import Encoder
@@ -25,7 +26,7 @@ pytest.importorskip("fsspec", reason="needs fsspec: pip install 'vhash-sdk[ray]'
 onnx = pytest.importorskip("onnx", reason="builds a tiny model: pip install 'vhash-sdk[export]'")
 pytest.importorskip("onnxruntime")
 
-SAMPLES = Path(__file__).resolve().parents[2] / "sdk" / "vhash_sdk" / "samples"
+SAMPLES = Path(vhash_sdk.__file__).parent / "samples"
 CLIPS = sorted(SAMPLES.glob("*.mp4"))
 SMALL = sorted(CLIPS, key=os.path.getsize)[:3]
 

@@ -13,10 +13,11 @@ ort = pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+import vhash_sdk  # noqa: E402
 from vhash_sdk.models import zoo  # noqa: E402
 from vhash_sdk.spec import ModelSpec  # noqa: E402
 
-MODELS = ROOT / "sdk" / "vhash_sdk" / "models"
+MODELS = Path(vhash_sdk.__file__).parent / "models"
 FILES = sorted(MODELS.glob("*.onnx"))
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vhash_sdk
 from vhash_sdk.codes import hamming_distance
 from vhash_sdk.errors import OptionError
 from vhash_sdk.matching.sequence import Sequence, centred
 from vhash_sdk.spec import ModelSpec, Part, Resize, Sampling
 
-SAMPLES = Path(__file__).resolve().parents[2] / "sdk" / "vhash_sdk" / "samples"
+SAMPLES = Path(vhash_sdk.__file__).parent / "samples"
 SPEC = ModelSpec(
     "test", 1, "fused", 12, (Part("cnn", (0, 8)), Part("phash", (8, 12))),
     Sampling("uniform", 4), Resize("exact", 8, 8), 1, 3, "0" * 64,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import vhash_sdk
 from vhash_sdk import Encoder
 from vhash_sdk.cli.gallery import load_index
 from vhash_sdk.errors import IndexFormatError, JsonError, ModelError, OptionError
@@ -20,7 +21,7 @@ from vhash_sdk.models.modelfile import ModelFile
 from vhash_sdk.spec import ModelSpec
 from vhash_sdk.system.strict_json import parse_json
 
-SDK = Path(__file__).parents[2] / "sdk" / "vhash_sdk"
+SDK = Path(vhash_sdk.__file__).parent
 SPEC = (
     '{"bits":64,"crops":1,"digest":"00","embedding":3,"family":"test","name":"tiny","parts":[{"bits":[0,64],'
     '"name":"all"}],"resize":{"crop":null,"filter":"area","height":16,"rule":"exact","width":24},"sampling":'

@@ -17,7 +17,8 @@ def main() -> None:
         import typer  # noqa: F401
     except ImportError as error:
         print(
-            f"vhash: the command line needs typer and rich ({error}); pip install 'vhash-sdk[cli]'",
+            f"vhash: the command line needs typer and rich ({error}); pip install 'vhash-sdk[cli]', or "
+            "'vhash-sdk[cpu]' with all that most people want (uvx 'vhash-sdk[cpu]' demo)",
             file=sys.stderr,
         )
         raise SystemExit(3) from None

@@ -79,15 +79,20 @@ app.add_typer(bench.app)
 def _version(wanted: bool) -> None:
     if wanted:
         from .. import __version__
+        from ..system.commit import commit
 
-        typer.echo(f"vhash {__version__}")
+        known = commit()
+        typer.echo(f"vhash {__version__}" + (f" (commit {known})" if known else ""))
         raise typer.Exit
 
 
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and its commit, and exit."
+        ),
     ] = False,
 ) -> None:
     """Options before the command."""

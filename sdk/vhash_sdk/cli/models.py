@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..errors import VhashError
+from ..errors import ModelNotFoundError, VhashError
+from ..names import printable
 from .output import ExitCode, Json, Output, error_entry, safe
 
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="Alias, name or .onnx file: show that one with its card.")
+        str | None, typer.Argument(help="Alias, name, .onnx file or folder: show that one with its card.")
     ] = None,
     *,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write it there as a folder in the layout of model hubs."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """List the bundled models, or show one.
+    """List the bundled models and your own, or show one.
+
+    Your own are named in a file, $VHASH_MODELS or vhash/models.toml in your configuration: a table
+    \\[models.NAME] with a path, or with a repo on a hub and its revision.
 
     The fingerprint says which codes may be compared: it is the same for all files of a model, whatever
     they compute in, and different for every other model.
@@ -29,12 +39,16 @@ def models(
       vhash models default
 
       vhash models my-model.onnx --json
+
+      vhash models my-model.onnx --save my-model/   # then: hf upload USER/my-model my-model/
     """
     with Output("models", json=json) as out:
         from ..models import zoo
 
+        if save is not None and name is None:
+            raise typer.BadParameter("--save writes one model; name it: vhash models NAME --save FOLDER")
         entries, errors = [], []
-        for wanted in [name] if name is not None else zoo.names():
+        for wanted in [name] if name is not None else _listed(out):
             try:
                 entries.append(_entry(wanted))
             except VhashError as error:
@@ -44,6 +58,10 @@ def models(
                 errors.append(error_entry(error))
         if name is not None:
             _show(entries[0], out)
+            if save is not None:
+                shown = printable(_save(name, save))
+                entries[0]["folder"] = shown
+                out.note(f"vhash: wrote {shown}; `hf upload USER/NAME {shown}` puts it on a hub")
         elif entries:
             _list(entries, out)
         else:
@@ -52,8 +70,30 @@ def models(
         out.end(ExitCode.of(len(entries), len(errors)))
 
 
+def _listed(out: Output) -> list[str]:
+    """The models that are here; those that lie on a hub are named, and fetched when they are asked for."""
+    from ..models import zoo
+
+    own = zoo.own()
+    for name, model in own.items():
+        if model.path is None:
+            out.note(f"vhash: {name} is {printable(model.repo or '')}, on a hub: vhash models {name}")
+    return [*zoo.names(), *(name for name, model in own.items() if model.path is not None)]
+
+
+def _save(name: str, folder: Path) -> Path:
+    from ..models import zoo
+    from ..models.folder import save_folder
+
+    files = {}
+    for precision in ("int8", "fp32"):
+        with contextlib.suppress(ModelNotFoundError):
+            model = zoo.load(name, precision)
+            files[model.path] = model  # a file that is given by its path is both
+    return save_folder(list(files.values()), folder)
+
+
 def _entry(wanted: str) -> dict[str, Any]:
-    from ..errors import ModelNotFoundError
     from ..models import zoo
 
     model = zoo.load(wanted)

@@ -29,7 +29,7 @@ SCHEMA = 1
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="Alias or name (see `vhash models`), or a .onnx file.")
+    str, typer.Option("--model", "-m", help="Alias or name (see `vhash models`), a .onnx file or a folder.")
 ]
 Force = Annotated[
     bool,

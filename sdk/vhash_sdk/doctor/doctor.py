@@ -28,6 +28,7 @@ Status = Literal["ok", "warning", "absent", "failed"]
 
 _ORT_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 _VERSIONS = ("numpy", "av", *_ORT_WHEELS, "openvino", "tensorrt-cu13", "tensorrt-rtx", "PyNvVideoCodec")
+_AGAIN = "pip install --force-reinstall vhash-sdk"
 _REQUIRED = {"numpy": "vhash-sdk", "av": "vhash-sdk"}
 
 
@@ -81,8 +82,10 @@ def _cpu_name() -> str:
 
 def _packages() -> Iterator[Check]:
     from .. import __version__
+    from ..system.commit import commit
 
-    yield Check("packages", "vhash-sdk", "ok", __version__)
+    known = commit()
+    yield Check("packages", "vhash-sdk", "ok", __version__ + (f", commit {known}" if known else ""))
     versions = {name: _version(name) for name in _VERSIONS}
     for name, version in versions.items():
         if version is not None:
@@ -138,7 +141,7 @@ def _engine() -> Iterator[Check]:
     try:
         core = importlib.import_module("vhash_sdk._core")
     except ImportError as error:
-        remedy = "pip install --force-reinstall vhash-sdk, or from a clone: pip install ."
+        remedy = f"{_AGAIN}, or from a clone: pip install ."
         yield Check("engine", "_core", "failed", f"the C++ engine does not load: {error}", remedy)
         return
     level, levels = core.simd_level(), list(core.simd_levels())
@@ -151,7 +154,11 @@ def _backends() -> Iterator[Check]:
         providers = list(ort.get_available_providers())
     except (ImportError, AttributeError) as error:  # two clashing wheels leave a module without contents
         yield Check(
-            "backends", "onnxruntime", "failed", str(error), "pip install 'vhash-sdk[cpu]' (or [gpu])"
+            "backends",
+            "onnxruntime",
+            "failed",
+            str(error),
+            "pip install 'vhash-sdk[cpu]', or for an NVIDIA GPU 'vhash-sdk[gpu]'",
         )
         return
     with ThreadPoolExecutor(2) as pool:
@@ -203,7 +210,13 @@ def _models() -> Iterator[Check]:
     from ..models import zoo
 
     if not zoo.names():
-        yield Check("models", "bundled", "failed", f"no models in {zoo.FOLDER}", "reinstall vhash-sdk")
+        yield Check(
+            "models",
+            "bundled",
+            "failed",
+            f"no models in {zoo.FOLDER}",
+            _AGAIN,
+        )
     known = references.known()
     for path in sorted(zoo.FOLDER.glob("*.onnx")):
         yield _model(path, known)
@@ -214,7 +227,7 @@ def _model(path: Path, known: dict[str, str]) -> Check:
     try:
         code, runs_in = references.code_of_synthetic_clip(path)
     except VhashError as error:
-        return Check("models", path.name, "failed", str(error), "reinstall vhash-sdk")
+        return Check("models", path.name, "failed", str(error), _AGAIN)
     if code.fingerprint not in known:
         remedy = "from a clone: python -m vhash_sdk.doctor"
         return Check("models", path.name, "warning", f"loads; no reference for its code {code.text}", remedy)
@@ -224,7 +237,11 @@ def _model(path: Path, known: dict[str, str]) -> Check:
     allowed = code.bits // (16 if precision == "int8" else 64)
     if distance > allowed:
         return Check(
-            "models", path.name, "failed", f"{detail}, at most {allowed} expected", "reinstall vhash-sdk"
+            "models",
+            path.name,
+            "failed",
+            f"{detail}, at most {allowed} expected",
+            _AGAIN,
         )
     if runs_in != precision:
         return Check(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DecodeError, VhashError
+from ..runtime import Runtime
 from ..spec import ModelSpec, Resize
 from ..video import Box, Clip, Limits, Source, describe, open_source, sample_with_box
 
@@ -83,3 +84,19 @@ def _named(source: Source) -> Iterator[None]:
         raise
     except Exception as error:
         raise DecodeError(f"{describe(source)}: unexpected {type(error).__name__}: {error}") from error
+
+
+def decode_pool(workers: int, limits: Limits) -> DecodePool:
+    """Processes to decode in, which may be killed."""
+    from ..video.isolation.pool import DecodePool
+
+    return DecodePool(workers, limits)
+
+
+def resident_of(runtime: Runtime, spec: ModelSpec, limits: Limits) -> Resident | None:
+    """What decodes on the GPU that runs the model; None on a CPU."""
+    if runtime.device == "cpu":
+        return None
+    from .resident import resident
+
+    return resident(runtime, spec, limits)

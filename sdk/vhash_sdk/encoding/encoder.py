@@ -12,30 +12,28 @@ from ..errors import OptionError
 from ..matching.calibration import Calibration, as_calibration
 from ..matching.sequence import Segments, Sequence
 from ..matching.windows import check_windows, segment_rate, segments_of
-from ..models.modelfile import ModelFile
 from ..runtime import Output, Runtime
 from ..runtime.choice import Backend, Precision, check_options, choose, run_frames
 from ..runtime.onnx import usable_cores
 from ..spec import ModelSpec
 from ..system.checks import MAX_THREADS, check_choice, check_kind, check_positive, checked_count, checked_path
 from ..video import Box, Clip, Limits, Source
-from .decoding import Decoding
+from .decoding import Decoding, decode_pool, resident_of
 from .encoded import Detail, Encoded
-from .network import Coded, codes_of, sequence_of
+from .network import Coded, calibration_of, codes_of, sequence_of
 from .stream import check_sources, with_progress
 from .stream import stream as encode_stream
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool
-    from .resident import Resident
 
 
 class Encoder:
     """Turns videos into codes. May be shared by threads.
 
     Args:
-        model: an alias (``default``, ``small``, ``semantic``), the name of a bundled model, a ``.onnx`` file
-            or a TensorRT ``.engine``.
+        model: an alias (``default``, ``small``, ``semantic``), the name of a bundled model or one of your
+            own (``models/registry.py``), a ``.onnx`` file, a folder of a model, or a TensorRT ``.engine``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         backend: ``auto`` (what was measured to be faster), ``onnxruntime``, ``openvino`` (CPU) or
             ``tensorrt`` (builds an engine at first, kept in the user's cache).
@@ -84,12 +82,55 @@ class Encoder:
         self._limits = limits or Limits()
         self._choice = choose(model, device=device, backend=backend, precision=precision)
         self._model, self._device = self._choice.model, self._choice.device
-        self._calibration = _calibration(given, self._model)
+        self._calibration = calibration_of(given, self._model)
         self._latency = self._choice.start(self._threads)
-        self._resident = _resident(self._latency, self.spec, self._limits)
+        self._resident = resident_of(self._latency, self.spec, self._limits)
         self._decoding = Decoding(self.spec, self._limits, self._resident)
         # one thread a run: encode_many is parallel over videos, which scales better than within one
         self._throughput: Runtime | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        repo_or_path: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        backend: Backend = "auto",
+        precision: Precision = "auto",
+        threads: int | None = None,
+        limits: Limits | None = None,
+        calibration: Calibration | str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """An encoder of a model on a hub, by ``OWNER/NAME``, or of what else ``Encoder`` takes.
+
+        Only ONNX files are loaded, checked against the digests and the fingerprint that the repository
+        lists; a repository can run nothing here. Needs the extra ``hub`` for repositories.
+
+        Args:
+            repo_or_path: ``OWNER/NAME``, or a folder, file or name.
+            revision: of a repository: a branch, tag or commit. None: its main branch.
+
+        The rest is as for ``Encoder``.
+
+        Raises:
+            ModelNotFoundError, ModelError: no such repository or revision, or not a model of vhash.
+            UnreachableError: the hub gives no answer, and the model is not in the cache.
+
+        >>> Encoder.from_pretrained("small").spec.bits
+        64
+        """
+        from ..models.hub import pretrained
+
+        return cls(
+            pretrained(repo_or_path, revision=revision),
+            device=device,
+            backend=backend,
+            precision=precision,
+            threads=threads,
+            limits=limits,
+            calibration=calibration,
+        )
 
     @property
     def spec(self) -> ModelSpec:
@@ -212,7 +253,7 @@ class Encoder:
         if self._throughput is None:
             self._throughput = self._choice.start(1) if self._device == "cpu" else self._latency
         runtime = self._throughput
-        decoders = _decode_pool(workers, self._limits) if isolate else None
+        decoders = decode_pool(workers, self._limits) if isolate else None
 
         def code(clips: list[Clip]) -> list[Coded]:
             found = codes_of(clips, runtime, self._model, self._resident)
@@ -299,24 +340,3 @@ class Encoder:
     def __repr__(self) -> str:
         runtime = self._latency
         return f"Encoder({self.spec.name}, {self.spec.bits} bits, {runtime.precision} on {runtime.device})"
-
-
-def _decode_pool(workers: int, limits: Limits) -> DecodePool:
-    from ..video.isolation.pool import DecodePool
-
-    return DecodePool(workers, limits)
-
-
-def _resident(runtime: Runtime, spec: ModelSpec, limits: Limits) -> Resident | None:
-    if runtime.device == "cpu":
-        return None
-    from .resident import resident
-
-    return resident(runtime, spec, limits)
-
-
-def _calibration(given: Calibration | None, model: ModelFile) -> Calibration | None:
-    table = model.calibration if given is None else given
-    if table is not None:
-        table.check_model(model.spec.fingerprint)
-    return table

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..codes import VideoCode
 from ..errors import OptionError
+from ..matching.calibration import Calibration
 from ..matching.frame_codes import frame_bits
 from ..matching.sequence import Sequence, confidences
 from ..models.modelfile import ModelFile
@@ -117,3 +118,11 @@ def _crops(frames: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8]:
 def _seconds(clip: Clip) -> float:
     # frames in memory have no rate: their "duration" is a number of frames
     return clip.info.duration if clip.info.codec != "array" else float("nan")
+
+
+def calibration_of(given: Calibration | None, model: ModelFile) -> Calibration | None:
+    """The table that was given, else the model's; raises ModelMismatchError for one of another model."""
+    table = model.calibration if given is None else given
+    if table is not None:
+        table.check_model(model.spec.fingerprint)
+    return table

@@ -27,8 +27,8 @@ def cudart() -> Any:
         from cuda.bindings import runtime
     except ImportError as error:
         raise MissingDependencyError(
-            f"cuda-bindings cannot be imported ({error}); pip install 'cuda-bindings>=13,<14', or the extra "
-            "`gpu`, `trt` or `rtx`"
+            f"cuda-bindings cannot be imported ({error}); pip install 'vhash-sdk[gpu]', or 'vhash-sdk[trt]' "
+            "or 'vhash-sdk[rtx]'"
         ) from error
     return runtime
 

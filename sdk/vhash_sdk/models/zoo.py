@@ -1,4 +1,4 @@
-"""The bundled models: names, aliases and files.
+"""The bundled models: names, aliases and files; beside them, models of one's own by path or name.
 
 A model has up to two files: ``NAME.int8.onnx``, what a CPU runs, and ``NAME.onnx``, the
 canonical one (weights stored in fp16, computed in float32). Both give codes with the same
@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import ModelNotFoundError
+from ..errors import ModelError, ModelNotFoundError
+from .folder import CONFIG, folder_path, load_folder
 from .modelfile import ModelFile, read_model
+from .registry import Registered, registered, registry_file
 
 FOLDER = Path(__file__).parent
 ALIASES = {
@@ -35,19 +37,22 @@ def names() -> list[str]:
 
 
 def model_path(model: str | os.PathLike[str], precision: str = "auto") -> Path:
-    """The file to load for an alias, the name of a bundled model, or the path of a model file.
+    """The file to load for an alias, the name of a model, or the path of a model file or folder.
 
     Args:
-        model: an alias (``default``, ``copy``, ``small``, ``semantic``), a name that ``names()`` lists, or a
-            path.
+        model: an alias (``default``, ``copy``, ``small``, ``semantic``), a name that ``names()`` or
+            ``own()`` lists, or a path: of a ``.onnx`` file, or a folder in the layout of hubs.
         precision: ``int8``, ``fp32`` or ``fp16`` (the canonical file), or ``auto``: int8 where there is one.
 
     Raises:
-        ModelNotFoundError: no bundled model of that name, or its file of that precision is not here.
+        ModelNotFoundError: no model of that name, or its file of that precision is not here.
+        ModelError: the registry of one's own models, or the folder of one, cannot be used.
+        UnreachableError, MissingDependencyError: one's own model lies on a hub that gives no answer, or the
+            extra ``hub`` is not installed.
     """
     text = os.fspath(model)
     if os.sep in text or text.endswith(".onnx"):
-        return Path(text)
+        return _at(Path(text), precision)
     name = ALIASES.get(text, text)
     files = {
         "int8": FOLDER / f"{name}.int8.onnx",
@@ -65,8 +70,36 @@ def model_path(model: str | os.PathLike[str], precision: str = "auto") -> Path:
             f"{name} has no {precision} file in this installation; from a clone, "
             f"`python export/to_onnx.py --bundled {name}` makes it, or use precision='auto'"
         )
-    known = ", ".join([*ALIASES, *names()])
-    raise ModelNotFoundError(f"{text!r} is not a model; bundled: {known}; or give the path of a .onnx file")
+    mine = own()
+    if text in mine:
+        return _at(_place(mine[text]), precision)
+    if os.path.isdir(text):
+        return _at(Path(text), precision)
+    known = "; ".join(
+        [f"bundled: {', '.join([*ALIASES, *names()])}", *([f"your own: {', '.join(mine)}"] if mine else [])]
+    )
+    raise ModelNotFoundError(
+        f"{text!r} is not a model; {known}; or give the path of a .onnx file or a folder, "
+        "Encoder.from_pretrained('OWNER/NAME') takes one from a hub"
+    )
+
+
+def own() -> dict[str, Registered]:
+    """The models of one's own that have names; see ``models/registry.py``. Raises ModelError."""
+    return registered({*ALIASES, *names()})
+
+
+def _at(path: Path, precision: str) -> Path:
+    return folder_path(path, precision) if path.is_dir() else path
+
+
+def _place(model: Registered) -> Path:
+    """Where a model of one's own lies; one on a hub is downloaded, unless it is in the cache."""
+    if model.path is not None:
+        return model.path
+    from .hub import download
+
+    return download(model.repo or "", model.revision)
 
 
 def load(model: str | os.PathLike[str] = "default", precision: str = "auto") -> ModelFile:
@@ -75,4 +108,15 @@ def load(model: str | os.PathLike[str] = "default", precision: str = "auto") -> 
     >>> load("default").spec.bits
     256
     """
-    return read_model(model_path(model, precision))
+    path = model_path(model, precision)
+    name = os.fspath(model)
+    # a folder says what its files have to be
+    listed = not name.endswith(".onnx") and path.parent != FOLDER and (path.parent / CONFIG).is_file()
+    found = load_folder(path.parent, precision) if listed else read_model(path)
+    mine = {} if os.sep in name or name.endswith(".onnx") or path.parent == FOLDER else own()
+    if name in mine and not found.spec.fingerprint.startswith(mine[name].fingerprint):
+        raise ModelError(
+            f"{name}: {path} has fingerprint {found.spec.fingerprint[:8]}, not {mine[name].fingerprint} "
+            f"as in {registry_file()}; codes of the two cannot be compared"
+        )
+    return found

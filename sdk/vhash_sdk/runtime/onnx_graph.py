@@ -37,8 +37,8 @@ def import_onnx() -> Any:
         import onnx
     except ImportError as error:
         raise MissingDependencyError(
-            f"onnx, which rewrites graphs for GPUs, cannot be imported ({error}); pip install onnx, or the "
-            "extra `gpu`, `trt` or `rtx`"
+            f"onnx, which rewrites graphs for GPUs, cannot be imported ({error}); pip install "
+            "'vhash-sdk[gpu]', or 'vhash-sdk[trt]' or 'vhash-sdk[rtx]'"
         ) from error
     return onnx
 
