@@ -33,6 +33,8 @@ from vhash_sdk.library.segment_join import SegmentTable, link
 from vhash_sdk.library.shared_parts import Parts
 
 BITS, WINDOWS = 256, 100
+APART = (8, 16, 24, 32, 40)
+"""Bits in which the windows of planted parts differ from the original's."""
 Interval = tuple[float, float]
 
 
@@ -180,19 +182,20 @@ def real(hours: float) -> dict[str, Any]:
     }
 
 
-def made_up(count: int) -> tuple[SegmentTable, set[tuple[int, int]], int]:
+def made_up(count: int) -> tuple[SegmentTable, dict[tuple[int, int], int], int]:
     """Random segments, the pairs of videos that share a planted part, and how many share the intro."""
     generator = np.random.default_rng(7)
     videos = count // WINDOWS
     codes = generator.integers(0, 256, (videos * WINDOWS, BITS // 8), np.uint8)
-    planted = set()
+    planted: dict[tuple[int, int], int] = {}
     copies = max(1, videos // 100)
     pairs = generator.permutation(videos)[: 2 * copies].reshape(-1, 2)
-    for a, b in np.sort(pairs, axis=1).tolist():
+    for number, (a, b) in enumerate(np.sort(pairs, axis=1).tolist()):
         at, to = generator.integers(0, WINDOWS - 30, 2)
         part = codes[a * WINDOWS + at : a * WINDOWS + at + 30].copy()
-        codes[b * WINDOWS + to : b * WINDOWS + to + 30] = part ^ noise(generator, len(part), 8)
-        planted.add((a, b))
+        flipped = APART[number % len(APART)]
+        codes[b * WINDOWS + to : b * WINDOWS + to + 30] = part ^ noise(generator, len(part), flipped)
+        planted[a, b] = flipped
     intro = generator.integers(0, 256, (20, BITS // 8), np.uint8)
     having = generator.permutation(videos)[: min(1000, videos // 4)]
     for video in having.tolist():
@@ -210,12 +213,10 @@ def made_up(count: int) -> tuple[SegmentTable, set[tuple[int, int]], int]:
 
 
 def noise(generator: np.random.Generator, count: int, bits: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Codes with so many bits set, or fewer."""
-    flips = np.zeros((count, BITS // 8), np.uint8)
-    for _ in range(bits):
-        at = generator.integers(0, BITS, count)
-        flips[np.arange(count), at // 8] |= (1 << (at % 8)).astype(np.uint8)
-    return flips
+    """Codes with so many bits set."""
+    flips = np.zeros((count, BITS), bool)
+    flips[np.arange(count)[:, None], generator.random((count, BITS)).argpartition(bits)[:, :bits]] = True
+    return np.packbits(flips, axis=1, bitorder="little")
 
 
 def synthetic(count: int) -> dict[str, Any]:
@@ -249,8 +250,15 @@ def synthetic(count: int) -> dict[str, Any]:
         "megabytes_before": round(before),
         "megabytes": round(peak),
         "planted": len(planted),
-        "linked": len(planted & linked),
-        "aligned": len(planted & aligned),
+        "linked": len(planted.keys() & linked),
+        "aligned": len(planted.keys() & aligned),
+        "by_distance": {
+            str(bits): {
+                "planted": len(some := {pair for pair, apart in planted.items() if apart == bits}),
+                "aligned": len(some & aligned),
+            }
+            for bits in APART
+        },
         "share_the_intro": having,
         "seconds_to_align": round(aligning, 1),
         "pairs_aligned": len(aligned),
