@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.near_duplicates.parts import figures, synthetic
+from benchmarks.near_duplicates.parts import figures
 from benchmarks.near_duplicates.parts_gallery import Maker, Run, Shared, Video, truth
+from benchmarks.near_duplicates.parts_join import joined, like
+from benchmarks.near_duplicates.parts_peers import all_frames, by_votes, by_windows
 from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.library.shared_parts import Parts
@@ -25,7 +28,9 @@ def test_truth_is_by_which_clip_is_where() -> None:
     assert truth([film, cut, back], least=0.5)[-1] == Shared(1, 2, 9, 11, 3, 4, "both edited")
 
 
-def test_parts_of_real_clips_are_found_with_their_places(tmp_path: Path) -> None:
+def test_parts_of_real_clips_are_found_with_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("imageio_ffmpeg")
     clips = tmp_path / "data" / "videos" / "misc"
     clips.mkdir(parents=True)
@@ -41,6 +46,13 @@ def test_parts_of_real_clips_are_found_with_their_places(tmp_path: Path) -> None
     with Library(tmp_path / "lib") as library:
         library.add([video.path for video in videos], segments=True, workers=1)
         found = library.parts()
+    monkeypatch.setattr("benchmarks.near_duplicates.parts_join.WINDOWS", 20)
+    assert like(tmp_path / "lib", 3, np.random.default_rng(0)).shape == (60, 32)
+    grey = all_frames([video.path for video in videos])
+    (((one, _), share),) = by_votes(grey)[0, 1]
+    assert 1 < one[0] < 6 and 11 < one[1] < 19 and share > 0.5
+    assert by_windows(grey) == set()  # its lengths are too far apart
+    assert by_windows([grey[0], grey[0][1:]]) == {(0, 1)}
     (pair,) = found
     assert pair.relation == "contains" and pair.b_covered > 0.95
     assert figures(videos, planted, found)["recall"] == 1.0
@@ -51,8 +63,8 @@ def test_parts_of_real_clips_are_found_with_their_places(tmp_path: Path) -> None
 
 
 def test_what_is_planted_among_random_codes_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.near_duplicates.parts.CACHE", tmp_path)
-    result = synthetic(10_000)
+    monkeypatch.setattr("benchmarks.near_duplicates.parts_join.CACHE", tmp_path)
+    result = joined(10_000)
     assert result["planted"] == result["linked"] == result["aligned"] == 1
     having = result["share_the_intro"]
     # each of its 20 segments is linked to one of the others and to the nearest three, not to all
