@@ -32,6 +32,9 @@ from vhash_sdk.library.parts import LEAST_SECONDS
 from vhash_sdk.library.shared_parts import Parts
 
 Interval = tuple[float, float]
+_BRIEFLY = (
+    "planted", "found", "recall", "by_kind", "spans", "wrong_spans", "common_parts", "places", "wrong_places",
+)  # fmt: skip
 
 
 def inside(part: Interval, whole: Interval) -> float:
@@ -202,7 +205,7 @@ def real(hours: float, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
         **figures(videos, planted, found),
         "as_in_large_libraries": {
             "seconds": round(large_seconds, 2),
-            **{name: as_large[name] for name in ("found", "recall", "spans", "wrong_spans", "wrong_places")},
+            **{name: as_large[name] for name in _BRIEFLY},
         },
     }
     return result, peers(videos, planted)
