@@ -45,7 +45,8 @@ def parts() -> str:
         "windows, videos only",
     )
     text = (
-        table(header, rows) + f"\n\n{real['videos']} videos of {real['hours']:.1f} hours; “again” are clips that "
+        table(header, rows)
+        + f"\n\n{real['videos']} videos of {real['hours']:.1f} hours; “again” are clips that "
         f"came again because there were no others. Adding took {real['seconds_to_add'] / real['hours']:.0f} s for "
         f"an hour of video, comparing all with all {real['seconds_per_hour']:.1f} s, once more "
         f"{real['seconds_again']:.1f} s in all; at most {real['megabytes']} MB of memory. “Votes” and “windows” "

@@ -1,14 +1,15 @@
 """Parts that videos share, found in a whole library at once: recall, wrong parts, time, memory.
 
     python -m benchmarks.near_duplicates.parts --hours 10      # real clips with parts planted in them
+    python -m benchmarks.near_duplicates.parts --peers
     python -m benchmarks.near_duplicates.parts --segments 10000000   # made codes: what the join costs
     python -m benchmarks.near_duplicates.parts --segments 10000000 --like .cache/parts/library-default-10
 
 The first makes a gallery (``parts_gallery.py``), adds it to a library with segments, and asks
 ``Library.parts``. A planted part is found where more than half of it, in both videos, is in one span that is
 reported, or in one common part; a span is wrong where less than half of it is a part that the two videos
-share. It is asked once more as if the library were too large to compare each segment with each, and what
-other tools describe is done with the same videos (``parts_peers.py``). The others make 100 segments for each
+share. With ``--peers`` what other tools describe is done with the same videos (``parts_peers.py``). The
+others make 100 segments for each
 video (``parts_join.py``). Needs ffmpeg or imageio-ffmpeg and the ``bench`` extra; files are kept in
 ``.cache``, so that a run that was stopped goes on.
 """
@@ -28,13 +29,12 @@ from benchmarks.near_duplicates.parts_gallery import Maker, Shared, Video, truth
 from benchmarks.near_duplicates.parts_join import joined, megabytes
 from benchmarks.near_duplicates.parts_peers import Sides, measured_peers
 from vhash_sdk import Encoder, Library
-from vhash_sdk.library.parts import LEAST_SECONDS
+from vhash_sdk.library.near_pairs import near_pairs
+from vhash_sdk.library.parts import LEAST_SECONDS, read_table
+from vhash_sdk.library.segment_join import EXACT, SegmentTable, link
 from vhash_sdk.library.shared_parts import Parts
 
 Interval = tuple[float, float]
-_BRIEFLY = (
-    "planted", "found", "recall", "by_kind", "spans", "wrong_spans", "common_parts", "places", "wrong_places",
-)  # fmt: skip
 
 
 def inside(part: Interval, whole: Interval) -> float:
@@ -156,8 +156,9 @@ def recalled(planted: Sequence[Shared], seen: Callable[[Shared], bool]) -> dict[
     }
 
 
-def peers(videos: Sequence[Video], planted: Sequence[Shared]) -> dict[str, Any]:
+def peers(hours: float) -> dict[str, Any]:
     """What the methods of other tools find in the same gallery."""
+    _, videos, planted = gallery(hours)
     seconds, pairs, spans = measured_peers([video.path for video in videos])
     known = known_spans(videos)
     named = recalled(planted, lambda shared: (shared.a, shared.b) in pairs)
@@ -168,84 +169,102 @@ def peers(videos: Sequence[Video], planted: Sequence[Shared]) -> dict[str, Any]:
     }
 
 
-def real(hours: float, model: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the gallery of real clips gives, to a library and to the methods of other tools."""
-    folder = CACHE / "parts"
-    maker = Maker(DATA, folder)
+def gallery(hours: float) -> tuple[Maker, list[Video], list[Shared]]:
+    """The videos, and what they share."""
+    maker = Maker(DATA, CACHE / "parts")
     videos = maker.gallery(hours)
     planted = truth(videos, least=LEAST_SECONDS)
     total = sum(video.seconds for video in videos) / 3600
     print(f"{len(videos)} videos, {total:.2f} h; {len(planted)} parts of two videos", flush=True)
-    with Library(folder / f"library-{model}-{hours:g}", encoder=Encoder(model)) as library:
-        adding = add_all(library, videos)
+    return maker, videos, planted
+
+
+def real(hours: float, model: str) -> dict[str, Any]:
+    """What a library says of the gallery."""
+    maker, videos, planted = gallery(hours)
+    total = sum(video.seconds for video in videos) / 3600
+    with Library(CACHE / "parts" / f"library-{model}-{hours:g}", encoder=Encoder(model)) as library:
+        library.add([video.path for video in videos], segments=True)
+        assert len(library) == len(videos)
+        for name in ("segment-pairs.npz", "shared-parts.npz"):
+            (library.directory / name).unlink(missing_ok=True)
         before = megabytes()
-        found, seconds = asked(library)
+        start, spent = time.perf_counter(), time.process_time()
+        found = library.parts()
+        seconds, working = time.perf_counter() - start, time.process_time() - spent
         start = time.perf_counter()
         again = library.parts()
         warm = time.perf_counter() - start
         assert [pair.spans for pair in again] == [pair.spans for pair in found]
         peak = megabytes()
-        with patch("vhash_sdk.library.segment_join.EXACT", 0):
-            large, large_seconds = asked(library)
+        numbers = {entry.path: entry.id for entry in library}
+        ids = [numbers[str(video.path)] for video in videos]
+        table = read_table(library._db, library.spec)
         spec = library.spec
-    as_large = figures(videos, planted, large)
-    result = {
+    return {
         "model": spec.name,
         "hours": round(total, 3),
         "videos": len(videos),
         "rounds_of_clips": maker.repeated,
-        "seconds_to_add": round(adding, 1),
         "seconds": round(seconds, 2),
-        "seconds_per_hour": round(seconds / total, 3),
+        "cpu_seconds": round(working, 2),
+        "cpu_seconds_per_hour": round(working / total, 3),
         "seconds_again": round(warm, 2),
         "megabytes_before": round(before),
         "megabytes": round(peak),
         "radius": found.radius,
         "segments": found.segments,
         **figures(videos, planted, found),
-        "as_in_large_libraries": {
-            "seconds": round(large_seconds, 2),
-            **{name: as_large[name] for name in _BRIEFLY},
+        "have_near_windows": {
+            "each_with_each": near_windows(table, ids, planted),
+            "by_sorting": near_windows(table, ids, planted, exact=0),
         },
     }
-    return result, peers(videos, planted)
 
 
-def add_all(library: Library, videos: Sequence[Video]) -> float:
-    """Add what is not there yet; the seconds that it took in all, in this run and earlier ones."""
-    noted = library.directory / "seconds.txt"
-    start = time.perf_counter()
-    library.add([video.path for video in videos], segments=True)
-    taken = time.perf_counter() - start + (float(noted.read_text()) if noted.exists() else 0.0)
-    noted.write_text(str(taken))
-    assert len(library) == len(videos)
-    return taken
-
-
-def asked(library: Library) -> tuple[Parts, float]:
-    """What a library says that compares everything anew, and the seconds that it takes."""
-    for name in ("segment-pairs.npz", "shared-parts.npz"):
-        (library.directory / name).unlink(missing_ok=True)
-    start = time.perf_counter()
-    found = library.parts()
-    return found, time.perf_counter() - start
+def near_windows(
+    table: SegmentTable, ids: Sequence[int], planted: Sequence[Shared], *, exact: int = EXACT
+) -> int:
+    """Of how many planted parts three windows or more are near each other, which is enough to align them."""
+    with patch("vhash_sdk.library.segment_join.EXACT", exact):
+        links = link(table, near_pairs)
+    middles = table.spans.mean(axis=1)
+    times = {}
+    for part in links.by_pair(table.videos):
+        ends = links.ends[part]
+        times[tuple(table.videos[ends[0]].tolist())] = middles[ends]
+    met = 0
+    for shared in planted:
+        one, two = ids[shared.a], ids[shared.b]
+        near = times.get((min(one, two), max(one, two)))
+        if near is None:
+            continue
+        a, b = (near[:, 0], near[:, 1]) if one < two else (near[:, 1], near[:, 0])
+        inside = (a >= shared.a_start) & (a <= shared.a_end) & (b >= shared.b_start) & (b <= shared.b_end)
+        met += np.count_nonzero(inside) >= 3
+    return met
 
 
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--hours", type=float, default=10.0, help="of video, at least")
     parser.add_argument("--model", default="default", help="of the library that the videos are added to")
+    parser.add_argument(
+        "--peers", action="store_true", help="only the methods of other tools, in the gallery"
+    )
     parser.add_argument("--segments", type=int, help="only join so many random segments")
     parser.add_argument("--like", type=Path, help="with --segments: a library that they are made of")
     args = parser.parse_args()
     CACHE.mkdir(exist_ok=True)
-    stored = load("parts") if (RESULTS / "parts.json").exists() else {}
     command = "python -m benchmarks.near_duplicates.parts"
     results: dict[str, Any] = {}
-    if args.segments is None:
+    if args.peers:
+        command += f" --peers --hours {args.hours:g}"
+        results["peers"] = peers(args.hours)
+    elif args.segments is None:
         command += f" --hours {args.hours:g} --model {args.model}"
-        result, results["peers"] = real(args.hours, args.model)
-        results["real" if args.model == "default" else f"real_{args.model}"] = result
+        name = "real" if args.model == "default" else f"real_{args.model}"
+        results[name] = real(args.hours, args.model)
     else:
         command += f" --segments {args.segments}" + ("" if args.like is None else " --like LIBRARY")
         name = f"{'synthetic' if args.like is None else 'structured'}_{args.segments}"
@@ -254,6 +273,7 @@ def main() -> None:
         print(f"{part}:")
         for name, value in result.items():
             print(f"  {name:24} {value}")
+    stored = load("parts") if (RESULTS / "parts.json").exists() else {}
     kept = {name: value for name, value in stored.items() if name not in ("machine", "command")}
     kept |= {part: {"command": command, **result} for part, result in results.items()}
     write_result("parts", {"command": command, **kept})
