@@ -18,9 +18,9 @@ from vhash_sdk.library.shared_parts import Parts
 
 
 def test_truth_is_by_which_clip_is_where() -> None:
-    film = Video(Path("film"), (Run(0, 0, 10, 0, 10), Run(1, 0, 10, 10, 20)))
-    cut = Video(Path("cut"), (Run(9, 0, 5, 0, 5), Run(0, 6, 10, 5, 9, "cut"), Run(1, 0, 2, 9, 11, "cut")))
-    back = Video(Path("back"), (Run(1, 0, 8, 0, 4, "back", reversed=True),))
+    film = Video(Path("0-film"), (Run(0, 0, 10, 0, 10), Run(1, 0, 10, 10, 20)))
+    cut = Video(Path("0-cut"), (Run(9, 0, 5, 0, 5), Run(0, 6, 10, 5, 9, "cut"), Run(1, 0, 2, 9, 11, "cut")))
+    back = Video(Path("0-back"), (Run(1, 0, 8, 0, 4, "back", reversed=True),))
     assert truth([film, cut, back], least=1.5) == [
         Shared(0, 1, 6, 11 + 1, 5, 11, "cut"),
         Shared(0, 2, 10, 18, 0, 4, "back"),
@@ -37,8 +37,8 @@ def test_parts_of_real_clips_are_found_with_their_places(
     for clip in SAMPLES.glob("*.mp4"):
         shutil.copy(clip, clips)
     maker = Maker(tmp_path / "data", tmp_path / "made")
-    film = maker.make("film", maker.fresh(22))
-    trimmed = maker.make("trimmed", [maker.cut(film, 2.4, 17.1, kind="trimmed")])
+    film = maker.make("0-film", maker.fresh(22))
+    trimmed = maker.make("0-trimmed", [maker.cut(film, 2.4, 17.1, kind="trimmed")])
     assert abs(film.seconds - 23) < 1 and abs(trimmed.seconds - 14.7) < 0.1
     videos = [film, trimmed]
     planted = truth(videos, least=5.0)
