@@ -143,6 +143,10 @@ def clip_in_video() -> str:
     )
 
 
+def _rate(value: float) -> str:
+    return f"{1e4 * value:.1f} in 10,000"
+
+
 def sound() -> str:
     """Planted cases of sound, and how far strangers are from the threshold."""
     if not (RESULTS / "sound.json").exists():
@@ -163,6 +167,13 @@ def sound() -> str:
         for name, row in result["shared music"].items()
     ]
     real, kept, large = result["real copies"], result["library"], result["large library"]
+    music = result.get("recordings")
+    heard = (
+        ""
+        if music is None
+        else f", and of {music['pairs']:,} pairs of {music['sounds']} pieces of real music "
+        f"{music['above SAME_BITS']}, with {music['highest share of equal bits']:.2f}"
+    )
     return (
         table(
             (
@@ -175,7 +186,8 @@ def sound() -> str:
         )
         + f"\n\nThe same sound is a stretch of at least {limits['LEAST_SECONDS']:g} s of sub-fingerprints of which "
         f"{100 * limits['SAME_BITS']:.0f} % of the bits are equal. Of {apart['pairs']:,} pairs of strangers "
-        f"{apart['above SAME_BITS']} have one; their highest share is {apart['highest share of equal bits']:.2f}. "
+        f"{apart['above SAME_BITS']} have one; their highest share is {apart['highest share of equal bits']:.2f}{heard}. "
+        f"So strangers match at a rate of at most {_rate(apart['false-match rate, at most'])} (95 %). "
         f"{real['same']} of {real['pairs']} pairs of real copies are the same sound, with {real['lowest share of equal bits']:.2f} "
         f"of the bits or more. Of a library of {kept['sounds']} of these sounds all pairs are found in {kept['seconds']:g} s: "
         f"{kept['found']} of {kept['planted pairs']} planted, {kept['wrong']} wrong. Of {large['videos']:,} sounds of "

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks.common import ROOT, command_line
-from benchmarks.docs import accuracy, architecture, headline, robustness, speed
+from benchmarks.docs import accuracy, architecture, headline, parts, robustness, speed
 from benchmarks.speed import scale_tables
 
 README = ROOT / "README.md"
@@ -30,6 +30,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "decisions": accuracy.decisions,
     "calibration": accuracy.calibration,
     "clip_in_video": accuracy.clip_in_video,
+    "parts": parts.parts,
+    "frames": parts.frames,
     "sound": accuracy.sound,
     "retrieval": accuracy.retrieval,
     "unseen": accuracy.unseen,

@@ -2,6 +2,7 @@
 
     python -m benchmarks.near_duplicates.frame_in_video            # all clips, three frames of each
     python -m benchmarks.near_duplicates.frame_in_video --count 1  # quicker
+    python -m benchmarks.near_duplicates.frame_in_video --model copy-256
 
 Frames are taken from the clips in ``$VHASH_DATA`` (``videos``), made into JPEG files as people make them, and
 looked up among the kept segments of all clips, as ``Library.find_frame`` does. Many clips are takes of one
@@ -23,7 +24,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from benchmarks.common import DATA, command_line, write_result
+from benchmarks.common import DATA, RESULTS, command_line, load, write_result
 from benchmarks.near_duplicates.calibrate import scene_of
 from vhash_sdk import Encoder, Index, Limits
 from vhash_sdk.encoding.encoded import views
@@ -97,13 +98,15 @@ def main() -> None:
     """Measure, and write the result."""
     parser = command_line(__doc__)
     parser.add_argument("--count", type=int, default=3, help="frames of each clip")
+    parser.add_argument("--model", default="default")
     given = parser.parse_args()
     paths = sorted(p for p in (DATA / "videos").rglob("*") if p.suffix.lower() in SUFFIXES)
     known = scenes()
     scene = [scene_of(path, known) for path in paths]
     rng = np.random.default_rng(20)
     results: dict[str, dict[str, Any]] = {}
-    with Encoder(limits=Limits(stills=True)) as encoder:
+    with Encoder(given.model, limits=Limits(stills=True)) as encoder:
+        name = encoder.spec.name
         index = gallery(encoder, paths)
         asked: dict[str, list[tuple[int, float, bytes]]] = defaultdict(list)
         for number, path in enumerate(paths):
@@ -130,10 +133,18 @@ def main() -> None:
                 "nearest_stranger_bits": {"least": min(strangers), "median": float(np.median(strangers))},
             }
             print(edit, results[edit])
-    write_result(
-        "frame_in_video",
-        {"clips": len(paths), "scenes": len(set(scene)), "segments": len(index), "edits": results},
-    )
+    command = f"python -m benchmarks.near_duplicates.frame_in_video --model {given.model}"
+    if given.count != parser.get_default("count"):
+        command += f" --count {given.count}"
+    models = load("frame_in_video")["models"] if (RESULTS / "frame_in_video.json").exists() else {}
+    models[name] = {
+        "command": command,
+        "clips": len(paths),
+        "scenes": len(set(scene)),
+        "segments": len(index),
+        "edits": results,
+    }
+    write_result("frame_in_video", {"command": command, "models": models})
 
 
 if __name__ == "__main__":

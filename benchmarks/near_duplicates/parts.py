@@ -1,44 +1,43 @@
 """Parts that videos share, found in a whole library at once: recall, wrong parts, time, memory.
 
     python -m benchmarks.near_duplicates.parts --hours 10      # real clips with parts planted in them
-    python -m benchmarks.near_duplicates.parts --segments 10000000   # random codes: what the join costs
+    python -m benchmarks.near_duplicates.parts --peers
+    python -m benchmarks.near_duplicates.parts --segments 10000000   # made codes: what the join costs
+    python -m benchmarks.near_duplicates.parts --segments 10000000 --like .cache/parts/library-default-10
 
 The first makes a gallery (``parts_gallery.py``), adds it to a library with segments, and asks
 ``Library.parts``. A planted part is found where more than half of it, in both videos, is in one span that is
 reported, or in one common part; a span is wrong where less than half of it is a part that the two videos
-share. The second makes 100 segments for each video, plants parts, an intro of a thousand videos and black
-windows, and joins and aligns them as the library does. Needs ffmpeg or imageio-ffmpeg and the ``bench``
-extra; files are kept in ``.cache``.
+share. With ``--peers`` what other tools describe is done with the same videos (``parts_peers.py``). The
+others make 100 segments for each
+video (``parts_join.py``). Needs ffmpeg or imageio-ffmpeg and the ``bench`` extra; files are kept in
+``.cache``, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
 
-import resource
-import shutil
-import tempfile
+import json
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from benchmarks.common import CACHE, DATA, RESULTS, command_line, load, write_result
 from benchmarks.near_duplicates.parts_gallery import Maker, Shared, Video, truth
-from vhash_sdk import Library
-from vhash_sdk.library.near_pairs import PairCache
-from vhash_sdk.library.parts import LEAST_SECONDS, align_all
-from vhash_sdk.library.segment_join import SegmentTable, link
+from benchmarks.near_duplicates.parts_join import joined, megabytes
+from benchmarks.near_duplicates.parts_peers import Sides, measured_peers
+from vhash_sdk import Encoder, Library
+from vhash_sdk.library.near_pairs import near_pairs
+from vhash_sdk.library.parts import LEAST_SECONDS, read_table
+from vhash_sdk.library.segment_join import EXACT, SegmentTable, link
 from vhash_sdk.library.shared_parts import Parts
 
-BITS, WINDOWS = 256, 100
+ASKED = 4.0
+"""Seconds that a part lasts at least in the answer; those counted last five: ends are known to a window."""
 Interval = tuple[float, float]
-
-
-def megabytes() -> float:
-    """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def inside(part: Interval, whole: Interval) -> float:
@@ -49,9 +48,6 @@ def inside(part: Interval, whole: Interval) -> float:
 
 def sides(shared: Shared) -> tuple[Interval, Interval]:
     return (shared.a_start, shared.a_end), (shared.b_start, shared.b_end)
-
-
-Sides = tuple[Interval, Interval]
 
 
 def covers(wanted: Sides, given: Sequence[Sides]) -> bool:
@@ -73,13 +69,20 @@ def reported(videos: Sequence[Video], found: Parts) -> dict[tuple[int, int], lis
 
 
 def figures(videos: Sequence[Video], planted: Sequence[Shared], found: Parts) -> dict[str, Any]:
-    """How much of the truth was found, and what was found beside it."""
+    """How much of the truth a library found, and what it found beside it."""
     place = {str(video.path): number for number, video in enumerate(videos)}
-    spans = reported(videos, found)
     common = [[(place[at.entry.path], (at.start, at.end)) for at in part.places] for part in found.common]
-    known: dict[tuple[int, int], list[Sides]] = {}
-    for shared in truth(videos, least=0.5):
-        known.setdefault((shared.a, shared.b), []).append(sides(shared))
+    return judged(videos, planted, reported(videos, found), common)
+
+
+def judged(
+    videos: Sequence[Video],
+    planted: Sequence[Shared],
+    spans: dict[tuple[int, int], list[tuple[Sides, float]]],
+    common: Sequence[Sequence[tuple[int, Interval]]] = (),
+) -> dict[str, Any]:
+    """How much of the truth is in spans and common parts, and what is there beside it."""
+    known = known_spans(videos)
 
     def seen(shared: Shared) -> bool:
         one, two = sides(shared)
@@ -110,15 +113,8 @@ def figures(videos: Sequence[Video], planted: Sequence[Shared], found: Parts) ->
             for video, at in others
             if video != first
         )
-    by: dict[str, list[bool]] = {}
-    for shared in planted:
-        by.setdefault(shared.kind, []).append(seen(shared))
-    hits = [hit for one in by.values() for hit in one]
     return {
-        "planted": len(hits),
-        "found": sum(hits),
-        "recall": sum(hits) / max(1, len(hits)),
-        "by_kind": {kind: {"planted": len(one), "found": sum(one)} for kind, one in sorted(by.items())},
+        **recalled(planted, seen),
         "spans": sum(map(len, spans.values())),
         "wrong_spans": len(wrong),
         "scores": {
@@ -141,140 +137,158 @@ def figures(videos: Sequence[Video], planted: Sequence[Shared], found: Parts) ->
     }
 
 
-def real(hours: float) -> dict[str, Any]:
-    """The gallery of real clips."""
-    folder = CACHE / "parts"
-    maker = Maker(DATA, folder)
+def known_spans(videos: Sequence[Video]) -> dict[tuple[int, int], list[Sides]]:
+    """All that each two videos share, half a second of it and more."""
+    known: dict[tuple[int, int], list[Sides]] = {}
+    for shared in truth(videos, least=0.5):
+        known.setdefault((shared.a, shared.b), []).append(sides(shared))
+    return known
+
+
+def recalled(planted: Sequence[Shared], seen: Callable[[Shared], bool]) -> dict[str, Any]:
+    """How many of the planted parts are found, by kind and in all but those of clips that came again."""
+    by: dict[str, list[bool]] = {}
+    for shared in planted:
+        by.setdefault(shared.kind, []).append(seen(shared))
+    hits = [hit for kind, one in by.items() if kind != "again" for hit in one]
+    return {
+        "planted": len(hits),
+        "found": sum(hits),
+        "recall": sum(hits) / max(1, len(hits)),
+        "by_kind": {kind: {"planted": len(one), "found": sum(one)} for kind, one in sorted(by.items())},
+    }
+
+
+def peers(hours: float) -> dict[str, Any]:
+    """What the methods of other tools find in the same gallery."""
+    _, videos, planted = gallery(hours)
+    seconds, pairs, spans = measured_peers([video.path for video in videos])
+    known = known_spans(videos)
+    named = recalled(planted, lambda shared: (shared.a, shared.b) in pairs)
+    return {
+        "seconds": seconds,
+        "windows": {**named, "pairs": len(pairs), "wrong_pairs": len(pairs - known.keys())},
+        "votes": judged(videos, planted, spans),
+    }
+
+
+def gallery(hours: float) -> tuple[Maker, list[Video], list[Shared]]:
+    """The videos, and what they share."""
+    maker = Maker(DATA, CACHE / "parts")
     videos = maker.gallery(hours)
     planted = truth(videos, least=LEAST_SECONDS)
     total = sum(video.seconds for video in videos) / 3600
     print(f"{len(videos)} videos, {total:.2f} h; {len(planted)} parts of two videos", flush=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch, Library(Path(scratch) / "lib") as library:
+    return maker, videos, planted
+
+
+def real(hours: float, model: str) -> dict[str, Any]:
+    """What a library says of the gallery."""
+    maker, videos, planted = gallery(hours)
+    total = sum(video.seconds for video in videos) / 3600
+    with Library(CACHE / "parts" / f"library-{model}-{hours:g}", encoder=Encoder(model)) as library:
+        library.add([video.path for video in videos], segments=True)
+        assert len(library) == len(videos)
+        costs = compared(library)
         start = time.perf_counter()
-        summary = library.add([video.path for video in videos], segments=True)
-        adding = time.perf_counter() - start
-        before = megabytes()
-        start = time.perf_counter()
-        found = library.parts()
-        seconds = time.perf_counter() - start
-        start = time.perf_counter()
-        again = library.parts()
+        found = library.parts(seconds=ASKED)
         warm = time.perf_counter() - start
-        assert [pair.spans for pair in again] == [pair.spans for pair in found]
-        peak = megabytes()
+        numbers = {entry.path: entry.id for entry in library}
+        ids = [numbers[str(video.path)] for video in videos]
+        table = read_table(library._db, library.spec)
+        spec = library.spec
     return {
-        "model": library.spec.name,
+        "model": spec.name,
         "hours": round(total, 3),
         "videos": len(videos),
-        "added": dict(Counter(summary.counts)),
         "rounds_of_clips": maker.repeated,
-        "seconds_to_add": round(adding, 1),
-        "seconds": round(seconds, 2),
-        "seconds_per_hour": round(seconds / total, 3),
+        **costs,
+        "cpu_seconds_per_hour": round(costs["cpu_seconds"] / total, 2),
         "seconds_again": round(warm, 2),
-        "megabytes_before": round(before),
-        "megabytes": round(peak),
         "radius": found.radius,
         "segments": found.segments,
         **figures(videos, planted, found),
+        "have_near_windows": {
+            "each_with_each": near_windows(table, ids, planted),
+            "by_sorting": near_windows(table, ids, planted, exact=0),
+        },
     }
 
 
-def made_up(count: int) -> tuple[SegmentTable, set[tuple[int, int]], int]:
-    """Random segments, the pairs of videos that share a planted part, and how many share the intro."""
-    generator = np.random.default_rng(7)
-    videos = count // WINDOWS
-    codes = generator.integers(0, 256, (videos * WINDOWS, BITS // 8), np.uint8)
-    planted = set()
-    copies = max(1, videos // 100)
-    pairs = generator.permutation(videos)[: 2 * copies].reshape(-1, 2)
-    for a, b in np.sort(pairs, axis=1).tolist():
-        at, to = generator.integers(0, WINDOWS - 30, 2)
-        part = codes[a * WINDOWS + at : a * WINDOWS + at + 30].copy()
-        codes[b * WINDOWS + to : b * WINDOWS + to + 30] = part ^ noise(generator, len(part), 8)
-        planted.add((a, b))
-    intro = generator.integers(0, 256, (20, BITS // 8), np.uint8)
-    having = generator.permutation(videos)[: min(1000, videos // 4)]
-    for video in having.tolist():
-        codes[video * WINDOWS + 75 : video * WINDOWS + 95] = intro ^ noise(generator, 20, 6)
-    black = generator.integers(0, 256, BITS // 8, np.uint8)
-    dark = generator.permutation(len(codes))[: len(codes) // 100]
-    dark = dark[dark % WINDOWS >= 95]  # only where nothing was planted
-    codes[dark] = black ^ noise(generator, len(dark), 1)
-    starts = np.tile(0.5 * np.arange(WINDOWS, dtype=np.float32), videos)
-    table = SegmentTable(
-        np.arange(len(codes)), np.repeat(np.arange(videos), WINDOWS), np.stack([starts, starts + 1], axis=1),
-        np.full(len(codes), 0.5, np.float32), codes, BITS,
-    )  # fmt: skip
-    return table, planted, len(having)
+def compared(library: Library) -> dict[str, float]:
+    """What comparing all videos costs: once, for what was found is kept, and this beside it."""
+    noted = library.directory / "costs.json"
+    if not noted.exists():
+        for name in ("segment-pairs.npz", "shared-parts.npz"):
+            (library.directory / name).unlink(missing_ok=True)
+        before = megabytes()
+        start, spent = time.perf_counter(), time.process_time()
+        library.parts()
+        costs = {
+            "seconds": round(time.perf_counter() - start, 2),
+            "cpu_seconds": round(time.process_time() - spent, 2),
+            "megabytes_before": round(before),
+            "megabytes": round(megabytes()),
+        }
+        noted.write_text(json.dumps(costs))
+    noted_costs: dict[str, float] = json.loads(noted.read_text())
+    return noted_costs
 
 
-def noise(generator: np.random.Generator, count: int, bits: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Codes with so many bits set, or fewer."""
-    flips = np.zeros((count, BITS // 8), np.uint8)
-    for _ in range(bits):
-        at = generator.integers(0, BITS, count)
-        flips[np.arange(count), at // 8] |= (1 << (at % 8)).astype(np.uint8)
-    return flips
-
-
-def synthetic(count: int) -> dict[str, Any]:
-    """The join of so many random segments."""
-    table, planted, having = made_up(count)
-    before = megabytes()
-    folder = Path(tempfile.mkdtemp(dir=CACHE))
-    try:
-        cache = PairCache(folder / "pairs.npz", writable=True)
-        start = time.perf_counter()
-        links = link(table, cache.near)
-        joining = time.perf_counter() - start
-        peak = megabytes()
-        start = time.perf_counter()
-        link(table, cache.near)
-        again = time.perf_counter() - start
-    finally:
-        shutil.rmtree(folder)
-    start = time.perf_counter()
-    aligned = {(pair.a, pair.b) for pair in align_all(table, links)}
-    aligning = time.perf_counter() - start
-    linked = {tuple(table.videos[links.ends[part.start]].tolist()) for part in links.by_pair(table.videos)}
-    return {
-        "segments": len(table),
-        "videos": len(table) // WINDOWS,
-        "radius": links.radius,
-        "joined": links.joined,
-        "links": len(links.ends),
-        "seconds_to_join": round(joining, 1),
-        "seconds_to_join_again": round(again, 1),
-        "megabytes_before": round(before),
-        "megabytes": round(peak),
-        "planted": len(planted),
-        "linked": len(planted & linked),
-        "aligned": len(planted & aligned),
-        "share_the_intro": having,
-        "seconds_to_align": round(aligning, 1),
-        "pairs_aligned": len(aligned),
-        "megabytes_at_the_end": round(megabytes()),
-    }
+def near_windows(
+    table: SegmentTable, ids: Sequence[int], planted: Sequence[Shared], *, exact: int = EXACT
+) -> int:
+    """Of how many planted parts three windows or more are near each other, which is enough to align them."""
+    with patch("vhash_sdk.library.segment_join.EXACT", exact):
+        links = link(table, near_pairs)
+    middles = table.spans.mean(axis=1)
+    times = {}
+    for part in links.by_pair(table.videos):
+        ends = links.ends[part]
+        times[tuple(table.videos[ends[0]].tolist())] = middles[ends]
+    met = 0
+    for shared in planted:
+        one, two = ids[shared.a], ids[shared.b]
+        near = times.get((min(one, two), max(one, two)))
+        if near is None:
+            continue
+        a, b = (near[:, 0], near[:, 1]) if one < two else (near[:, 1], near[:, 0])
+        inside = (a >= shared.a_start) & (a <= shared.a_end) & (b >= shared.b_start) & (b <= shared.b_end)
+        met += int(np.count_nonzero(inside)) >= 3
+    return met
 
 
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--hours", type=float, default=10.0, help="of video, at least")
+    parser.add_argument("--model", default="default", help="of the library that the videos are added to")
+    parser.add_argument(
+        "--peers", action="store_true", help="only the methods of other tools, in the gallery"
+    )
     parser.add_argument("--segments", type=int, help="only join so many random segments")
+    parser.add_argument("--like", type=Path, help="with --segments: a library that they are made of")
     args = parser.parse_args()
     CACHE.mkdir(exist_ok=True)
-    stored = load("parts") if (RESULTS / "parts.json").exists() else {}
-    if args.segments is None:
-        result, part = real(args.hours), "real"
-        command = f"python -m benchmarks.near_duplicates.parts --hours {args.hours:g}"
+    command = "python -m benchmarks.near_duplicates.parts"
+    results: dict[str, Any] = {}
+    if args.peers:
+        command += f" --peers --hours {args.hours:g}"
+        results["peers"] = peers(args.hours)
+    elif args.segments is None:
+        command += f" --hours {args.hours:g} --model {args.model}"
+        name = "real" if args.model == "default" else f"real_{args.model}"
+        results[name] = real(args.hours, args.model)
     else:
-        result, part = synthetic(args.segments), f"synthetic_{args.segments}"
-        command = f"python -m benchmarks.near_duplicates.parts --segments {args.segments}"
-    for name, value in result.items():
-        print(f"{name:24} {value}")
+        command += f" --segments {args.segments}" + ("" if args.like is None else " --like LIBRARY")
+        name = f"{'synthetic' if args.like is None else 'structured'}_{args.segments}"
+        results[name] = joined(args.segments, args.like)
+    for part, result in results.items():
+        print(f"{part}:")
+        for name, value in result.items():
+            print(f"  {name:24} {value}")
+    stored = load("parts") if (RESULTS / "parts.json").exists() else {}
     kept = {name: value for name, value in stored.items() if name not in ("machine", "command")}
-    kept[part] = {"command": command, **result}
+    kept |= {part: {"command": command, **result} for part, result in results.items()}
     write_result("parts", {"command": command, **kept})
 
 

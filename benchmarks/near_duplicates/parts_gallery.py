@@ -202,7 +202,10 @@ class Maker:
 
 
 def truth(videos: Sequence[Video], *, least: float) -> list[Shared]:
-    """Everything that two videos share for at least so many seconds, by which clip is where."""
+    """Everything that two videos share for at least so many seconds, by which clip is where.
+
+    Videos of different sets share only clips that came again, however they were edited: ``again``.
+    """
     found = []
     for a, b in combinations(range(len(videos)), 2):
         met = [
@@ -212,7 +215,8 @@ def truth(videos: Sequence[Video], *, least: float) -> list[Shared]:
             if one.clip == two.clip and (shared := _both(a, b, one, two)) is not None
         ]
         found += [shared for shared in _joined(met) if shared.seconds >= least]
-    return found
+    sets = [video.path.stem.split("-")[0] for video in videos]
+    return [shared if sets[shared.a] == sets[shared.b] else replace(shared, kind="again") for shared in found]
 
 
 def _both(a: int, b: int, one: Run, two: Run) -> Shared | None:

@@ -15,9 +15,10 @@ it before and after:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,6 @@ from .near_pairs import NearPairs, distinct
 logger = logging.getLogger("vhash_sdk")
 
 Ints = NDArray[np.int64]
-Near = Callable[[NDArray[np.uint8], int, int], NearPairs]
-"""``PairCache.near``: codes, bits, radius."""
 STILL = 1 / 32
 """Of all bits: neighbouring windows that differ in no more show the same, and so do those of a crowd."""
 _ROUNDS = 2  # of a run of equal windows one in 2 ** _ROUNDS stays: one in two seconds
@@ -41,9 +40,22 @@ _SHARED = 24  # segments near one from which on they are linked to one video onl
 _NEAREST = 3  # of those all the same with the nearest few
 _SAMPLE = 6  # bytes of a code that all of a crowd have in common, in one of the samples at least
 _BLOCK = 1 << 18  # codes compared at a time
-_WIDE, _NARROW = 0.16, 0.08  # of all bits: the radius of a small join, and of a large one
-_SMALL = 500_000
-"""Segments up to which the wide radius costs half a minute at most, by the costs in csrc/index/pairs.cpp."""
+RADIUS = 0.16
+"""Of all bits: windows of a copy are hardly farther from those of the original."""
+EXACT = 1 << 17
+"""Segments up to which each is compared with each: a few seconds. Of more nearly all near ones are found, by
+sorting (``sorted_join``)."""
+_HOPS = 4  # of the segments that stand for others, towards one for all
+
+
+class Near(Protocol):
+    """``PairCache.near``."""
+
+    def __call__(
+        self, codes: NDArray[np.uint8], bits: int, radius: int, *, owners: Ints | None = None
+    ) -> NearPairs:
+        """All pairs within a radius; nearly all of different owners where those are given."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,22 +126,13 @@ class Links:
         return f"Links({len(self.ends)} within {self.radius} bits, of {self.joined} segments)"
 
 
-def radius_for(count: int, bits: int) -> int:
-    """Within how many bits so many segments are joined: the more there are, the nearer.
-
-    >>> radius_for(10_000, 256), radius_for(10_000_000, 256)
-    (40, 20)
-    """
-    return int((_WIDE if count <= _SMALL else _NARROW) * bits)
-
-
 def link(table: SegmentTable, near: Near, *, radius: int | None = None) -> Links:
     """Near segments of different videos; what is common to many is linked to one of them.
 
     Args:
         table: all segments.
         near: joins distinct codes, e.g. ``PairCache.near``.
-        radius: largest distance in bits; None: ``radius_for``.
+        radius: largest distance in bits; None: 16 % of all bits.
     """
     rows = telling(table)
     kept = table.codes if len(rows) == len(table) else table.codes[rows]
@@ -137,23 +140,30 @@ def link(table: SegmentTable, near: Near, *, radius: int | None = None) -> Links
     codes, place_of = distinct(kept if len(firsts) == len(kept) else kept[firsts])
     places = place_of[crowd_of.reshape(-1)]  # of each row, among the codes that are joined
     del kept, firsts, crowd_of, place_of
-    wanted = radius_for(len(codes), table.bits) if radius is None else radius
-    while True:
+    wanted = int(RADIUS * table.bits) if radius is None else radius
+    owners = _owners(table.videos[rows], places, len(codes))
+    pairs = None
+    if len(codes) <= EXACT:
         try:
             pairs = near(codes, table.bits, wanted)
-            break
-        except OptionError:
-            if wanted <= 1:
-                raise
-            wanted //= 2
-            logger.warning(
-                "more segments are near each other than can be looked at; now within %d bits", wanted
-            )
+        except OptionError:  # too many are near each other: the nearest of each will do
+            logger.warning("many segments are near each other; only the nearest of each are looked at")
+    if pairs is None:
+        pairs = near(codes, table.bits, wanted, owners=owners)
     ends, distances = _links(table.videos[rows], places, pairs)
     ends = rows[ends]
-    owners = table.videos[ends]
-    order = np.lexsort((ends[:, 0], owners[:, 1], owners[:, 0]))
+    of = table.videos[ends]
+    order = np.lexsort((ends[:, 0], of[:, 1], of[:, 0]))
     return Links(ends[order], distances[order], wanted, len(codes))
+
+
+def _owners(videos: Ints, places: Ints, count: int) -> Ints:
+    """The video of each code; of one that several videos have, a number below 0 that is its own."""
+    owners = np.full(count, np.iinfo(np.int64).max)
+    last = np.full(count, -1)
+    np.minimum.at(owners, places, videos)
+    np.maximum.at(last, places, videos)
+    return np.where(owners == last, owners, -1 - np.arange(count))
 
 
 def telling(table: SegmentTable) -> Ints:
@@ -220,10 +230,8 @@ def _links(videos: Ints, places: Ints, pairs: NearPairs) -> tuple[Ints, NDArray[
     np.add.at(degree, ends[:, 0], counts[ends[:, 1]])
     np.add.at(degree, ends[:, 1], counts[ends[:, 0]])
     shared = degree > _SHARED
-    hub = members[begins] if len(begins) else begins  # the first row of each place, or of one near it
-    first = hub.copy()
-    np.minimum.at(hub, ends[:, 0], first[ends[:, 1]])
-    np.minimum.at(hub, ends[:, 1], first[ends[:, 0]])
+    first = members[begins] if len(begins) else begins
+    hub = _hubs(first, places, pairs)
 
     found: list[tuple[Ints, Ints, NDArray[np.uint16]]] = []
 
@@ -270,6 +278,27 @@ def _links(videos: Ints, places: Ints, pairs: NearPairs) -> tuple[Ints, NDArray[
     low, high, distances = (np.concatenate(part) for part in zip(*found, strict=True))
     once = np.unique(low * (len(videos) + 1) + high, return_index=True)[1]
     return np.stack([low[once], high[once]], axis=1), distances[once]
+
+
+def _hubs(first: Ints, places: Ints, pairs: NearPairs) -> Ints:
+    """For each place the first row of all that are near it.
+
+    Where not all near pairs are known, it is often near one that is near it: so in a few steps.
+    """
+    hub = first.copy()
+    for step in range(1 if pairs.exact else _HOPS):
+        known = hub.copy()
+        for side in (0, 1):
+            np.minimum.at(hub, pairs.ends[:, side], known[pairs.ends[:, 1 - side]])
+        changed = np.flatnonzero(hub != known) if step else np.zeros(0, np.int64)
+        for start in range(0, len(changed), _BLOCK):
+            some = changed[start : start + _BLOCK]
+            apart = hamming_distance(pairs.codes[some], pairs.codes[places[hub[some]]])
+            far = some[apart > pairs.radius]
+            hub[far] = known[far]
+        if step and not len(changed):
+            break
+    return hub
 
 
 def _nearest(ends: Ints, distances: NDArray[np.uint16], rows: Ints) -> Ints:

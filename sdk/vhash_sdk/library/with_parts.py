@@ -43,8 +43,8 @@ class LibraryWithParts(OpenLibrary):
             seconds: a shared part is at least so long, unless one of the two videos is part of the other.
             common: a part of so many videos is common to them.
             roles: of folders; None: those that the library keeps (``set_roles``).
-            radius: segments within so many bits are looked at; None: what fits so many, 16 % of all bits,
-                and 8 % from half a million on.
+            radius: segments within so many bits are looked at; None: 16 % of all bits. Of more than 131,072
+                segments nearly all of those, the nearer the surer.
             progress: called with how many pairs of videos are aligned, and of how many.
 
         Returns:

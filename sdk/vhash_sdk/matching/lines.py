@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .track import Floats, Track, nearest_windows, similarity
+from .track import Floats, Times, Track, nearest_windows, similarity
 from .votes import SPEEDS
 
 STEP = 0.25
@@ -54,19 +54,15 @@ def _best_line(gain: Floats, query: Track, reference: Track, *, stride: int) -> 
     ticks = np.rint(np.arange(reference.times[0], reference.times[-1] + STEP / 2, STEP) / STEP) * STEP
     fine = np.full((len(times), len(ticks) + 2), -_CHANCE, np.float32)  # outside there is no similarity
     fine[:, 1:-1] = gain[:, nearest_windows(reference, ticks)]
+    begins, along, totals = _sums(fine, times, len(ticks))
     most, best = 0.0, None
-    for step, speed in enumerate(SPEEDS, start=-(len(SPEEDS) // 2)):
-        shift = np.rint(speed * (times - times[0]) / STEP).astype(np.int64)
-        begins = np.arange(-shift[-1], len(ticks))  # tick of the query's first window
-        at = (begins[None] + shift[:, None] + 1).clip(0, len(ticks) + 1)
-        sums = np.cumsum(np.take_along_axis(fine, at, 1), axis=0)
-        before = np.minimum.accumulate(np.concatenate([np.zeros((1, len(begins)), np.float32), sums]), axis=0)
-        total = sums - before[:-1]
+    for number, speed in enumerate(SPEEDS):
+        total = totals[number]
         last, column = np.unravel_index(int(total.argmax()), total.shape)
-        value = float(total[last, column]) * (1 - _PREFER * abs(step))
+        value = float(total[last, column]) * (1 - _PREFER * abs(number - len(SPEEDS) // 2))
         if value > most:
-            along = np.concatenate([[0.0], sums[: last + 1, column]])
-            first = int(along[:-1].argmin())
+            sums = np.concatenate([[0.0], along[number, : last + 1, column]])
+            first = int(sums[:-1].argmin())
             offset = float(ticks[0] + begins[column] * STEP - speed * times[0])
             most, best = (
                 value,
@@ -77,6 +73,22 @@ def _best_line(gain: Floats, query: Track, reference: Track, *, stride: int) -> 
     ):
         return None
     return best
+
+
+def _sums(fine: Floats, times: Times, ticks: int) -> tuple[NDArray[np.int64], Floats, Floats]:
+    """Along lines at all speeds: where they begin, the sums of gains, the largest that end at each window.
+
+    Of shape ``[begins]``, ``[speeds, windows, begins]`` and the same: all at once, since each is small.
+    """
+    shift = np.rint(SPEEDS[:, None] * (times - times[0]) / STEP).astype(np.int64)
+    begins = np.arange(-int(shift[-1, -1]), ticks)  # tick of the query's first window
+    at = (begins + shift[:, :, None] + 1).clip(0, ticks + 1)
+    at += (np.arange(len(times)) * fine.shape[1])[:, None]
+    along = np.take(fine, at).cumsum(axis=1)
+    before = np.zeros_like(along)
+    np.minimum.accumulate(along[:, :-1], axis=1, out=before[:, 1:])
+    np.minimum(before, 0, out=before)
+    return begins, along, along - before
 
 
 def _refined(near: Floats, query: Track, reference: Track, line: Line) -> Line:

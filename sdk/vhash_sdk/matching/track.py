@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Times = NDArray[np.float64]
 
+_ALONE = 1 << 18
+"""Multiplications of a product that OpenBLAS does in one thread: more are shared out, and on a machine that
+is busy the threads wait for each other far longer than the product takes."""
+_FEW = 64  # such products one after the other
+
 
 @dataclass(frozen=True, eq=False)
 class Track:
@@ -42,7 +47,14 @@ class Track:
 def similarity(query: Floats, reference: Floats) -> Floats:
     """Agreement of windows ``[n, bits]`` with ``[m, bits]``, -1 to 1; sure bits of the query count more."""
     query = query / np.maximum(np.abs(query).sum(axis=1, keepdims=True), 1e-12)
-    agreement: Floats = query @ np.sign(reference + np.float32(1e-30)).T
+    signs = np.ascontiguousarray(np.sign(reference + np.float32(1e-30)).T)
+    rows = max(1, _ALONE // max(1, signs.size))
+    if len(query) > _FEW * rows:  # worth several threads
+        agreement: Floats = query @ signs
+        return agreement
+    agreement = np.empty((len(query), signs.shape[1]), np.float32)
+    for first in range(0, len(query), rows):
+        np.matmul(query[first : first + rows], signs, out=agreement[first : first + rows])
     return agreement
 
 
