@@ -14,7 +14,7 @@ from ..errors import MissingDependencyError, OptionError
 from .inputs import place
 from .library import Lib
 from .options import takes
-from .output import Output
+from .output import Json, Output
 
 if TYPE_CHECKING:
     from ..serve.settings import Settings
@@ -75,6 +75,7 @@ class Options:
     )
     telemetry: Annotated[bool, typer.Option("--telemetry", help="Trace requests by OpenTelemetry.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each request.")] = False
+    json: Json = False
 
 
 @takes(Options)
@@ -94,7 +95,7 @@ def serve(given: Options) -> None:
 
       vhash serve library --token-file tokens.txt --index known=known-codes
     """
-    with Output("serve") as out:
+    with Output("serve", json=given.json) as out:
         try:
             from ..serve.server import run
         except ImportError as error:
@@ -113,6 +114,7 @@ def serve(given: Options) -> None:
 def _tell(out: Output, url: str) -> None:
     out.line(f"vhash serve: open {url}")
     out.line("Ctrl-C ends it; jobs that run go on with the next start")
+    out.document(url=url)
     sys.stdout.flush()
 
 
