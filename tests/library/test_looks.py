@@ -111,7 +111,7 @@ def test_a_damaged_cache_costs_only_time(
     found, cache = pairs(library), library.directory / "looks.npz"
     content = cache.read_bytes()
     if damage == "other numbers":
-        np.savez(cache, version=1, pairs=np.zeros(64, np.uint8), looks=np.full((1, 16), np.nan))
+        np.savez(cache, version=1, pairs=np.zeros(64, np.uint8), looks=np.full((1, 17), np.nan))
     elif damage == "a pipe":
         cache.unlink()
         os.mkfifo(cache)

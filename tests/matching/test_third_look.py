@@ -111,6 +111,13 @@ def test_strangers_are_no_copies(edit: str) -> None:
     assert abs(found.motion) < 0.35
 
 
+def test_two_videos_beside_one_and_the_same_are_no_copies() -> None:
+    beside = scene(3, 0)
+    one, other = (np.concatenate([scene(place, 0)[:, :, :96], beside[:, :, :96]], 2) for place in (1, 2))
+    found = third_look(film(one), film(other), ALL)
+    assert not found.same and found.against > 0.2, found
+
+
 def test_a_shared_intro_is_no_copy_and_a_part_is() -> None:
     whole, other = scene(1, 0), scene(2, 0)
     half = FRAMES // 2
@@ -179,6 +186,6 @@ def test_frames_that_are_not_there_belong_to_nothing() -> None:
 
 
 def test_few_changes_have_to_agree_more() -> None:
-    once = ThirdLook(0.75, 1.0, 0.9, 0.5, 1.0, 4.0, None)
+    once = ThirdLook(0.75, 0.0, 1.0, 0.9, 0.5, 1.0, 4.0, None)
     assert once.same is None and once._replace(variety=4.0).same and once._replace(motion=0.95).same
     assert not once._replace(motion=-0.95).same  # the pictures are not inverted

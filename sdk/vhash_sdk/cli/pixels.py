@@ -28,9 +28,9 @@ def look_text(seen: ThirdLook) -> str:
 
     >>> from vhash_sdk.matching.third_look import ThirdLook
     >>> from vhash_sdk.matching.registration import Placement
-    >>> look_text(ThirdLook(0.93, 1.0, 0.97, 0.2, 5.0, 8.0, Placement(2.0, (1, False), 9, 9, 0.97, 900)))
+    >>> look_text(ThirdLook(0.93, 0.0, 1.0, 0.97, 0.2, 5.0, 8.0, Placement(2.0, (1, False), 9, 9, 0.97, 900)))
     'the same moves at the same place (0.93): a part, enlarged 2.0 times, turned 90° clockwise'
-    >>> look_text(ThirdLook(0.04, 1.0, 0.85, 0.2, 5.0, 8.0, None))
+    >>> look_text(ThirdLook(0.04, 1.0, 1.0, 0.85, 0.2, 5.0, 8.0, None))
     'the pictures agree (0.85), but something else moves in them (0.04)'
     """
     if seen.same:
@@ -40,6 +40,8 @@ def look_text(seen: ThirdLook) -> str:
         return f"the same moves at the same place ({abs(seen.motion):.2f}){told}"
     if seen.same is False:
         pictures = f"the pictures agree ({abs(seen.still):.2f})"
+        if seen.motion * seen.still > 0 and abs(seen.motion) > seen.against:
+            return f"{pictures}, but only a part moves alike"
         return f"{pictures}, but something else moves in them ({abs(seen.motion):.2f})"
     return "they do not tell"
 
@@ -67,6 +69,7 @@ def look_entry(seen: ThirdLook | None) -> dict[str, Any] | None:
         "same": seen.same,
         "motion": number(seen.motion, 4),
         "still": number(seen.still, 4),
+        "against": number(seen.against, 4),
         "agreeing": number(seen.agreeing, 4),
         "moving": number(seen.moving, 4),
         "seconds": number(seen.seconds, 3),

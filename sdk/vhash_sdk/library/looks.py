@@ -32,7 +32,7 @@ _VERSION = 1  # of what third looks measure: others are taken again
 _SAVED = 200  # new looks after which all are written, lest a killed run begins anew
 _MOST = 1 << 20  # looks that are kept, of 200 bytes; beyond that the oldest go
 _DIGEST = 32
-_MEASURED, _PLACED = 6, 10  # numbers of a look, and of how two videos lie on each other
+_MEASURED, _PLACED = 7, 10  # numbers of a look, and of how two videos lie on each other
 
 Pair = tuple[bytes, bytes]
 """The contents of two files, the smaller digest first: a look does not depend on who asks."""
@@ -115,7 +115,7 @@ class Looks:
 
 
 def _numbers(seen: ThirdLook) -> list[float]:
-    measured = [seen.motion, seen.agreeing, seen.still, seen.moving, seen.variety, seen.seconds]
+    measured = [seen.motion, seen.against, seen.agreeing, seen.still, seen.moving, seen.variety, seen.seconds]
     place = seen.placement
     if place is None:
         return measured + [0.0] * _PLACED
@@ -124,9 +124,9 @@ def _numbers(seen: ThirdLook) -> list[float]:
 
 
 def _look(numbers: list[float]) -> ThirdLook:
-    motion, agreeing, still, moving, variety, seconds, placed, scale, turn, *moved = numbers
+    motion, against, agreeing, still, moving, variety, seconds, placed, scale, turn, *moved = numbers
     place = Placement(scale, TURNS[int(turn)], *moved) if placed else None
-    return ThirdLook(motion, agreeing, still, moving, variety, seconds, place)
+    return ThirdLook(motion, against, agreeing, still, moving, variety, seconds, place)
 
 
 def _load(cache: Path) -> dict[Pair, ThirdLook]:

@@ -26,7 +26,11 @@ _AGREE = 0.5  # correlation of two frames that do
 _SHOWS = 0.1  # of the mean detail of the frames, without which one says nothing
 _COPIES, _OTHERS = 0.6, 0.35  # motion in copies, and in anything else
 _FEW, _MORE = 2.0, 0.3  # different changes below which chance gives more agreement, and how much more
-_MOSTLY = 0.75  # of the time, that has to agree: else two videos only share a part
+_MOSTLY, _PARTLY = (
+    0.8,
+    0.2,
+)  # of the time that has to agree, of the picture that may not: else they share a part
+_OTHERWISE = 0.3  # correlation of a tile that moves otherwise
 _ONE_SCENE, _MOVING = 0.5, 0.03  # agreement of pictures, and movement, from which on "no copy" is said
 
 
@@ -37,6 +41,8 @@ class ThirdLook(NamedTuple):
         motion: how alike what changes is, over time and place, where the two lie on each other: 1 in a
             perfect copy, -1 in an inverted one, about 0 in anything else. The mean correlation of small
             tiles, each by what moves in both films, so that what was put over one of them hardly counts.
+        against: share of what moves in both that moves otherwise, 0 to 1: where videos only share a part of
+            their picture.
         agreeing: share of the frames whose pictures agree, 0 to 1.
         still: correlation of the pictures, -1 to 1.
         moving: how much of both pictures changes at all, 0 to 1.
@@ -46,6 +52,7 @@ class ThirdLook(NamedTuple):
     """
 
     motion: float
+    against: float
     agreeing: float
     still: float
     moving: float
@@ -61,13 +68,14 @@ class ThirdLook(NamedTuple):
         """
         together = _together(self)
         least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
-        if together >= least and self.agreeing >= _MOSTLY:
+        whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY
+        if together >= least and whole:
             return True
         tells = abs(self.still) >= _ONE_SCENE and self.moving >= _MOVING and self.seconds >= _LEAST_SECONDS
-        return False if tells and together < _OTHERS else None
+        return False if tells and (together < _OTHERS or (together >= least and not whole)) else None
 
 
-NOTHING = ThirdLook(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
+NOTHING = ThirdLook(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
 
 
 def third_look(a: Film, b: Film, timelines: Sequence[Timeline]) -> ThirdLook:
@@ -143,8 +151,10 @@ def _moves(a: Film, b: Film, both: Overlaid, place: Placement, timelines: Iterab
     x, y = here - here.mean(0), there - there.mean(0)
     moved = float(np.vdot(x, x)) * float(np.vdot(y, y))
     alike = x @ x.T
+    motion, against = _motion(x, y, both.tiles)
     return ThirdLook(
-        motion=_motion(x, y, both.tiles),
+        motion=motion,
+        against=against,
         agreeing=_agreeing(here, there, np.sign(product)),
         still=float(product / np.sqrt(whole)),
         moving=float(np.sqrt(moved / whole)),
@@ -154,13 +164,16 @@ def _moves(a: Film, b: Film, both: Overlaid, place: Placement, timelines: Iterab
     )
 
 
-def _motion(x: Frames, y: Frames, tiles: NDArray[np.int64]) -> float:
-    """Mean correlation of tiles, by what moves in both."""
+def _motion(x: Frames, y: Frames, tiles: NDArray[np.int64]) -> tuple[float, float]:
+    """Mean correlation of tiles, by what moves in both, and the share of those that move otherwise."""
     both, first, second = (
         np.bincount(tiles, each) for each in ((x * y).sum(0), (x * x).sum(0), (y * y).sum(0))
     )
     weights = np.minimum(first, second)
-    return float((weights * both / np.sqrt(first * second + 1e-6)).sum() / (weights.sum() + 1e-6))
+    alike, total = both / np.sqrt(first * second + 1e-6), weights.sum() + 1e-6
+    motion = float((weights * alike).sum() / total)
+    otherwise = alike * (1.0 if motion >= 0 else -1.0) < _OTHERWISE
+    return motion, float((weights * otherwise).sum() / total)
 
 
 def _agreeing(here: Frames, there: Frames, sign: float) -> float:
