@@ -131,9 +131,18 @@ def make_card(name: str, extra: dict[str, Any]) -> dict[str, Any]:
     texts = {"licence": LICENCE, "provenance": PROVENANCE, "data": DATA, "limits": list(LIMITS)}
     return {
         "model": name, **texts, **extra.get("texts", {}),
-        "made": {key: extra[key] for key in ("train", "backbone", "texts") if key in extra},
+        "made": {key: _without_folders(extra[key]) for key in ("train", "backbone", "texts") if key in extra},
         "figures": figures(name),
     }  # fmt: skip
+
+
+def _without_folders(made: Any) -> Any:
+    """What a model was made with, files and folders by their names only: a card tells nobody of a machine."""
+    if isinstance(made, dict):
+        return {key: _without_folders(value) for key, value in made.items()}
+    if isinstance(made, list):
+        return [_without_folders(value) for value in made]
+    return Path(made).name if isinstance(made, str) and made.startswith(("/", "../")) else made
 
 
 def markdown(card: dict[str, Any]) -> str:

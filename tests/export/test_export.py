@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,7 @@ def test_cards_say_what_the_model_is_made_of(file: Path) -> None:
     metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
     card = json.loads(metadata["vhash.card"])
     assert {"licence", "data", "provenance", "figures", "limits"} <= set(card)
+    assert not re.search(r'"(/|\.\./)', metadata["vhash.card"]), "a path of the machine that made it"
     assert (MODELS / f"{spec_of(file).name}.md").is_file()
 
 

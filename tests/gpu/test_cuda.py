@@ -103,7 +103,7 @@ def test_no_driver_is_an_error_that_names_the_remedy(monkeypatch: pytest.MonkeyP
 def test_no_cuda_bindings_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     cuda.cudart.cache_clear()
-    with pytest.raises(MissingDependencyError, match="`trt`"):
+    with pytest.raises(MissingDependencyError, match=r"vhash-sdk\[trt\]"):
         cuda.cudart()
     cuda.cudart.cache_clear()
 

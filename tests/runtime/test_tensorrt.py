@@ -102,7 +102,7 @@ def test_graphs_that_compute_with_bytes_are_refused() -> None:
 
 def test_without_onnx_the_extra_is_named(canonical: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(MissingDependencyError, match="`trt`"):
+    with pytest.raises(MissingDependencyError, match=r"vhash-sdk\[trt\]"):
         onnx_graph.half_precision(canonical, "fp16")
 
 

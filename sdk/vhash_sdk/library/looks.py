@@ -96,7 +96,9 @@ class Looks:
                 np.savez(
                     file,
                     version=np.int64(_VERSION),
-                    pairs=np.frombuffer(b"".join(a + b for (a, b), _ in known), np.uint8),
+                    pairs=np.ndarray(
+                        (len(known), 2, _DIGEST), np.uint8, b"".join(a + b for (a, b), _ in known)
+                    ),
                     looks=np.array([_numbers(seen) for _, seen in known], np.float64),
                 )
         except OSError as error:

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from ..errors import OptionError, UnreachableError, VhashError
 from ..index.matches import RangeMatches
+from ..system.strict_json import parse_json
 from .judging_models import Group, Part, Recorded, Undone
 from .models import Job, LibraryFacts, Upload, Video
 from .search_models import Compared, Encoded, Found, Hits
@@ -75,7 +76,7 @@ class Client:
         kind = {"Content-Type": "application/json"}
         answer, body = self._ask("POST", "/v1/session", json.dumps({"token": link}).encode(), kind)
         self._headers["Cookie"] = (answer.getheader("Set-Cookie") or "").partition(";")[0]
-        self._headers["X-CSRF-Token"] = json.loads(body)["csrf"]
+        self._headers["X-CSRF-Token"] = parse_json(body)["csrf"]
 
     def library(self) -> LibraryFacts:
         """What the library is and holds."""
@@ -177,7 +178,7 @@ class Client:
             name: str(value).lower() if isinstance(value, bool) else value for name, value in filters.items()
         }
         while True:
-            page = json.loads(self._ask("GET", f"{path}?{urlencode(asked)}")[1])
+            page = parse_json(self._ask("GET", f"{path}?{urlencode(asked)}")[1])
             yield from map(kind.model_validate, page["items"])
             if page["next"] is None:
                 return
@@ -232,7 +233,7 @@ def unpacked(content: bytes) -> RangeMatches:
 
 def _error(status: int, content: bytes) -> ApiError:
     try:
-        document = json.loads(content)
+        document = parse_json(content)
         return ApiError(status, str(document["type"]).rpartition("/")[2], str(document["detail"]))
     except (ValueError, TypeError, KeyError):
         return ApiError(status, "unknown", content[:200].decode(errors="replace"))

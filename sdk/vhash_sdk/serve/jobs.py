@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..system.child import child_command, child_environment
+from ..system.strict_json import parse_json
 from .events import Events
 from .logs import log
 from .problems import Problem
@@ -158,7 +159,7 @@ class Jobs:
         assert process.stdout is not None
         told = 0.0
         for line in process.stdout:
-            said = json.loads(line)
+            said = parse_json(line, surrogates=True)
             if "end" in said:
                 return dict(said["end"])
             if time.monotonic() - told >= _EVERY:

@@ -14,6 +14,7 @@ from ..matching.alignment import Span
 from ..matching.calibration import Rate
 from ..matching.parts import SharedSpan
 from ..names import path_entry, safe
+from ..system.strict_json import parse_json
 from .problems import Problem
 
 
@@ -129,7 +130,7 @@ def place_of(cursor: str, count: int) -> list[Any]:
     """
     try:
         kinds, _, text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition(" ")
-        values = json.loads(text)
+        values = parse_json(text, surrogates=True)
         if not isinstance(values, list) or not len(kinds) == len(values) == count:
             raise ValueError(f"{len(values)} values")
         if not all(isinstance(value, (str, int, float)) for value in values):

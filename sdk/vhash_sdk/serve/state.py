@@ -7,7 +7,6 @@ may be asked for again. What is acknowledged is on the disk. The server and the 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
+from ..system.strict_json import parse_json
 from .schema import APPLICATION_ID, SCHEMA, VERSION
 
 FILE = "serve.db"
@@ -159,4 +159,4 @@ class State:
 
 def read_json(text: str | None) -> Any:
     """What a column of JSON holds."""
-    return None if text is None else json.loads(text)
+    return None if text is None else parse_json(text, surrogates=True)

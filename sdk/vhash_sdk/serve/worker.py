@@ -6,7 +6,6 @@ ends: the server has been asked to cancel the job, is stopping, or is dead.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 from ..errors import StoreError, VhashError
 from ..library.library import Library
 from ..names import safe
+from ..system.strict_json import parse_json
 from .results import keep_groups, keep_parts
 from .state import State
 from .work import Stopped, Work, tell
@@ -30,7 +30,7 @@ _AFTER = 60.0  # seconds that it may go on without the server; then it ends as b
 
 def main() -> None:
     """Run one job."""
-    given = json.loads(sys.argv[1])
+    given = parse_json(sys.argv[1])
     stop = threading.Event()
     threading.Thread(target=_watch, args=(stop,), daemon=True).start()
     work = Work(given, stop)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
+from ...system.strict_json import parse_json
 from ..judging_models import Group, Groups, LeftOut, Spans
 from ..models import Page
 from ..problems import Problem
@@ -54,7 +55,7 @@ def run_of(service: Service, kind: str) -> tuple[str, dict[str, Any]] | None:
 
 def with_opinions(state: State, bodies: Iterable[str]) -> list[dict[str, Any]]:
     """Groups with what holds of their pairs now, and what is in the basket."""
-    groups = [json.loads(body) for body in bodies]
+    groups = [parse_json(body, surrogates=True) for body in bodies]
     videos = [member["video"]["id"] for group in groups for member in group["members"]]
     basket = {row["video"]: row["kept"] for row in state.rows("SELECT video, kept FROM basket")}
     said = {
@@ -132,7 +133,7 @@ def left_out(request: Request, limit: Limit = 50, cursor: Cursor = None) -> dict
     total = state.value("SELECT count(*) FROM left_out")
     sql = "SELECT number, body FROM left_out WHERE number > ? ORDER BY number LIMIT ?"
     rows = state.rows(sql, after_number(cursor), limit + 1)
-    items = [{**json.loads(row["body"]), "number": row["number"]} for row in rows]
+    items = [{**parse_json(row["body"], surrogates=True), "number": row["number"]} for row in rows]
     return numbered_page(items, limit, total, lambda item: int(item["number"]))
 
 

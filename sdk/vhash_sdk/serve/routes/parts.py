@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Request
 
 from ...library.known_parts import KnownPart as Known
+from ...system.strict_json import parse_json
 from ..judging_models import CommonPart, KnownPart, KnownParts, NamePart, Parts
 from ..models import Page
 from ..service import Service, service_of
@@ -45,7 +46,10 @@ def parts(
     sql = f"SELECT body FROM part WHERE {clause} AND number > ? ORDER BY number LIMIT ? OFFSET ?"
     rows = service.state.rows(sql, *values, after_number(cursor), limit + 1, skip)
     page = numbered_page(
-        [json.loads(row["body"]) for row in rows], limit, total, lambda item: int(item["number"])
+        [parse_json(row["body"], surrogates=True) for row in rows],
+        limit,
+        total,
+        lambda item: int(item["number"]),
     )
     return {**page, "run": None if run is None else run[1]}
 
@@ -57,7 +61,7 @@ def common(request: Request, limit: Limit = 50, cursor: Cursor = None) -> dict[s
     total = state.value("SELECT count(*) FROM common_part")
     sql = "SELECT number, body FROM common_part WHERE number > ? ORDER BY number LIMIT ?"
     rows = state.rows(sql, after_number(cursor), limit + 1)
-    items = [{**json.loads(row["body"]), "number": row["number"]} for row in rows]
+    items = [{**parse_json(row["body"], surrogates=True), "number": row["number"]} for row in rows]
     return numbered_page(items, limit, total, lambda item: int(item["number"]))
 
 
@@ -86,7 +90,7 @@ def name_part(request: Request, part: PartId, given: NamePart) -> dict[str, Any]
 def _rename(service: Service, part: Known) -> None:
     """The list of common parts shows the name at once."""
     for row in service.state.rows("SELECT job, number, body FROM common_part"):
-        body = json.loads(row["body"])
+        body = parse_json(row["body"], surrogates=True)
         if body["id"] == part.id:
             body["name"] = part.name
             sql = "UPDATE common_part SET body = ? WHERE job = ? AND number = ?"
