@@ -10,6 +10,7 @@ import pytest
 from tests.matching.test_second_look import event
 from vhash_sdk.errors import ModelMismatchError, OptionError
 from vhash_sdk.matching.second_look import View
+from vhash_sdk.matching.third_look import ThirdLook
 from vhash_sdk.matching.trajectory import Trajectory
 from vhash_sdk.matching.verdict import Verdict, least_score
 from vhash_sdk.models import zoo
@@ -43,6 +44,35 @@ def test_a_copy_beyond_the_threshold_of_codes_may_be_confirmed_by_the_second_loo
     assert verdict.decide(at(0, None), at(beyond, None)).same is False
     far = verdict.decide(at(0, 1), at(TABLE.second_look.radius + 1, 1))
     assert far.verified is None and far.same is False and far.threshold == verdict.radius
+
+
+SEEN = ThirdLook(0.9, 0.0, 1.0, 0.95, 0.3, 5.0, 8.0, None)
+
+
+@pytest.mark.parametrize(("motion", "said"), [(0.9, True), (0.05, False), (0.5, None)])
+def test_a_third_look_decides_where_there_is_a_doubt(motion: float, said: bool | None) -> None:
+    verdict, seen = Verdict.at(SPEC, TABLE, 1e-4), SEEN._replace(motion=motion)
+    codes = verdict.decide(at(0, 1), at(40, 2))
+    pixels = verdict.decide(at(0, 1), at(40, 2), closer=lambda: seen)
+    assert codes.same is False and codes.look is None and pixels.look == seen
+    assert pixels.same is (codes.same if said is None else said)
+    assert pixels.rate is not None and codes.rate is not None
+    assert (pixels.rate < codes.rate) == bool(said)
+    assert verdict.decide(at(0, 1), at(40, 2), closer=lambda: None) == codes  # it cannot be taken
+
+
+def test_nobody_looks_a_third_time_without_a_doubt() -> None:
+    def asked() -> ThirdLook:
+        raise AssertionError("asked for a third look")
+
+    verdict = Verdict.at(SPEC, TABLE, 1e-4)
+    assert TABLE is not None and TABLE.second_look is not None
+    assert verdict.decide(at(0, 1), at(1, 1), closer=asked).same  # surely a copy
+    assert verdict.decide(at(0, 1), at(TABLE.second_look.radius + 1, 2), closer=asked).same is False
+    assert verdict.decide(at(0, 1), at(40, 2), told_apart=False, closer=asked).same is None
+    assert Verdict(TABLE, radius=30).decide(at(0, 1), at(20, 2), closer=asked).same is False  # in bits
+    crowd = Verdict.at(SPEC, TABLE, 1e-4, videos=10_000_000)
+    assert crowd.decide(at(0, 1), at(40, 2), closer=asked).same is False  # too many strangers come so near
 
 
 def test_candidates_go_as_far_as_the_second_look_but_not_into_a_crowd() -> None:

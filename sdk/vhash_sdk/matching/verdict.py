@@ -23,8 +23,8 @@ _SURE = (
     16  # bits of verified distance below an even chance (two nats), from which on nobody looks a third time
 )
 _LOOKS = 0.1  # strangers for each video that get a third look, by the calibration's scenes
-_PASSING = Rate(0.0, 5e-4, 1.6e-3)
-"""Strangers that a third look takes for copies: of the nearest one of each of 1,880 copies none was."""
+_PASSING = Rate(0.0, 1.6e-3, 4.8e-3)
+"""Strangers that a third look takes for copies: of 624 in doubt, in ``decisions``, none was."""
 _STRANGERS = 4  # for each video, that a second look has to part from its copies
 _TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3  # see least_score
 
