@@ -78,8 +78,7 @@ def test_everybody_finds_what_only_pixels_tell(library: Opened, videos: list[Pat
     assert pairs(library) in ([("bunny", "middle")], [("middle", "bunny")])
     (member,) = library.duplicates()[0].members
     assert member.look is not None and member.look.same and member.look.placement is not None
-    scale = member.look.placement.scale
-    assert max(scale, 1 / scale) == pytest.approx(1 / 0.45, rel=0.15)
+    assert member.look.placement.enlarged == pytest.approx(1 / 0.45, rel=0.05)
     hits = {Path(hit.entry.path).stem: hit for hit in library.search(middle)}
     assert hits["middle"].same and hits["bunny"].same and not hits["chair"].same
     assert not next(hit for hit in library.search(middle, pixels=False) if hit.entry.path == str(bunny)).same

@@ -29,7 +29,7 @@ def look_text(seen: ThirdLook) -> str:
     >>> from vhash_sdk.matching.third_look import ThirdLook
     >>> from vhash_sdk.matching.registration import Placement
     >>> look_text(ThirdLook(0.93, 0.0, 1.0, 0.97, 0.2, 5.0, 8.0, Placement(2.0, (1, False), 9, 9, 0.97, 900)))
-    'the same moves at the same place (0.93): a part, enlarged 2.0 times, turned 90° clockwise'
+    'the same moves at the same place (0.93): one is a part of the other, enlarged 2.0 times, turned by 90°'
     >>> look_text(ThirdLook(0.04, 1.0, 1.0, 0.85, 0.2, 5.0, 8.0, None))
     'the pictures agree (0.85), but something else moves in them (0.04)'
     """
@@ -47,15 +47,12 @@ def look_text(seen: ThirdLook) -> str:
 
 
 def _how(place: Placement) -> list[str]:
-    quarters, mirrored = place.turn
     said = []
-    if place.scale > 1 + _OTHER_SIZE:
-        said.append(f"a part, enlarged {place.scale:.1f} times")
-    if place.scale < 1 - _OTHER_SIZE:
-        said.append(f"{100 * place.scale:.0f} % as large, in something else")
-    if quarters:
-        said.append(f"turned {90 * quarters}° clockwise")
-    if mirrored:
+    if place.enlarged > 1 + _OTHER_SIZE:
+        said.append(f"one is a part of the other, enlarged {place.enlarged:.1f} times")
+    if place.turned:
+        said.append(f"turned by {place.turned}°")
+    if place.turn[1]:
         said.append("mirrored")
     return said
 
@@ -73,7 +70,7 @@ def look_entry(seen: ThirdLook | None) -> dict[str, Any] | None:
         "agreeing": number(seen.agreeing, 4),
         "moving": number(seen.moving, 4),
         "seconds": number(seen.seconds, 3),
-        "scale": None if place is None else number(place.scale, 3),
-        "turned": None if place is None else 90 * place.turn[0],
+        "enlarged": None if place is None else number(place.enlarged, 3),
+        "turned": None if place is None else place.turned,
         "mirrored": None if place is None else place.turn[1],
     }

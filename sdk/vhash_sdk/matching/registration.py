@@ -57,6 +57,17 @@ class Placement(NamedTuple):
     growth: float = 0.0
 
     @property
+    def enlarged(self) -> float:
+        """How much larger one of them shows the same than the other one, whichever that is: 1 or more."""
+        scale = self.scale * float(np.exp(self.growth))
+        return max(scale, 1 / scale)
+
+    @property
+    def turned(self) -> int:
+        """By how many degrees one is turned against the other, either way: 0, 90 or 180."""
+        return (0, 90, 180, 90)[self.turn[0]]
+
+    @property
     def significance(self) -> float:
         """How unlikely such an agreement is by chance: few pixels often agree (Fisher's transformation)."""
         return float(np.arctanh(min(abs(self.agreement), 0.999)) * np.sqrt(self.pixels))
