@@ -103,7 +103,7 @@ def test_a_pair_is_decoded_once_whatever_its_paths(
         assert pairs(again) == found
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "other numbers", "a pipe", "gone"])
+@pytest.mark.parametrize("damage", ["cut", "zeros", "text", "other numbers", "no scale", "a pipe", "gone"])
 def test_a_damaged_cache_costs_only_time(
     library: Opened, encoder: Encoder, tmp_path: Path, damage: str
 ) -> None:
@@ -111,6 +111,11 @@ def test_a_damaged_cache_costs_only_time(
     content = cache.read_bytes()
     if damage == "other numbers":
         np.savez(cache, version=1, pairs=np.zeros(64, np.uint8), looks=np.full((1, 17), np.nan))
+    elif damage == "no scale":
+        with np.load(cache) as file:
+            looks = {name: file[name] for name in file.files}
+        looks["looks"][:, 8] = 0
+        np.savez(cache, **looks)
     elif damage == "a pipe":
         cache.unlink()
         os.mkfifo(cache)
@@ -120,6 +125,9 @@ def test_a_damaged_cache_costs_only_time(
         cache.write_bytes({"cut": content[:-50], "zeros": bytes(len(content)), "text": b"hello"}[damage])
     with Library(library.directory, encoder=encoder) as again:
         assert pairs(again) == found
+        (member,) = again.duplicates()[0].members
+        assert member.look is not None and member.look.placement is not None
+        assert member.look.placement.enlarged == pytest.approx(1 / 0.45, rel=0.05)
 
 
 def test_a_file_that_has_changed_is_not_looked_at(library: Opened, videos: list[Path]) -> None:

@@ -127,6 +127,8 @@ def _numbers(seen: ThirdLook) -> list[float]:
 
 def _look(numbers: list[float]) -> ThirdLook:
     motion, against, agreeing, still, moving, variety, seconds, placed, scale, turn, *moved = numbers
+    if placed and scale <= 0:
+        raise ValueError(f"a scale of {scale}")
     place = Placement(scale, TURNS[int(turn)], *moved) if placed else None
     return ThirdLook(motion, against, agreeing, still, moving, variety, seconds, place)
 

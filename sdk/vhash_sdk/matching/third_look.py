@@ -64,7 +64,7 @@ class ThirdLook(NamedTuple):
     def same(self) -> bool | None:
         """Whether they are copies of one; None: the pixels do not tell.
 
-        The limits are fitted to the tuning half of ``benchmarks/near_duplicates/pixels.py``.
+        The limits were chosen on copies of the tuning half of ``benchmarks/near_duplicates/copies.py``.
         """
         together = _together(self)
         least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
