@@ -215,7 +215,7 @@ def bill_of_materials(ours: str, package: Path) -> dict[str, Any]:
     ]
     for path in sorted([*package.glob("models/*.onnx"), *package.glob("samples/*.mp4")]):
         model = path.suffix == ".onnx"
-        free = "Apache-2.0" if model else "CC-BY-3.0" if path.stem in ("bunny", "meadow") else "BSD-3-Clause"
+        free = "Apache-2.0" if model else "CC-BY-3.0" if path.stem == "bunny" else "BSD-3-Clause"
         kind = "machine-learning-model" if model else "data"
         parts.append(
             component(kind, path.relative_to(package.parent).as_posix(), ours, free)

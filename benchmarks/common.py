@@ -120,8 +120,22 @@ def write_result(name: str, result: Mapping[str, Any]) -> Path:
     """Write ``benchmarks/results/NAME.json``: the machine, the command and the result."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine(), **result}, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(in_lines({"machine": machine(), **result}))
     return path
+
+
+def in_lines(result: Mapping[str, Any]) -> str:
+    """A result as JSON, with a line for each entry of each entry: short, and readable as a change."""
+    parts = []
+    for name, value in result.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, dict) and value:
+            rows = (f"{json.dumps(key)}: {json.dumps(row, ensure_ascii=False)}" for key, row in value.items())
+            text = "{\n  " + ",\n  ".join(rows) + "\n }"
+        elif isinstance(value, list) and value:
+            text = "[\n  " + ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in value) + "\n ]"
+        parts.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def load(name: str) -> dict[str, Any]:

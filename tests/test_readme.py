@@ -43,7 +43,7 @@ def blocks(page: Path, language: str) -> list[str]:
 @pytest.fixture
 def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current directory with the files that the examples name."""
-    for name, sample in (("a", "bunny"), ("b", "chair"), ("query", "chair"), ("videos/c", "meadow")):
+    for name, sample in (("a", "bunny"), ("b", "chair"), ("query", "chair"), ("videos/c", "legs")):
         file = tmp_path / f"{name}.mp4"
         file.parent.mkdir(exist_ok=True)
         shutil.copyfile(SAMPLES / f"{sample}.mp4", file)

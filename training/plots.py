@@ -20,7 +20,8 @@ def _save(figure: Any, file: Path) -> None:
     import matplotlib.pyplot as plt
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=110)
+    smaller = {"lossless": True, "method": 6} if file.suffix == ".webp" else None
+    figure.savefig(file, dpi=110, pil_kwargs=smaller)
     plt.close(figure)
 
 

@@ -91,7 +91,7 @@ def decisions() -> str:
 
 
 def calibration() -> str:
-    result = load("calibration_lite0-phash-256")
+    result = load("calibration_copy-256")
     rows = []
     for label, what in (("codes", "distance of codes"), ("verified", "distance at the second look")):
         for rate, row in result["tables"][label]["rates"].items():
@@ -114,7 +114,7 @@ def calibration() -> str:
         table(header, rows)
         + f"\n\n{result['negative pairs']:,} pairs of {result['scenes']} scenes, {result['copies']} altered copies; "
         "scenes held out: a table of one half of the scenes asked about the other half, 40 times. "
-        + source("calibration_lite0-phash-256")
+        + source("calibration_copy-256")
     )
 
 

@@ -22,7 +22,7 @@ def headline() -> str:
 def _copies(result: dict[str, Any]) -> list[_Row]:
     """Copies found where one stranger in a thousand may be taken for one; where that is hard; where it is lost."""
     tools = result["tools"]
-    ours, small = tools["vhash lite0-phash-256"], tools["vhash lite0-phash-64"]
+    ours, small = tools["vhash copy-256"], tools["vhash lite0-phash-64"]
     peers = {
         name: tool for name, tool in tools.items() if not tool["key"].startswith(("vhash", "code", "learned"))
     }

@@ -2,7 +2,7 @@
 
     python -m benchmarks.docs.make_samples ../shared/data/videos
 
-Cuts six short scenes out of two videos that may be copied: Big Buck Bunny (CC BY, Blender Foundation)
+Cuts five short scenes out of two videos that may be copied: Big Buck Bunny (CC BY, Blender Foundation)
 and the chair of ThreatExchange's TMK samples (BSD, Facebook).
 """
 
@@ -22,7 +22,6 @@ TALL: Filter = ("scale", "240:416:flags=area")
 # name, original, filters, seconds
 SCENES = (
     ("bunny", BUNNY, (WIDE,), (0.0, 5.3)),
-    ("meadow", BUNNY, (("crop", "640:360:640:100"), WIDE), (0.0, 5.3)),
     ("chair", CHAIR, (NO_BARS, TALL), (0.0, 3.4)),
     ("backrest", CHAIR, (NO_BARS, TALL), (4.6, 7.8)),
     ("glass", CHAIR, (NO_BARS, TALL), (9.5, 12.0)),

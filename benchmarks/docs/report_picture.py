@@ -19,7 +19,7 @@ from benchmarks.common import RESULTS, command_line
 from vhash_sdk.cli.demo import SAMPLES
 from vhash_sdk.cli.variants import VARIANTS
 
-SHOWN = {"glass": ("letterbox", "logo", "trimmed"), "meadow": ("low quality", "cropped", "grey")}
+SHOWN = {"glass": ("letterbox", "logo", "trimmed"), "bunny": ("low quality", "cropped", "grey")}
 VHASH = [sys.executable, "-c", "from vhash_sdk.cli import main; main()"]
 
 

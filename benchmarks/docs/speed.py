@@ -167,7 +167,7 @@ def end_to_end() -> str:
     return (
         table(header, rows)
         + f"\n\nOne 10 s 320×240 H.264 file, {result['codes']:,} codes of 256 bits, {source('end_to_end')} "
-        f"{busy}Paper [A] gives 544 ms on its own machine. Plot: `benchmarks/results/end_to_end.png`."
+        f"{busy}Paper [A] gives 544 ms on its own machine. Plot: `benchmarks/results/end_to_end.webp`."
     )
 
 

@@ -300,7 +300,7 @@ def plot(result: dict[str, Any], file: Path) -> None:
     )
     axes.legend()
     figure.tight_layout()
-    figure.savefig(file, dpi=110)
+    figure.savefig(file, dpi=110, pil_kwargs={"lossless": True})
 
 
 def main() -> None:
@@ -352,7 +352,7 @@ def main() -> None:
         "held out": {"codes": held_out(codes, known, spec), "verified": held_out(later, known, spec)},
     }
     print(f"wrote {target} and {write_result(f'calibration_{spec.name}', result)}")
-    plot(result, ROOT / "benchmarks" / "results" / f"calibration_{spec.name}.png")
+    plot(result, ROOT / "benchmarks" / "results" / f"calibration_{spec.name}.webp")
 
 
 def summary(table: Calibration) -> dict[str, Any]:

@@ -4,11 +4,13 @@
     python -m benchmarks.near_duplicates.decisions --model lite0-phash-256 --find
 
 Copies of ``copies`` (47 kinds) and strangers go into a library once, which is kept in ``.cache``. *dedup*:
-for each kind a library of originals, strangers and the copies of that kind. *search*: the copy is the query,
-its original must be called a copy. *compare*: the two are compared. *find* (``--find``, decodes every copy
-again): a span in the original. Strangers: other scenes; other takes of one scene (UCF101's make-up clips
-that nothing was tuned on); made alike (``alike``); composed with the same other video. Originals at even
-places are for tuning, the others are reported. Writes benchmarks/results/decisions_MODEL.json.
+for each kind a library of originals, strangers and the copies of that kind. *Or part*: copies that are called
+copies, or that are told to contain the original beside other matter, or to share a part with it. *search*:
+the copy is the query, its original must be called a copy. *compare*: the two are compared. *find*
+(``--find``, decodes every copy again): a span in the original. Strangers: other scenes; other takes of one
+scene (UCF101's make-up clips that nothing was tuned on); made alike (``alike``); composed with the same other
+video. Originals at even places are for tuning, the others are reported. Writes
+benchmarks/results/decisions_MODEL.json.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ from vhash_sdk.library.library import Library as Opened
 from vhash_sdk.library.records import Entry
 from vhash_sdk.library.searching import Query, StoredViews, hits, nearest
 from vhash_sdk.matching.calibration import USUAL_RATE
+from vhash_sdk.matching.relation import VideoRelation
 from vhash_sdk.matching.third_look import ThirdLook
-from vhash_sdk.matching.verdict import Verdict
+from vhash_sdk.matching.verdict import Decision, Verdict
 from vhash_sdk.video.filming import Filmed
 
 FOLDER = CACHE / "copies"
@@ -69,16 +72,16 @@ class Asked:
         """What the pixels of two files say, whatever their codes do."""
         return self.looks.at(*(self.entries[str(path.resolve())] for path in (a, b)))
 
-    def same(self, a: Path, b: Path) -> bool:
+    def decision(self, a: Path, b: Path) -> Decision:
         """What ``compare`` says of two files."""
         one, two = self.entries[str(a.resolve())], self.entries[str(b.resolve())]
         told_apart = not (one.code.unreliable or two.code.unreliable)
         closer = partial(self.looks.at, one, two)
         seen = self.views.of(one.id), self.views.of(two.id)
-        return self.verdict.decide(*seen, told_apart=told_apart, closer=closer).same is True
+        return self.verdict.decide(*seen, told_apart=told_apart, closer=closer)
 
-    def found(self, gallery: Opened, query: Path) -> set[str]:
-        """The paths that ``search`` in a library calls copies of a file."""
+    def found(self, gallery: Opened, query: Path) -> tuple[set[str], set[str]]:
+        """The paths that ``search`` in a library calls copies of a file, and those that share a part."""
         entry = self.entries[str(query.resolve())]
         seen = self.views.of(entry.id)
         near = nearest((gallery.index(), gallery._boxes()), seen, radius=gallery.spec.bits, k=10)
@@ -89,7 +92,8 @@ class Asked:
         verdict = replace(self.verdict, videos=len(gallery))
         asked = Query(entry.code, seen, Filmed(query, entry.width or 0, entry.height or 0, 0.0, seen))
         said = hits(gallery._db, gallery.spec, verdict, near, asked, closer=closer)
-        return {hit.entry.path for hit in said if hit.same}
+        copies = {hit.entry.path for hit in said if hit.same}
+        return copies, {hit.entry.path for hit in said if hit.relation is VideoRelation.SHARES}
 
 
 def share(found: Sequence[bool]) -> dict[str, float | int]:
@@ -97,29 +101,44 @@ def share(found: Sequence[bool]) -> dict[str, float | int]:
     return {"share": sum(found) / max(1, len(found)), "found": sum(found), "of": len(found)}
 
 
-def grouped(library: Opened, owner: dict[str, int]) -> tuple[set[str], int]:
-    """Paths that ``dedup`` groups with a video of the same owner, and how many groups hold several owners."""
+def grouped(library: Opened, owner: dict[str, int]) -> tuple[set[str], set[str], int]:
+    """What ``dedup`` says.
+
+    Paths that it groups with a video of the same owner; those that it calls a part, or sharing one; and
+    how many groups hold several owners.
+    """
     right, wrong = set(), 0
-    for group in library.duplicates():
+    groups = library.duplicates()
+    parts = {
+        path
+        for pair in groups.related
+        if pair.relation is not VideoRelation.TAKE and owner[pair.a.path] == owner[pair.b.path]
+        for path in (pair.a.path, pair.b.path)
+    }
+    for group in groups:
         paths = [group.representative.path, *(member.entry.path for member in group.members)]
         owners = [owner[path] for path in paths]
         wrong += len(set(owners)) > 1
         right |= {path for path, own in zip(paths, owners, strict=True) if owners.count(own) > 1}
-    return right, wrong
+    return right, parts, wrong
 
 
-def by_dedup(whole: Path, encoder: Encoder, asked: CopySet) -> tuple[dict[str, list[bool]], int]:
-    """For each kind, of each original, whether the copy is grouped with it; and how many groups are false."""
+def by_dedup(
+    whole: Path, encoder: Encoder, asked: CopySet
+) -> tuple[dict[str, list[bool]], dict[str, list[bool]], int]:
+    """For each kind, of each copy, whether it is grouped with its original, or told to be; false groups."""
     owner = {str(clip.path.resolve()): i for i, clip in enumerate([*asked.clips, *asked.strangers])}
     place = {clip.name: i for i, clip in enumerate(asked.clips)}
-    found, wrong = {}, 0
+    found, told, wrong = {}, {}, 0
     for kind in dict.fromkeys(copy.kind for copy in asked.made):
         made = [copy for copy in asked.made if copy.kind == kind]
         known = owner | {str(copy.path.resolve()): place[copy.original.name] for copy in made}
         with only(whole, whole.with_name("part"), encoder, map(Path, known)) as library:
-            right, more = grouped(library, known)
-        found[kind], wrong = [str(copy.path.resolve()) in right for copy in made], wrong + more
-    return found, wrong
+            right, parts, more = grouped(library, known)
+        names = [str(copy.path.resolve()) for copy in made]
+        found[kind], wrong = [name in right for name in names], wrong + more
+        told[kind] = [name in right | parts for name in names]
+    return found, told, wrong
 
 
 def alike_sets(whole: Path, encoder: Encoder, made: Sequence[Alike]) -> dict[str, Any]:
@@ -129,7 +148,7 @@ def alike_sets(whole: Path, encoder: Encoder, made: Sequence[Alike]) -> dict[str
         ours = [one for one in made if one.set == name]
         owner = {str(file.resolve()): i for i, one in enumerate(ours) for file in (one.path, one.reencode)}
         with only(whole, whole.with_name("part"), encoder, map(Path, owner)) as library:
-            right, wrong = grouped(library, owner)
+            right, _, wrong = grouped(library, owner)
         again = [str(one.path.resolve()) in right for one in ours]
         result[name] = {"false groups": wrong, "re-encodes grouped": sum(again), "of": len(ours)}
     return result
@@ -210,8 +229,9 @@ def main() -> None:
                         assert one.error is None, one
                     spans, strangers = by_find(searched, asked)
                     result["find"] = {**halves(spans, half_of(asked)), "strangers": strangers}
-        deduped, wrong = by_dedup(whole, encoder, asked)
+        deduped, told, wrong = by_dedup(whole, encoder, asked)
         result["dedup"] = {**halves(deduped, half_of(asked)), "false groups": wrong}
+        result["dedup, or part"] = halves(told, half_of(asked))
         result["made alike"] = alike_sets(whole, encoder, made)
         name = encoder.spec.name
     _print(result)
@@ -223,29 +243,39 @@ def main() -> None:
 def answers(everything: Asked, searched: Opened, asked: CopySet, scenes: list[list[Path]]) -> dict[str, Any]:
     """What ``search`` and ``compare`` say."""
     search: dict[str, list[bool]] = {}
+    search_part: dict[str, list[bool]] = {}
     compare: dict[str, list[bool]] = {}
-    false = 0
+    compare_part: dict[str, list[bool]] = {}
+    false = shared = 0
     for copy in asked.made:
-        hits_ = everything.found(searched, copy.path)
+        hits_, parts = everything.found(searched, copy.path)
         own = str(copy.original.path.resolve())
         search.setdefault(copy.kind, []).append(own in hits_)
+        search_part.setdefault(copy.kind, []).append(own in hits_ | parts)
         false += len(hits_ - {own})
-        compare.setdefault(copy.kind, []).append(everything.same(copy.path, copy.original.path))
+        shared += len(parts - {own})
+        said = everything.decision(copy.path, copy.original.path)
+        compare.setdefault(copy.kind, []).append(said.same is True)
+        part = said.same is True or said.relation is VideoRelation.SHARES
+        compare_part.setdefault(copy.kind, []).append(part)
     pairs = [pair for scene in scenes for pair in combinations(scene, 2)]
     return {
         "search": {
             **halves(search, half_of(asked)),
             "strangers": false,
+            "strangers that share a part": shared,
             "stranger pairs": len(asked.made) * (len(searched) - 1),
         },
+        "search, or part": halves(search_part, half_of(asked)),
         "compare": halves(compare, half_of(asked)),
-        "other takes called copies": share([everything.same(*pair) for pair in pairs]),
+        "compare, or part": halves(compare_part, half_of(asked)),
+        "other takes called copies": share([everything.decision(*pair).same is True for pair in pairs]),
     }
 
 
 def _print(result: dict[str, Any]) -> None:
-    for name in ("dedup", "search", "compare", "find"):
-        if name in result:
+    for name in result:
+        if name.split(",")[0] in ("dedup", "search", "compare", "find"):
             part = result[name]
             every = {
                 half: round(part[half]["all"]["share"], 3) for half in ("tuning", "reporting") if half in part

@@ -3,7 +3,7 @@
     python -m benchmarks.retrieval.supervised_curves  # minutes; supervised_runs has left its BERTs in .cache
 
 Codes are kept in ``.cache/clip_curves/``, so a second run only draws. Writes ``results/clip_curves.json`` and
-``training/report/clip_precision_recall_SET.png``.
+``training/report/clip_precision_recall_SET.webp``.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def main() -> None:
         sets[place] = {name: figures(closed, each) for name, each in methods.items()}
         precision_recall_plot(
             {name: closed.distances(each) for name, each in methods.items()}, closed.relevant,
-            PLOTS / f"clip_precision_recall_{place}.png",
+            PLOTS / f"clip_precision_recall_{place}.webp",
             title=f"{place}, closed set, {BITS} bits, seed {SEED}",
         )  # fmt: skip
     command = "python -m benchmarks.retrieval.supervised_curves"

@@ -260,7 +260,7 @@ def curves_section() -> list[str]:
             for name, curve in curves.items()
         ]
         lines += [table((f"{place}: precision at recall", *(f"{r:.1f}" for r in recalls)), rows), ""]
-        lines += [f"![{place}](report/clip_precision_recall_{place}.png)", ""]
+        lines += [f"![{place}](report/clip_precision_recall_{place}.webp)", ""]
     return [*lines, f"Ties averaged over, mean over queries. `{result['command']}`.", ""]
 
 

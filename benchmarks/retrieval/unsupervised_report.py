@@ -116,12 +116,12 @@ def main() -> None:
         m: runs[0] for (m, bits), runs in distances.items() if bits == 64 and m not in ABLATIONS
     }
     precision_recall_plot(
-        at64, relevant, PLOTS / "precision_recall_64.png", title="UCF101, 14 classes, 64 bits"
+        at64, relevant, PLOTS / "precision_recall_64.webp", title="UCF101, 14 classes, 64 bits"
     )
     for (method, bits), curve in curves.items():
         if bits == 64 and curve:
             name = re.sub(r"[^\w-]+", "-", method)  # Markdown's links end at a blank
-            plots.training_curve(curve, PLOTS / f"curve_{name}_64.png", title=f"{method}, 64 bits, seed 0")
+            plots.training_curve(curve, PLOTS / f"curve_{name}_64.webp", title=f"{method}, 64 bits, seed 0")
     tried, small = attempts(), real10()
     about = {
         "database": len(database), "queries": len(queries), "chance": round(float(relevant.mean()), 4),
@@ -170,7 +170,7 @@ def attempts() -> list[Scored]:
     series = {m: tuple(zip(*points, strict=True)) for m, points in shown.items()}
     if series:
         plots.lines(
-            series, PLOTS / "attempts_64.png", title="UVVH-2 on validation queries, 64 bits, seed 0",
+            series, PLOTS / "attempts_64.webp", title="UVVH-2 on validation queries, 64 bits, seed 0",
             x="epoch", y="mAP@100",
         )  # fmt: skip
     return [score(m, bits, runs, relevant) for (m, bits), runs in sorted(distances.items())]
@@ -239,7 +239,7 @@ def markdown(
     lines += ["## The same on real10", "", REAL10, "", markdown_table(small), ""] if small else []
     lines += unseen()
     lines += copies()
-    images = sorted(i for i in PLOTS.glob("*.png") if not i.name.startswith("clip_"))  # REPORT_CLIP's
+    images = sorted(i for i in PLOTS.glob("*.webp") if not i.name.startswith("clip_"))  # REPORT_CLIP's
     return "\n".join([*lines, "", *(f"![{i.stem}](report/{i.name})" for i in images), ""])
 
 

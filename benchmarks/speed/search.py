@@ -1,6 +1,6 @@
 """Exact Hamming search beside faiss, usearch and numpy, in one process, answers checked.
 
-    python -m benchmarks.speed.search [--quick] [--threads 1] [--rounds 5] [--plot FILE.png]
+    python -m benchmarks.speed.search [--quick] [--threads 1] [--rounds 5] [--plot FILE.webp]
 
 Cases are taken in turn, round after round, and timed by the CPU time of the process (with one
 thread that is the wall time of a quiet machine). faiss is measured in both of its modes (heap and

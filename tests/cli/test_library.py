@@ -20,6 +20,7 @@ from tests import hostile_files
 from tests.cli.test_cli import run, run_json
 from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
+from vhash_sdk.models import zoo
 
 pytestmark = pytest.mark.usefixtures("remembered")
 
@@ -56,7 +57,7 @@ def lib(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 def test_a_second_add_says_what_is_unchanged_and_what_failed_before(lib: Path, folder: Path) -> None:
     document = run_json("add", lib, folder, code=1)
     assert document["counts"] == {"failed": 1, "skipped": 1, "unchanged": 3}
-    assert document["library"]["videos"] == 3 and document["model"]["name"] == "lite0-phash-256"
+    assert document["library"]["videos"] == 3 and document["model"]["name"] == zoo.ALIASES["default"]
     assert {(p["status"], p["known"]) for p in document["problems"]} == {("failed", True), ("skipped", False)}
     assert run_json("add", lib, folder, "--exclude", "*.txt", "--exclude", "broken*")["problems"] == []
 

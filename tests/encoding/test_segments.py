@@ -27,7 +27,7 @@ from vhash_sdk.video.isolation.pool import DecodePool
 
 pytestmark = pytest.mark.usefixtures("remembered")
 
-ORDER = ("chair", "bunny", "glass", "meadow", "legs")
+ORDER = ("chair", "bunny", "glass", "backrest", "legs")
 MIRROR = (("hflip", ""),)
 
 

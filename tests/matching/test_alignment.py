@@ -16,6 +16,7 @@ from vhash_sdk.matching.verdict import least_score
 from vhash_sdk.matching.votes import Match, Place, chunks, vote
 
 BITS = 128
+SCENE = 5.0  # seconds that a scene of ``world`` lasts at most
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # an example takes too long to shrink many
 
 
@@ -99,8 +100,8 @@ def test_intro_and_outro_are_left_out(start: float, before: float, after: float,
     ]
     (span,) = align(track(np.concatenate(parts), 0.25, codes=False), REFERENCE_TRACK)
     begin = int(before * 20) / 20
-    # what is hardly longer than a window is in few windows alone
-    assert abs(span.query_start - begin) < 2 and abs(span.query_end - begin - 12) < 2
+    # what is hardly longer than a window is in few windows alone, and one scene may be alike by chance
+    assert abs(span.query_start - begin) < SCENE and abs(span.query_end - begin - 12) < SCENE
     assert abs(span.at(begin) - start) < 0.6
 
 

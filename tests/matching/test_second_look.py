@@ -181,7 +181,7 @@ def test_library_finds_what_lies_between_bars(tmp_path: Path) -> None:
 def test_a_second_look_parts_two_events_of_one_scene(tmp_path: Path) -> None:
     moving(1, tmp_path / "one.mp4")
     moving(2, tmp_path / "two.mp4")
-    with Library(tmp_path / "lib") as library:
+    with Encoder("lite0-phash-256") as encoder, Library(tmp_path / "lib", encoder=encoder) as library:
         library.add([tmp_path])
         # as if one camera had seen both: near codes, but what happens comes in another order
         ((code,), (steps,)) = (

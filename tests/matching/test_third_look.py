@@ -71,6 +71,32 @@ def with_a_sticker(pictures: Pictures) -> Pictures:
     return pictures
 
 
+def growing(pictures: Pictures) -> Pictures:
+    """A slow zoom to 1.5 times into the middle."""
+    shown = []
+    for frame, share in zip(pictures, np.linspace(1, 1 / 1.5, len(pictures)), strict=True):
+        h, w = round(HEIGHT * share), round(WIDTH * share)
+        y, x = (HEIGHT - h) // 2, (WIDTH - w) // 2
+        cut = resized(frame[None, y : y + h, x : x + w], 72 / h)[0]
+        shown.append(np.pad(cut, ((0, 1), (0, 1)), "edge")[:72, :128])
+    return np.stack(shown)
+
+
+def wandering(pictures: Pictures) -> Pictures:
+    """An upright window that goes from the left to the right."""
+    places = np.linspace(0, WIDTH - 80, len(pictures)).astype(int)
+    return np.stack([frame[:, x : x + 80] for frame, x in zip(pictures, places, strict=True)])
+
+
+def tilted(pictures: Pictures) -> Pictures:
+    """Turned by ten degrees."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH] - np.array([HEIGHT / 2, WIDTH / 2])[:, None, None]
+    cosine, sine = np.cos(np.radians(10)), np.sin(np.radians(10))
+    rows = np.clip((cosine * y + sine * x + HEIGHT / 2).round(), 0, HEIGHT - 1).astype(int)
+    columns = np.clip((cosine * x - sine * y + WIDTH / 2).round(), 0, WIDTH - 1).astype(int)
+    return pictures[:, rows, columns]
+
+
 EDITS: dict[str, Callable[[Pictures], Pictures]] = {
     "nothing": lambda p: p,
     "cropped": cropped,
@@ -84,6 +110,7 @@ EDITS: dict[str, Callable[[Pictures], Pictures]] = {
     "noisy": noisy,
     "with a sticker": with_a_sticker,
     "vertical": lambda p: p[:, :, 60:121],
+    "tilted": tilted,
 }
 
 
@@ -94,6 +121,37 @@ def test_copies_are_told_by_what_moves(edit: str, place: int) -> None:
     assert found.same, found
     assert (found.motion < 0) == (edit == "inverted")
     assert found.agreeing > 0.9 and found.seconds == FRAMES / RATE
+
+
+@pytest.mark.parametrize("edit", [growing, wandering])
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_picture_that_moves_over_the_other_is_followed(
+    edit: Callable[[Pictures], Pictures], place: int
+) -> None:
+    whole, moved = film(scene(place, 0)), film(edit(scene(place, 0)))
+    for one, other in ((whole, moved), (moved, whole)):
+        found = third_look(one, other, ALL)
+        assert found.same and found.path > 3, found
+    assert not third_look(whole, film(edit(scene(place, 1))), ALL).same  # another take
+    assert not third_look(whole, film(edit(scene(place + 10, 0))), ALL).same
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_pieces_in_another_order_are_found(place: int) -> None:
+    whole = scene(place, 0)
+    pieces = np.concatenate([whole[24:36], whole[:12], whole[36:], whole[12:24]])
+    found = third_look(film(whole), film(pieces), ALL)
+    assert found.same and found.anywhere > 0.9 > found.motion, found
+    other = np.concatenate([whole[24:36], scene(place, 1)[:24], whole[:12]])  # half of another take
+    assert not third_look(film(whole), film(other), ALL).same
+
+
+def test_what_shares_three_quarters_of_the_picture_is_no_copy() -> None:
+    beside = scene(3, 0)
+    one, other = beside.copy(), beside.copy()
+    one[:, :54, :96], other[:, :54, :96] = (scene(place, 0)[:, :54, :96] for place in (1, 2))
+    found = third_look(film(one), film(other), ALL)
+    assert not found.same and found.apart == pytest.approx(0.25, abs=0.1), found
 
 
 @pytest.mark.parametrize("edit", ["nothing", "cropped", "mirrored", "noisy"])
@@ -133,7 +191,8 @@ def test_time_goes_as_the_line_says_and_may_be_a_little_wrong() -> None:
     assert third_look(film(whole), film(whole[::-1]), [Timeline(-1.0, (FRAMES - 1) / RATE)]).same
     assert third_look(film(whole), film(whole[::2]), [Timeline(0.5, 0.0)]).same
     assert third_look(film(whole), film(whole[4:]), ALL).same  # half a second
-    assert not third_look(film(whole), film(whole[::-1]), ALL).same
+    wrong = third_look(film(whole), film(whole[::-1]), ALL)
+    assert abs(wrong.motion) < 0.5 and wrong.anywhere > 0.9  # by the order of its frames it is not found
 
 
 def test_black_and_tiny_films_say_nothing() -> None:

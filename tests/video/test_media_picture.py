@@ -109,7 +109,7 @@ def test_all_eight_orientations_show_the_same(
     assert np.abs(sampled(path) - sampled(twin)).mean() < 1.5
     corner = Box(0.1, 0.0, 0.6, 0.3)
     assert np.abs(sampled(path, box=corner) - sampled(twin, box=corner)).mean() < 1.5
-    assert encoder.encode(path) - encoder.encode(twin) <= 4
+    assert encoder.encode(path) - encoder.encode(twin) <= 12
 
 
 @pytest.mark.parametrize(("tag", "turn"), EXIF.items())
@@ -150,7 +150,7 @@ def test_an_animated_png_is_a_video(tmp_path: Path, encoder: Encoder) -> None:
     twin = written(tmp_path / "twin.mp4", scene())
     with open_source(path) as reader:
         assert (reader.info.codec, reader.info.duration) == ("apng", 1.5)
-    assert encoder.encode(path) - encoder.encode(twin) <= 4
+    assert encoder.encode(path) - encoder.encode(twin) <= 12
     # behind a colour profile of some size, as editors write it
     data, filler = path.read_bytes(), bytes(9000)
     profile = struct.pack(">I", len(filler)) + b"iCCP" + filler + bytes(4)
@@ -189,7 +189,7 @@ def test_an_animated_webp_is_a_video(tmp_path: Path, encoder: Encoder) -> None:
         box = reader.sample(Sampling("uniform", 2), whole, box=Box(0.25, 0, 0.75, 1))
         assert box.frames.shape[1:3] == frames.shape[1:3]
     twin = written(tmp_path / "twin.mp4", frames)
-    assert encoder.encode(tmp_path / "a.webp") - encoder.encode(twin) <= 4
+    assert encoder.encode(tmp_path / "a.webp") - encoder.encode(twin) <= 12
     (isolated,) = encoder.encode_many([data], isolate=True)
     assert isolated.code == encoder.encode(io.BytesIO(data))
     with pytest.raises(OptionError, match="has one video stream"):

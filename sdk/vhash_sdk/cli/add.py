@@ -268,6 +268,7 @@ class Run:
                         "id": hit.entry.id,
                         "distance": hit.distance,
                         "verified": hit.verified,
+                        "relation": hit.relation,
                         "pixels": look_entry(hit.look),
                         "false_match_rate": hit.false_match_rate,
                     }

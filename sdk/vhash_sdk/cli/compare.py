@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import OptionError
+from ..matching.relation import VideoRelation
 from .encoding import code_entry, model_entry, open_encoder
 from .options import takes
 from .output import Force, Json, Model, Output, PrecisionOption, printable
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     from ..spec import ModelSpec
 
 Side = typer.Argument(help="A video, or a code as text (vh1:…).")
+
+_TOLD = {
+    VideoRelation.PART: "the first is a part of the second",
+    VideoRelation.CONTAINS: "the second is a part of the first",
+    VideoRelation.SHARES: "not the same video, but they share a part",
+    VideoRelation.TAKE: "not the same video, but another take of the same scene",
+}
+"""What is said instead of a plain yes or no."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,7 @@ def _entry(found: Comparison, fmr: float) -> dict[str, Any]:
         "moment": None if found.moment is None else found.moment._asdict(),
         "spans": None if found.spans is None else span_entries(found.spans, found.sound_of_spans),
         "sound": heard_entry(found.sound),
+        "relation": said.relation,
         "pixels": look_entry(said.look),
     }
 
@@ -138,6 +148,8 @@ def _show_meaning(out: Output, found: Comparison, fmr: float, spec: ModelSpec) -
         False: "not the same video as a whole",
         None: "nothing is concluded, there is too little in them to be told apart",
     }[said.same]
+    if said.relation in _TOLD:
+        verdict = _TOLD[said.relation]
     by = "" if said.look is None or said.look.same is None else ", by the third look"
     if said.look is not None:
         out.line(f"third look  {look_text(said.look)}")

@@ -14,17 +14,17 @@ from ..names import csv_line
 from ..report.facts import Facts
 from ..report.parts import csv_part_rows
 from ..report.plan import csv_rows, plan_lines
-from ..report.wording import megabytes
 from ..system.files import write_text
 from ..video.outputs import check_output
-from .group_entries import file_entries, group_entry, threshold_entry
-from .library import Lib, damage, model_entry
+from .group_entries import file_entries, group_entry, related_entry, threshold_entry
+from .group_lines import show_groups, tell_left_out
+from .library import Lib, model_entry
 from .options import takes
-from .output import Force, Json, Output, counted, path_entry, printable, safe
+from .output import Force, Json, Output, path_entry, safe
 from .parts import PartSeconds, WithParts, find_parts, parts_entry, show_parts, tell_parts
-from .pixels import Pixels, look_text
+from .pixels import Pixels
 from .roles import AcrossOnly, IgnoredWithin, References, roles_entry, roles_lines, roles_with
-from .sound import check_kept, heard_text, show_pairs
+from .sound import check_kept, show_pairs
 
 if TYPE_CHECKING:
     from ..library.duplicates import Groups
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from ..library.roles import Roles
     from ..library.shared_parts import Parts
     from ..matching.alignment import Span
-
-_SHOWN = 20  # groups, where the rest is in a file
-_LEFT_OUT = 5  # named in text
-_REASONS = 3  # shown of a group
 
 
 def rules(text: str) -> str:
@@ -157,6 +153,7 @@ def dedup(given: Options) -> None:
                 roles={**roles_entry(roles), "kept": kept},
                 bytes=sum(group.bytes for group in groups),
                 groups=[group_entry(group) for group in groups],
+                related=[related_entry(pair) for pair in groups.related],
                 same_sound=pairs,
                 **file_entries(groups),
                 **({} if found is None else {"parts": parts_entry(found, given.part_seconds)}),
@@ -216,7 +213,7 @@ def _print(given: Options, facts: Facts, found: Parts | None, out: Output) -> No
         for row in rows:
             out.line(csv_line(row))
         return
-    _show(out, facts.groups, full=full)
+    show_groups(out, facts.groups, full=full)
     if found is not None:
         copies = {
             frozenset((group.representative.id, member.entry.id))
@@ -232,57 +229,13 @@ def _write(given: Options, library: Library, facts: Facts, found: Parts | None, 
         _write_plan(given.plan, facts, given.keep, library.directory)
     if given.report is not None:
         _write_report(given.report, library, facts, found, given.keep, out)
-    _tell_left_out(out, facts.groups)
+    tell_left_out(out, facts.groups)
     if found is not None:
         tell_parts(out, found, library)
     out.note(f"vhash: {facts.text()}")
     for file, what in ((given.report, "to look through"), (given.plan, "nothing is removed until you do it")):
         if file is not None:
             out.note(f"vhash: {file} is written: {what}")
-
-
-def _show(out: Output, groups: Groups, *, full: bool) -> None:
-    names = {same.path: same.names for same in groups.same_files}
-
-    def same(path: str) -> None:
-        for name in names.pop(path, ()):
-            out.line(f"             the same file: {printable(name)}")
-
-    shown = groups if full else groups[:_SHOWN]
-    for number_, group in enumerate(shown, 1):
-        count = len(group.members)
-        out.line(f"{number_}. {counted(count, 'duplicate')}, {megabytes(group.bytes)}")
-        out.line(f"    keep  {printable(group.representative.path)}{damage(group.representative.damaged)}")
-        same(group.representative.path)
-        reasons = list(dict.fromkeys(m.kept_because for m in group.members if m.kept_because))
-        for reason in reasons[:_REASONS]:
-            out.line(f"             kept because {reason}")
-        if len(reasons) > _REASONS:
-            out.line(f"             and for {counted(len(reasons) - _REASONS, 'reason')} more, see --csv")
-        for member in group.members:
-            out.line(
-                f"  {member.distance:4} bits  {printable(member.entry.path)}{damage(member.entry.damaged)}"
-            )
-            if member.look is not None and member.look.same:
-                out.line(f"             pixels: {look_text(member.look)}")
-            if member.sound is not None and member.sound.relation is not None:
-                out.line(f"             sound: {heard_text(member.sound)}")
-            if member.not_offered:
-                out.line(f"             not to be removed: {member.not_offered}")
-            same(member.entry.path)
-    if len(shown) < len(groups):
-        out.line(f"… and {len(groups) - len(shown):,} groups more")
-        return
-    for path in list(names)[: None if full else _SHOWN]:
-        out.line(f"one file, nothing to remove: {printable(path)}")
-        same(path)
-
-
-def _tell_left_out(out: Output, groups: Groups) -> None:
-    for left in groups.left_out[:_LEFT_OUT]:
-        out.note(f"vhash: left out: {printable(left.path)}: {left.message}")
-    if (more := len(groups.left_out) - _LEFT_OUT) > 0:
-        out.note(f"vhash: … and {more:,} more; `vhash verify` lists every file that is not as it was")
 
 
 def _plan_kind(file: Path | None) -> str:

@@ -26,14 +26,15 @@ from .output import SCHEMA, number, path_entry, path_from_entry, to_json
 if TYPE_CHECKING:
     from ..encoding.encoded import Encoded
     from ..library.records import FoundFrame, Hit
+    from ..matching.relation import VideoRelation
     from ..matching.third_look import ThirdLook
 
 
 class Neighbour(NamedTuple):
     """A video that was found: its id, its path and its distance in bits.
 
-    ``verified``, ``false_match_rate``, ``same`` and ``look`` are those of ``Hit``; a folder or an index has
-    none.
+    ``verified``, ``false_match_rate``, ``same``, ``look`` and ``relation`` are those of ``Hit``; a folder or
+    an index has none.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Neighbour(NamedTuple):
     false_match_rate: float | None = None
     same: bool | None = None
     look: ThirdLook | None = None
+    relation: VideoRelation | None = None
 
 
 class Gallery(Protocol):
@@ -146,6 +148,7 @@ class LibraryGallery:
                 hit.false_match_rate,
                 hit.same,
                 hit.look,
+                hit.relation,
             )
             for hit in hits
         ]

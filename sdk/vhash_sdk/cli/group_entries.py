@@ -9,7 +9,7 @@ from .pixels import look_entry
 from .sound import heard_entry
 
 if TYPE_CHECKING:
-    from ..library.duplicates import Group, Groups, Member
+    from ..library.duplicates import Group, Groups, Member, Related
     from ..matching.calibration import Rate
     from ..report.facts import Facts
 
@@ -52,7 +52,20 @@ def _member_entry(member: Member) -> dict[str, Any]:
         "not_offered": member.not_offered or None,
         "kept_because": safe(member.kept_because),
         "sound": heard_entry(member.sound),
+        "relation": member.relation,
         "pixels": look_entry(member.look),
+    }
+
+
+def related_entry(pair: Related) -> dict[str, Any]:
+    """Two videos that are no duplicates, but more to each other than strangers."""
+    return {
+        "a": path_entry(pair.a.path),
+        "b": path_entry(pair.b.path),
+        "relation": pair.relation,
+        "distance": pair.distance,
+        "verified": pair.verified,
+        "pixels": look_entry(pair.look),
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..matching.relation import VideoRelation
 from .output import number
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ Pixels = Annotated[
     ),
 ]
 """Whether third looks are taken."""
+TOLD = frozenset({VideoRelation.PART, VideoRelation.CONTAINS, VideoRelation.SHARES, VideoRelation.TAKE})
+"""Relations that are named beside "copy" and its lack."""
 _OTHER_SIZE = 0.1  # of a scale that is told
+_SAME = 0.6  # motion below which it was not that which made two videos copies
 
 
 def look_text(seen: ThirdLook) -> str:
@@ -36,6 +40,10 @@ def look_text(seen: ThirdLook) -> str:
     if seen.same:
         how = "" if seen.placement is None else ", ".join(_how(seen.placement))
         inverted = ", inverted" if how and seen.motion < 0 else " inverted" if seen.motion < 0 else ""
+        if abs(seen.motion) < _SAME and seen.anywhere > abs(seen.motion):
+            return f"the same moves, in another order ({seen.anywhere:.2f})"
+        if seen.path:
+            how = ", ".join(filter(None, [how, "which moves over the other"]))
         told = f": {how}{inverted}" if how or inverted else ""
         return f"the same moves at the same place ({abs(seen.motion):.2f}){told}"
     if seen.same is False:
@@ -70,6 +78,8 @@ def look_entry(seen: ThirdLook | None) -> dict[str, Any] | None:
         "agreeing": number(seen.agreeing, 4),
         "moving": number(seen.moving, 4),
         "seconds": number(seen.seconds, 3),
+        "anywhere": number(seen.anywhere, 4),
+        "path": number(seen.path, 2),
         "enlarged": None if place is None else number(place.enlarged, 3),
         "turned": None if place is None else place.turned,
         "mirrored": None if place is None else place.turn[1],

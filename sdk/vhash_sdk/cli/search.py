@@ -15,7 +15,7 @@ from .gallery import LibraryGallery
 from .inputs import ServedBy, StreamOption, Videos, expand, place
 from .options import takes
 from .output import Json, Output, PrecisionOption, path_entry, printable
-from .pixels import Pixels, look_entry, look_text
+from .pixels import TOLD, Pixels, look_entry, look_text
 from .sound import (
     QuerySound,
     check_kept,
@@ -188,7 +188,8 @@ def _show(answer: Answer, out: Output) -> None:
         rate = neighbour.false_match_rate
         chance = "" if rate is None else f"{f'{rate:.0e}' if rate else 'none seen':>9s}  "
         copy = "copy  " if neighbour.same else "      " if rate is not None else ""
-        out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{copy}{printable(neighbour.path)}")
+        told = f"  ({neighbour.relation})" if neighbour.relation in TOLD else ""
+        out.line(f"{neighbour.distance:6d} {share:6.1f} %  {chance}{copy}{printable(neighbour.path)}{told}")
         if neighbour.look is not None:
             out.line(f"{'':17}pixels: {look_text(neighbour.look)}")
         if answer.sound is not None and (heard := answer.sound.of.get(neighbour.id)) is not None:
@@ -215,6 +216,7 @@ def _query_entry(answer: Answer) -> dict[str, Any]:
                 "false_match_rate": neighbour.false_match_rate,
                 "same": neighbour.same,
                 "sound": heard_entry(heard.get(neighbour.id)),
+                "relation": neighbour.relation,
                 "pixels": look_entry(neighbour.look),
             }
             for neighbour in answer.neighbours

@@ -192,6 +192,7 @@ class Teller:
                 "id": hit.entry.id,
                 "distance": hit.distance,
                 "verified": hit.verified,
+                "relation": hit.relation,
                 "pixels": look_entry(hit.look),
                 "false_match_rate": hit.false_match_rate,
             },

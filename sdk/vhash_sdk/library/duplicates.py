@@ -4,6 +4,7 @@ Every member of a group is within the threshold of its representative: groups ar
 greedily from the best video down (a star cover; Aslam, Pelekhov, Rus 2004), so that a chain of
 small differences never ties two strangers together. A representative is never near another one:
 without the members no two videos of the library are near. The same library gives the same groups.
+A video that is composed of several others ties them together neither: its parts are told beside the groups.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ..matching.calibration import Rate
+    from ..matching.relation import VideoRelation
     from ..matching.sound import Heard
     from ..matching.third_look import ThirdLook
     from .near_pairs import NearPairs
@@ -40,6 +42,7 @@ class Member:
         sound: what the sounds of the representative (``a``) and of this say; None where they are not known.
             No decision hangs on it.
         look: what the pixels of both say, where there was a third look because of a doubt.
+        relation: of it to the representative: the same video, or a part of it; None for equal files.
         kept_because: the rule by which the representative is kept rather than this, and what it says of both:
             ``longest: 12.0 s against 10.0 s``.
     """
@@ -53,6 +56,7 @@ class Member:
     kept_because: str = ""
     sound: Heard | None = None
     look: ThirdLook | None = None
+    relation: VideoRelation | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,32 @@ class Group:
         return f"Group({self.representative.path!r}, {len(self.members)} duplicates, {self.bytes} bytes)"
 
 
-class Groups(list[Group]):
-    """Groups, and what was no part of them for what the disk says.
+@dataclass(frozen=True)
+class Related:
+    """Two videos that are no duplicates, but more to each other than strangers.
 
     Attributes:
+        a, b: the videos.
+        relation: of ``a`` to ``b``: a part of it, sharing a part with it, another take of its scene.
+        distance: in bits.
+        verified: the verified distance; None where there was no second look.
+        look: what their pixels say, where there was a third look.
+    """
+
+    a: Entry
+    b: Entry
+    relation: VideoRelation
+    distance: int
+    verified: int | None = None
+    look: ThirdLook | None = None
+
+
+class Groups(list[Group]):
+    """Groups, what was no part of them for what the disk says, and who is related otherwise.
+
+    Attributes:
+        related: pairs of a representative (or a video without duplicates) and another one that were looked
+            at and are no duplicates, but parts of each other, or takes of one scene.
         left_out: videos with near ones whose file is gone, has changed or cannot be reached.
         same_files: files that the library knows under several paths; one of them is in the groups.
         radius: codes within so many bits were looked at.
@@ -90,12 +116,14 @@ class Groups(list[Group]):
         self,
         groups: Iterable[Group] = (),
         *,
+        related: Iterable[Related] = (),
         left_out: Iterable[LeftOut] = (),
         same_files: Iterable[SameFile] = (),
         radius: int = 0,
         rate: Rate | None = None,
     ) -> None:
         super().__init__(groups)
+        self.related = tuple(related)
         self.left_out = tuple(left_out)
         self.same_files = tuple(same_files)
         self.radius, self.rate = radius, rate
@@ -153,6 +181,7 @@ def stars(
     order: NDArray[np.int64],
     apart: dict[bytes, set[bytes]] | None = None,
     alike: Callable[[int, int], bool] = lambda here, there: True,
+    parts: Callable[[int, list[int]], set[int]] = lambda here, members: set(),
     usable: Callable[[NDArray[np.int64]], Iterable[int]] | None = None,
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """Groups as (representative, [(member, distance), …]), in places of ``videos``.
@@ -164,6 +193,7 @@ def stars(
         order: from ``best_first``.
         apart: contents that are no match; none of a group's videos is no match with another one.
         alike: a second look at a representative and a member, by their places.
+        parts: of such members those that the representative is composed of, which are no duplicates.
         usable: of the places of videos that have near ones, those that may be in a group; None: all.
     """
     near = _Neighbours(videos, places, pairs)
@@ -183,6 +213,8 @@ def stars(
             for place, distance in zip(found[eligible].tolist(), distances[eligible].tolist(), strict=True)
             if alike(int(here), place)
         ]
+        if len(taken) > 1 and (composed_of := parts(int(here), [place for place, _ in taken])):
+            taken = [(place, distance) for place, distance in taken if place not in composed_of]
         if apart:
             taken = _without_strangers(videos.digests, int(here), taken, apart)
         if taken:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..matching.calibration import USUAL_RATE, Calibration, Rate, as_calibration
+from ..matching.relation import VideoRelation
 from ..matching.sound import Heard
 from ..matching.third_look import ThirdLook
 from ..matching.verdict import Decision, Verdict
 from ..names import printable
 from ..spec import ModelSpec
 from .database import Database
-from .duplicates import Group, Groups, Member, Traits, Videos, stars
+from .duplicates import Group, Groups, Member, Related, Traits, Videos, stars
 from .entries import entries_of
 from .judgements import apart
 from .keeping import KeepRules, best_first
@@ -31,6 +32,10 @@ from .roles import Places, Roles
 from .rows import code_array, id_array
 from .searching import StoredViews
 from .sounds import heard_between, keeps_sound
+
+_PART_OF_A_PICTURE = (
+    1.25  # times that a picture is enlarged in another video, from which on it is a part there
+)
 
 
 def verdict_for(
@@ -115,13 +120,22 @@ def find_groups(
         order=best_first(videos, rules, measures),
         apart=apart(database),
         alike=alike,
+        parts=alike.parts,
         usable=usable if ask_disk else None,
     )
     because = partial(rules.because, measures)
     making = _Groups(files, where, alike.said, verdict.calibration, because, _hearing(database))
     groups = making.of(database, spec, videos, list(found))
     rate = verdict.rate if views.all else verdict.codes_rate
-    return Groups(groups, left_out=files.left_out, same_files=files.same(), radius=radius, rate=rate)
+    related = making.related(database, spec, videos, alike.related)
+    return Groups(
+        groups,
+        related=related,
+        left_out=files.left_out,
+        same_files=files.same(),
+        radius=radius,
+        rate=rate,
+    )
 
 
 def _hearing(database: Database) -> Callable[[Entry, Entry], Heard | None]:
@@ -131,7 +145,12 @@ def _hearing(database: Database) -> Callable[[Entry, Entry], Heard | None]:
 
 @dataclass(frozen=True, eq=False)
 class _Alike:
-    """Says whether two videos, by their places, are copies; keeps what it said of those that are."""
+    """Says whether two videos, by their places, are copies; keeps what it said.
+
+    Attributes:
+        said: of those that are.
+        related: of those that are not, but something else to each other.
+    """
 
     database: Database
     spec: ModelSpec
@@ -141,6 +160,7 @@ class _Alike:
     views: StoredViews
     looks: Looks | None
     said: dict[tuple[int, int], Decision] = field(default_factory=dict)
+    related: dict[tuple[int, int], Decision] = field(default_factory=dict)
 
     def __call__(self, a: int, b: int) -> bool:
         videos, traits = self.videos, self.videos.traits
@@ -153,7 +173,28 @@ class _Alike:
         decision = self.verdict.decide(*map(self.views.of, numbers), closer=closer)
         if decision.same is not False:
             self.said[a, b] = decision
+        elif decision.relation in (VideoRelation.SHARES, VideoRelation.TAKE):
+            self.related[a, b] = decision
         return decision.same is not False
+
+    def parts(self, here: int, members: list[int]) -> set[int]:
+        """Those of its members that a video is composed of: parts of it that are no copies of each other."""
+        some = [member for member in members if self._contains(here, member)]
+        if len(some) < 2 or all(self(some[0], other) for other in some[1:]):
+            return set()
+        for part in some:
+            relation = VideoRelation.CONTAINS
+            self.related[here, part] = replace(self.said[here, part], relation=relation)
+        return set(some)
+
+    def _contains(self, here: int, member: int) -> bool:
+        """Whether a member shows a part of the time or of the picture of another video."""
+        decision = self.said.get((here, member))
+        if decision is None:
+            return False
+        look = decision.look
+        enlarged = 1.0 if look is None or look.placement is None else look.placement.enlarged
+        return decision.relation is VideoRelation.CONTAINS or enlarged >= _PART_OF_A_PICTURE
 
     def _closer(self, looks: Looks, numbers: tuple[int, int]) -> ThirdLook | None:
         entries = entries_of(self.database, self.spec, numbers)
@@ -197,11 +238,32 @@ class _Groups:
                 groups.append(Group(best, others))
         return sorted(groups, key=lambda group: (-group.bytes, group.representative.id))
 
+    def related(
+        self,
+        database: Database,
+        spec: ModelSpec,
+        videos: Videos,
+        found: Mapping[tuple[int, int], Decision],
+    ) -> list[Related]:
+        """The pairs that are no duplicates, with their entries, the nearest first."""
+        ids = {int(videos.ids[place]) for pair in found for place in pair}
+        at = {entry.id: entry for entry in entries_of(database, spec, ids)}
+        pairs = []
+        for places, decision in found.items():
+            a, b = (at.get(int(videos.ids[place])) for place in places)
+            if a is None or b is None or decision.relation is None:  # removed this very moment
+                continue
+            pairs.append(
+                Related(a, b, decision.relation, decision.distance, decision.verified, decision.look)
+            )
+        return sorted(pairs, key=lambda pair: (pair.verified or 0, pair.a.id, pair.b.id))
+
     def _member(self, places: tuple[int, int], entries: tuple[Entry, Entry], bits: int) -> Member:
         decision, entry = self.said.get(places), entries[1]
         rate = self._rates(bits) if decision is None else decision.rate
         verified = None if decision is None else decision.verified
         seen = None if decision is None else decision.look
+        related = None if decision is None or decision.relation is None else decision.relation.inverse
         names, barred = self.files.removal(places[1])
         for name in (entry.path, *self.files.names(places[1])):
             if folder := self.where.reference(name):
@@ -210,7 +272,16 @@ class _Groups:
         because = self.because(*places, *entries)
         sound = self.hear(*entries)
         return Member(
-            entry, bits, rate, names, barred, verified=verified, kept_because=because, sound=sound, look=seen
+            entry,
+            bits,
+            rate,
+            names,
+            barred,
+            verified=verified,
+            kept_because=because,
+            sound=sound,
+            look=seen,
+            relation=related,
         )
 
     @cached_property

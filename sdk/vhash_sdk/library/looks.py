@@ -28,11 +28,11 @@ from .searching import StoredViews
 
 logger = logging.getLogger("vhash_sdk")
 
-_VERSION = 1  # of what third looks measure: others are taken again
+_VERSION = 2  # of what third looks measure: others are taken again
 _SAVED = 200  # new looks after which all are written, lest a killed run begins anew
 _MOST = 1 << 20  # looks that are kept, of 200 bytes; beyond that the oldest go
 _DIGEST = 32
-_MEASURED, _PLACED = 7, 10  # numbers of a look, and of how two videos lie on each other
+_MEASURED, _PLACED = 11, 10  # numbers of a look, and of how two videos lie on each other
 
 Pair = tuple[bytes, bytes]
 """The contents of two files, the smaller digest first: a look does not depend on who asks."""
@@ -117,8 +117,8 @@ class Looks:
 
 
 def _numbers(seen: ThirdLook) -> list[float]:
-    measured = [seen.motion, seen.against, seen.agreeing, seen.still, seen.moving, seen.variety, seen.seconds]
-    place = seen.placement
+    *measured, place, divided, apart, anywhere, path = seen
+    measured += [divided, apart, anywhere, path]
     if place is None:
         return measured + [0.0] * _PLACED
     moved = [place.row, place.column, place.agreement, place.pixels, place.tilt, place.stretch, place.growth]
@@ -126,11 +126,12 @@ def _numbers(seen: ThirdLook) -> list[float]:
 
 
 def _look(numbers: list[float]) -> ThirdLook:
-    motion, against, agreeing, still, moving, variety, seconds, placed, scale, turn, *moved = numbers
+    motion, against, agreeing, still, moving, variety, seconds, *others = numbers[:_MEASURED]
+    placed, scale, turn, *moved = numbers[_MEASURED:]
     if placed and scale <= 0:
         raise ValueError(f"a scale of {scale}")
     place = Placement(scale, TURNS[int(turn)], *moved) if placed else None
-    return ThirdLook(motion, against, agreeing, still, moving, variety, seconds, place)
+    return ThirdLook(motion, against, agreeing, still, moving, variety, seconds, place, *others)
 
 
 def _load(cache: Path) -> dict[Pair, ThirdLook]:

@@ -10,6 +10,7 @@ from typing import Literal
 from ..codes import VideoCode
 from ..errors import VhashError
 from ..matching.alignment import Span
+from ..matching.relation import VideoRelation
 from ..matching.sound import Heard
 from ..matching.third_look import ThirdLook
 
@@ -56,6 +57,7 @@ class Hit:
         false_match_rate: how often videos of different scenes get as near as that, by the calibration.
         same: whether they are copies of one video, at a rate of 1e-4; None where nothing can be concluded.
         look: what their pixels say, where there was a third look because of a doubt.
+        relation: of the query to the video, e.g. a part of it; None where nothing can be concluded.
     """
 
     distance: int
@@ -64,6 +66,7 @@ class Hit:
     false_match_rate: float | None = None
     same: bool | None = None
     look: ThirdLook | None = None
+    relation: VideoRelation | None = None
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def hits(
         # what is near a picture has been measured for no picture: no rate is known
         still = STILL in (code.unreliable, entry.code.unreliable)
         rate = None if said.rate is None or still else said.rate.estimate
-        return Hit(distance, entry, said.verified, rate, said.same, said.look)
+        return Hit(distance, entry, said.verified, rate, said.same, said.look, said.relation)
 
     found = ((distance, entry_of(database, spec, video)) for distance, video in near)
     return [hit(distance, entry) for distance, entry in found if entry is not None]  # else gone just now

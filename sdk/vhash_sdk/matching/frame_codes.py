@@ -91,8 +91,8 @@ class FrameCodes:
         return f"FrameCodes({list(self.codes.shape)}, duration={self.duration:.2f} s)"
 
 
-AGAINST = (4, 6)
-"""Which of the measures speak against a copy."""
+WORST, AGAINST = 1, (4, 6)
+"""Which of the measures is that of the worst quarter, and which speak against a copy."""
 
 
 def likeness(a: FrameCodes, b: FrameCodes) -> NDArray[np.float64]:
@@ -116,6 +116,8 @@ def likeness(a: FrameCodes, b: FrameCodes) -> NDArray[np.float64]:
     """
     if min(a.shows.sum(), b.shows.sum()) < _LEAST:
         return np.zeros(7)
+    if a.duration > b.duration:  # of a short part few of the longer one's frames are left, but all of its own
+        a, b = b, a
     bits = a.signs.shape[1]
     lines = alignments(len(a.codes), len(b.codes), duration_ratio(a.duration, b.duration))
     every = a.signs @ b.signs.T / bits

@@ -9,6 +9,7 @@ and gradients say nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -88,15 +89,23 @@ class Overlaid:
     tiles: NDArray[np.int64]
 
 
-def register(a: Frames, b: Frames, *, most: int = 3) -> list[Placement]:
+def register(
+    a: Frames,
+    b: Frames,
+    *,
+    most: int = 3,
+    scales: Iterable[float] = _SCALES,
+    turns: Sequence[tuple[int, bool]] = TURNS,
+) -> list[Placement]:
     """Where pictures lie on each other that belong together in pairs, the most likely placements first.
 
     Args:
         a, b: ``float32[T, height, width]`` with the same T, of any sizes up to 64 pixels.
         most: how many placements.
+        scales, turns: that are tried.
     """
     first, second = resized(a, 0.5), resized(b, 0.5)
-    rough = [place for scale in _SCALES for place in _shifts(first, second, scale)]
+    rough = [place for scale in scales for place in _shifts(first, second, scale, turns)]
     rough.sort(key=lambda place: -place.significance)
     found: list[Placement] = []
     for place in rough:
@@ -112,7 +121,7 @@ def register(a: Frames, b: Frames, *, most: int = 3) -> list[Placement]:
 
 def refined(a: Frames, b: Frames, place: Placement) -> Placement:
     """A placement made exact, by steps in one direction at a time that become smaller."""
-    first, second = _alike_scaled(a, b, place)
+    first, second = alike_scaled(a, b, place)
     least = 0.5 * min(first[0].size, second[0].size)
     now = np.array([place.growth, place.tilt, place.stretch, place.row, place.column])
     best = _agreement(first, second, now, least)
@@ -134,7 +143,7 @@ def refined(a: Frames, b: Frames, place: Placement) -> Placement:
 
 def overlaid(a: Frames, b: Frames, place: Placement) -> Overlaid:
     """Two films, of whatever lengths, laid on each other."""
-    first, second = _alike_scaled(a, b, place)
+    first, second = alike_scaled(a, b, place)
     way = np.array([place.growth, place.tilt, place.stretch, place.row, place.column])
     there, seen = _sampled(first, way, second.shape[1:])
     rows, columns = (place // TILE for place in np.nonzero(seen))
@@ -149,6 +158,31 @@ def in_place(a: Frames, b: Frames) -> Placement:
     stretch = float(np.log(height * w / (width * h)))
     shown = _scaled_shape((height, width), min(1.0, 1 / scale))
     return Placement(scale, (0, False), (shown[0] - 1) / 2, (shown[1] - 1) / 2, 0.0, 0.0, stretch=stretch)
+
+
+def scales_near(scale: float, most: float) -> list[float]:
+    """Of the scales that are tried those that are no farther off, as a logarithm."""
+    return [each for each in _SCALES if abs(np.log(each / scale)) <= most]
+
+
+def at_scale(place: Placement, scale: float, shape: tuple[int, ...]) -> Placement:
+    """The same placement with another scale in its name, and the rest of it as growth.
+
+    Args:
+        place: of a second picture of (height, width) ``shape``.
+        scale: the other one.
+        shape: of the second picture.
+    """
+    before, after = (_scaled_shape(shape, min(1.0, 1 / each)) for each in (place.scale, scale))
+    if place.turn[0] % 2:
+        before, after = before[::-1], after[::-1]
+    row, column = (
+        (at + 0.5) * new / old - 0.5
+        for at, old, new in zip((place.row, place.column), before, after, strict=True)
+    )
+    return place._replace(
+        scale=scale, row=row, column=column, growth=place.growth + float(np.log(place.scale / scale))
+    )
 
 
 def without_local_means(frames: Frames, reach: int = _LOCAL) -> Frames:
@@ -176,13 +210,13 @@ def _scaled_shape(shape: tuple[int, ...], scale: float) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
-def _alike_scaled(a: Frames, b: Frames, place: Placement) -> tuple[Frames, Frames]:
+def alike_scaled(a: Frames, b: Frames, place: Placement) -> tuple[Frames, Frames]:
     """Both films at the coarser one's scale, without local means; the second one turned."""
     first, second = resized(a, min(1.0, place.scale)), resized(b, min(1.0, 1 / place.scale))
     return without_local_means(first), without_local_means(turned(second, place.turn))
 
 
-def _shifts(a: Frames, b: Frames, scale: float) -> list[Placement]:
+def _shifts(a: Frames, b: Frames, scale: float, tried: Sequence[tuple[int, bool]]) -> list[Placement]:
     """The best shift for each turn, at one scale."""
     first = without_local_means(resized(a, min(1.0, scale)), _LOCAL_ROUGH)
     second = without_local_means(resized(b, min(1.0, 1 / scale)), _LOCAL_ROUGH)
@@ -193,7 +227,9 @@ def _shifts(a: Frames, b: Frames, scale: float) -> list[Placement]:
     moved, theirs, mask = (np.conj(rfft2(x, size)) for x in (first, energy, np.ones((h, w), np.float32)))
     found = []
     for sideways in (0, 1):
-        turns = [turn for turn in TURNS if turn[0] % 2 == sideways]
+        turns = [turn for turn in tried if turn[0] % 2 == sideways]
+        if not turns:
+            continue
         other = np.stack([turned(second, turn) for turn in turns])  # of one shape, so in one go
         others = (other**2).sum(1)
         height, width = other.shape[2:]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from ..codes import hamming_distance
 from ..errors import ModelError
 from ..spec import ModelSpec
-from .frame_codes import FrameCodes, frame_bits, likeness
+from .frame_codes import WORST, FrameCodes, frame_bits, likeness
 from .sequence import Sequence
 from .trajectory import Trajectory, correlations, part_widths
 
@@ -53,6 +54,11 @@ def measures(a: Frames, b: Frames) -> NDArray[np.float64]:
     return correlations(a, b)
 
 
+def worst_part(a: Frames, alike: NDArray[np.float64]) -> float:
+    """Of what ``measures`` gave: agreement of the worst quarter of the frames, 1 where it is not known."""
+    return float(alike[WORST]) if isinstance(a, FrameCodes) else 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """One way to see a video: all of it, or its content box.
@@ -72,6 +78,19 @@ def nearest_views(a: Many[View], b: Many[View]) -> tuple[int, int, int]:
     return min(pairs)
 
 
+class Seen(NamedTuple):
+    """What a second look at two videos says.
+
+    Attributes:
+        verified: the verified distance, 0 (surely a copy) to all bits (surely none).
+        worst: agreement of the quarter of the frames that agree least, -1 to 1, along the best line in time;
+            1 where nothing is known of single frames.
+    """
+
+    verified: int
+    worst: float
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Turns code distance and correlations into a verified distance.
@@ -86,16 +105,20 @@ class Evidence:
     parts: tuple[float, ...]
 
     def verified(self, a: Many[View], b: Many[View], bits: int) -> int:
-        """0 (surely a copy) to ``bits`` (surely none): the best over the views of both.
+        """The verified distance by itself; see ``seen``."""
+        return self.seen(a, b, bits).verified
 
-        Where nothing is kept of a video's frames, the distance of the codes.
+    def seen(self, a: Many[View], b: Many[View], bits: int) -> Seen:
+        """What is seen of the best pair of views.
+
+        Where nothing is kept of a video's frames, the verified distance is that of the codes.
         """
-        best = bits
+        best = Seen(bits, 1.0)
         for one in a:
             for two in b:
                 bitwise = int(hamming_distance(one.code, two.code))
                 if one.frames is None or two.frames is None:
-                    best = min(best, bitwise)
+                    best = min(best, Seen(bitwise, 1.0))
                     continue
                 alike = measures(one.frames, two.frames)
                 if len(alike) != len(self.parts):
@@ -104,5 +127,6 @@ class Evidence:
                         "make the calibration again"
                     )
                 evidence = self.bias + self.distance * bitwise + float(np.dot(self.parts, alike))
-                best = min(best, round(min(max(bits / 2 - _UNIT * evidence, 0), bits)))
+                distance = round(min(max(bits / 2 - _UNIT * evidence, 0), bits))
+                best = min(best, Seen(distance, worst_part(one.frames, alike)))
         return best

@@ -9,13 +9,15 @@ It takes the files, and some hundred milliseconds for a pair: so it is for pairs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .film import RATE, Film, slack
+from .following import Followed, followed, path
 from .registration import Frames, Overlaid, Placement, in_place, overlaid, refined, register
 from .timelines import Timeline
 
@@ -23,6 +25,7 @@ _LAID = 6  # frames of each film that are laid on each other
 _SURE = 0.8  # agreement of pictures, and of what moves, from which on nothing better is looked for
 _LEAST_SECONDS, _LEAST_SHARE = 1.5, 0.5  # of the shorter film, that have to be compared
 _AGREE = 0.5  # correlation of two frames that do
+_WELL, _NOT_AT_ALL, _DIVIDED = 0.8, 0.3, 0.2  # of frames of a shared part and of others; share of both
 _SHOWS = 0.1  # of the mean detail of the frames, without which one says nothing
 _COPIES, _OTHERS = 0.6, 0.35  # motion in copies, and in anything else
 _FEW, _MORE = 2.0, 0.3  # different changes below which chance gives more agreement, and how much more
@@ -30,8 +33,16 @@ _MOSTLY, _PARTLY = (
     0.8,
     0.2,
 )  # of the time that has to agree, of the picture that may not: else they share a part
+_IN_ANOTHER_ORDER = 0.8  # of the changes in either film that are in the other one, wherever: then copies
+_FOUND = 0.8  # correlation of changes that are the same
+_TILTS = (-0.17, 0.17)  # radians, from which a small turn is found
+_IN_SCENERY, _NOTHING = 0.35, 0.06  # motion in the scenery that a picture moves over; movement that is none
+_CLEAR, _ALL_THE_TIME = 0.6, 0.95  # agreement of pictures that lie on each other as they are, and how often
+_APART = 0.15  # of the picture that may show something else: a quarter of a split screen is more
+_ELSE = 0.35  # correlation of the pictures of a tile that shows something else
 _OTHERWISE = 0.3  # correlation of a tile that moves otherwise
 _ONE_SCENE, _MOVING = 0.5, 0.03  # agreement of pictures, and movement, from which on "no copy" is said
+_ONE_PICTURE, _HARDLY = 0.9, 0.01  # the same where the pictures are one throughout: less movement tells then
 
 
 class ThirdLook(NamedTuple):
@@ -49,6 +60,12 @@ class ThirdLook(NamedTuple):
         variety: how many different changes there are, by their participation ratio; 1: a single cut.
         seconds: how much time was compared.
         placement: how they lie on each other; None: they do in no way.
+        divided: 0 to 1; of two shares of the frames, those that agree well and those that do not at all, the
+            smaller one: where videos share a part of their time.
+        apart: share of the picture where both show something else all the time, 0 to 1.
+        anywhere: how much of what changes is in the other film too, at whatever time, 0 to 1: of the film of
+            which less is. Where pieces of one were put into another order.
+        path: by how many pixels of the film one moves over the other; 0: it stays.
     """
 
     motion: float
@@ -59,6 +76,10 @@ class ThirdLook(NamedTuple):
     variety: float
     seconds: float
     placement: Placement | None
+    divided: float = 0.0
+    apart: float = 0.0
+    anywhere: float = 0.0
+    path: float = 0.0
 
     @property
     def same(self) -> bool | None:
@@ -66,13 +87,43 @@ class ThirdLook(NamedTuple):
 
         The limits were chosen on copies of the tuning half of ``benchmarks/near_duplicates/copies.py``.
         """
-        together = _together(self)
-        least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
-        whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY
-        if together >= least and whole:
+        few = _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
+        if self.anywhere >= _IN_ANOTHER_ORDER + few:
             return True
-        tells = abs(self.still) >= _ONE_SCENE and self.moving >= _MOVING and self.seconds >= _LEAST_SECONDS
-        return False if tells and (together < _OTHERS or (together >= least and not whole)) else None
+        if self._moves_alike:
+            whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY and self.apart <= _APART
+            return True if whole else False if self._tells else None
+        if self._divided:
+            return False
+        return False if self._tells and _together(self) < _OTHERS else None
+
+    @property
+    def shares(self) -> bool:
+        """Whether they are no copies because only a part of the picture or of the time is the same."""
+        return self.same is False and (self._moves_alike or self._divided)
+
+    @property
+    def unlike(self) -> bool:
+        """Whether nothing moves alike however they are laid on each other, though enough does in both."""
+        enough = self.moving >= _MOVING and self.seconds >= _LEAST_SECONDS
+        return self.same is None and enough and _together(self) < _OTHERS
+
+    @property
+    def _moves_alike(self) -> bool:
+        least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
+        return _together(self) >= least
+
+    @property
+    def _divided(self) -> bool:
+        enough = self.moving >= _MOVING and self.seconds >= _LEAST_SECONDS
+        return enough and self.divided >= _DIVIDED and _together(self) >= _OTHERS
+
+    @property
+    def _tells(self) -> bool:
+        """Whether enough moves, in pictures that agree enough, for a difference to mean something."""
+        one = abs(self.still) >= _ONE_PICTURE and self.agreeing >= _ONE_PICTURE
+        scene = one or abs(self.still) >= _ONE_SCENE
+        return scene and self.moving >= (_HARDLY if one else _MOVING) and self.seconds >= _LEAST_SECONDS
 
 
 NOTHING = ThirdLook(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
@@ -92,11 +143,17 @@ def third_look(a: Film, b: Film, timelines: Sequence[Timeline]) -> ThirdLook:
     best = _better(best, a, b, refined(*laid, in_place(*laid)), timelines)
     if _sure(best):
         return best
-    for place in register(*laid):
-        best = _better(best, a, b, place, timelines)
-        if _sure(best):
-            break
-    return best
+    in_order = in_place(*laid), best.placement
+    moved = best.still < _CLEAR or best.agreeing < _ALL_THE_TIME  # else they lie on each other as they are
+    if moved:
+        for place in chain(register(*laid), _tilted(*laid)):
+            best = _better(best, a, b, place, timelines)
+            if _sure(best):
+                break
+    if best.same:
+        return best
+    best = best._replace(anywhere=_anywhere(a, b, in_order))
+    return best if best.same or not moved else _along_a_path(a, b, timelines) or best
 
 
 def _laid(a: Film, b: Film, timelines: Iterable[Timeline]) -> tuple[Frames, Frames] | None:
@@ -112,6 +169,51 @@ def _laid(a: Film, b: Film, timelines: Iterable[Timeline]) -> tuple[Frames, Fram
             taken = here[np.linspace(0, len(here) - 1, 2 * _LAID + 1).round().astype(int)[1::2]]
             return a.values[taken], b.values[there[taken]]
     return None
+
+
+def _tilted(a: Frames, b: Frames) -> Iterator[Placement]:
+    """Placements of the whole picture, turned a little further than what is not turned leads to."""
+    for tilt in _TILTS:
+        yield refined(a, b, in_place(a, b)._replace(tilt=tilt))
+
+
+def _anywhere(a: Film, b: Film, places: Iterable[Placement | None]) -> float:
+    """How much of what changes is in the other film too, of the film of which less is."""
+    found = 0.0
+    for place in places:
+        if place is None:
+            continue
+        both = overlaid(a.values, b.values, place)
+        x, y = both.a - both.a.mean(0), both.b - both.b.mean(0)
+        one, two = ((z * z).sum(1) for z in (x, y))
+        alike = (x @ y.T) / np.sqrt(one[:, None] * two[None] + 1e-6) >= _FOUND
+        shares = [float(each[has].sum() / (each.sum() + 1e-6)) for each, has in
+                  ((one, alike.any(1)), (two, alike.any(0)))]  # fmt: skip
+        found = max(found, min(shares))
+    return found
+
+
+def _along_a_path(a: Film, b: Film, timelines: Sequence[Timeline]) -> ThirdLook | None:
+    """What moves where one picture moves over the other; None where it does not, or they are no copies so."""
+    line = timelines[0]
+    there = b.nearest(line.speed * a.times + line.offset)
+    here = np.flatnonzero(there >= 0)
+    frames = a.values[here], b.values[there[here]]
+    along = path(*frames)
+    ways = None if along is None else followed(*frames, along)
+    if along is None or ways is None:
+        return None
+    # in the one that was cut out of the other all of the scenery moves
+    scenery, shown = sorted(map(_moves_where_seen, ways), key=lambda found: found.moving)
+    found = shown._replace(path=along.length, placement=along.middle)
+    told = _together(scenery) >= _IN_SCENERY or scenery.moving <= _NOTHING
+    return found if found.same and told else None
+
+
+def _moves_where_seen(way: Followed) -> ThirdLook:
+    count = way.seen.sum(0)
+    x, y = ((z - z.sum(0) / count) * way.seen for z in (way.a, way.b))
+    return _measured((way.a, way.b), (x, y), way.tiles)
 
 
 def _sure(found: ThirdLook) -> bool:
@@ -143,24 +245,36 @@ def _moves(a: Film, b: Film, both: Overlaid, place: Placement, timelines: Iterab
     if not len(lines):
         return NOTHING
     shared, at = lines >= 0, np.maximum(lines, 0)
-    changes = _correlations(both.a - both.a.mean(0), both.b - both.b.mean(0), at, shared)
-    line = int(np.abs(changes).argmax())
+    alike = _correlations(both.a - both.a.mean(0), both.b - both.b.mean(0), at, shared)
+    line = int(np.abs(alike).argmax())
     here, there = both.a[shared[line]], both.b[at[line][shared[line]]]
+    changes = here - here.mean(0), there - there.mean(0)
+    return _measured((here, there), changes, both.tiles)._replace(placement=place)
+
+
+def _measured(
+    films: tuple[Frames, Frames], changes: tuple[Frames, Frames], tiles: NDArray[np.int64]
+) -> ThirdLook:
+    """What is to be said of two films that lie on each other, frame by frame, and of what changes in them."""
+    (here, there), (x, y) = films, changes
     product = float(np.vdot(here, there))
     whole = float(np.vdot(here, here)) * float(np.vdot(there, there)) + 1e-6
-    x, y = here - here.mean(0), there - there.mean(0)
     moved = float(np.vdot(x, x)) * float(np.vdot(y, y))
     alike = x @ x.T
-    motion, against = _motion(x, y, both.tiles)
+    motion, against = _motion(x, y, tiles)
+    sign = 1.0 if product >= 0 else -1.0
+    agreement = _agreement(here, there, sign)
     return ThirdLook(
         motion=motion,
         against=against,
-        agreeing=_agreeing(here, there, np.sign(product)),
+        agreeing=_share(agreement >= _AGREE),
         still=float(product / np.sqrt(whole)),
         moving=float(np.sqrt(moved / whole)),
         variety=float(np.trace(alike)) ** 2 / (float(np.vdot(alike, alike)) + 1e-6),
         seconds=len(here) / RATE,
-        placement=place,
+        placement=None,
+        divided=min(_share(agreement >= _WELL), _share(agreement < _NOT_AT_ALL)),
+        apart=_apart(here, there, tiles, sign),
     )
 
 
@@ -176,12 +290,30 @@ def _motion(x: Frames, y: Frames, tiles: NDArray[np.int64]) -> tuple[float, floa
     return motion, float((weights * otherwise).sum() / total)
 
 
-def _agreeing(here: Frames, there: Frames, sign: float) -> float:
-    """The share of frames whose pictures agree, of those that show something."""
+def _apart(here: Frames, there: Frames, tiles: NDArray[np.int64], sign: float) -> float:
+    """The share of tiles in which both show something, and something else."""
+    both, first, second = (
+        np.bincount(tiles, each)
+        for each in ((here * there).sum(0), (here * here).sum(0), (there * there).sum(0))
+    )
+    area = np.bincount(tiles)
+    shows = (first >= _SHOWS * first.sum() / area.sum() * area) & (
+        second >= _SHOWS * second.sum() / area.sum() * area
+    )
+    otherwise = shows & (sign * both < _ELSE * np.sqrt(first * second + 1e-6))
+    return float(area[otherwise].sum() / area.sum())
+
+
+def _agreement(here: Frames, there: Frames, sign: float) -> NDArray[np.float32]:
+    """How far the pictures of each two frames agree, of those that show something."""
     scale = np.sqrt((here * here).sum(1) * (there * there).sum(1))
     counts = scale >= _SHOWS * scale.mean()
-    alike = sign * (here * there).sum(1)
-    return float((alike[counts] >= _AGREE * scale[counts]).mean()) if counts.any() else 0.0
+    agreement: NDArray[np.float32] = sign * (here * there).sum(1)[counts] / np.maximum(scale[counts], 1e-6)
+    return agreement
+
+
+def _share(which: NDArray[np.bool_]) -> float:
+    return float(which.mean()) if len(which) else 0.0
 
 
 def _correlations(a: Frames, b: Frames, at: NDArray[np.int64], shared: NDArray[np.bool_]) -> Frames:

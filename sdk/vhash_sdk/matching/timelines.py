@@ -13,6 +13,7 @@ from .trajectory import Trajectory
 
 _EACH = 2  # of the likeliest lines in either direction
 _LEAST = 2  # frames that two videos must share
+_SLOWEST = 1e-3  # speed of a line that means anything
 
 
 class Timeline(NamedTuple):
@@ -33,6 +34,11 @@ class Timeline(NamedTuple):
         """The time in the second video."""
         return self.speed * seconds + self.offset
 
+    @property
+    def inverse(self) -> Timeline:
+        """The same line from the second video to the first."""
+        return Timeline(1 / self.speed, -self.offset / self.speed)
+
 
 def timelines(a: FrameCodes | Trajectory, b: FrameCodes | Trajectory) -> list[Timeline]:
     """The likeliest lines between two videos of known duration, the best first.
@@ -43,6 +49,8 @@ def timelines(a: FrameCodes | Trajectory, b: FrameCodes | Trajectory) -> list[Ti
     if not (a.duration > 0 and b.duration > 0):
         return []
     if isinstance(a, FrameCodes) and isinstance(b, FrameCodes):
+        if a.duration > b.duration:  # of a short part few of the longer one's frames are left
+            return [line.inverse for line in timelines(b, a)]
         return [line for _, line in sorted(_scored(a, b), key=lambda found: -found[0])]
     ratio, rest = b.duration / a.duration, b.duration - a.duration
     usual = (Timeline(ratio, 0.0), Timeline(1.0, 0.0), Timeline(1.0, rest), Timeline(-ratio, b.duration))
@@ -68,4 +76,5 @@ def _scored(a: FrameCodes, b: FrameCodes) -> Iterator[tuple[float, Timeline]]:
             if backwards:
                 others = b.duration - others
             speed = float((others[1] - others[0]) / (times[1] - times[0]))
-            yield float(score[line]), Timeline(speed, float(others[0] - speed * times[0]))
+            if abs(speed) >= _SLOWEST:
+                yield float(score[line]), Timeline(speed, float(others[0] - speed * times[0]))

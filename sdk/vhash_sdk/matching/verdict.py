@@ -16,12 +16,15 @@ from ..errors import OptionError
 from ..spec import ModelSpec
 from .alignment import LEAST_SCORE
 from .calibration import USUAL_RATE, Calibration, Rate, SecondLook
-from .second_look import View, nearest_views
+from .relation import VideoRelation, relation_of_copies
+from .second_look import Seen, View, nearest_views
 from .third_look import ThirdLook
 
-_SURE = (
-    16  # bits of verified distance below an even chance (two nats), from which on nobody looks a third time
-)
+_SURE = 0.125  # of the bits: verified distance up to which nobody looks a third time
+_NEAR = 0.4  # of the bits: up to this, codes are enough where pixels tell nothing
+_SURER = 0.4375  # of the bits: up to this, only a scene that is one all the time is another take
+_ALL_THE_TIME = 0.8  # of the frames whose pictures agree
+_WORST = 0.25  # agreement of the worst quarter of the frames below which two videos share a part only
 _LOOKS = 0.1  # strangers for each video that get a third look, by the calibration's scenes
 _PASSING = Rate(0.0, 1.6e-3, 4.8e-3)
 """Strangers that a third look takes for copies: of 624 in doubt, in ``decisions``, none was."""
@@ -41,6 +44,7 @@ class Decision:
         rate: how often videos of different scenes come as near as this; None without a calibration.
         same: whether they are copies of one; None where nothing can be concluded.
         look: what their pixels say, where there was a third look; then ``same`` goes by that.
+        relation: what they are to each other; None where nothing can be concluded.
     """
 
     distance: int
@@ -49,6 +53,7 @@ class Decision:
     rate: Rate | None
     same: bool | None
     look: ThirdLook | None = None
+    relation: VideoRelation | None = None
 
 
 @dataclass(frozen=True)
@@ -137,17 +142,30 @@ class Verdict:
                 cannot. None: their files are not at hand.
         """
         found = self._by_codes(a, b, distance, told_apart)
-        if closer is None or not self._doubtful(found):
-            return found
-        seen = closer()
+        seen = closer() if closer is not None and self._doubtful(found) else None
         if seen is None:
-            return found
-        if seen.same is None:
-            return replace(found, look=seen)
+            return self._related(found, a, b)
+        if seen.same is None or (seen.same is False and not self._believed(found, seen)):
+            # what nothing speaks for but codes that are not near
+            against = seen.unlike and found.verified is not None and found.verified > _NEAR * self._bits
+            return self._related(replace(found, look=seen, same=False if against else found.same), a, b)
         rate = found.rate
         if seen.same and rate is not None:  # both have to be wrong
             rate = Rate(*(one * other for one, other in zip(rate, _PASSING, strict=True)))
-        return replace(found, look=seen, same=seen.same, rate=rate)
+        return self._related(replace(found, look=seen, same=seen.same, rate=rate), a, b)
+
+    @staticmethod
+    def _related(found: Decision, a: Sequence[View], b: Sequence[View]) -> Decision:
+        """The same with what the two are to each other."""
+        relation, look = found.relation, found.look
+        if found.same:
+            relation = relation_of_copies(a, b)
+        elif found.same is False and relation is None:
+            if look is None:
+                relation = VideoRelation.UNRELATED
+            elif look.same is False:
+                relation = VideoRelation.SHARES if look.shares else VideoRelation.TAKE
+        return replace(found, relation=relation)
 
     def _doubtful(self, found: Decision) -> bool:
         """Whether a third look is worth its time."""
@@ -156,7 +174,16 @@ class Verdict:
         if look is None or found.verified is None or found.same is None or self.fmr is None:
             return False
         rate = max(self.fmr, look.table.smallest_rate, _LOOKS / self.videos)
-        return look.even - _SURE < found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
+        return _SURE * self._bits < found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
+
+    def _believed(self, found: Decision, look: ThirdLook) -> bool:
+        """Whether "no copy" counts: a picture that moves over the other one looks like that too."""
+        assert found.verified is not None
+        return look.shares or found.verified > _SURER * self._bits or look.agreeing >= _ALL_THE_TIME
+
+    @property
+    def _bits(self) -> int:
+        return 0 if self.calibration is None else self.calibration.bits
 
     def _by_codes(
         self, a: Sequence[View], b: Sequence[View], distance: int | None, told_apart: bool
@@ -164,11 +191,16 @@ class Verdict:
         near = nearest_views(a, b)[0] if distance is None else distance
         table = self.calibration
         look = None if table is None else table.second_look
-        verified = self._verified(a, b, near) if told_apart else None
-        if verified is not None and look is not None:
-            most = None if self.radius is None else self._most(look)
+        seen = self._seen(a, b, near) if told_apart else None
+        if seen is not None and look is not None:
+            most, verified = None if self.radius is None else self._most(look), seen.verified
             rate = look.table.false_match_rate(verified)
-            return Decision(near, verified, most, rate, None if most is None else verified <= most)
+            if most is None or verified > most:
+                return Decision(near, verified, most, rate, None if most is None else False)
+            part = seen.worst < _WORST  # what the rest shows is something else
+            return Decision(
+                near, verified, most, rate, not part, None, VideoRelation.SHARES if part else None
+            )
         known = None if table is None else table.false_match_rate(near)
         same = None if self.radius is None or not told_apart else near <= self.radius
         return Decision(near, None, self.radius, known, same)
@@ -191,13 +223,13 @@ class Verdict:
         rate = max(self.fmr, _STRANGERS / max(1, videos))
         return max(self.radius, min(look.radius, self.calibration.threshold(min(1.0, rate))))
 
-    def _verified(self, a: Sequence[View], b: Sequence[View], distance: int) -> int | None:
-        """The verified distance; None where codes are far apart, or nothing is kept of a video's frames."""
+    def _seen(self, a: Sequence[View], b: Sequence[View], distance: int) -> Seen | None:
+        """The second look; None where codes are far apart, or nothing is kept of a video's frames."""
         table = self.calibration
         if table is None or table.second_look is None or not self.looks_again(distance):
             return None
         seen = all(any(view.frames for view in seen) for seen in (a, b))
-        return table.second_look.evidence.verified(a, b, table.bits) if seen else None
+        return table.second_look.evidence.seen(a, b, table.bits) if seen else None
 
     def _most(self, look: SecondLook) -> int:
         """The threshold of the second look.

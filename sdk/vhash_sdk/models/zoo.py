@@ -17,14 +17,13 @@ from .registry import Registered, registered, registry_file
 
 FOLDER = Path(__file__).parent
 ALIASES = {
-    "default": "lite0-phash-256",
+    "default": "copy-256",
     "copy": "copy-256",
     "small": "lite0-phash-64",
     "semantic": "i3d-256",
 }
-"""``default``: near-duplicates, 256 bits; ``copy``: the same, by a descriptor that was trained for it;
-``small``: 64 bits; ``semantic``: similar content."""
-_INT8_ONLY = {"copy-256"}  # whose checkpoint is too large to lie in the repository
+"""``default`` and ``copy``: copies, 256 bits, by a descriptor that was trained to find them; ``small``:
+near-duplicates, 64 bits; ``semantic``: similar content."""
 
 
 def names() -> list[str]:
@@ -63,8 +62,6 @@ def model_path(model: str | os.PathLike[str], precision: str = "auto") -> Path:
     for choice in wanted:
         if files[choice].is_file():
             return files[choice]
-    if name in _INT8_ONLY:
-        raise ModelNotFoundError(f"{name} is here as int8 only; use precision='auto', or train it again")
     if name in names():
         raise ModelNotFoundError(
             f"{name} has no {precision} file in this installation; from a clone, "

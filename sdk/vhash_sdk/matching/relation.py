@@ -1,0 +1,48 @@
+"""What two videos are to each other, where more can be said than whether they are copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from .second_look import View, nearest_views
+from .timelines import timelines
+
+_WHOLE = 0.8  # of the longer video that is covered by the shorter one, from which on they are one
+
+
+class VideoRelation(StrEnum):
+    """Of a first video to a second one."""
+
+    SAME = "same video"
+    PART = "part of"
+    CONTAINS = "contains"
+    SHARES = "shares a part"
+    TAKE = "same scene, other take"
+    UNRELATED = "unrelated"
+
+    @property
+    def inverse(self) -> VideoRelation:
+        """Of the second video to the first one.
+
+        >>> VideoRelation.PART.inverse.value
+        'contains'
+        """
+        turned = {VideoRelation.PART: VideoRelation.CONTAINS, VideoRelation.CONTAINS: VideoRelation.PART}
+        return turned.get(self, self)
+
+
+def relation_of_copies(a: Sequence[View], b: Sequence[View]) -> VideoRelation:
+    """Whether one of two copies is all of the other one, at whatever speed, or a part of its time."""
+    if not a or not b:
+        return VideoRelation.SAME
+    _, i, j = nearest_views(a, b)
+    one, two = a[i].frames, b[j].frames
+    lines = [] if one is None or two is None else timelines(one, two)
+    if one is None or two is None or not lines:
+        return VideoRelation.SAME
+    # a second of the first takes so many of the second: the line's speed
+    covered = abs(lines[0].speed) * one.duration / two.duration
+    if min(covered, 1 / covered) >= _WHOLE:
+        return VideoRelation.SAME
+    return VideoRelation.PART if covered < 1 else VideoRelation.CONTAINS
