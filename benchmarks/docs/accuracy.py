@@ -75,6 +75,9 @@ def decisions() -> str:
             f"{takes['found']} of {takes['of']}", sum(one["false groups"] for one in sets),
             f"{sum(one['re-encodes grouped'] for one in sets)} of {sum(one['of'] for one in sets)}",
         ))  # fmt: skip
+        if all(f"{asked}, or part" in result for asked in _DECISIONS):
+            told = [f"{result[f'{asked}, or part']['reporting']['all']['share']:.3f}" for asked in _DECISIONS]
+            rows.append((f"{name}, or told to share a part", *told, *[""] * 4))
         low = {kind: at for kind, at in result["compare"]["reporting"]["kinds"].items() if at < 0.7}
         weak.append(f"{name}: " + ", ".join(f"{kind} {at:.2f}" for kind, at in low.items()))
     header = (

@@ -9,6 +9,8 @@ import pytest
 
 from tests.matching.test_second_look import event
 from vhash_sdk.errors import ModelMismatchError, OptionError
+from vhash_sdk.matching.frame_codes import FrameCodes
+from vhash_sdk.matching.relation import VideoRelation
 from vhash_sdk.matching.second_look import View
 from vhash_sdk.matching.third_look import ThirdLook
 from vhash_sdk.matching.trajectory import Trajectory
@@ -59,6 +61,70 @@ def test_a_third_look_decides_where_there_is_a_doubt(motion: float, said: bool |
     assert pixels.rate is not None and codes.rate is not None
     assert (pixels.rate < codes.rate) == bool(said)
     assert verdict.decide(at(0, 1), at(40, 2), closer=lambda: None) == codes  # it cannot be taken
+
+
+@pytest.mark.parametrize(
+    ("changes", "relation", "same"),
+    [
+        ({}, VideoRelation.SAME, True),
+        ({"motion": 0.05}, VideoRelation.TAKE, False),
+        ({"against": 0.5}, VideoRelation.SHARES, False),
+        ({"apart": 0.3}, VideoRelation.SHARES, False),
+        ({"agreeing": 0.5}, VideoRelation.SHARES, False),
+        ({"motion": 0.5, "divided": 0.4, "agreeing": 0.5}, VideoRelation.SHARES, False),
+        ({"motion": 0.1, "anywhere": 0.9}, VideoRelation.SAME, True),  # in another order
+        ({"motion": 0.1, "still": 0.3}, None, False),  # nothing moves alike, whatever the codes say
+    ],
+)
+def test_pixels_say_what_two_videos_are_to_each_other(
+    changes: dict[str, float], relation: VideoRelation | None, same: bool
+) -> None:
+    verdict, seen = Verdict.at(SPEC, TABLE, 1e-4), SEEN._replace(**changes)
+    found = verdict.decide(at(0, 1), at(40, 2), closer=lambda: seen)
+    assert (found.relation, found.same) == (relation, same)
+
+
+def copy_views(parts: list[int], seconds: float = 8.0) -> tuple[View, ...]:
+    """A video of the default model whose frames are of such scenes, its code that of them all."""
+    spec = zoo.load("default").spec
+    scenes = [np.random.default_rng(part).integers(0, 256, 16, np.uint8) for part in parts]
+    frames = np.stack([scenes[len(parts) * i // 25] for i in range(25)])
+    code = np.packbits(np.unpackbits(np.concatenate([frames, frames], 1), axis=1).mean(0) > 0.5)
+    return (View(code, FrameCodes(frames, spec, seconds)),)
+
+
+def test_frames_alone_tell_that_only_a_part_is_shared() -> None:
+    model = zoo.load("default")
+    verdict = Verdict.at(model.spec, model.calibration, 1e-4)
+    whole, again, intro = (copy_views(parts) for parts in ([1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 5]))
+    same = verdict.decide(whole, again)
+    assert same.same and same.relation is VideoRelation.SAME
+    shared = verdict.decide(whole, intro)
+    assert shared.verified is not None and shared.threshold is not None
+    assert shared.verified <= shared.threshold  # by their codes they would be one
+    assert shared.same is False and shared.relation is VideoRelation.SHARES
+    stranger = verdict.decide(whole, copy_views([6, 7, 8, 9]))
+    assert stranger.same is False and stranger.relation is VideoRelation.UNRELATED
+
+
+def test_what_pixels_say_of_near_codes_has_to_hold_all_the_time() -> None:
+    """A picture that grows over the other one looks like another take where it lies on it."""
+    model = zoo.load("default")
+    verdict = Verdict.at(model.spec, model.calibration, 1e-4)
+    near = copy_views([1, 2, 3, 4]), copy_views([1, 2, 3, 10])
+    for agreeing in (1.0, 0.5):
+        seen = SEEN._replace(motion=0.05, agreeing=agreeing)
+        found = verdict.decide(copy_views([1, 2, 3, 4]), noisy(copy_views([1, 2, 3, 4])), closer=lambda: seen)  # noqa: B023
+        assert found.look == seen and found.same is (agreeing < 0.8)
+    assert verdict.decide(*near).same is False
+
+
+def noisy(views: tuple[View, ...]) -> tuple[View, ...]:
+    """Every eighth bit of the frames is another one."""
+    (view,) = views
+    assert isinstance(view.frames, FrameCodes)
+    codes = view.frames.codes ^ np.uint8(1)
+    return (View(view.code, replace(view.frames, codes=codes)),)
 
 
 def test_nobody_looks_a_third_time_without_a_doubt() -> None:

@@ -29,10 +29,8 @@ _WELL, _NOT_AT_ALL, _DIVIDED = 0.8, 0.3, 0.2  # of frames of a shared part and o
 _SHOWS = 0.1  # of the mean detail of the frames, without which one says nothing
 _COPIES, _OTHERS = 0.6, 0.35  # motion in copies, and in anything else
 _FEW, _MORE = 2.0, 0.3  # different changes below which chance gives more agreement, and how much more
-_MOSTLY, _PARTLY = (
-    0.8,
-    0.2,
-)  # of the time that has to agree, of the picture that may not: else they share a part
+_MOSTLY = 0.8  # of the time that has to agree, else they share a part of it
+_PARTLY = 0.2  # of what moves that may move otherwise, else they share a part of the picture
 _IN_ANOTHER_ORDER = 0.8  # of the changes in either film that are in the other one, wherever: then copies
 _FOUND = 0.8  # correlation of changes that are the same
 _TILTS = (-0.17, 0.17)  # radians, from which a small turn is found

@@ -23,7 +23,7 @@ from .third_look import ThirdLook
 _SURE = 0.125  # of the bits: verified distance up to which nobody looks a third time
 _NEAR = 0.4  # of the bits: up to this, codes are enough where pixels tell nothing
 _SURER = 0.4375  # of the bits: up to this, only a scene that is one all the time is another take
-_ALL_THE_TIME = 0.8  # of the frames whose pictures agree
+_THROUGHOUT = 0.8  # of the frames whose pictures agree
 _WORST = 0.25  # agreement of the worst quarter of the frames below which two videos share a part only
 _LOOKS = 0.1  # strangers for each video that get a third look, by the calibration's scenes
 _PASSING = Rate(0.0, 1.6e-3, 4.8e-3)
@@ -179,7 +179,7 @@ class Verdict:
     def _believed(self, found: Decision, look: ThirdLook) -> bool:
         """Whether "no copy" counts: a picture that moves over the other one looks like that too."""
         assert found.verified is not None
-        return look.shares or found.verified > _SURER * self._bits or look.agreeing >= _ALL_THE_TIME
+        return look.shares or found.verified > _SURER * self._bits or look.agreeing >= _THROUGHOUT
 
     @property
     def _bits(self) -> int:
