@@ -88,7 +88,7 @@ def test_a_part_alone_is_grouped_and_called_a_part(folder: Path, tmp_path: Path)
 
 def test_a_shared_intro_is_told_and_not_grouped(tmp_path: Path) -> None:
     one = joined(tmp_path / "one.mp4", ("bunny", 0, 3), ("glass", 0, 2.4))
-    other = joined(tmp_path / "other.mp4", ("bunny", 0, 3), ("legs", 0, 2.4))
+    other = joined(tmp_path / "other.mp4", ("bunny", 0, 3), ("chair", 0, 2.4))
     with Encoder("copy", threads=1) as encoder, Library(tmp_path / "lib", encoder=encoder) as library:
         library.add([one, other], workers=1)
         groups = library.duplicates()

@@ -120,10 +120,10 @@ def test_what_pixels_say_of_near_codes_has_to_hold_all_the_time() -> None:
 
 
 def noisy(views: tuple[View, ...]) -> tuple[View, ...]:
-    """Every eighth bit of the frames is another one."""
+    """Every fourth bit of the frames is another one."""
     (view,) = views
     assert isinstance(view.frames, FrameCodes)
-    codes = view.frames.codes ^ np.uint8(1)
+    codes = view.frames.codes ^ np.uint8(5)
     return (View(view.code, replace(view.frames, codes=codes)),)
 
 

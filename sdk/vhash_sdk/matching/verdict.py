@@ -20,7 +20,7 @@ from .relation import VideoRelation, relation_of_copies
 from .second_look import Seen, View, nearest_views
 from .third_look import ThirdLook
 
-_SURE = 0.125  # of the bits: verified distance up to which nobody looks a third time
+_SURE = 0.25  # of the bits: verified distance up to which nobody looks a third time
 _NEAR = 0.4  # of the bits: up to this, codes are enough where pixels tell nothing
 _SURER = 0.4375  # of the bits: up to this, only a scene that is one all the time is another take
 _THROUGHOUT = 0.8  # of the frames whose pictures agree
