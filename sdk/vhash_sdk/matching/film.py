@@ -73,6 +73,18 @@ def slack(seconds: float) -> float:
     return min(_MOST_SLACK, max(_SLACK, seconds / 50))
 
 
+def exact(a: float, b: float) -> bool:
+    """Whether lines between videos of so many seconds are exact enough to say that nothing is alike.
+
+    They go through frames that are seconds apart in long videos: where one of these was trimmed, a line may
+    miss what they share. All of a video of the same length is on the line from start to end.
+
+    >>> exact(30.0, 120.0), exact(3600.0, 3600.2), exact(3600.0, 3570.0)
+    (True, True, False)
+    """
+    return max(a, b) / 50 <= _MOST_SLACK or abs(a - b) <= _SLACK
+
+
 def film_times(
     a: float, b: float, lines: Sequence[Timeline]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

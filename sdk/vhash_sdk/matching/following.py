@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial.polynomial import polyfit, polyval
 from numpy.typing import NDArray
 
 from .registration import (
@@ -29,7 +30,7 @@ _MOMENTS, _MISSING = 5, 1  # and how many of them may not agree
 _AGREE = 0.5  # agreement of the pictures of a moment, below which nothing is followed
 _NEAR = 0.45  # of a scale, as a logarithm, that a window may grow or shrink
 _GROWS, _WANDERS = 0.08, 3.0  # as a logarithm, and in pixels: less is no movement
-_SMOOTH = 1.0  # pixels from a parabola: an edit follows a plan, two cameras do not
+_SMOOTH, _DEGREE = 1.0, 3  # pixels from a polynomial: an edit follows a plan, two cameras do not
 _SEEN = 0.25  # of the frames in which a place has to be seen
 _LEAST = 60  # pixels
 
@@ -160,16 +161,12 @@ def _path(
     wanders = float(np.hypot(rows, columns))
     if grows < _GROWS and wanders < _WANDERS:
         return None
-    plan = np.polynomial.polynomial.polyfit(middles, ways, 2)
-    off = ways - np.polynomial.polynomial.polyval(middles, plan).T
+    plan = polyfit(middles, ways, min(_DEGREE, len(middles) - 2))
+    off = ways - polyval(middles, plan).T
     side = max(shape) / 2
     if np.abs(off[:, 3:]).max() > _SMOOTH or np.abs(off[:, 0]).max() * side > _SMOOTH:
         return None
-    every = np.arange(count)
-    between = np.stack([np.interp(every, middles, way) for way in ways.T], axis=1)
-    for outside, (inner, outer) in ((every < middles[0], (1, 0)), (every > middles[-1], (-2, -1))):
-        slope = (ways[outer] - ways[inner]) / (middles[outer] - middles[inner])
-        between[outside] = ways[outer] + (every[outside] - middles[outer])[:, None] * slope
+    between = np.asarray(polyval(np.arange(count), plan).T, np.float64)
     return Path(between, middle, wanders + grows * side)
 
 

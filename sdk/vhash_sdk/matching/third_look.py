@@ -32,11 +32,13 @@ _FEW, _MORE = 2.0, 0.3  # different changes below which chance gives more agreem
 _MOSTLY = 0.8  # of the time that has to agree, else they share a part of it
 _PARTLY = 0.2  # of what moves that may move otherwise, else they share a part of the picture
 _IN_ANOTHER_ORDER = 0.8  # of the changes in either film that are in the other one, wherever: then copies
+_IN_PART = 0.6  # the same, from which on more than a part of the time is the same
 _FOUND = 0.8  # correlation of changes that are the same
 _TILTS = (-0.17, 0.17)  # radians, from which a small turn is found
 _IN_SCENERY, _NOTHING = 0.35, 0.06  # motion in the scenery that a picture moves over; movement that is none
-_CLEAR, _ALL_THE_TIME = 0.6, 0.95  # agreement of pictures that lie on each other as they are, and how often
-_APART = 0.15  # of the picture that may show something else: a quarter of a split screen is more
+_CLEAR, _ALL_THE_TIME = 0.8, 0.95  # agreement of pictures that lie on each other as they are, and how often
+_APART = 0.18  # of the picture that may show something else: a quarter of a split screen is more
+_PARTED = 0.3  # of the picture that shows something else, where the rest is no copy by itself either
 _ELSE = 0.35  # correlation of the pictures of a tile that shows something else
 _OTHERWISE = 0.3  # correlation of a tile that moves otherwise
 _ONE_SCENE, _MOVING = 0.5, 0.03  # agreement of pictures, and movement, from which on "no copy" is said
@@ -91,14 +93,14 @@ class ThirdLook(NamedTuple):
         if self._moves_alike:
             whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY and self.apart <= _APART
             return True if whole else False if self._tells else None
-        if self._divided:
+        if self._divided or self._parted:
             return False
         return False if self._tells and _together(self) < _OTHERS else None
 
     @property
     def shares(self) -> bool:
         """Whether they are no copies because only a part of the picture or of the time is the same."""
-        return self.same is False and (self._moves_alike or self._divided)
+        return self.same is False and (self._moves_alike or self._divided or self._parted)
 
     @property
     def unlike(self) -> bool:
@@ -114,7 +116,14 @@ class ThirdLook(NamedTuple):
     @property
     def _divided(self) -> bool:
         enough = self.moving >= _MOVING and self.seconds >= _LEAST_SECONDS
-        return enough and self.divided >= _DIVIDED and _together(self) >= _OTHERS
+        parted = (
+            self.divided >= _DIVIDED and self.anywhere < _IN_PART
+        )  # else a line in time is a little wrong
+        return enough and parted and _together(self) >= _OTHERS
+
+    @property
+    def _parted(self) -> bool:
+        return self._tells and self.apart >= _PARTED and _together(self) >= _OTHERS
 
     @property
     def _tells(self) -> bool:

@@ -21,7 +21,6 @@ from .second_look import Seen, View, nearest_views
 from .third_look import ThirdLook
 
 _SURE = 0.25  # of the bits: verified distance up to which nobody looks a third time
-_NEAR = 0.4  # of the bits: up to this, codes are enough where pixels tell nothing
 _SURER = 0.4375  # of the bits: up to this, only a scene that is one all the time is another take
 _THROUGHOUT = 0.8  # of the frames whose pictures agree
 _WORST = 0.25  # agreement of the worst quarter of the frames below which two videos share a part only
@@ -146,9 +145,8 @@ class Verdict:
         if seen is None:
             return self._related(found, a, b)
         if seen.same is None or (seen.same is False and not self._believed(found, seen)):
-            # what nothing speaks for but codes that are not near
-            against = seen.unlike and found.verified is not None and found.verified > _NEAR * self._bits
-            return self._related(replace(found, look=seen, same=False if against else found.same), a, b)
+            same = False if seen.unlike else found.same  # a copy moves alike, however it was altered
+            return self._related(replace(found, look=seen, same=same), a, b)
         rate = found.rate
         if seen.same and rate is not None:  # both have to be wrong
             rate = Rate(*(one * other for one, other in zip(rate, _PASSING, strict=True)))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import VideoError
-from ..matching.film import Film, film_shape, film_times
+from ..matching.film import Film, exact, film_shape, film_times
 from ..matching.second_look import View, nearest_views
 from ..matching.third_look import ThirdLook, third_look
 from ..matching.timelines import timelines
@@ -75,7 +75,10 @@ class Filming:
                 first, second = both.map(self._film, (self._decoders,) * 2, (a, b), (here, there))
         except VideoError:  # its error is told where it is added or compared
             return None
-        return third_look(first, second, lines)
+        seen = third_look(first, second, lines)
+        if seen.same or exact(a.seconds, b.seconds):
+            return seen
+        return seen._replace(seconds=0.0)  # as good as nothing was compared
 
     def _film(self, decoders: DecodePool, video: Filmed, times: NDArray[np.float64]) -> Film:
         shape = film_shape(video.width, video.height)
