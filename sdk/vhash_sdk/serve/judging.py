@@ -16,6 +16,7 @@ from ..library.judgements import Judgement
 from ..library.library import Library
 from ..library.records import Entry
 from .events import Events
+from .once import keep_answer
 from .problems import Problem
 from .state import State
 
@@ -47,6 +48,7 @@ class Judging:
                     number, place, *pair, a.id, b.id, judgement, before,
                 )  # fmt: skip
                 self._hold(pair, judgement)
+            keep_answer(self._state, 201, self._answer(number))
         self.flush()
         return self._answer(number)
 
@@ -60,11 +62,12 @@ class Judging:
             for row in rows:
                 self._hold((row["a"], row["b"]), row["before"])
             self._state.execute("UPDATE judging SET undone = 1, recorded = 0 WHERE id = ?", number)
+            holds = [
+                {"a": row["video_a"], "b": row["video_b"], "judgement": self.said((row["a"], row["b"]))}
+                for row in reversed(rows)
+            ]
+            keep_answer(self._state, 200, {"id": int(number), "judgements": holds})
         self.flush()
-        holds = [
-            {"a": row["video_a"], "b": row["video_b"], "judgement": self.said((row["a"], row["b"]))}
-            for row in reversed(rows)
-        ]
         return int(number), holds
 
     def said(self, pair: Pair) -> str | None:
