@@ -85,12 +85,14 @@ class Judging:
         """Tell the library what it does not know yet; whether it knows all of it now."""
         with self._lock:
             waiting = [
-                row["id"] for row in self._state.rows("SELECT id FROM judging WHERE NOT recorded ORDER BY id")
+                (row["id"], row["undone"])
+                for row in self._state.rows("SELECT id, undone FROM judging WHERE NOT recorded ORDER BY id")
             ]
             if waiting:
                 marks = ", ".join("?" * len(waiting))
                 rows = self._state.rows(
-                    f"SELECT DISTINCT a, b FROM judged WHERE judging IN ({marks})", *waiting
+                    f"SELECT DISTINCT a, b FROM judged WHERE judging IN ({marks})",
+                    *(number for number, _ in waiting),
                 )
                 pairs = [(row["a"], row["b"]) for row in rows]
                 told = [Judgement(*pair, match=self.said(pair) != "not a match") for pair in pairs]
@@ -99,7 +101,10 @@ class Judging:
                         library.judge(told)
                 except StoreError:  # somebody writes it; whoever ends a job asks again
                     return False
-                self._state.execute(f"UPDATE judging SET recorded = 1 WHERE id IN ({marks})", *waiting)
+                # what was taken back meanwhile is to be told yet
+                with self._state.transaction():
+                    sql = "UPDATE judging SET recorded = 1 WHERE id = ? AND undone = ?"
+                    self._state.many(sql, waiting)
         self._events.tell("judgements", {"count": self.count()})
         return True
 
