@@ -46,7 +46,7 @@ from vhash_sdk.models import zoo
 from vhash_sdk.serve.problems import TITLES, TYPES
 
 SAMPLES = sorted((zoo.FOLDER.parent / "samples").glob("*.mp4"))
-PATIENCE = 120.0  # seconds that a server may take to be back, and a job to end
+PATIENCE = 300.0  # seconds that a server may take to be back, and a job to end
 GROWN = 1.3  # how much more memory a server may take at its end
 NAMED = {(status, name) for name, (status, _) in TITLES.items()}
 JSON = {"Content-Type": "application/json"}
