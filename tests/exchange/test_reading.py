@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vhash_sdk.exchange import read_hashes, reading
@@ -156,6 +156,7 @@ def test_an_empty_file_and_one_that_is_not_there(tmp_path: Path) -> None:
         read_hashes(tmp_path / "none.txt")
 
 
+@settings(deadline=None)  # nothing is timed
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_or_told(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.bin"
