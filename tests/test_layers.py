@@ -22,7 +22,7 @@ LAYERS = (
     ("engines",),
     ("library",),
     ("web",),
-    ("report", "doctor"),
+    ("report", "doctor", "exchange"),
     ("acting",),
     ("comparison",),
     ("serve",),

@@ -48,6 +48,8 @@ def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.parent.mkdir(exist_ok=True)
         shutil.copyfile(SAMPLES / f"{sample}.mp4", file)
     (tmp_path / "plan.csv").write_text("group,action,bytes,path\n")
+    for name in ("known.csv", "uploads.txt"):
+        (tmp_path / name).write_text("f8" * 32 + ",100,bridge.jpg\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

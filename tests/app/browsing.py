@@ -19,6 +19,9 @@ import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VHASH = [sys.executable, "-c", "from vhash_sdk.cli import main; main()"]
+COPIES = {"bunny": ("half size", "low quality"), "glass": ("logo",)}
+NASTY = "<img src=x onerror=\"document.title='taken'\">.mp4"
+"""Which clips have which copies, and the name of one that bites."""
 SECONDS = 120  # that anything may take: the machine may be busy
 
 
@@ -138,3 +141,16 @@ def until(asks: Callable[[], Any], what: str = "") -> Any:
         assert time.monotonic() < end, f"not within {SECONDS} s: {what}"
         time.sleep(0.05)
     return found
+
+
+def find(tab: Tab) -> None:
+    """Have duplicates found, by the button."""
+    tab.go("duplicates")
+    tab.page.click("#main .view-head .main")
+    tab.page.click("dialog .buttons .main")
+    tab.page.wait_for_selector(".group .video")
+
+
+def quiet(tab: Tab) -> list[str]:
+    """What the browser complained about, but for pictures of what has none, and how a test reads pixels."""
+    return [said for said in tab.complaints if not any(word in said for word in ("422", "410", "Canvas2D"))]

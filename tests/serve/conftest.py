@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -82,8 +83,10 @@ def own(made: Made, tmp_path: Path) -> Made:
 class Server:
     """``vhash serve`` in a process of its own."""
 
-    def __init__(self, library: Path, *options: str, patch: str = "") -> None:
-        self._library, self._options, self._patch = library, options, patch
+    def __init__(
+        self, library: Path, *options: str, patch: str = "", trust: ssl.SSLContext | None = None
+    ) -> None:
+        self._library, self._options, self._patch, self._trust = library, options, patch, trust
         self.port, self.link = 0, ""
         self.start()
 
@@ -110,8 +113,9 @@ class Server:
     def client(self, *, token: bool = True, **options: Any) -> httpx.Client:
         """A client, by default one that may do everything."""
         headers = {"Authorization": f"Bearer {TOKEN}"} if token else {}
-        given = {"headers": headers, "timeout": 120, **options}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", **given)
+        given = {"headers": headers, "timeout": 120, "verify": self._trust or True, **options}
+        scheme = "http" if self._trust is None else "https"
+        return httpx.Client(base_url=f"{scheme}://127.0.0.1:{self.port}", **given)
 
     @property
     def token(self) -> str:
@@ -166,8 +170,8 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Starts servers, which end with the test."""
     servers: list[Server] = []
 
-    def start(library: Path, *options: str, patch: str = "") -> Server:
-        servers.append(Server(library, *options, patch=patch))
+    def start(library: Path, *options: str, **how: Any) -> Server:
+        servers.append(Server(library, *options, **how))
         return servers[-1]
 
     yield start

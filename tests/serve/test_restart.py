@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import httpx
+import pytest
 
 from tests.serve.conftest import Made, Server
 from vhash_sdk.library import Library
@@ -149,3 +154,53 @@ def test_it_stops_while_somebody_listens(own: Made, serve: Callable[..., Server]
         next(lines)
         assert server.stop(signal.SIGINT) == 0
         assert all(line.strip() == "" or line.startswith(":") for line in lines)
+
+
+_DYING = """
+import os, signal
+from vhash_sdk.serve import jobs, judging
+def dying(does):
+    def done(*given):
+        said = does(*given)
+        if os.path.exists("MARK"):
+            os.unlink("MARK")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return said
+    return done
+judging.Judging.flush = dying(judging.Judging.flush)
+jobs.Jobs.add = dying(jobs.Jobs.add)
+"""
+
+
+def test_what_was_done_but_not_answered_is_not_done_again(
+    own: Made, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    server = serve(own.library, patch=_DYING.replace("MARK", str(mark)))
+
+    def sent_twice(path: str, given: dict[str, Any]) -> httpx.Response:
+        """Sent, done, killed before the answer, and sent again."""
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        mark.touch()
+        with pytest.raises(httpx.HTTPError):
+            server.client().post(path, json=given, headers=key)
+        server.process.wait()
+        assert not mark.exists()
+        server.start()
+        again = server.client().post(path, json=given, headers=key)
+        assert again.headers["idempotent-replayed"] == "true"
+        return again
+
+    a, b, c = [video["id"] for video in server.client().get("/v1/videos").json()["items"]][1:4]
+    pairs = [{"a": a, "b": b, "judgement": "not a match"}, {"a": b, "b": c, "judgement": "match"}]
+    for pair in pairs:
+        said = sent_twice("/v1/judgements", {"judgements": [pair]})
+        assert said.status_code == 201 and said.json()["not_a_match"] == 1
+    assert server.client().get("/v1/judgements").json()["total"] == 2
+    undone = sent_twice("/v1/judgements/undo", {})
+    assert undone.status_code == 200
+    assert undone.json()["judgements"] == [{"a": b, "b": c, "judgement": None}]
+    assert server.client().get("/v1/judgements").json()["total"] == 1
+    job = sent_twice("/v1/jobs", {"kind": "dedup"})
+    assert job.status_code == 202 and server.done(job.json())["state"] == "done"
+    assert server.client().get("/v1/jobs").json()["total"] == 1

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from .guard import Asgi, Scope
+from .once import ASKED
 from .problems import Problem
 from .state import State
 
@@ -33,7 +34,8 @@ class Answers:
 
     def __init__(self, app: Asgi, state: State) -> None:
         self._app, self._state = app, state
-        # what was being done when the server ended has no answer; it may be sent again
+        # what was being done when the server ended has no answer, and changed nothing that counts (``once``):
+        # it may be sent again
         state.execute("DELETE FROM answer WHERE status IS NULL OR at < ?", time.time() - _SECONDS)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -121,9 +123,11 @@ class Answers:
                 )  # fmt: skip
             await send(message)
 
+        asked = ASKED.set(owner)
         try:
             await self._app(scope, again, keep)
         finally:
+            ASKED.reset(asked)
             if not 0 < status < 500:
                 await run_in_threadpool(
                     self._state.execute,

@@ -17,6 +17,8 @@ from ..system.child import child_command, child_environment
 from ..system.strict_json import parse_json
 from .events import Events
 from .logs import log
+from .models import Job
+from .once import keep_answer
 from .problems import Problem
 from .state import State, read_json
 
@@ -68,6 +70,7 @@ class Jobs:
                 number, kind, user, time.time(), json.dumps(options),
             )  # fmt: skip
             job = self._changed(number)
+            keep_answer(self._state, 202, {name: job[name] for name in Job.model_fields})
         with self._wake:
             self._wake.notify_all()
         return job

@@ -16,6 +16,7 @@ from ..library.judgements import Judgement
 from ..library.library import Library
 from ..library.records import Entry
 from .events import Events
+from .once import keep_answer
 from .problems import Problem
 from .state import State
 
@@ -47,6 +48,7 @@ class Judging:
                     number, place, *pair, a.id, b.id, judgement, before,
                 )  # fmt: skip
                 self._hold(pair, judgement)
+            keep_answer(self._state, 201, self._answer(number))
         self.flush()
         return self._answer(number)
 
@@ -60,11 +62,12 @@ class Judging:
             for row in rows:
                 self._hold((row["a"], row["b"]), row["before"])
             self._state.execute("UPDATE judging SET undone = 1, recorded = 0 WHERE id = ?", number)
+            holds = [
+                {"a": row["video_a"], "b": row["video_b"], "judgement": self.said((row["a"], row["b"]))}
+                for row in reversed(rows)
+            ]
+            keep_answer(self._state, 200, {"id": int(number), "judgements": holds})
         self.flush()
-        holds = [
-            {"a": row["video_a"], "b": row["video_b"], "judgement": self.said((row["a"], row["b"]))}
-            for row in reversed(rows)
-        ]
         return int(number), holds
 
     def said(self, pair: Pair) -> str | None:
@@ -82,12 +85,14 @@ class Judging:
         """Tell the library what it does not know yet; whether it knows all of it now."""
         with self._lock:
             waiting = [
-                row["id"] for row in self._state.rows("SELECT id FROM judging WHERE NOT recorded ORDER BY id")
+                (row["id"], row["undone"])
+                for row in self._state.rows("SELECT id, undone FROM judging WHERE NOT recorded ORDER BY id")
             ]
             if waiting:
                 marks = ", ".join("?" * len(waiting))
                 rows = self._state.rows(
-                    f"SELECT DISTINCT a, b FROM judged WHERE judging IN ({marks})", *waiting
+                    f"SELECT DISTINCT a, b FROM judged WHERE judging IN ({marks})",
+                    *(number for number, _ in waiting),
                 )
                 pairs = [(row["a"], row["b"]) for row in rows]
                 told = [Judgement(*pair, match=self.said(pair) != "not a match") for pair in pairs]
@@ -96,7 +101,10 @@ class Judging:
                         library.judge(told)
                 except StoreError:  # somebody writes it; whoever ends a job asks again
                     return False
-                self._state.execute(f"UPDATE judging SET recorded = 1 WHERE id IN ({marks})", *waiting)
+                # what was taken back meanwhile is to be told yet
+                with self._state.transaction():
+                    sql = "UPDATE judging SET recorded = 1 WHERE id = ? AND undone = ?"
+                    self._state.many(sql, waiting)
         self._events.tell("judgements", {"count": self.count()})
         return True
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from .models import Given, Id, Page, Rate, Said, Text, Video
-from .search_models import Span
+from .search_models import Pixels, Span
 
 
 class Member(BaseModel):
@@ -24,6 +24,7 @@ class Member(BaseModel):
     judgement: Said | None = None
     in_basket: bool = False
     spans: list[Span] | None = None
+    pixels: Pixels | None = None
 
 
 class Group(BaseModel):

@@ -59,6 +59,28 @@ class Query(BaseModel):
     unreliable: str | None
 
 
+class Pixels(BaseModel):
+    """What a third look at the pixels of two videos says; there is one where codes left a doubt.
+
+    ``same``: whether they are copies; null where the pixels do not tell. ``motion``: how alike what moves is,
+    -1 in an inverted copy. ``against``: the share of what moves in both that moves otherwise. ``still``:
+    correlation of the pictures; ``agreeing``: the share of them that agree. ``moving``: how much changes at
+    all. ``seconds``: how much time was compared. ``enlarged``: how much larger one shows the same;
+    ``turned``: by how many degrees.
+    """
+
+    same: bool | None
+    motion: float | None
+    still: float | None
+    against: float | None
+    agreeing: float | None
+    moving: float | None
+    seconds: float | None
+    enlarged: float | None
+    turned: int | None
+    mirrored: bool | None
+
+
 class Hit(BaseModel):
     """A near video."""
 
@@ -67,6 +89,7 @@ class Hit(BaseModel):
     verified: int | None
     false_match_rate: float | None
     same: bool | None
+    pixels: Pixels | None = None
 
 
 class Hits(BaseModel):
@@ -144,5 +167,6 @@ class Compared(BaseModel):
     same: bool | None
     verified: int | None
     false_match_rate: Rate | None
+    pixels: Pixels | None = None
     spans: list[Span] | None
     moment: Moment | None

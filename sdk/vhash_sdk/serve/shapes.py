@@ -14,6 +14,7 @@ from ..matching.alignment import Span
 from ..matching.calibration import Rate
 from ..matching.parts import SharedSpan
 from ..names import path_entry, safe
+from ..report.pixels import look_entry
 from ..system.strict_json import parse_json
 from .problems import Problem
 
@@ -70,6 +71,7 @@ def hit_shape(hit: Hit) -> dict[str, Any]:
         "verified": None if hit.verified is None else int(hit.verified),
         "false_match_rate": None if hit.false_match_rate is None else float(f"{hit.false_match_rate:.3g}"),
         "same": None if hit.same is None else bool(hit.same),
+        "pixels": look_entry(hit.look),
     }
 
 
@@ -109,6 +111,7 @@ def member_shape(member: Member, digest: bytes) -> dict[str, Any]:
         "names": [shown_path(name)["path"] for name in member.names],
         "same_bytes": member.entry.digest == digest,
         "spans": None,
+        "pixels": look_entry(member.look),
     }
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import BaseModel
 
+from ...system.strict_json import parse_json
 from ..models import Page
 from ..problems import TITLES
 from ..shapes import cursor_of, place_of
+from ..state import State
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many are wanted")]
 Cursor = Annotated[
@@ -41,14 +42,6 @@ def problems(*names: str) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-def numbered_page(
-    items: list[dict[str, Any]], limit: int, total: int, number: Callable[[dict[str, Any]], int]
-) -> dict[str, Any]:
-    """A page of what was read with one more than the limit."""
-    end = cursor_of(number(items[limit - 1])) if len(items) > limit else None
-    return {"items": items[:limit], "next": end, "total": total}
-
-
 def skipped(cursor: str | None) -> tuple[str | None, int]:
     """A cursor, and how many items are passed over: ``@N`` is a place in the middle of a list.
 
@@ -66,6 +59,26 @@ def after_number(cursor: str | None) -> int:
         return 0
     (value,) = place_of(cursor, 1)
     return value if isinstance(value, int) else 0
+
+
+def numbered_page(
+    state: State, table: str, limit: int, cursor: str | None, where: str = "1", *values: Any
+) -> dict[str, Any]:
+    """A page of the bodies of a table's rows, by their numbers. Raises Problem.
+
+    Args:
+        state: has the table.
+        table: with columns ``number`` and ``body``.
+        limit, cursor: of the request.
+        where, values: which rows are wanted, as SQL.
+    """
+    total = state.value(f"SELECT count(*) FROM {table} WHERE {where}", *values)
+    cursor, skip = skipped(cursor)
+    sql = f"SELECT number, body FROM {table} WHERE {where} AND number > ? ORDER BY number LIMIT ? OFFSET ?"
+    rows = state.rows(sql, *values, after_number(cursor), limit + 1, skip)
+    items = [parse_json(row["body"], surrogates=True) for row in rows[:limit]]
+    end = cursor_of(rows[limit - 1]["number"]) if len(rows) > limit else None
+    return {"items": items, "next": end, "total": total}
 
 
 __all__ = [

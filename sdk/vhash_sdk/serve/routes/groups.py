@@ -15,7 +15,7 @@ from ..problems import Problem
 from ..service import Service, entry_by_id, service_of
 from ..shapes import cursor_of, place_of, span_shape
 from ..state import State, read_json
-from .common import Cursor, Filter, Limit, after_number, numbered_page, problems, skipped
+from .common import Cursor, Filter, Limit, numbered_page, problems, skipped
 from .library import Number, VideoId
 
 router = APIRouter(prefix="/v1", tags=["groups"])
@@ -129,12 +129,7 @@ def group(request: Request, number: VideoId) -> dict[str, Any]:
 @router.get("/left-out", response_model=Page[LeftOut], responses=problems())
 def left_out(request: Request, limit: Limit = 50, cursor: Cursor = None) -> dict[str, Any]:
     """Near videos that are in no group, for what the disk says of their files."""
-    state = service_of(request).state
-    total = state.value("SELECT count(*) FROM left_out")
-    sql = "SELECT number, body FROM left_out WHERE number > ? ORDER BY number LIMIT ?"
-    rows = state.rows(sql, after_number(cursor), limit + 1)
-    items = [{**parse_json(row["body"], surrogates=True), "number": row["number"]} for row in rows]
-    return numbered_page(items, limit, total, lambda item: int(item["number"]))
+    return numbered_page(service_of(request).state, "left_out", limit, cursor)
 
 
 @router.get("/spans", response_model=Spans, responses=problems("not-found"))

@@ -13,7 +13,7 @@ from ..judging_models import CommonPart, KnownPart, KnownParts, NamePart, Parts
 from ..models import Page
 from ..service import Service, service_of
 from ..shapes import known
-from .common import Cursor, Filter, Limit, after_number, numbered_page, problems, skipped
+from .common import Cursor, Filter, Limit, numbered_page, problems
 from .groups import run_of
 
 router = APIRouter(prefix="/v1/parts", tags=["parts"])
@@ -40,29 +40,14 @@ def parts(
     if relation is not None:
         where.append("relation = ?")
         values.append(relation)
-    clause = " AND ".join(where)
-    total = service.state.value(f"SELECT count(*) FROM part WHERE {clause}", *values)
-    cursor, skip = skipped(cursor)
-    sql = f"SELECT body FROM part WHERE {clause} AND number > ? ORDER BY number LIMIT ? OFFSET ?"
-    rows = service.state.rows(sql, *values, after_number(cursor), limit + 1, skip)
-    page = numbered_page(
-        [parse_json(row["body"], surrogates=True) for row in rows],
-        limit,
-        total,
-        lambda item: int(item["number"]),
-    )
+    page = numbered_page(service.state, "part", limit, cursor, " AND ".join(where), *values)
     return {**page, "run": None if run is None else run[1]}
 
 
 @router.get("/common", response_model=Page[CommonPart], responses=problems())
 def common(request: Request, limit: Limit = 50, cursor: Cursor = None) -> dict[str, Any]:
     """Parts that many videos have."""
-    state = service_of(request).state
-    total = state.value("SELECT count(*) FROM common_part")
-    sql = "SELECT number, body FROM common_part WHERE number > ? ORDER BY number LIMIT ?"
-    rows = state.rows(sql, after_number(cursor), limit + 1)
-    items = [{**parse_json(row["body"], surrogates=True), "number": row["number"]} for row in rows]
-    return numbered_page(items, limit, total, lambda item: int(item["number"]))
+    return numbered_page(service_of(request).state, "common_part", limit, cursor)
 
 
 def _shape(part: Known) -> dict[str, Any]:

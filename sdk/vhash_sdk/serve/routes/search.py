@@ -20,6 +20,7 @@ from ...library.browsing import Filters
 from ...library.library import Library
 from ...library.records import Entry, Hit
 from ...names import safe
+from ...report.pixels import look_entry
 from ..media import Shown
 from ..models import Upload
 from ..problems import Problem
@@ -243,6 +244,7 @@ def _kept(library: Library, a: Entry, b: Entry, *, spans: bool) -> dict[str, Any
         "same": said.same,
         "verified": said.verified,
         "false_match_rate": rate_shape(said.rate),
+        "pixels": look_entry(said.look),
         "spans": None if found is None else [span_shape(span) for span in found],
         "moment": None,
     }
@@ -273,6 +275,7 @@ def _comparison(said: Comparison) -> dict[str, Any]:
         "same": said.same,
         "verified": said.decision.verified,
         "false_match_rate": rate_shape(said.false_match_rate),
+        "pixels": look_entry(said.decision.look),
         "spans": None if said.spans is None else [span_shape(span) for span in said.spans],
         "moment": None
         if moment is None

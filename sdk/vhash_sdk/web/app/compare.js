@@ -12,8 +12,8 @@ const MODES = ["side", "wipe", "difference"];
 const FAR = 0.25; // seconds that two players may be apart before one jumps
 
 // a: the kept one or what was searched by (file: of this browser); b: the other
-export function openCompare({ a, b, file = null, distance = null, spans = null, says = null, judge = null, undo = null }) {
-  const view = new Compare({ a, b, file, distance, spans, says, judge, undo });
+export function openCompare({ a, b, file = null, distance = null, spans = null, pixels = null, says = null, judge = null, undo = null }) {
+  const view = new Compare({ a, b, file, distance, spans, pixels, says, judge, undo });
   const close = dialog(S.compare, view.element, { kind: "full", onclose: () => view.close() });
   view.dismiss = close;
   view.element.focus();
@@ -44,12 +44,13 @@ class Compare {
     this.extra = make("label", { class: "extra" });
     this.lineHost = make("div", { class: "line-host" });
     this.said = make("p", { class: "soft said" });
+    this.saw = make("p", { class: "soft said pixels" }, this.pixels ? S.pixels(this.pixels) : "");
     this.verdict = this.judge ? make("div", { class: "verdict" }, ...[["m", S.match], ["n", S.notAMatch]].map(([says, text]) =>
       button(text, guarded(() => this.say(says)), { data: { says }, "aria-pressed": "false" }))) : "";
     const figure = (video, words) => make("div", { class: "of" }, make("b", {}, words), " ", make("bdi", { title: video.path || "" }, cutPath(video.path || video.name || "")[1]), metaOf(video, a.seconds ? a : b));
     this.element = make("div", { class: "compare", tabIndex: -1, role: "group", "aria-label": S.compare },
       make("div", { class: "pair" }, ...[a, b].map((video, i) => figure(video, this.words[i]))),
-      this.stage, this.said,
+      this.stage, this.said, this.saw,
       make("div", { class: "controls" }, this.toggleButton, this.scrub, this.clock),
       this.lineHost,
       make("div", { class: "controls" }, this.modeButtons, this.extra,
@@ -94,7 +95,9 @@ class Compare {
       if (this.a.id && this.b.id && state.library.has_segments) this.spans = (await get(query("/v1/spans", { a: this.a.id, b: this.b.id }))).spans;
       else if (this.a.upload) {
         const source = { upload: this.a.upload };
-        this.spans = (await post("/v1/compare", { a: source, b: { video: this.b.id }, spans: true })).spans;
+        const { spans, pixels: seen } = await post("/v1/compare", { a: source, b: { video: this.b.id }, spans: true });
+        this.spans = spans;
+        if (seen) this.saw.textContent = S.pixels(seen);
       }
       this.turned = true; // asked with a as the query
     }

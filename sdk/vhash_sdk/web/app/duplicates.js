@@ -135,7 +135,7 @@ class Duplicates {
     const row = make("li", { class: "video", tabIndex: -1, data: { member: i }, "aria-label": `${video.path}, ${S.away(S.bits(member.distance), group.representative.path)}` },
       strip(video, { label: S.compareLarge(video.path), onopen: () => this.compare(place, i) }),
       make("div", { class: "what" }, ...nameOf(video.path, { names: member.names }), metaOf(video, group.representative),
-        ...facts({ not_offered: member.not_offered, because: member.kept_because })),
+        ...facts({ not_offered: member.not_offered, because: member.kept_because, pixels: member.pixels })),
       make("div", { class: "side" }, distanceOf(member.distance, this.run.radius || state.library.model.bits), ...facts({ same: member.same_bytes, rate: member.false_match_rate?.high }),
         make("div", { class: "acts" }, verdictButtons(),
           member.not_offered ? "" : button([icon("plan"), make("span", {}, S.remove)], null, { class: "toss", data: { toss: "1" }, tabIndex: -1, "aria-pressed": "false", title: `${S.toPlan} (x)` }))),
@@ -215,7 +215,7 @@ class Duplicates {
     const member = group.members[i];
     leave();
     this.go(place, i, { scroll: false });
-    openCompare({ a: group.representative, b: member.video, distance: member.distance, spans: member.spans,
+    openCompare({ a: group.representative, b: member.video, distance: member.distance, spans: member.spans, pixels: member.pixels,
       says: () => letter[member.judgement], judge: (says) => this.judge(place, i, says), undo: () => this.undo() });
   }
 

@@ -2,7 +2,7 @@
 import { make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
 import { cutPath, rate } from "../shared/text.js";
-import { distanceOf, metaOf, nameOf } from "../shared/video.js";
+import { distanceOf, facts, metaOf, nameOf } from "../shared/video.js";
 import { post } from "./api.js";
 import { openCompare } from "./compare.js";
 import { strip } from "./media.js";
@@ -16,10 +16,10 @@ export const worthy = (hit) => hit.same || hit.verified !== null || hit.distance
 export function hitRow(hit, query, { file = null, spans = null } = {}) {
   const { video } = hit;
   const kind = kindOf(hit);
-  const compare = () => openCompare({ a: query, b: video, file, distance: hit.distance, spans });
+  const compare = () => openCompare({ a: query, b: video, file, distance: hit.distance, spans, pixels: hit.pixels });
   return make("li", { class: "video", data: { kind } },
     strip(video, { label: S.compareLarge(video.path), onopen: compare }),
-    make("div", { class: "what" }, ...nameOf(video.path, { onclick: () => openVideo(video) }), metaOf(video, query.seconds ? query : video)),
+    make("div", { class: "what" }, ...nameOf(video.path, { onclick: () => openVideo(video) }), metaOf(video, query.seconds ? query : video), ...facts({ pixels: hit.pixels })),
     make("div", { class: "side" }, distanceOf(hit.distance, state.library.model.bits / 2),
       make("span", { class: `verdict-tag ${kind}` }, S.verdicts[kind]),
       hit.false_match_rate && kind !== "take" ? make("div", { class: "rate", title: S.rateTitle }, S.rate(rate(hit.false_match_rate))) : ""));
@@ -49,10 +49,10 @@ export async function openVideo(video) {
   const player = new Player(video);
   player.element.controls = true;
   player.element.tabIndex = 0;
-  const facts = [[S.path, video.path], [S.added, new Date(1000 * video.added).toLocaleString()], [S.modified, new Date(1000 * video.modified).toLocaleString()],
+  const known = [[S.path, video.path], [S.added, new Date(1000 * video.added).toLocaleString()], [S.modified, new Date(1000 * video.modified).toLocaleString()],
     [S.code, video.code], ...(video.unreliable ? [[S.unreliable, video.unreliable]] : []), ...(video.damaged ? [[S.damaged, video.damaged]] : [])];
   const near = make("div", { class: "near" }, make("p", { class: "soft" }, S.looking));
   dialog(cutPath(video.path)[1], make("div", { class: "one" }, player.box, metaOf(video),
-    make("dl", { class: "facts-list" }, ...facts.map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("bdi", {}, text))))), near), { kind: "wide", onclose: () => player.close() });
+    make("dl", { class: "facts-list" }, ...known.map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("bdi", {}, text))))), near), { kind: "wide", onclose: () => player.close() });
   nearOf(video).then((hits) => near.replaceChildren(...(hits.length ? hitSections(hits, video) : [make("p", { class: "soft" }, S.nothingNear)]))).catch(complain);
 }

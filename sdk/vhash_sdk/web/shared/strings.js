@@ -15,6 +15,9 @@ export const S = {
   because: (why) => `the other is kept because ${why}`,
   rate: (text) => `false-match rate ≤ ${text}`,
   rateTitle: "The share of pairs of different scenes that come this near: 95 % sure to be below this",
+  // what a third look at pixels says
+  pixels: ({ same, motion, enlarged, turned, mirrored }) => "their pixels: " + (same === null ? "they do not tell" : !same ? "like pictures, other movement" : ["the same movement",
+    ...(enlarged > 1.1 ? [`one is a part of the other, enlarged ${enlarged.toFixed(1)} times`] : []), ...(turned ? [`turned by ${turned}°`] : []), ...(mirrored ? ["mirrored"] : []), ...(motion < 0 ? ["inverted"] : [])].join(", ")),
   match: "Match",
   notAMatch: "Not a match",
   judgement: "Judgement",

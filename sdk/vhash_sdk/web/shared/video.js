@@ -39,11 +39,12 @@ export function distanceOf(distance, widest) {
   return make("div", { class: "distance" }, make("div", { class: "bits", "aria-hidden": "true" }, fill), S.bits(distance));
 }
 
-export function facts({ same, not_offered: barred, because, rate: high }) {
+export function facts({ same, not_offered: barred, because, rate: high, pixels }) {
   const parts = [];
   if (same) parts.push(make("div", { class: "rate" }, S.byteForByte));
   if (barred) parts.push(make("div", { class: "rate" }, S.notOffered(barred)));
   if (because) parts.push(make("div", { class: "rate" }, S.because(because)));
+  if (pixels) parts.push(make("div", { class: "rate pixels" }, S.pixels(pixels)));
   if (!same && high) parts.push(make("div", { class: "rate", title: S.rateTitle }, S.rate(rate(high))));
   return parts;
 }
