@@ -1,4 +1,4 @@
-"""What the reader of docstrings does not know of them: examples without a heading, one line for two arguments."""
+"""What docstrings here have that their reader does not know: bare examples, one line for two arguments."""
 
 from __future__ import annotations
 

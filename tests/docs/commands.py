@@ -89,7 +89,11 @@ def parse(words: list[str]) -> None:
             return  # vhash --version
         assert rest[0] in command.commands, f"vhash has no command {rest[0]!r}"
         command, words, context = command.commands[rest[0]], rest[1:], group
-    command.make_context(command.name, list(words), parent=context)
+    usage: type[Exception] = typer.BadParameter.__bases__[0]  # click's own, or that which typer brings along
+    try:
+        command.make_context(command.name, list(words), parent=context)
+    except usage as error:
+        raise AssertionError(f"vhash {command.name} {shlex.join(words)}: {error}") from error
 
 
 def _check_extras(words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A page read from top to bottom at a terminal: its blocks, run one after the other in a folder of small clips."""
+"""A page read from top to bottom at a terminal: its blocks, run in turn in a folder of small clips."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ import av
 import vhash_sdk
 from benchmarks.common import ROOT
 from vhash_sdk.cli.demo import SAMPLES
+from vhash_sdk.library.judgements import FILE_KIND
 
 from .pages import Block, blocks_of
 
-PAGES_RUN = [ROOT / name for name in ("README.md", *(f"docs/{n}.md" for n in ("library", "finding", "cli", "scale")))]
+PAGES_RUN = [
+    ROOT / name
+    for name in ("README.md", "docs/library.md", "docs/finding.md", "docs/cli.md", "docs/scale.md")
+]
+"""Of the tutorials, which are run too, tests/test_tutorials.py says what each has to print."""
 
 CLIPS = {
     "a": "bunny", "b": "chair", "query": "chair", "suspicious": "bunny", "clip": "bunny", "film": "bunny",
@@ -49,7 +54,8 @@ def prepare(place: Path) -> dict[str, str]:
         shutil.copyfile(SAMPLES / f"{sample}.mp4", file)
     with av.open(str(SAMPLES / "bunny.mp4")) as video:
         next(video.decode(video=0)).to_image().save(place / "frame.jpg")
-    (place / "judgements.json").write_text(json.dumps({"schema": 1, "kind": "vhash judgements", "judgements": []}))
+    (place / "judgements.json").write_text(json.dumps({"kind": FILE_KIND, "schema": 1, "pairs": []}))
+    (place / "plan.csv").write_text("group,action,bytes,path\n")
     shim = place / "bin" / "vhash"
     shim.parent.mkdir()
     program = "from vhash_sdk.cli import main; main()"

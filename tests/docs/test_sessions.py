@@ -12,7 +12,7 @@ from .session import PAGES_RUN, read_through
 
 SAID = {
     "README.md": ("[[1]]", "c.mp4"),
-    "library.md": ("[[11 10]] [[1 2]]", "vh1:", "missing.mp4", "moved"),
+    "library.md": ("[[11 10]] [[1 2]]", "vh1:", "missing.mp4"),
     "finding.md": ("d.mp4", "e.mp4"),
     "cli.md": ("vh1:", "trash"),
     "scale.md": (),
