@@ -12,17 +12,7 @@ _SEVERAL = re.compile(r"( +)(\w+(?:, \w+)+)(: .*)")
 
 
 def rewritten(text: str) -> str:
-    """A docstring as Google's convention has it.
-
-    >>> print(rewritten("Args:\\n    a, b: seconds.\\n\\n>>> 1 + 1\\n2"))
-    Args:
-        a: seconds.
-        b: seconds.
-    <BLANKLINE>
-    Examples:
-        >>> 1 + 1
-        2
-    """
+    """A docstring as Google's convention has it."""
     paragraphs = []
     for paragraph in text.split("\n\n"):
         if paragraph.startswith(">>> "):
