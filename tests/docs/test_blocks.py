@@ -62,7 +62,7 @@ def test_programs_take_the_arguments_that_are_shown(block: Block, tmp_path: Path
         "true && vhash bench serach",
         "pip install 'vhash-sdk[gpus]'",
         "python -m benchmarks.NAME",
-        "python export/to_onxx.py",
+        "python 'export/to_onxx.py'",
         "python -m benchmarks.docs.tables --chekc",
         ".ci/instaled dist/x.whl",
         "vhsah demo",
