@@ -67,7 +67,7 @@ def test_messages_about_what_is_missing_have_the_whole_command() -> None:
             if isinstance(node, ast.Raise) and node.exc and "MissingDependencyError" in called(node.exc):
                 assert "pip_install" in called(node) or file in without, f"{file}:{node.lineno}: no command"
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                wrong = re.search(r"vhash-sdk\[|[Ii]nstall the extra|needs the extra `\w", node.value)
+                wrong = re.search(r"vhash-sdk\[|(?i:install) the extra|needs the extra `\w", node.value)
                 assert wrong is None or file == "system/extras.py", (
                     f"{file}:{node.lineno}: {node.value!r}: say it by pip_install()"
                 )

@@ -57,15 +57,15 @@ def test_programs_take_the_arguments_that_are_shown(block: Block, tmp_path: Path
     [
         "vhash search library a.mp4 --nearest",
         "vhash search library a.mp4 -k many",
-        "vhash serach library a.mp4",
+        "vhash look library a.mp4",
         "vhash dedup",
-        "true && vhash bench serach",
+        "true && vhash bench look",
         "pip install 'vhash-sdk[gpus]'",
         "python -m benchmarks.NAME",
         "python 'export/to_onxx.py'",
-        "python -m benchmarks.docs.tables --chekc",
-        ".ci/instaled dist/x.whl",
-        "vhsah demo",
+        "python -m benchmarks.docs.tables --look",
+        ".ci/installs dist/x.whl",
+        "vh demo",
     ],
 )
 def test_what_is_wrong_is_seen(line: str) -> None:
