@@ -268,7 +268,12 @@ if nvcc() is not None:
     extensions.append(
         Pybind11Extension(
             "vhash_sdk._cuda",
-            sorted(glob("csrc/cuda/*.cu") + glob("csrc/cuda/*.cpp") + glob("csrc/frames/*.cpp")),
+            sorted(
+                glob("csrc/cuda/*.cu")
+                + glob("csrc/cuda/*.cpp")
+                + glob("csrc/frames/*.cpp")
+                + ["csrc/bindings/gil.cpp"]
+            ),
             depends=sorted(glob("csrc/cuda/*.*h*") + glob("csrc/frames/*.hpp") + ["csrc/system/gil.hpp"]),
             include_dirs=["csrc"],
         )

@@ -36,7 +36,8 @@ FLAGS += ["-Wno-unknown-pragmas"]  # unroll is nvcc's
 def sources() -> list[Path]:
     """Everything that the module is made of."""
     csrc = ROOT / "csrc"
-    return sorted([*csrc.glob("cuda/*.cu"), *csrc.glob("cuda/*.cpp"), *csrc.glob("frames/*.cpp")])
+    parts = [*csrc.glob("cuda/*.cu"), *csrc.glob("cuda/*.cpp"), *csrc.glob("frames/*.cpp")]
+    return sorted([*parts, csrc / "bindings" / "gil.cpp"])
 
 
 def build(*, sanitize: str = "") -> Path:
