@@ -204,6 +204,9 @@ class Wheel(bdist_wheel):
             target.parent.mkdir(exist_ok=True)
             bill = bill_of_materials(self.distribution.get_version(), package)
             target.write_text(json.dumps(bill, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        for path in Path(self.bdist_dir).rglob("*"):  # whoever builds, whatever their umask
+            if path.is_file():
+                path.chmod(0o755 if path.suffix == ".so" else 0o644)
 
 
 def bill_of_materials(ours: str, package: Path) -> dict[str, Any]:
@@ -265,7 +268,12 @@ if nvcc() is not None:
     extensions.append(
         Pybind11Extension(
             "vhash_sdk._cuda",
-            sorted(glob("csrc/cuda/*.cu") + glob("csrc/cuda/*.cpp") + glob("csrc/frames/*.cpp")),
+            sorted(
+                glob("csrc/cuda/*.cu")
+                + glob("csrc/cuda/*.cpp")
+                + glob("csrc/frames/*.cpp")
+                + ["csrc/bindings/gil.cpp"]
+            ),
             depends=sorted(glob("csrc/cuda/*.*h*") + glob("csrc/frames/*.hpp") + ["csrc/system/gil.hpp"]),
             include_dirs=["csrc"],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -10,12 +11,14 @@ import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import vhash_sdk
 from benchmarks.common import ROOT
 from vhash_sdk.system import commit as told
+from vhash_sdk.system.extras import Extra
 
 SDK = Path(vhash_sdk.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -32,12 +35,42 @@ def test_a_command_has_the_name_of_the_package() -> None:
     assert PROJECT["scripts"][PROJECT["name"]] == PROJECT["scripts"]["vhash"]
 
 
-def test_messages_name_extras_that_exist() -> None:
+def test_pages_name_extras_that_exist() -> None:
     extras, named = set(PROJECT["optional-dependencies"]), set()
-    for path in (*SDK.rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"):
+    for path in (*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"):
         for found in re.findall(r"vhash-sdk\[([\w,]+)\]", path.read_text("utf-8")):
             named |= set(found.split(","))
-    assert {"cpu", "gpu", "cli", "hub"} <= named <= extras | {"EXTRA"}
+    assert {"cpu", "gpu"} <= named <= extras | {"EXTRA"}
+
+
+def test_messages_can_name_every_extra_that_users_need_and_no_other() -> None:
+    of_developers = {"train", "export", "bench", "test", "docs", "dev"}
+    assert set(get_args(Extra)) == set(PROJECT["optional-dependencies"]) - of_developers
+
+
+def called(node: ast.AST) -> set[str]:
+    """The names of all functions that are called in a piece of code."""
+    calls = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return {call.id for call in calls if isinstance(call, ast.Name)}
+
+
+def test_messages_about_what_is_missing_have_the_whole_command() -> None:
+    without = {
+        "gpu/module.py": "CUDA kernels are no package: they are compiled",
+        "video/sources.py": "av is no extra: it comes with vhash-sdk itself",
+        "video/sound.py": "two packages with one name: which is to go is said",
+        "runtime/trt_library.py": "made by pip_install, in a table",
+    }
+    for path in sorted(SDK.rglob("*.py")):
+        file, tree = path.relative_to(SDK).as_posix(), ast.parse(path.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Raise) and node.exc and "MissingDependencyError" in called(node.exc):
+                assert "pip_install" in called(node) or file in without, f"{file}:{node.lineno}: no command"
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                wrong = re.search(r"vhash-sdk\[|(?i:install) the extra|needs the extra `\w", node.value)
+                assert wrong is None or file == "system/extras.py", (
+                    f"{file}:{node.lineno}: {node.value!r}: say it by pip_install()"
+                )
 
 
 def test_the_commit_of_a_wheel_and_of_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

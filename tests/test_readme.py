@@ -28,6 +28,7 @@ WRITTEN = (
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
     ROOT / "benchmarks" / "README.md",
+    ROOT / "docs" / "reference" / "python.md",
 )
 REPORTS = sorted((ROOT / "training").glob("REPORT*.md"))
 RUN = ("README.md", "docs/library.md", "docs/finding.md")
@@ -168,11 +169,21 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@every_page
+LINKED = [*WRITTEN, *REPORTS, *(SDK / "models").glob("*.md"), *(ROOT / "docs").rglob("*.ipynb")]
+LINK = re.compile(
+    r"\]\(([^)\s]+)(?: \\?\"[^\"]*\")?\)"  # in brackets, also with a title
+    r"|^\[[^\]]+\]: (\S+)"  # by reference
+    r"|(?:href|src)=\\?\"([^\"\\]+)",  # of HTML
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))
-    for link in links:
-        if "://" in link:
+    """Links to files and to headings in them, not those to other sites."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for link in ("".join(found) for found in LINK.findall(text)):
+        if re.match(r"\w+:", link):
             continue
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page

@@ -4,18 +4,17 @@
 #include <Python.h>
 #include <unistd.h>
 
-#if defined(__GLIBCXX__) || __has_include(<cxxabi.h>)
-#include <cxxabi.h>
-#endif
-
 namespace vhash {
 
-// Releases the GIL while it lives.
+// Takes the GIL again, or never returns.
 //
 // Once the interpreter ends, a daemon thread that asks for the GIL is ended by pthread_exit (Python up to
-// 3.13), which unwinds its stack: through destructors, where that is std::terminate, and through Python
-// objects, which must not be touched any more. Such a thread sleeps here instead until the process is gone,
-// as Python 3.14 has it.
+// 3.13), which unwinds its stack: through destructors, where that is std::terminate, or a crash where C++ was
+// linked with an unwinder of its own, and through Python objects, which must not be touched any more. Such a
+// thread sleeps in a cleanup handler instead until the process is gone, as Python 3.14 has it.
+void take_gil(PyThreadState* state);
+
+// Releases the GIL while it lives.
 class Unlocked {
   public:
     Unlocked() { unlock(); }
@@ -24,17 +23,7 @@ class Unlocked {
     Unlocked& operator=(const Unlocked&) = delete;
 
     void unlock() { state_ = PyEval_SaveThread(); }
-    void lock() noexcept {
-#if defined(__GLIBCXX__)
-        try {
-            PyEval_RestoreThread(state_);
-        } catch (abi::__forced_unwind&) {
-            for (;;) ::pause();
-        }
-#else
-        PyEval_RestoreThread(state_);
-#endif
-    }
+    void lock() { take_gil(state_); }
 
   private:
     PyThreadState* state_ = nullptr;

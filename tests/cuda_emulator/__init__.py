@@ -19,6 +19,7 @@ import pybind11
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
+COMPILER = os.environ.get("CXX", "g++")
 FLAGS = [
     "-std=c++17",
     "-O1",
@@ -35,7 +36,8 @@ FLAGS += ["-Wno-unknown-pragmas"]  # unroll is nvcc's
 def sources() -> list[Path]:
     """Everything that the module is made of."""
     csrc = ROOT / "csrc"
-    return sorted([*csrc.glob("cuda/*.cu"), *csrc.glob("cuda/*.cpp"), *csrc.glob("frames/*.cpp")])
+    parts = [*csrc.glob("cuda/*.cu"), *csrc.glob("cuda/*.cpp"), *csrc.glob("frames/*.cpp")]
+    return sorted([*parts, csrc / "bindings" / "gil.cpp"])
 
 
 def build(*, sanitize: str = "") -> Path:
@@ -64,17 +66,16 @@ def _compile(folder: Path, target: Path, sanitize: str) -> None:
     # system headers of pybind11: their warnings are not ours
     flags += ["-I", str(Path(__file__).parent), "-I", str(ROOT / "csrc")]
     flags += ["-isystem", pybind11.get_include(), "-isystem", sysconfig.get_paths()["include"]]
-    compiler = os.environ.get("CXX", "g++")
     objects, running = [], []
     for source in sources():
         objects.append(str(folder / f"{source.parent.name}_{source.name}.o"))
-        command = [compiler, *flags, "-x", "c++", "-c", str(source), "-o", objects[-1]]
+        command = [COMPILER, *flags, "-x", "c++", "-c", str(source), "-o", objects[-1]]
         running.append(subprocess.Popen(command))
     results = [process.wait() for process in running]
     if any(results):
         raise RuntimeError("the CUDA sources do not compile against the emulator")
     temporary = folder / f"{os.getpid()}.so"
-    subprocess.run([compiler, "-shared", *flags, *objects, "-o", str(temporary)], check=True)
+    subprocess.run([COMPILER, "-shared", *flags, *objects, "-o", str(temporary)], check=True)
     os.replace(temporary, target)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from types import ModuleType
 
 import pytest
 
-from tests.cuda_emulator import build, load
+from tests.cuda_emulator import COMPILER, build, load
 
 
 @pytest.fixture(scope="session")
 def compiled() -> ModuleType:
+    if shutil.which(COMPILER) is None:
+        pytest.skip(f"compiles the CUDA sources for the CPU: needs {COMPILER}, or another in $CXX")
     return load(build(sanitize=os.environ.get("VHASH_EMULATOR_SANITIZE", "")))
 
 

@@ -127,7 +127,7 @@ def test_a_gpu_without_a_library_for_it_is_a_warning(
     monkeypatch.setattr(probe, "cuda_devices", lambda: 1)
     with Encoder(tiny) as encoder:
         assert encoder.info()["device"] == "cpu"
-    assert "using the CPU" in caplog.text and "extra `gpu`" in caplog.text and len(caplog.records) == 1
+    assert "using the CPU" in caplog.text and "vhash-sdk[gpu]" in caplog.text and len(caplog.records) == 1
     with pytest.raises(BackendError, match="CPU build"):
         Encoder(tiny, device="cuda:0")
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from ..errors import MissingDependencyError, RefusedError, VideoError
 from ..names import printable
 from ..scan import content_digest
+from ..system.extras import pip_install
 from ..system.files import sync_folder
 from .steps import FileId
 
@@ -29,7 +30,7 @@ def check_trash() -> None:
         import send2trash  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
-            f"the trash needs Send2Trash ({error}); pip install 'vhash-sdk[trash]', or choose another action"
+            f"the trash needs Send2Trash ({error}); {pip_install('trash')}, or choose another action"
         ) from error
 
 

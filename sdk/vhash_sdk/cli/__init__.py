@@ -16,9 +16,11 @@ def main() -> None:
         import rich  # noqa: F401  (typer draws with it, and so do we)
         import typer  # noqa: F401
     except ImportError as error:
+        from ..system.extras import pip_install
+
         print(
-            f"vhash: the command line needs typer and rich ({error}); pip install 'vhash-sdk[cli]', or "
-            "'vhash-sdk[cpu]' with all that most people want (uvx 'vhash-sdk[cpu]' demo)",
+            f"vhash: the command line needs typer and rich ({error}); {pip_install('cli')}, or "
+            f"{pip_install('cpu')} with all that most people want",
             file=sys.stderr,
         )
         raise SystemExit(3) from None

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from ..errors import OptionError
 from ..matching.relation import VideoRelation
+from ..system.extras import pip_install
 from .encoding import code_entry, model_entry, open_encoder
 from .options import takes
 from .output import Force, Json, Model, Output, PrecisionOption, printable
@@ -45,7 +47,7 @@ class Options:
         float, typer.Option(help="Threshold: the share of pairs of different scenes that may match.")
     ] = 1e-4
     sound: Annotated[
-        bool, typer.Option("--sound", help="Compare the sounds too; needs the extra `sound`.")
+        bool, typer.Option("--sound", help=f"Compare the sounds too ({escape(pip_install('sound'))}).")
     ] = False
     pixels: Pixels = True
     strip: Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import MissingDependencyError, OptionError
+from ..system.extras import pip_install
 from .inputs import place
 from .library import Lib
 from .options import takes
@@ -100,7 +101,7 @@ def serve(given: Options) -> None:
             from ..serve.server import run
         except ImportError as error:
             raise MissingDependencyError(
-                f"vhash serve needs FastAPI and uvicorn ({error}); pip install 'vhash-sdk[serve]'"
+                f"vhash serve needs FastAPI and uvicorn ({error}); {pip_install('serve')}"
             ) from error
         settings = _settings(given)
         _passwords(given, settings)

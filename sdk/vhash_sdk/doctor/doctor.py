@@ -21,6 +21,7 @@ from ..errors import MissingDependencyError, VhashError
 from ..gpu import probe
 from ..runtime.onnx import usable_cores
 from ..runtime.trt_library import Flavour
+from ..system.extras import Extra, pip_install
 from . import references
 from .trials import in_process
 
@@ -28,7 +29,7 @@ Status = Literal["ok", "warning", "absent", "failed"]
 
 _ORT_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
 _VERSIONS = ("numpy", "av", *_ORT_WHEELS, "openvino", "tensorrt-cu13", "tensorrt-rtx", "PyNvVideoCodec")
-_AGAIN = "pip install --force-reinstall vhash-sdk"
+_AGAIN = pip_install(again=True)
 _REQUIRED = {"numpy": "vhash-sdk", "av": "vhash-sdk"}
 
 
@@ -158,7 +159,7 @@ def _backends() -> Iterator[Check]:
             "onnxruntime",
             "failed",
             str(error),
-            "pip install 'vhash-sdk[cpu]', or for an NVIDIA GPU 'vhash-sdk[gpu]'",
+            f"{pip_install('cpu')}, or for an NVIDIA GPU {pip_install('gpu')}",
         )
         return
     with ThreadPoolExecutor(2) as pool:
@@ -170,11 +171,11 @@ def _backends() -> Iterator[Check]:
             if answer != "ok" and provider == "CPUExecutionProvider":
                 status, remedy = "failed", "pip install --force-reinstall onnxruntime"
             elif answer != "ok" and provider == "CUDAExecutionProvider" and probe.cuda_devices():
-                status, remedy = "warning", "pip install 'vhash-sdk[gpu]' brings CUDA's and cuDNN's libraries"
+                status, remedy = "warning", f"{pip_install('gpu')} brings CUDA's and cuDNN's libraries"
             detail = "runs" if answer == "ok" else f"listed, but does not run here: {answer}"
             yield Check("backends", provider, status, detail, remedy)
     if _version("openvino") is None:
-        yield Check("backends", "openvino", "absent", "not installed", "pip install 'vhash-sdk[openvino]'")
+        yield Check("backends", "openvino", "absent", "not installed", pip_install("openvino"))
     else:
         answer = in_process("openvino", "")
         yield Check("backends", "openvino", "ok" if answer.startswith("runs") else "warning", answer)
@@ -183,15 +184,16 @@ def _backends() -> Iterator[Check]:
 
 def _tensorrt(flavour: Flavour) -> Check:
     """Whether an engine can be built, and run, with one flavour of TensorRT."""
-    name, extra = ("tensorrt", "trt") if flavour == "tensorrt" else ("tensorrt_rtx", "rtx")
+    name = "tensorrt" if flavour == "tensorrt" else "tensorrt_rtx"
+    extra: Extra = "trt" if flavour == "tensorrt" else "rtx"
     if util.find_spec(name) is None:
-        return Check("backends", name, "absent", "not installed", f"pip install 'vhash-sdk[{extra}]'")
+        return Check("backends", name, "absent", "not installed", pip_install(extra))
     answer = in_process("tensorrt", flavour)
     if answer.startswith("runs"):
         return Check("backends", name, "ok", answer)
     if not probe.cuda_devices():
         return Check("backends", name, "absent", f"{answer}; no NVIDIA driver, so it runs nothing here")
-    return Check("backends", name, "warning", answer, f"pip install --force-reinstall 'vhash-sdk[{extra}]'")
+    return Check("backends", name, "warning", answer, pip_install(extra, again=True))
 
 
 def _gpu() -> Iterator[Check]:

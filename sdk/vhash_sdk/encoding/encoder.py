@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Self, get_args
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack, get_args
 
 from ..codes import VideoCode
 from ..errors import OptionError
@@ -26,6 +27,17 @@ from .stream import stream as encode_stream
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool
+
+
+class EncoderOptions(TypedDict, total=False):
+    """The options of ``Encoder``, for what makes one by another way; a test holds them together."""
+
+    device: str
+    backend: Backend
+    precision: Precision
+    threads: int | None
+    limits: Limits | None
+    calibration: Calibration | str | os.PathLike[str] | None
 
 
 class Encoder:
@@ -95,12 +107,7 @@ class Encoder:
         repo_or_path: str | os.PathLike[str],
         *,
         revision: str | None = None,
-        device: str = "auto",
-        backend: Backend = "auto",
-        precision: Precision = "auto",
-        threads: int | None = None,
-        limits: Limits | None = None,
-        calibration: Calibration | str | os.PathLike[str] | None = None,
+        **options: Unpack[EncoderOptions],
     ) -> Self:
         """An encoder of a model on a hub, by ``OWNER/NAME``, or of what else ``Encoder`` takes.
 
@@ -110,8 +117,8 @@ class Encoder:
         Args:
             repo_or_path: ``OWNER/NAME``, or a folder, file or name.
             revision: of a repository: a branch, tag or commit. None: its main branch.
-
-        The rest is as for ``Encoder``.
+            **options: ``device``, ``backend``, ``precision``, ``threads``, ``limits`` and ``calibration``, as
+                for ``Encoder``.
 
         Raises:
             ModelNotFoundError, ModelError: no such repository or revision, or not a model of vhash.
@@ -122,15 +129,8 @@ class Encoder:
         """
         from ..models.hub import pretrained
 
-        return cls(
-            pretrained(repo_or_path, revision=revision),
-            device=device,
-            backend=backend,
-            precision=precision,
-            threads=threads,
-            limits=limits,
-            calibration=calibration,
-        )
+        signature(cls).bind(repo_or_path, **options)  # a slip is said before anything is fetched
+        return cls(pretrained(repo_or_path, revision=revision), **options)
 
     @property
     def spec(self) -> ModelSpec:

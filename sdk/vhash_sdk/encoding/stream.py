@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ..errors import BackendError, MissingDependencyError, OptionError, VhashError
 from ..system.checks import shown
+from ..system.extras import pip_install
 from ..video import Clip, Source
 from .encoded import BoxCode, Encoded
 from .network import Coded
@@ -122,7 +123,7 @@ def with_progress(results: Iterator[T], sources: Iterable[object]) -> Iterator[T
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError as error:
         raise MissingDependencyError(
-            f"progress=True draws with rich ({error}); pip install 'vhash-sdk[cli]'"
+            f"progress=True draws with rich ({error}); {pip_install('cli')}"
         ) from error
     columns = (TextColumn("encoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     total = len(sources) if isinstance(sources, Sized) else None

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import BackendError, MissingDependencyError, OptionError
 from ..system.child import child_path
+from ..system.extras import pip_install
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         import ray
         import ray.data
     except ImportError as error:
-        raise MissingDependencyError("Ray is not installed; pip install 'vhash-sdk[ray]'") from error
+        raise MissingDependencyError(f"Ray is not installed; {pip_install('ray')}") from error
     if ray.is_initialized():
         yield ray
         return

@@ -19,6 +19,8 @@ from .milvus_client import Connection, Location
 from .milvus_collection import Collection, MilvusOptions
 from .milvus_search import MOST, Searcher
 
+__all__ = ["MilvusIndex", "MilvusOptions"]
+
 _UPSERT_ROWS = 10_000
 _IN_ROWS = 10_000  # ids in one expression
 _IDS_RESERVED = 65_536

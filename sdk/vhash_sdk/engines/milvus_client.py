@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ..errors import MissingDependencyError, OptionError, StoreError, UnreachableError
+from ..system.extras import pip_install
 
 T = TypeVar("T")
 
@@ -209,7 +210,7 @@ def _pymilvus(lite: bool) -> ModuleType:
             _import_milvus_lite()
     except ImportError as error:
         raise MissingDependencyError(
-            f"{error.name or 'pymilvus'} is not installed; pip install 'vhash-sdk[milvus]'"
+            f"{error.name or 'pymilvus'} is not installed; {pip_install('milvus')}"
         ) from error
     # it prints a page of traceback for each failed try; our errors say what failed
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)

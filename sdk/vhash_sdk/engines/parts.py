@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import IndexFormatError, MissingDependencyError, ModelMismatchError, StoreError
+from ..system.extras import pip_install
 from ..system.files import write_whole
 
 PLAN_FOLDER = "_plan"  # readers of parquet folders pass over names that begin with an underscore
@@ -32,9 +33,7 @@ def arrow() -> ModuleType:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise MissingDependencyError(
-            f"{error.name} is not installed; pip install 'vhash-sdk[ray]'"
-        ) from error
+        raise MissingDependencyError(f"{error.name} is not installed; {pip_install('ray')}") from error
     module: ModuleType = pyarrow
     return module
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..errors import BackendError, MissingDependencyError
+from ..system.extras import pip_install
 from .probe import require_cuda
 
 
@@ -27,8 +28,8 @@ def cudart() -> Any:
         from cuda.bindings import runtime
     except ImportError as error:
         raise MissingDependencyError(
-            f"cuda-bindings cannot be imported ({error}); pip install 'vhash-sdk[gpu]', or 'vhash-sdk[trt]' "
-            "or 'vhash-sdk[rtx]'"
+            f"cuda-bindings cannot be imported ({error}); {pip_install('gpu')}, or "
+            f"{pip_install('trt')}, or {pip_install('rtx')}"
         ) from error
     return runtime
 

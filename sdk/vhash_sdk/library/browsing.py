@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from ..errors import OptionError
 from ..spec import ModelSpec
@@ -98,6 +98,16 @@ class Place(NamedTuple):
     id: int
 
 
+class Order(TypedDict, total=False):
+    """Which page of the videos, in which order: what ``page_of`` takes; a test holds them together."""
+
+    sort: str
+    falling: bool
+    after: Place | None
+    skip: int
+    limit: int
+
+
 def page_of(
     database: Database,
     spec: ModelSpec,
@@ -110,6 +120,14 @@ def page_of(
     limit: int = 50,
 ) -> tuple[list[Entry], Place | None, int]:
     """Some videos, the place where they end (None: there are no more), and how many there are in all.
+
+    Args:
+        database, spec: of the library.
+        filters: which videos.
+        sort: one of ``SORTS``, by which they rise, or fall where ``falling`` says so; then the id.
+        falling: the largest first.
+        after: the place where the page before ends.
+        skip, limit: videos to pass by from there, and the most to give.
 
     Raises:
         OptionError: there is no such order.
@@ -183,8 +201,24 @@ def holdings(database: Database) -> Holdings:
     return Holdings(*totals, codecs, heights, [(str(kind), count) for kind, count in errors])
 
 
+class FailureOrder(TypedDict, total=False):
+    """Which page of the failures is wanted: what ``failures_page`` takes; a test holds them together."""
+
+    kind: str | None
+    text: str | None
+    after: bytes
+    skip: int
+    limit: int
+
+
 def failures_page(
-    database: Database, *, kind: str | None, text: str | None, after: bytes, skip: int, limit: int
+    database: Database,
+    *,
+    kind: str | None = None,
+    text: str | None = None,
+    after: bytes = b"",
+    skip: int = 0,
+    limit: int = 50,
 ) -> tuple[list[Failure], bytes | None, int]:
     """Some files that could not be added by path, where they end (None: no more), and how many in all."""
     where, values = ["1"], []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from ..encoding.encoded import Encoded
 from ..encoding.encoder import Encoder
@@ -16,7 +16,7 @@ from ..scan import Found, content_digest
 from ..spec import ModelSpec
 from ..system.checks import checked_count
 from ..video import Limits, Source
-from .browsing import Filters, Holdings, Place, failures_page, holdings, mark, page_of
+from .browsing import FailureOrder, Filters, Holdings, Order, Place, failures_page, holdings, mark, page_of
 from .cache import Remembered, cached_index
 from .companions import Companions
 from .entries import all_entries, entries_of, entry_at, failures
@@ -252,20 +252,14 @@ class OpenLibrary:
         """The entries of videos by their ids, without those that are not there any more."""
         return entries_of(self._db, self.spec, ids)
 
-    def page(
-        self,
-        filters: Filters,
-        *,
-        sort: str = "id",
-        falling: bool = False,
-        after: Place | None = None,
-        skip: int = 0,
-        limit: int = 50,
-    ) -> tuple[list[Entry], Place | None, int]:
-        """Some entries, the place where they end (None: no more), and how many fit; see ``browsing``."""
-        return page_of(
-            self._db, self.spec, filters, sort=sort, falling=falling, after=after, skip=skip, limit=limit
-        )
+    def page(self, filters: Filters, **order: Unpack[Order]) -> tuple[list[Entry], Place | None, int]:
+        """Some entries, the place where they end (None: no more), and how many fit.
+
+        Args:
+            filters: which entries.
+            **order: ``sort``, ``falling``, ``after``, ``skip`` and ``limit``, as in ``browsing.page_of``.
+        """
+        return page_of(self._db, self.spec, filters, **order)
 
     def ids(self) -> list[int]:
         """The ids of all videos, rising."""
@@ -279,17 +273,13 @@ class OpenLibrary:
         """How many videos, bytes, seconds and failures there are, and of which kinds."""
         return holdings(self._db)
 
-    def failures_page(
-        self,
-        *,
-        kind: str | None = None,
-        text: str | None = None,
-        after: bytes = b"",
-        skip: int = 0,
-        limit: int = 50,
-    ) -> tuple[list[Failure], bytes | None, int]:
-        """Some failures by path, the place where they end (None: no more), and how many fit."""
-        return failures_page(self._db, kind=kind, text=text, after=after, skip=skip, limit=limit)
+    def failures_page(self, **order: Unpack[FailureOrder]) -> tuple[list[Failure], bytes | None, int]:
+        """Some failures by path, the place where they end (None: no more), and how many fit.
+
+        Args:
+            **order: ``kind``, ``text`` (both None: any), ``after`` (a place), ``skip`` and ``limit``.
+        """
+        return failures_page(self._db, **order)
 
     def look(self, entry: Entry) -> LeftOut | None:
         """Why the file of an entry is not what was encoded, or cannot be read; None: it is, and can.

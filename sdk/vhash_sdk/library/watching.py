@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from ..errors import MissingDependencyError, OptionError, SourceError, StoreError
 from ..scan import Found
 from ..system.checks import check_positive
+from ..system.extras import pip_install
 from .records import Added, Segmented
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class Watcher:
             from watchfiles import watch
         except ImportError as error:
             raise MissingDependencyError(
-                f"watching folders needs watchfiles ({error}): pip install 'vhash-sdk[watch]'; "
+                f"watching folders needs watchfiles ({error}): {pip_install('watch')}; "
                 "or look every few seconds instead: poll= or --poll SECONDS"
             ) from error
         try:

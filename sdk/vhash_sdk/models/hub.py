@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import MissingDependencyError, ModelError, ModelNotFoundError, OptionError, UnreachableError
 from ..names import printable
+from ..system.extras import pip_install
 from .folder import CONFIG, read_config
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -85,7 +86,7 @@ def _library() -> Any:
         import huggingface_hub.errors
     except ImportError as error:
         raise MissingDependencyError(
-            f"models from a hub need huggingface_hub ({error}); pip install 'vhash-sdk[hub]', or give the "
+            f"models from a hub need huggingface_hub ({error}); {pip_install('hub')}, or give the "
             "path of a folder"
         ) from error
     return huggingface_hub

@@ -27,6 +27,7 @@ from ..models import zoo
 from ..models.modelfile import ModelFile
 from ..spec import ModelSpec
 from ..system.checks import check_choice, shown
+from ..system.extras import pip_install
 from ..system.strict_json import parse_json
 from . import Output, Runtime
 from .onnx import OnnxRuntime, import_onnxruntime
@@ -222,7 +223,7 @@ def installed_flavour(device: int) -> Any:
     if only_rtx and capability not in RTX_CAPABILITIES:
         raise BackendError(
             f"cuda:{device} has compute capability {capability}, which TensorRT for RTX does not serve; "
-            "pip install 'vhash-sdk[trt]', or use backend='onnxruntime'"
+            f"{pip_install('trt')}, or use backend='onnxruntime'"
         )
     return "rtx" if only_rtx else "tensorrt"
 

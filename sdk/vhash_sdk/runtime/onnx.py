@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import BackendError, MissingDependencyError, ModelError
 from ..models.modelfile import ModelFile
 from ..system.exit import native_run
+from ..system.extras import pip_install
 from . import FRAME_LOGITS, OUTPUTS, Output
 
 
@@ -86,8 +87,8 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(
-            f"ONNX Runtime cannot be imported ({error}); pip install 'vhash-sdk[cpu]', or 'vhash-sdk[gpu]' "
-            "on a machine with an NVIDIA driver"
+            f"ONNX Runtime cannot be imported ({error}); {pip_install('cpu')}, or "
+            f"{pip_install('gpu')} on a machine with an NVIDIA driver"
         ) from error
     return onnxruntime
 

@@ -21,6 +21,7 @@ from ..errors import BackendError, ModelError
 from ..gpu.cuda import DeviceArray, Event, Stream, device_index, download, upload
 from ..models.modelfile import ModelFile
 from ..system.exit import native_run
+from ..system.extras import pip_install
 from . import Output
 from .device import DeviceOutput, Room, allocate_output, arrays_of, run_in_parts
 from .onnx import check_signature, import_onnxruntime, make_session
@@ -188,8 +189,8 @@ def check_provider(ort: Any, index: int) -> int:
     """
     if PROVIDER not in ort.get_available_providers():
         raise BackendError(
-            f"device 'cuda:{index}': this onnxruntime is the CPU build; install the extra `gpu` instead of "
-            "`cpu` (pip install --force-reinstall onnxruntime-gpu), or use device='cpu'"
+            f"device 'cuda:{index}': this onnxruntime is the CPU build; pip uninstall -y onnxruntime, then "
+            f"{pip_install('gpu', again=True)}, or use device='cpu'"
         )
     device_index(f"cuda:{index}")
     ort.preload_dlls()  # CUDA's and cuDNN's libraries from their wheels
@@ -208,5 +209,5 @@ def check_active(session: Any, index: int) -> None:
     if session.get_providers()[0] != PROVIDER:
         raise BackendError(
             f"device 'cuda:{index}': ONNX Runtime's CUDA provider did not start; check the driver with "
-            "`vhash doctor`, install the extra `gpu` (not beside `cpu`), or use device='cpu'"
+            f"`vhash doctor`, {pip_install('gpu')} (not beside the extra `cpu`), or use device='cpu'"
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import MissingDependencyError, ModelError
 from ..models.modelfile import ModelFile
+from ..system.extras import pip_install
 
 Half = Literal["fp16", "bf16"]
 
@@ -37,8 +38,8 @@ def import_onnx() -> Any:
         import onnx
     except ImportError as error:
         raise MissingDependencyError(
-            f"onnx, which rewrites graphs for GPUs, cannot be imported ({error}); pip install "
-            "'vhash-sdk[gpu]', or 'vhash-sdk[trt]' or 'vhash-sdk[rtx]'"
+            f"onnx, which rewrites graphs for GPUs, cannot be imported ({error}); "
+            f"{pip_install('gpu')}, or {pip_install('trt')}, or {pip_install('rtx')}"
         ) from error
     return onnx
 

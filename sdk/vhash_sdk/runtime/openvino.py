@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import BackendError, MissingDependencyError, ModelError
 from ..models.modelfile import ModelFile
 from ..system.exit import native_run
+from ..system.extras import pip_install
 from . import FRAME_LOGITS, OUTPUTS, Output
 from .onnx import usable_cores
 
@@ -110,7 +111,6 @@ def import_openvino() -> Any:
         import openvino
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
-            f"OpenVINO cannot be imported ({error}); pip install 'vhash-sdk[openvino]', or use "
-            "backend='onnxruntime'"
+            f"OpenVINO cannot be imported ({error}); {pip_install('openvino')}, or use backend='onnxruntime'"
         ) from error
     return openvino

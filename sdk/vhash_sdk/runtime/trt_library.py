@@ -14,15 +14,16 @@ import logging
 from typing import Any, Literal
 
 from ..errors import BackendError, MissingDependencyError
+from ..system.extras import pip_install
 
 Flavour = Literal["tensorrt", "rtx"]
 
 _MODULES = {"tensorrt": "tensorrt", "rtx": "tensorrt_rtx"}
 _OLDEST = {"tensorrt": 11, "rtx": 1}
 _REMEDIES = {
-    "tensorrt": "pip install 'vhash-sdk[trt]' on a machine with an NVIDIA GPU (its libraries come from "
+    "tensorrt": f"{pip_install('trt')} on a machine with an NVIDIA GPU (its libraries come from "
     "NVIDIA's own package index); to build an engine for an RTX card without a GPU, use the flavour rtx",
-    "rtx": "pip install 'vhash-sdk[rtx]'",
+    "rtx": pip_install("rtx"),
 }
 
 logger = logging.getLogger("vhash_sdk")

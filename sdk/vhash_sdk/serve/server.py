@@ -15,6 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import MissingDependencyError, OptionError
+from ..system.extras import pip_install
 from .app import build
 from .logs import LOG, JsonLines, log
 from .service import Service
@@ -180,7 +181,7 @@ def _traced(app: Any, settings: Settings) -> tuple[Any, Callable[[], None]]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise MissingDependencyError(
-            f"--telemetry needs OpenTelemetry ({error}); pip install 'vhash-sdk[serve,telemetry]'"
+            f"--telemetry needs OpenTelemetry ({error}); {pip_install('serve', 'telemetry')}"
         ) from error
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "vhash"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import MissingDependencyError, OptionError
+from ..system.extras import pip_install
 from .problems import Problem
 from .settings import Settings
 from .state import State
@@ -212,7 +213,7 @@ def _hasher() -> object:
         from argon2 import PasswordHasher
     except ImportError as error:
         raise MissingDependencyError(
-            f"--user needs argon2-cffi ({error}); pip install 'vhash-sdk[serve]', or give --token-file"
+            f"--user needs argon2-cffi ({error}); {pip_install('serve')}, or give --token-file"
         ) from error
     return PasswordHasher()  # argon2id, 64 MiB, by RFC 9106
 

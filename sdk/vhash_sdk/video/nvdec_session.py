@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BackendError, MissingDependencyError
 from ..gpu.cuda import DeviceBuffer, Stream, call, cudart
+from ..system.extras import pip_install
 from .device_frames import DevicePlanes
 from .track import Track
 
@@ -159,7 +160,7 @@ def import_nvcodec() -> Any:
         import PyNvVideoCodec
     except ImportError as error:
         raise MissingDependencyError(
-            f"PyNvVideoCodec cannot be imported ({error}); pip install 'vhash-sdk[gpu]'"
+            f"PyNvVideoCodec cannot be imported ({error}); {pip_install('gpu')}"
         ) from error
     except Exception as error:  # RuntimeError with a page of advice, without a driver
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import DecodeError, MissingDependencyError, UnsupportedVideoError, VideoError
 from ..matching.sound import RATE, STEP, Prints, Sound
+from ..system.extras import pip_install
 from .decoder import FileSource, Limits
 from .limits import Deadline, check_duration
 from .recognise import WEBP
@@ -201,7 +202,7 @@ def _chromaprint() -> Any:
         import chromaprint
     except ImportError as error:
         raise MissingDependencyError(
-            f"sound needs Chromaprint ({error}): pip install 'vhash-sdk[sound]', and the system's library, "
+            f"sound needs Chromaprint ({error}): {pip_install('sound')}, and the system's library, "
             "e.g. apt install libchromaprint1"
         ) from error
     if not hasattr(chromaprint, "Fingerprinter"):

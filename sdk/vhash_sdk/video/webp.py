@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import DecodeError, MemoryLimitError, MissingDependencyError, OptionError, PixelLimitError
 from ..spec import Resize, Sampling
+from ..system.extras import pip_install
 from .box import Box, crop_rgb
 from .completeness import cut_off
 from .decoder import Clip, Limits, VideoInfo
@@ -149,7 +150,7 @@ def _pillow() -> Any:
         from PIL import Image
     except ImportError as error:
         raise MissingDependencyError(
-            f"decoding animated WebP needs Pillow ({error}): pip install 'vhash-sdk[webp]'"
+            f"decoding animated WebP needs Pillow ({error}): {pip_install('webp')}"
         ) from error
     return Image
 
