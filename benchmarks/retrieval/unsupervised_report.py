@@ -129,7 +129,11 @@ def main() -> None:
         "cpu_seconds_per_run": {f"{m} {b}": round(float(np.mean(s)), 1) for (m, b), s in seconds.items()},
     }  # fmt: skip
     curves_out = {
-        f"{m} {b}": [{k: round(v, 4) for k, v in p.items()} for p in c] for (m, b), c in curves.items() if c
+        f"{m} {b}": {
+            k: [round(p[k], 4) if k in p else None for p in c] for k in dict.fromkeys(k for p in c for k in p)
+        }
+        for (m, b), c in curves.items()
+        if c
     }
     write_result(
         "retrieval_ucf101",
