@@ -24,6 +24,7 @@ class Member(BaseModel):
     judgement: Said | None = None
     in_basket: bool = False
     spans: list[Span] | None = None
+    relation: str | None = None
     pixels: Pixels | None = None
 
 

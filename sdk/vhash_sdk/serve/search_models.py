@@ -65,8 +65,9 @@ class Pixels(BaseModel):
     ``same``: whether they are copies; null where the pixels do not tell. ``motion``: how alike what moves is,
     -1 in an inverted copy. ``against``: the share of what moves in both that moves otherwise. ``still``:
     correlation of the pictures; ``agreeing``: the share of them that agree. ``moving``: how much changes at
-    all. ``seconds``: how much time was compared. ``enlarged``: how much larger one shows the same;
-    ``turned``: by how many degrees.
+    all. ``seconds``: how much time was compared. ``anywhere``: how much of what changes is in the other
+    video too, at whatever time; ``path``: by how many pixels, of 64, one moves over the other. ``enlarged``:
+    how much larger one shows the same; ``turned``: by how many degrees.
     """
 
     same: bool | None
@@ -76,6 +77,8 @@ class Pixels(BaseModel):
     agreeing: float | None
     moving: float | None
     seconds: float | None
+    anywhere: float | None
+    path: float | None
     enlarged: float | None
     turned: int | None
     mirrored: bool | None
@@ -89,6 +92,7 @@ class Hit(BaseModel):
     verified: int | None
     false_match_rate: float | None
     same: bool | None
+    relation: str | None = None
     pixels: Pixels | None = None
 
 
@@ -167,6 +171,7 @@ class Compared(BaseModel):
     same: bool | None
     verified: int | None
     false_match_rate: Rate | None
+    relation: str | None = None
     pixels: Pixels | None = None
     spans: list[Span] | None
     moment: Moment | None

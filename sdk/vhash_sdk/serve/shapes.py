@@ -71,6 +71,7 @@ def hit_shape(hit: Hit) -> dict[str, Any]:
         "verified": None if hit.verified is None else int(hit.verified),
         "false_match_rate": None if hit.false_match_rate is None else float(f"{hit.false_match_rate:.3g}"),
         "same": None if hit.same is None else bool(hit.same),
+        "relation": hit.relation,
         "pixels": look_entry(hit.look),
     }
 
@@ -111,6 +112,7 @@ def member_shape(member: Member, digest: bytes) -> dict[str, Any]:
         "names": [shown_path(name)["path"] for name in member.names],
         "same_bytes": member.entry.digest == digest,
         "spans": None,
+        "relation": member.relation,
         "pixels": look_entry(member.look),
     }
 

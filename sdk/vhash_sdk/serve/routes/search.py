@@ -244,6 +244,7 @@ def _kept(library: Library, a: Entry, b: Entry, *, spans: bool) -> dict[str, Any
         "same": said.same,
         "verified": said.verified,
         "false_match_rate": rate_shape(said.rate),
+        "relation": said.relation,
         "pixels": look_entry(said.look),
         "spans": None if found is None else [span_shape(span) for span in found],
         "moment": None,
@@ -275,6 +276,7 @@ def _comparison(said: Comparison) -> dict[str, Any]:
         "same": said.same,
         "verified": said.decision.verified,
         "false_match_rate": rate_shape(said.false_match_rate),
+        "relation": said.decision.relation,
         "pixels": look_entry(said.decision.look),
         "spans": None if said.spans is None else [span_shape(span) for span in said.spans],
         "moment": None
