@@ -19,7 +19,9 @@ from benchmarks.common import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OTHERS = {
-    "apt", "cat", "cmake", "cp", "docker", "export", "find", "ls", "mkdir", "mypy", "pipx", "ruff", "uvx",
+    "apt", "cat", "cmake", "cp", "docker", "export", "find", "ls", "mkdir", "mypy", "pipx", "ruff",
+    "threatexchange",
+    "uvx",
 }  # fmt: skip
 """Programs of others that pages may name: nothing here knows their options."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import MissingDependencyError, VideoError
+from ..system.extras import pip_install
 
 try:
     from threatexchange.content_type.content_base import ContentType
@@ -33,7 +34,7 @@ try:
     )
 except ImportError as error:
     raise MissingDependencyError(
-        f"the signal type needs threatexchange ({error}); pip install 'vhash-sdk[cpu,threatexchange]'"
+        f"the signal type needs threatexchange ({error}); {pip_install('cpu', 'threatexchange')}"
     ) from error
 
 from ..codes import same_model

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 Extra = Literal[
-    "cli", "cpu", "gpu", "hub", "milvus", "openvino", "ray", "rtx", "serve", "sound", "telemetry", "trash",
+    "cli", "cpu", "gpu", "hub", "milvus", "openvino", "ray", "rtx", "serve", "sound", "telemetry",
+    "threatexchange", "trash",
     "trt", "watch", "webp",
 ]  # fmt: skip
 """The extras that messages name, as in pyproject.toml."""
