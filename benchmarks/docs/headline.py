@@ -11,12 +11,25 @@ _Row = tuple[str, str, str]
 
 
 def headline() -> str:
-    rows = [*_copies(load("near_duplicates")), _clips(load("clip_in_video")), _encoding(load("encode"))]
+    rows = [*_copies(load("near_duplicates")), _decisions(load("decisions_copy-256"))]
+    rows += [_clips(load("clip_in_video")), _encoding(load("encode"))]
     rows.append(_search(load("search")))
     machines = {
         made_on(load(name)["machine"]).rsplit(", ", 1)[0] for name in ("near_duplicates", "encode", "search")
     }
     return table(("measured", "vhash", "beside it"), rows) + f"\n\n{', '.join(sorted(machines))}."
+
+
+def _decisions(result: dict[str, Any]) -> _Row:
+    """What is called a copy by default, of copies as people make them and of what only looks like one."""
+    asked = {name: result[name]["reporting"]["all"] for name in ("compare", "dedup")}
+    kinds, takes = len(result["compare"]["reporting"]["kinds"]), result["other takes called copies"]
+    return (
+        f"copies as people make them, {asked['compare']['of']} in {kinds} kinds, many of them hard: called copies by "
+        "`compare`, grouped by `dedup`; other takes of one scene called copies",
+        f"{asked['compare']['share']:.2f}, {asked['dedup']['share']:.2f}; {takes['found']} of {takes['of']}",
+        "",
+    )
 
 
 def _copies(result: dict[str, Any]) -> list[_Row]:

@@ -56,7 +56,7 @@ def test_a_link_signs_in_once(server: Server, browser: Any, signed_in: Any) -> N
 
 def test_a_job_is_told_as_it_goes_on(tab: Tab, place: Path) -> None:
     new = place / "videos" / "new.mp4"
-    shutil.copy(SAMPLES / "legs.mp4", new)
+    shutil.copy(SAMPLES / "backrest.mp4", new)
     tab.open("jobs")
     tab.page.click(".adding .main")
     tab.page.wait_for_selector(".jobs .job:first-child [role=progressbar]")

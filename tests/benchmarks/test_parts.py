@@ -14,6 +14,7 @@ from benchmarks.near_duplicates.parts_join import joined, like
 from benchmarks.near_duplicates.parts_peers import all_frames, by_votes, by_windows
 from vhash_sdk import Library
 from vhash_sdk.cli.demo import SAMPLES
+from vhash_sdk.cli.variants import transcode
 from vhash_sdk.library.shared_parts import Parts
 
 
@@ -36,6 +37,8 @@ def test_parts_of_real_clips_are_found_with_their_places(
     clips.mkdir(parents=True)
     for clip in SAMPLES.glob("*.mp4"):
         shutil.copy(clip, clips)
+    meadow = (("crop", "240:134:240:50"), ("scale", "480:270"))
+    transcode(SAMPLES / "bunny.mp4", clips / "meadow.mp4", filters=meadow, crf=24)
     maker = Maker(tmp_path / "data", tmp_path / "made")
     film = maker.make("0-film", maker.fresh(22))
     trimmed = maker.make("0-trimmed", [maker.cut(film, 2.4, 17.1, kind="trimmed")])

@@ -190,6 +190,7 @@ class Page:
         for _ in range(40):
             self.page.wait_for_timeout(1500)
             self.open(file)
+            self.page.wait_for_timeout(1500)  # and shows it when it has read it
             if self.texts(selector)[0].startswith(text):
                 return
         raise AssertionError(f"{selector} shows {self.texts(selector)}, not {text}")

@@ -265,7 +265,7 @@ def test_the_cpu_build_of_onnxruntime_is_an_error_on_a_gpu(
 ) -> None:
     cpu = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(onnx_cuda, "import_onnxruntime", lambda: cpu)
-    with pytest.raises(BackendError, match="--force-reinstall onnxruntime-gpu"):
+    with pytest.raises(BackendError, match=r"--force-reinstall 'vhash-sdk\[gpu\]'"):
         onnx_cuda.OnnxCudaRuntime(model)
 
 
