@@ -28,7 +28,7 @@ PAGES_RUN = [
 
 CLIPS = {
     "a": "bunny", "b": "chair", "query": "chair", "suspicious": "bunny", "clip": "bunny", "film": "bunny",
-    "dubbed": "chair", "videos/c": "meadow", "videos/d": "chair", "videos/e": "chair", "archive/f": "meadow",
+    "dubbed": "chair", "videos/c": "backrest", "videos/d": "chair", "videos/e": "chair", "archive/f": "backrest",
     "memes/g": "legs", "uploads/h": "legs",
 }  # fmt: skip
 """The files that pages name, and the sample that each of them is."""
@@ -55,6 +55,8 @@ def prepare(place: Path) -> dict[str, str]:
     with av.open(str(SAMPLES / "bunny.mp4")) as video:
         next(video.decode(video=0)).to_image().save(place / "frame.jpg")
     (place / "judgements.json").write_text(json.dumps({"kind": FILE_KIND, "schema": 1, "pairs": []}))
+    (place / "known.csv").write_text(f"{'5a' * 32},100,bridge.jpg\n")  # hashes of PDQ
+    (place / "uploads.txt").write_text(f"pdq {'5b' * 32}\n")
     (place / "plan.csv").write_text("group,action,bytes,path\n")
     shim = place / "bin" / "vhash"
     shim.parent.mkdir()

@@ -33,7 +33,7 @@ def test_what_is_kept_is_small_and_whole() -> None:
     assert [notebook.name for notebook in NOTEBOOKS] == ["copies.ipynb"]
     assert sum(notebook.stat().st_size for notebook in NOTEBOOKS) <= MOST_BYTES
     document = json.loads(NOTEBOOKS[0].read_text("utf-8"))
-    assert "24 videos" in answers(document) and pictures(document) == 3
+    assert "20 videos" in answers(document) and pictures(document) == 3
 
 
 @pytest.mark.slow
@@ -50,4 +50,4 @@ def test_it_runs(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     document = run(notebook, place)
     said = answers(document)
     assert pictures(document) == pictures(json.loads(notebook.read_text("utf-8")))
-    assert "24 videos" in said and "bunny (letterbox).mp4" in said and " of 36 copies, " in said
+    assert "20 videos" in said and "bunny (letterbox).mp4" in said and " of 30 copies, " in said
