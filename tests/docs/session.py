@@ -28,8 +28,8 @@ PAGES_RUN = [
 
 CLIPS = {
     "a": "bunny", "b": "chair", "query": "chair", "suspicious": "bunny", "clip": "bunny", "film": "bunny",
-    "dubbed": "chair", "videos/c": "backrest", "videos/d": "chair", "videos/e": "chair", "archive/f": "backrest",
-    "memes/g": "legs", "uploads/h": "legs",
+    "dubbed": "chair", "videos/c": "backrest", "videos/d": "chair", "videos/e": "chair",
+    "archive/f": "backrest", "memes/g": "legs", "uploads/h": "legs",
 }  # fmt: skip
 """The files that pages name, and the sample that each of them is."""
 
