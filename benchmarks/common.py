@@ -149,6 +149,14 @@ def source(name: str) -> str:
     return f"`{result['command']}`, {made_on(result['machine'])}."
 
 
+_DEFAULT_SINCE = "2026-11-30"  # copy-256; before, it was lite0-phash-256
+
+
+def by_whom(result: Mapping[str, Any]) -> str:
+    """Which model a result of the default model is of, where that is the default no longer."""
+    return " (by `lite0-phash-256`)" if result["machine"]["date"] < _DEFAULT_SINCE else ""
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]

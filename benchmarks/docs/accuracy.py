@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import RESULTS, load, source, table
+from benchmarks.common import RESULTS, by_whom, load, source, table
 from benchmarks.retrieval import supervised_report
 
 _DECISIONS = ("dedup", "search", "compare")
@@ -142,8 +142,8 @@ def clip_in_video() -> str:
         + f"\n\nThe gallery is one video of {60 * result['gallery_hours']:.0f} minutes; strangers are excerpts of clips "
         f"that are not in it, many from the same cameras: the highest scores {result['highest_scores_of_strangers'][0]}, "
         f"the threshold is {result['threshold']:g}. Below .95 by transformation: {weak}. Segments of an hour of video "
-        f"take {result['cpu_seconds_to_encode_an_hour']:.0f} CPU seconds. "
-        f"Made by `lite0-phash-256` if before 2026-11-30. {source('clip_in_video')}"
+        f"take {result['cpu_seconds_to_encode_an_hour']:.0f} CPU seconds"
+        f"{by_whom(result)}. {source('clip_in_video')}"
     )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.common import load, made_on, table
+from benchmarks.common import by_whom, load, made_on, table
 
 _RECALL = "recall_1e-3"
-_DEFAULT_SINCE = "2026-11-30"  # copy-256; before, it was lite0-phash-256
 _Row = tuple[str, str, str]
 
 
@@ -76,15 +75,10 @@ def _copies(result: dict[str, Any]) -> list[_Row]:
     ]  # fmt: skip
 
 
-def _by_whom(result: dict[str, Any]) -> str:
-    """Which model it was, where that is the default no longer."""
-    return " (by `lite0-phash-256`)" if result["machine"]["date"] < _DEFAULT_SINCE else ""
-
-
 def _clips(result: dict[str, Any]) -> _Row:
     return (
         f"excerpts of 5 to 15 s found in {60 * result['gallery_hours']:.0f} minutes of video, both ends within 1 s"
-        f"{_by_whom(result)}",
+        f"{by_whom(result)}",
         f"{result['found']} of {result['present']}; of {result['absent']} that are not there, {result['false_in_absent']}",
         "",
     )

@@ -33,9 +33,7 @@ from .rows import code_array, id_array
 from .searching import StoredViews
 from .sounds import heard_between, keeps_sound
 
-_PART_OF_A_PICTURE = (
-    1.25  # times that a picture is enlarged in another video, from which on it is a part there
-)
+_PART_OF_A_PICTURE = 1.25  # times that one picture is larger in the other video, from which on it is a part
 
 
 def verdict_for(

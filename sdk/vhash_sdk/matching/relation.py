@@ -38,8 +38,11 @@ def relation_of_copies(a: Sequence[View], b: Sequence[View]) -> VideoRelation:
         return VideoRelation.SAME
     _, i, j = nearest_views(a, b)
     one, two = a[i].frames, b[j].frames
-    lines = [] if one is None or two is None else timelines(one, two)
-    if one is None or two is None or not lines:
+    if one is None or two is None:
+        return VideoRelation.SAME
+    shorter, longer = sorted((one.duration, two.duration))
+    lines = [] if shorter >= _WHOLE * longer else timelines(one, two)
+    if not lines:  # neither is long enough to hold the other and much else, or nothing is known
         return VideoRelation.SAME
     # a second of the first takes so many of the second: the line's speed
     covered = abs(lines[0].speed) * one.duration / two.duration
