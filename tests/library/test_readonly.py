@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ pytest.importorskip("onnx")
 from tests.fake_encoder import code_of
 from tests.library.test_library import Place
 from vhash_sdk.errors import StoreError
-from vhash_sdk.library import Library
+from vhash_sdk.library import Library, connection
 from vhash_sdk.library.judgements import Judgement
 from vhash_sdk.matching.track import Track
 
@@ -287,3 +288,22 @@ def segments_track(library: Library) -> Track:
     from vhash_sdk.encoding.tracks import kept_track
 
     return kept_track(np.zeros((4, 8), np.uint8), np.arange(4.0), library.spec.bits, 4.0)
+
+
+def test_a_log_that_cannot_be_read_at_this_moment_is_waited_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a writer, the log may just be about to get its index."""
+    with place.open() as writer:
+        writer._db.execute("UPDATE video SET rate = 30.0")  # stays in the log
+        snapshot = place.directory.parent / "snapshot"
+        shutil.copytree(place.directory, snapshot)
+    index = snapshot / "library.db-shm"
+    index.rename(index.with_suffix(".later"))
+    monkeypatch.setattr(connection, "_unwritable", lambda path: "read-only for this test")
+    timer = threading.Timer(0.1, lambda: index.with_suffix(".later").rename(index))
+    timer.start()
+    opened = connection.connect(snapshot / "library.db")
+    timer.join()
+    assert opened.connection.execute("SELECT rate FROM video WHERE id = 1").fetchone() == (30.0,)
+    opened.connection.close()

@@ -15,6 +15,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ _UNWRITABLE = (
     "SQLITE_PERM",
     "SQLITE_AUTH",
 )
+_PATIENCE = 0.5  # seconds for a log that cannot be read at this moment
+_TRY_AGAIN = "{}: is being written to at this moment; try again"
 
 
 @dataclass(frozen=True)
@@ -93,23 +96,35 @@ def _writable(path: Path) -> Opened:
 
 def _read_only(path: Path, reason: str) -> Opened:
     """Read through the writer's log where there is one, else the file alone."""
-    seen = _state(path)
-    in_log = _size(path, "-wal") or _size(path, "-journal")
-    if in_log or _size(path, "-shm") is not None:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        seen = _state(path)
+        in_log = _size(path, "-wal") or _size(path, "-journal")
+        if not in_log and _size(path, "-shm") is None:
+            break
         try:
             return Opened(_connected(path, "mode=ro&readonly_shm=1"), reason)
         except StoreError as error:
-            if in_log:
-                raise StoreError(
-                    f"{path}: changes that are not in it yet lie in the log beside it, which cannot be read "
-                    f"without writing there ({reason}; {error.__cause__}); open the library once where it "
-                    "can be written, or copy its whole directory to such a place"
-                ) from error
+            if not in_log:
+                break
+            if time.monotonic() > until:
+                raise _unreadable_log(path, reason, seen, error) from error
+        time.sleep(_PATIENCE / 20)  # a writer may be at the head of its log, or just have made it
     opened = Opened(_connected(path, "mode=ro&immutable=1"), reason, seen)
     if changed(path, seen):
         opened.connection.close()
-        raise StoreError(f"{path}: is being written to at this moment; try again")
+        raise StoreError(_TRY_AGAIN.format(path))
     return opened
+
+
+def _unreadable_log(path: Path, reason: str, seen: tuple[int, ...], error: StoreError) -> StoreError:
+    if changed(path, seen):
+        return StoreError(_TRY_AGAIN.format(path))
+    return StoreError(
+        f"{path}: changes that are not in it yet lie in the log beside it, which cannot be read "
+        f"without writing there ({reason}; {error.__cause__}); open the library once where it "
+        "can be written, or copy its whole directory to such a place"
+    )
 
 
 def _connected(path: Path, options: str) -> sqlite3.Connection:
