@@ -26,7 +26,8 @@ from benchmarks.near_duplicates.clip_in_video_clips import TRANSFORMATIONS, Exce
 from vhash_sdk import Encoder, Index
 from vhash_sdk.encoding.tracks import kept_segments, query_tracks
 from vhash_sdk.library.finding import SegmentIndex
-from vhash_sdk.matching.alignment import LEAST_SCORE, Span, without_covered
+from vhash_sdk.matching.alignment import Span, without_covered
+from vhash_sdk.matching.span_evidence import LEAST_SCORE
 from vhash_sdk.matching.track import Track
 from vhash_sdk.matching.windows import RATE
 from vhash_sdk.video.isolation.pool import DecodePool

@@ -33,7 +33,7 @@ from vhash_sdk.library.records import Entry
 from vhash_sdk.library.searching import Query, StoredViews, hits, nearest
 from vhash_sdk.matching.calibration import USUAL_RATE
 from vhash_sdk.matching.relation import VideoRelation
-from vhash_sdk.matching.third_look import ThirdLook
+from vhash_sdk.matching.third_look_result import ThirdLook
 from vhash_sdk.matching.verdict import Decision, Verdict
 from vhash_sdk.video.filming import Filmed
 

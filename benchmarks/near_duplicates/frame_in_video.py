@@ -74,7 +74,7 @@ def scenes() -> dict[str, str]:
 
 def frames(path: Path, count: int, rng: np.random.Generator) -> list[tuple[float, Image.Image]]:
     """(seconds, picture) of some frames drawn from a clip."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="ignore") as container:
         every = [(float(frame.time or 0), frame) for frame in container.decode(video=0)]
         chosen = sorted(rng.choice(len(every), min(count, len(every)), replace=False).tolist())
         return [(every[i][0] - every[0][0], every[i][1].to_image()) for i in chosen]

@@ -22,7 +22,7 @@ from benchmarks.near_duplicates.copies import COPIES, CopySet, copy_set
 from benchmarks.near_duplicates.decisions import FOLDER, Asked, filled, takes
 from vhash_sdk import Encoder, Library
 from vhash_sdk.library.searching import nearest
-from vhash_sdk.matching.third_look import ThirdLook
+from vhash_sdk.matching.third_look_result import ThirdLook
 
 
 def summary(found: Iterable[ThirdLook | None]) -> dict[str, Any]:

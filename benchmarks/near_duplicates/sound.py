@@ -198,7 +198,7 @@ def recordings(folder: Path, place: Path, case: Case) -> list[Sound]:
     sounds = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
-            with av.open(str(path)) as container:
+            with av.open(str(path), metadata_errors="ignore") as container:
                 resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
                 blocks = [
                     block.to_ndarray()[0]

@@ -14,7 +14,7 @@ import numpy as np
 from .codes import VideoCode, hamming_distance, same_model, unpack_bits
 from .encoding.encoded import Encoded, views
 from .encoding.encoder import Encoder
-from .encoding.reliability import STILL
+from .encoding.reliability import STILL, pixels_tell
 from .encoding.tracks import kept_segments, kept_track, query_tracks
 from .errors import VhashError
 from .matching.alignment import Span, align, without_covered
@@ -237,7 +237,7 @@ def _decide(encoder: Encoder, a: Subject, b: Subject, distance: int, fmr: float,
 
 
 def _filmed(side: Subject) -> Filmed | None:
-    if side.source is None or side.info is None:
+    if side.source is None or side.info is None or not pixels_tell(side.code.unreliable):
         return None
     return Filmed(side.source, side.info.width, side.info.height, side.info.duration, side.views)
 

@@ -31,7 +31,7 @@ def videos_of(owner: NDArray[np.int64], digests: list[bytes] | None = None, **fa
         name: np.asarray(facts.get(name, np.zeros(n)), float) for name in ("seconds", "pixels", "sizes")
     }
     reliable = np.asarray(facts.get("reliable", np.ones(n, bool)))
-    return Videos(np.arange(n), digests, reliable, owner=owner, **numbers)
+    return Videos(np.arange(n), digests, reliable, reliable, owner=owner, **numbers)
 
 
 def group(videos: Videos, codes: NDArray[np.uint8], radius: int, **options: Any) -> list[Any]:

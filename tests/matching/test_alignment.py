@@ -10,9 +10,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from vhash_sdk.errors import OptionError
-from vhash_sdk.matching.alignment import LEAST_SCORE, Span, align, fit, scored
+from vhash_sdk.matching.alignment import Span, align, fit, scored
+from vhash_sdk.matching.span_evidence import LEAST_SCORE, span_evidence
 from vhash_sdk.matching.track import Track
-from vhash_sdk.matching.verdict import least_score
 from vhash_sdk.matching.votes import Match, Place, chunks, vote
 
 BITS = 128
@@ -180,8 +180,18 @@ def test_too_short_to_say(empty: str) -> None:
     assert align(pair["query"], pair["reference"]) == []
 
 
-def test_threshold_falls_with_the_rate() -> None:
-    assert least_score(1e-4) > least_score(1e-2)
+@pytest.mark.parametrize("family", ["copy", "lite"])
+def test_threshold_falls_with_the_rate(family: str) -> None:
+    evidence = span_evidence(family)
+    assert evidence.least(1e-4) > evidence.least(1e-2) and evidence.least(None) == LEAST_SCORE
     for wrong in (0, -1, 2, float("nan")):
         with pytest.raises(OptionError, match="false-match rate"):
-            least_score(wrong)
+            evidence.least(wrong)
+
+
+def test_another_clip_of_a_scene_is_no_copy_to_a_descriptor_of_copies() -> None:
+    """Every window of it is like the scene, and what changes is a little alike: a copy to other models."""
+    of_copies, of_others = span_evidence("copy"), span_evidence("lite")
+    for similarity, correlation in ((0.48, 0.38), (0.57, 0.42), (0.62, 0.47)):  # strangers that were found
+        said = {"similarity": similarity, "correlation": correlation, "whole": 0.8, "straight": True}
+        assert of_copies.score(**said) < LEAST_SCORE < of_others.score(**said)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from vhash_sdk.matching.film import RATE, SIDE, Film, film_shape, film_times
 from vhash_sdk.matching.registration import in_place, overlaid, refined, register, resized, turned
-from vhash_sdk.matching.third_look import NOTHING, ThirdLook, third_look
+from vhash_sdk.matching.third_look import NOTHING, third_look
+from vhash_sdk.matching.third_look_result import ThirdLook
 from vhash_sdk.matching.timelines import Timeline
 
 Pictures = NDArray[np.float32]

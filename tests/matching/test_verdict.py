@@ -12,9 +12,9 @@ from vhash_sdk.errors import ModelMismatchError, OptionError
 from vhash_sdk.matching.frame_codes import FrameCodes
 from vhash_sdk.matching.relation import VideoRelation
 from vhash_sdk.matching.second_look import View
-from vhash_sdk.matching.third_look import ThirdLook
+from vhash_sdk.matching.third_look_result import ThirdLook
 from vhash_sdk.matching.trajectory import Trajectory
-from vhash_sdk.matching.verdict import Verdict, least_score
+from vhash_sdk.matching.verdict import Verdict
 from vhash_sdk.models import zoo
 
 FUSED = zoo.load("lite0-phash-256")
@@ -135,7 +135,6 @@ def test_nobody_looks_a_third_time_without_a_doubt() -> None:
     assert TABLE is not None and TABLE.second_look is not None
     assert verdict.decide(at(0, 1), at(1, 1), closer=asked).same  # surely a copy
     assert verdict.decide(at(0, 1), at(TABLE.second_look.radius + 1, 2), closer=asked).same is False
-    assert verdict.decide(at(0, 1), at(40, 2), told_apart=False, closer=asked).same is None
     assert Verdict(TABLE, radius=30).decide(at(0, 1), at(20, 2), closer=asked).same is False  # in bits
     crowd = Verdict.at(SPEC, TABLE, 1e-4, videos=10_000_000)
     assert crowd.decide(at(0, 1), at(40, 2), closer=asked).same is False  # too many strangers come so near
@@ -185,8 +184,41 @@ def test_the_rate_of_both_looks_is_that_of_the_rarer() -> None:
     assert Verdict(replace(TABLE, second_look=None), radius=69).rate == codes
 
 
-@pytest.mark.parametrize("wrong", [0.0, -1.0, 2.0, float("nan")])
-def test_a_score_for_no_rate_is_refused(wrong: float) -> None:
-    assert least_score(1e-4) > least_score(1e-2)
-    with pytest.raises(OptionError, match="false-match rate"):
-        least_score(wrong)
+def test_what_is_short_or_hardly_moves_is_a_copy_only_by_its_pixels() -> None:
+    verdict = Verdict.at(SPEC, TABLE, 1e-4)
+
+    def said(distance: int, look: ThirdLook | None) -> bool | None:
+        return verdict.decide(at(0, 1), at(distance, 2), told_apart=False, closer=lambda: look).same
+
+    copy = SEEN._replace(motion=0.9, still=0.95, agreeing=1.0, moving=0.001)
+    assert copy.surely_same and said(40, copy) is True
+    assert said(40, None) is None and said(40, copy._replace(motion=0.1, against=1.0)) is None
+    assert said(40, copy._replace(still=0.7)) is None  # another picture, which moves alike by chance
+    assert said(verdict.candidates(1) + 1, copy) is None
+    in_bits = Verdict(TABLE, radius=60)  # a radius that was asked for is a promise
+    assert in_bits.decide(at(0, 1), at(40, 2), told_apart=False, closer=lambda: copy).same is None
+
+
+def test_a_part_that_moves_otherwise_in_one_picture_is_another_take_unless_codes_are_far() -> None:
+    look = SEEN._replace(motion=0.73, still=0.98, agreeing=1.0, moving=0.05, against=0.05, seconds=8.0)
+    assert look.same and look.otherwise and not look._replace(against=0.02).otherwise
+    model = zoo.load("default")
+    verdict = Verdict.at(model.spec, model.calibration, 1e-4)
+    same = copy_views([1, 2, 3, 4])
+    found = verdict.decide(same, noisy(same), closer=lambda: look)
+    assert found.verified is not None and found.verified <= 112
+    assert found.same is False and found.relation is VideoRelation.TAKE
+
+
+def test_where_codes_change_little_the_pixels_are_asked_however_near_they_are() -> None:
+    model = zoo.load("default")
+    verdict = Verdict.at(model.spec, model.calibration, 1e-4)
+    asked: list[int] = []
+
+    def closer() -> None:
+        asked.append(1)
+
+    still, moving = copy_views([1, 1, 1, 1]), copy_views([1, 2, 3, 4])
+    assert verdict.decide(still, still, closer=closer).same and asked
+    asked.clear()
+    assert verdict.decide(moving, moving, closer=closer).same and not asked

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..encoding.encoded import Encoded
     from ..library.records import FoundFrame, Hit
     from ..matching.relation import VideoRelation
-    from ..matching.third_look import ThirdLook
+    from ..matching.third_look_result import ThirdLook
 
 
 class Neighbour(NamedTuple):

@@ -2,7 +2,8 @@
 
 A black screen, a title card or a fraction of a second is close to every other of its kind, at
 any threshold. Their codes are kept and can be searched for; but nothing is concluded from them. Nor is it
-from pictures: in them nothing moves, and what their distances mean has not been measured.
+from pictures: in them nothing moves, and what their distances mean has not been measured. Where there is
+texture, though, a third look at the pixels may still find that two of them are copies.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ TEXTURE = 6.0  # grey levels: standard deviation over the picture, of the frame 
 MOTION = 0.1  # grey levels: mean change from one sampled frame to the next
 SECONDS = 1.0
 STRIDE = 4  # of the pixels looked at
+BARE = "hardly any texture"
+"""Why not even the pixels of a video say anything."""
 STILL = "a single picture"
 """Why the code of a picture says little: what a second look compares is how videos change."""
 
@@ -29,6 +32,15 @@ def unreliable(frames: NDArray[np.uint8], seconds: float) -> str | None:
     'hardly any texture'
     """
     return unreliable_thinned(thinned(frames), seconds)
+
+
+def pixels_tell(reason: str | None) -> bool:
+    """Whether a third look may say something of a video, given why its code says little.
+
+    >>> pixels_tell(None), pixels_tell("nothing moves"), pixels_tell(BARE), pixels_tell(STILL)
+    (True, True, False, False)
+    """
+    return reason not in (BARE, STILL)
 
 
 def thinned(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -52,7 +64,7 @@ def unreliable_thinned(frames: NDArray[np.uint8], seconds: float) -> str | None:
         return f"shorter than {SECONDS:g} s"
     grey = frames.mean(3, dtype=np.float32)
     if empty_thinned(frames).all():
-        return "hardly any texture"
+        return BARE
     if len(grey) > 1 and np.abs(np.diff(grey, axis=0)).mean() < MOTION:
         return "nothing moves"
     return None

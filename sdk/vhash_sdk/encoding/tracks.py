@@ -55,7 +55,8 @@ def query_track(sequence: Sequence) -> Track:
     duration = sequence.duration
     middles = segment_spans(duration, WINDOW, 1 / QUERY_RATE)
     logits = sequence.means(middles) * sequence.scales
-    return Track(logits, middles.mean(axis=1), duration, window_weights(confidences(logits, sequence.spec)))
+    weights = window_weights(confidences(logits, sequence.spec))
+    return Track(logits, middles.mean(axis=1), duration, weights, sequence.spec.family)
 
 
 def kept_track(codes: NDArray[np.uint8], times: NDArray[np.float64], bits: int, duration: float) -> Track:

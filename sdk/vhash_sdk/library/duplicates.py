@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..matching.calibration import Rate
     from ..matching.relation import VideoRelation
     from ..matching.sound import Heard
-    from ..matching.third_look import ThirdLook
+    from ..matching.third_look_result import ThirdLook
     from .near_pairs import NearPairs
     from .on_disk import LeftOut, SameFile
     from .records import Entry
@@ -153,7 +153,8 @@ class Videos:
     Attributes:
         ids: ``int64[n]``.
         digests: of the content of each file.
-        reliable: ``bool[n]``; one that is not is only grouped with files that are the same byte for byte.
+        compared: ``bool[n]``; one that is not is only grouped with files that are the same byte for byte.
+        told_apart: ``bool[n]``, whether there is enough in each to be told from others by its code.
         seconds, pixels, sizes: ``float64[n]``; 0 where not known.
         owner: ``int64[rows]``, for each code row the place of its video.
         damaged: ``bool[n]``; None: none is.
@@ -163,7 +164,8 @@ class Videos:
 
     ids: NDArray[np.int64]
     digests: list[bytes]
-    reliable: NDArray[np.bool_]
+    compared: NDArray[np.bool_]
+    told_apart: NDArray[np.bool_]
     seconds: NDArray[np.float64]
     pixels: NDArray[np.float64]
     sizes: NDArray[np.float64]
@@ -239,9 +241,9 @@ class _Neighbours:
 
     def __init__(self, videos: Videos, places: NDArray[np.int64], pairs: NearPairs) -> None:
         nodes = len(pairs.codes)
-        reliable = videos.reliable[videos.owner]
+        compared = videos.compared[videos.owner]
         _, content = np.unique(np.array(videos.digests, dtype="V32"), return_inverse=True)
-        node = np.where(reliable, places, nodes + content.reshape(-1)[videos.owner])
+        node = np.where(compared, places, nodes + content.reshape(-1)[videos.owner])
         # a video once in each node, though several of its codes may be equal
         owner, node = np.unique(np.stack([videos.owner, node]), axis=1) if len(node) else (videos.owner, node)
         self._node_of = _Ragged(owner, node, len(videos.ids))

@@ -14,8 +14,8 @@ from ..encoding.tracks import codes_of, kept_track, query_tracks
 from ..errors import StoreError
 from ..matching.alignment import Span, align, fit, join, without_covered
 from ..matching.second_look import View
+from ..matching.span_evidence import span_evidence
 from ..matching.track import Times, Track
-from ..matching.verdict import least_score
 from ..matching.votes import Match, chunks, vote
 from ..spec import ModelSpec
 from .cache import cache_file, load_index, save_index
@@ -134,7 +134,7 @@ def find_clip(
         VideoError: the clip cannot be read.
         OptionError: ``fmr`` is no rate.
     """
-    least = least_score(fmr)
+    least = span_evidence(encoder.spec.family).least(fmr)
     from ..video.isolation.pool import DecodePool as Pool
 
     with Pool(1, encoder.limits) as decoders:
@@ -169,7 +169,7 @@ def found_frames(
 
 def common_spans(database: Database, spec: ModelSpec, a: Entry, b: Entry) -> list[Span]:
     """The parts that two videos of a library have in common, by their kept segments; ``a`` is the query."""
-    query, reference = (stored_track(database, entry.id, spec.bits) for entry in (a, b))
+    query, reference = (stored_track(database, entry.id, spec) for entry in (a, b))
     return [] if query is None or reference is None else align(query, reference)
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoding.reliability import pixels_tell
 from ..errors import OptionError
 from ..matching.calibration import USUAL_RATE, Calibration, Rate, as_calibration
-from ..matching.relation import VideoRelation
 from ..matching.sound import Heard
-from ..matching.third_look import ThirdLook
 from ..matching.verdict import Decision, Verdict
 from ..names import printable
 from ..spec import ModelSpec
+from .alike import Alike
 from .database import Database
 from .duplicates import Group, Groups, Member, Related, Traits, Videos, stars
 from .entries import entries_of
@@ -32,8 +32,6 @@ from .roles import Places, Roles
 from .rows import code_array, id_array
 from .searching import StoredViews
 from .sounds import heard_between, keeps_sound
-
-_PART_OF_A_PICTURE = 1.25  # times that one picture is larger in the other video, from which on it is a part
 
 
 def verdict_for(
@@ -97,7 +95,7 @@ def find_groups(
     """
     assert verdict.radius is not None
     rules, where = KeepRules(keep), Places(roles)
-    videos, codes = _read(database, spec)
+    videos, codes = _read(database, spec, pixels=looks is not None and StoredViews(database, spec).any)
     if roles.any or rules.needs_traits:
         videos = _with_traits(database, videos, where)
     measures = rules.measures(videos)
@@ -106,7 +104,7 @@ def find_groups(
     radius = verdict.candidates(len(videos.ids)) if views.any else verdict.radius
     pairs = cache.near(known, spec.bits, radius)
 
-    alike = _Alike(database, spec, verdict, videos, where, views, looks)
+    alike = Alike(database, spec, verdict, videos, where, views, looks)
 
     def usable(near: NDArray[np.int64]) -> list[int]:
         return files.look_at(_files(database, videos, near))
@@ -139,64 +137,6 @@ def find_groups(
 def _hearing(database: Database) -> Callable[[Entry, Entry], Heard | None]:
     """What says what two videos sound like; nothing where no sound is kept."""
     return partial(heard_between, database) if keeps_sound(database) else lambda a, b: None
-
-
-@dataclass(frozen=True, eq=False)
-class _Alike:
-    """Says whether two videos, by their places, are copies; keeps what it said.
-
-    Attributes:
-        said: of those that are.
-        related: of those that are not, but something else to each other.
-    """
-
-    database: Database
-    spec: ModelSpec
-    verdict: Verdict
-    videos: Videos
-    where: Places
-    views: StoredViews
-    looks: Looks | None
-    said: dict[tuple[int, int], Decision] = field(default_factory=dict)
-    related: dict[tuple[int, int], Decision] = field(default_factory=dict)
-
-    def __call__(self, a: int, b: int) -> bool:
-        videos, traits = self.videos, self.videos.traits
-        if traits is not None and self.where.ignored(traits.paths[a], traits.paths[b]):
-            return False
-        if videos.digests[a] == videos.digests[b] or not self.views.any:
-            return True
-        numbers = int(videos.ids[a]), int(videos.ids[b])
-        closer = None if self.looks is None else partial(self._closer, self.looks, numbers)
-        decision = self.verdict.decide(*map(self.views.of, numbers), closer=closer)
-        if decision.same is not False:
-            self.said[a, b] = decision
-        elif decision.relation in (VideoRelation.SHARES, VideoRelation.TAKE):
-            self.related[a, b] = decision
-        return decision.same is not False
-
-    def parts(self, here: int, members: list[int]) -> set[int]:
-        """Those of its members that a video is composed of: parts of it that are no copies of each other."""
-        some = [member for member in members if self._contains(here, member)]
-        if len(some) < 2 or all(self(some[0], other) for other in some[1:]):
-            return set()
-        for part in some:
-            relation = VideoRelation.CONTAINS
-            self.related[here, part] = replace(self.said[here, part], relation=relation)
-        return set(some)
-
-    def _contains(self, here: int, member: int) -> bool:
-        """Whether a member shows a part of the time or of the picture of another video."""
-        decision = self.said.get((here, member))
-        if decision is None:
-            return False
-        look = decision.look
-        enlarged = 1.0 if look is None or look.placement is None else look.placement.enlarged
-        return decision.relation is VideoRelation.CONTAINS or enlarged >= _PART_OF_A_PICTURE
-
-    def _closer(self, looks: Looks, numbers: tuple[int, int]) -> ThirdLook | None:
-        entries = entries_of(self.database, self.spec, numbers)
-        return looks.at(*entries) if len(entries) == len(numbers) else None  # else removed just now
 
 
 @dataclass(frozen=True)
@@ -294,15 +234,16 @@ def decided(
     """What ``find_groups`` goes by for two videos; see ``Library.decide``."""
     views = StoredViews(database, spec)
     closer = None if looks is None else partial(looks.at, a, b)
-    decision = verdict.decide(views.of(a.id), views.of(b.id), closer=closer)
+    told_apart = not (a.code.unreliable or b.code.unreliable)
+    decision = verdict.decide(views.of(a.id), views.of(b.id), told_apart=told_apart, closer=closer)
     if b.digest in apart(database).get(a.digest, ()):
         return replace(decision, same=False)
     if a.digest == b.digest:
         return replace(decision, same=True)
     assert verdict.radius is not None
     radius = verdict.candidates(video_count(database)) if views.any else verdict.radius
-    told_apart = not (a.code.unreliable or b.code.unreliable)
-    same = told_apart and decision.distance <= radius and decision.same is not False
+    same = decision.same is True or (told_apart and decision.same is None)
+    same = same and decision.distance <= radius
     return replace(decision, same=same)
 
 
@@ -313,18 +254,22 @@ def _files(database: Database, videos: Videos, places: NDArray[np.int64]) -> lis
     return [(place_of[row.id], os.fsdecode(row.path), row.size, row.mtime_ns) for row in rows]
 
 
-def _read(database: Database, spec: ModelSpec) -> tuple[Videos, NDArray[np.uint8]]:
+def _read(database: Database, spec: ModelSpec, *, pixels: bool) -> tuple[Videos, NDArray[np.uint8]]:
+    """The videos and their codes; with ``pixels``, third looks can be taken at what codes do not tell."""
     rows = candidates(database)
     codes = code_array(database.path, [row.code for row in rows], spec.bits)
     ids, first, owner = np.unique(id_array([row.id for row in rows]), return_index=True, return_inverse=True)
     firsts = [rows[row] for row in first]
     facts = [[row.duration or 0, (row.width or 0) * (row.height or 0), row.size] for row in firsts]
-    seconds, pixels, sizes = np.array(facts, np.float64).reshape(-1, 3).T
-    pixels = np.where(np.bincount(owner.reshape(-1), minlength=len(ids)) > 1, 0.5, 1.0) * pixels  # has a box
-    reliable = np.array([row.unreliable is None for row in firsts], bool)
+    seconds, shown, sizes = np.array(facts, np.float64).reshape(-1, 3).T
+    shown = np.where(np.bincount(owner.reshape(-1), minlength=len(ids)) > 1, 0.5, 1.0) * shown  # has a box
+    told_apart = np.array([row.unreliable is None for row in firsts], bool)
+    seen = np.array([pixels_tell(row.unreliable) for row in firsts], bool)
     damaged = np.array([row.damaged is not None for row in firsts], bool)
     digests = [row.digest for row in firsts]
-    return Videos(ids, digests, reliable, seconds, pixels, sizes, owner.reshape(-1), damaged), codes
+    compared = seen if pixels else told_apart
+    owner = owner.reshape(-1)
+    return Videos(ids, digests, compared, told_apart, seconds, shown, sizes, owner, damaged), codes
 
 
 def _with_traits(database: Database, videos: Videos, where: Places) -> Videos:

@@ -14,8 +14,9 @@ from typing import Self
 
 import numpy as np
 
+from ..encoding.reliability import pixels_tell
 from ..matching.registration import TURNS, Placement
-from ..matching.third_look import ThirdLook
+from ..matching.third_look_result import ThirdLook
 from ..system.files import write_whole
 from ..video import Limits
 from ..video.filming import Filmed, Filming
@@ -79,7 +80,7 @@ class Looks:
     def _filmed(self, entry: Entry) -> Filmed | None:
         rows = files_of(self._database, [entry.id])
         width, height, seconds = entry.width, entry.height, entry.code.duration
-        if not rows or not width or not height or not seconds or entry.code.unreliable:
+        if not rows or not width or not height or not seconds or not pixels_tell(entry.code.unreliable):
             return None
         if isinstance(look(entry.path, rows[0].size, rows[0].mtime_ns, readable=True), LeftOut):
             return None

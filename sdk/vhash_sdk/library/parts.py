@@ -94,7 +94,9 @@ def read_table(database: Database, spec: ModelSpec) -> SegmentTable:
     code = np.concatenate([np.empty((0, (spec.bits + 7) // 8), np.uint8), *codes])
     order = np.lexsort((number[:, 0], place[:, 0], number[:, 1]))
     number, place = number[order], place[order]
-    return SegmentTable(number[:, 0], number[:, 1], place[:, :2], place[:, 2], code[order], spec.bits)
+    return SegmentTable(
+        number[:, 0], number[:, 1], place[:, :2], place[:, 2], code[order], spec.bits, spec.family
+    )
 
 
 def find_parts(

@@ -18,6 +18,7 @@ from ..encoding.reliability import STILL
 from ..encoding.tracks import kept_track, window_weights
 from ..errors import StoreError
 from ..matching.track import Track
+from ..spec import ModelSpec
 from .columns import Blob, Confidence, FrameRate, Id, Nanoseconds, PathBytes, Seconds, ShortText
 from .columns import CodeKind as CodeColumn
 from .database import CodeKind, Database
@@ -308,7 +309,7 @@ def without_segments(database: Database) -> Iterator[Video]:
     return in_pages(database, Video, sql, 0, lambda row: row.id)
 
 
-def stored_track(database: Database, video: int, bits: int) -> Track | None:
+def stored_track(database: Database, video: int, spec: ModelSpec) -> Track | None:
     """The kept segments of one video, for alignment; None where there are none.
 
     Raises:
@@ -318,7 +319,7 @@ def stored_track(database: Database, video: int, bits: int) -> Track | None:
     rows = database.read(Segment, select, (video,))
     if not rows:
         return None
-    codes = code_array(database.path, [row.code for row in rows], bits)
+    codes = code_array(database.path, [row.code for row in rows], spec.bits)
     table = np.array([row[:3] for row in rows], np.float64)
-    track = kept_track(codes, table[:, :2].mean(axis=1), bits, float(table[:, 1].max()))
-    return replace(track, weights=window_weights(table[:, 2].astype(np.float32)))
+    track = kept_track(codes, table[:, :2].mean(axis=1), spec.bits, float(table[:, 1].max()))
+    return replace(track, weights=window_weights(table[:, 2].astype(np.float32)), family=spec.family)

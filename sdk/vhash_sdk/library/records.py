@@ -12,7 +12,7 @@ from ..errors import VhashError
 from ..matching.alignment import Span
 from ..matching.relation import VideoRelation
 from ..matching.sound import Heard
-from ..matching.third_look import ThirdLook
+from ..matching.third_look_result import ThirdLook
 
 Status = Literal["added", "changed", "unchanged", "moved", "copied", "failed", "skipped", "vanished"]
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from ..codes import VideoCode, same_model
 from ..encoding.encoded import Encoded, views
-from ..encoding.reliability import STILL
+from ..encoding.reliability import STILL, pixels_tell
 from ..errors import CodeError, ModelMismatchError, StoreError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
 from ..matching.second_look import Frames, View, frames_from_bytes
-from ..matching.third_look import ThirdLook
+from ..matching.third_look_result import ThirdLook
 from ..matching.verdict import Verdict
 from ..spec import ModelSpec
 from ..video import Source
@@ -88,7 +88,7 @@ def query(
 def filmed(encoded: Encoded, seen: Sequence[View]) -> Filmed | None:
     """What a third look takes of a video that was encoded; None where nothing can be told by it."""
     info, code = encoded.info, encoded.code
-    if info is None or code is None or code.unreliable:
+    if info is None or code is None or not pixels_tell(code.unreliable):
         return None
     return Filmed(encoded.source, info.width, info.height, info.duration, seen)
 

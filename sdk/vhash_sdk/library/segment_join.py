@@ -69,6 +69,7 @@ class SegmentTable:
         confidences: ``float32[n]``.
         codes: ``uint8[n, bytes]``.
         bits: width of the codes.
+        family: of the model, see ``ModelSpec.family``.
     """
 
     ids: Ints
@@ -77,6 +78,7 @@ class SegmentTable:
     confidences: NDArray[np.float32]
     codes: NDArray[np.uint8]
     bits: int
+    family: str = ""
 
     def rows(self, video: int) -> slice:
         """Where the segments of a video are."""
@@ -89,7 +91,7 @@ class SegmentTable:
         track = kept_track(
             self.codes[part], spans.mean(axis=1), self.bits, float(spans[:, 1].max(initial=0.0))
         )
-        return replace(track, weights=window_weights(self.confidences[part]))
+        return replace(track, weights=window_weights(self.confidences[part]), family=self.family)
 
     def __len__(self) -> int:
         return len(self.videos)

@@ -21,15 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .lines import Line, lines
+from .span_evidence import LEAST_SCORE, span_evidence
 from .track import Floats, Times, Track, nearest_windows
 from .votes import Place, chunks, nearest, vote
 
-LEAST_SCORE = 3.0
-"""The score from which on two parts count as copies."""
 _JOIN = 1.0  # seconds by which two stretches of one line may miss each other
 _GAP = 6.0  # seconds that may lie between them
-# log-odds of a copy against other clips, many of the same scene: a logistic regression on the tune set
-_BIAS, _SIMILARITY, _CORRELATION, _WHOLE, _SPEED_CHANGED = -43.0, 16.0, 60.0, 20.0, 4.0
 _STRAIGHT = 0.03  # log of a speed that counts as none
 
 
@@ -40,7 +37,7 @@ class Span:
     Attributes:
         query_start, query_end: in the query.
         ref_start, ref_end: in the reference.
-        score: log-odds that this is a copy and no other clip that looks alike; see ``verdict.least_score``.
+        score: log-odds that this is a copy and no other clip that looks alike; see ``span_evidence``.
         similarity: mean agreement of the windows, -1 to 1.
         correlation: of their changes in time, -1 to 1.
         seconds: of the query that count: windows without content, or as in many videos, count less.
@@ -152,13 +149,7 @@ def scored(query: Track, reference: Track, parts: Sequence[Span]) -> Span:
     low, high = max(0.0, parts[0].ref_start), min(reference.duration, parts[-1].ref_end)
     share = min(1.0, seconds / max(1e-9, min(query.duration, reference.duration)))
     straight = abs(math.log(max(high - low, 1e-9) / (end - start))) < _STRAIGHT
-    score = (
-        _BIAS
-        + _SIMILARITY * alike
-        + _CORRELATION * moved
-        + _WHOLE * share
-        - (0.0 if straight else _SPEED_CHANGED)
-    )
+    score = span_evidence(query.family).score(alike, moved, share, straight=straight)
     return Span(start, end, low, high, score, alike, moved, seconds)
 
 

@@ -91,8 +91,8 @@ class FrameCodes:
         return f"FrameCodes({list(self.codes.shape)}, duration={self.duration:.2f} s)"
 
 
-WORST, AGAINST = 1, (4, 6)
-"""Which of the measures is that of the worst quarter, and which speak against a copy."""
+WORST, CHANGE, AGAINST = 1, 3, (4, 6)
+"""Which of the measures are those of the worst quarter and of change alike; which speak against a copy."""
 
 
 def likeness(a: FrameCodes, b: FrameCodes) -> NDArray[np.float64]:

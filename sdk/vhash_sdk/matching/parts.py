@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import LEAST_SCORE, Span, fit, join, scored, without_covered
+from .alignment import Span, fit, join, scored, without_covered
+from .span_evidence import LEAST_SCORE
 from .track import Track, nearest_windows
 from .votes import Match, chunks, vote
 
@@ -21,6 +22,7 @@ _PLACES = 6  # places looked at for each chunk
 _LEAST_WINDOWS = 3  # of a chunk, that have to have near ones
 _AGREES = 0.6  # of the usual agreement, that the ends of a span need
 _FRAYED = 1.5  # seconds at the ends that may agree less
+_FRAYED_SCORE = 10.0  # by which the score may rise without such ends
 _SAME = 0.5  # share of both of two spans of one video that has to be in the other for them to be one
 
 
@@ -97,7 +99,7 @@ def _spans(a: Track, b: Track, close: Match, least: float) -> list[Span]:
             continue
         places = vote(chunk, near._replace(video=np.zeros_like(near.video)), limit=_PLACES)
         spans += [span for _, span in fit(chunk, places, lambda _: b)]
-    whole = [_trimmed(a, b, span) for span in join(a, b, spans) if span.score >= least]
+    whole = [_trimmed(a, b, span) for span in join(a, b, spans) if span.score >= least - _FRAYED_SCORE]
     return without_covered(span for span in whole if span.score >= least)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..codes import hamming_distance
 from ..errors import ModelError
 from ..spec import ModelSpec
-from .frame_codes import WORST, FrameCodes, frame_bits, likeness
+from .frame_codes import CHANGE, WORST, FrameCodes, frame_bits, likeness
 from .sequence import Sequence
 from .trajectory import Trajectory, correlations, part_widths
 
@@ -54,9 +54,9 @@ def measures(a: Frames, b: Frames) -> NDArray[np.float64]:
     return correlations(a, b)
 
 
-def worst_part(a: Frames, alike: NDArray[np.float64]) -> float:
-    """Of what ``measures`` gave: agreement of the worst quarter of the frames, 1 where it is not known."""
-    return float(alike[WORST]) if isinstance(a, FrameCodes) else 1.0
+def worst_and_changes(a: Frames, alike: NDArray[np.float64]) -> tuple[float, float]:
+    """Of what ``measures`` gave, what ``Seen`` says of it; 1 where it is not known."""
+    return (float(alike[WORST]), float(alike[CHANGE])) if isinstance(a, FrameCodes) else (1.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +83,15 @@ class Seen(NamedTuple):
 
     Attributes:
         verified: the verified distance, 0 (surely a copy) to all bits (surely none).
-        worst: agreement of the quarter of the frames that agree least, -1 to 1, along the best line in time;
-            1 where nothing is known of single frames.
+        worst: agreement of the quarter of the frames that agree least, -1 to 1, along the best line in time.
+        changes: how much changes, and changes alike, in the whole pictures, -1 to 1.
+
+    The latter two are 1 where nothing is known of single frames.
     """
 
     verified: int
-    worst: float
+    worst: float = 1.0
+    changes: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,12 @@ class Evidence:
 
         Where nothing is kept of a video's frames, the verified distance is that of the codes.
         """
-        best = Seen(bits, 1.0)
-        for one in a:
-            for two in b:
+        best, changes = Seen(bits), 1.0
+        for i, one in enumerate(a):
+            for j, two in enumerate(b):
                 bitwise = int(hamming_distance(one.code, two.code))
                 if one.frames is None or two.frames is None:
-                    best = min(best, Seen(bitwise, 1.0))
+                    best = min(best, Seen(bitwise))
                     continue
                 alike = measures(one.frames, two.frames)
                 if len(alike) != len(self.parts):
@@ -128,5 +131,8 @@ class Evidence:
                     )
                 evidence = self.bias + self.distance * bitwise + float(np.dot(self.parts, alike))
                 distance = round(min(max(bits / 2 - _UNIT * evidence, 0), bits))
-                best = min(best, Seen(distance, worst_part(one.frames, alike)))
-        return best
+                worst, changed = worst_and_changes(one.frames, alike)
+                if i == j == 0:
+                    changes = changed
+                best = min(best, Seen(distance, worst))
+        return best._replace(changes=changes)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,119 +18,21 @@ from numpy.typing import NDArray
 from .film import RATE, Film, slack
 from .following import Followed, followed, path
 from .registration import Frames, Overlaid, Placement, in_place, overlaid, refined, register
+from .third_look_result import LEAST_SECONDS, OTHERS, ThirdLook
 from .timelines import Timeline
 
 _LAID = 6  # frames of each film that are laid on each other
 _SURE = 0.8  # agreement of pictures, and of what moves, from which on nothing better is looked for
-_LEAST_SECONDS, _LEAST_SHARE = 1.5, 0.5  # of the shorter film, that have to be compared
+_LEAST_SHARE = 0.5  # of the shorter film, that has to be compared
 _AGREE = 0.5  # correlation of two frames that do
-_WELL, _NOT_AT_ALL, _DIVIDED = 0.8, 0.3, 0.2  # of frames of a shared part and of others; share of both
+_WELL, _NOT_AT_ALL = 0.8, 0.3  # of frames of a shared part, and of others
 _SHOWS = 0.1  # of the mean detail of the frames, without which one says nothing
-_COPIES, _OTHERS = 0.6, 0.35  # motion in copies, and in anything else
-_FEW, _MORE = 2.0, 0.3  # different changes below which chance gives more agreement, and how much more
-_MOSTLY = 0.8  # of the time that has to agree, else they share a part of it
-_PARTLY = 0.2  # of what moves that may move otherwise, else they share a part of the picture
-_IN_ANOTHER_ORDER = 0.8  # of the changes in either film that are in the other one, wherever: then copies
-_IN_PART = 0.6  # the same, from which on more than a part of the time is the same
 _FOUND = 0.8  # correlation of changes that are the same
 _TILTS = (-0.17, 0.17)  # radians, from which a small turn is found
 _IN_SCENERY, _NOTHING = 0.35, 0.06  # motion in the scenery that a picture moves over; movement that is none
 _CLEAR, _ALL_THE_TIME = 0.8, 0.95  # agreement of pictures that lie on each other as they are, and how often
-_APART = 0.18  # of the picture that may show something else: a quarter of a split screen is more
-_PARTED = 0.3  # of the picture that shows something else, where the rest is no copy by itself either
 _ELSE = 0.35  # correlation of the pictures of a tile that shows something else
 _OTHERWISE = 0.3  # correlation of a tile that moves otherwise
-_ONE_SCENE, _MOVING = 0.5, 0.03  # agreement of pictures, and movement, from which on "no copy" is said
-_ONE_PICTURE, _HARDLY = 0.9, 0.01  # the same where the pictures are one throughout: less movement tells then
-
-
-class ThirdLook(NamedTuple):
-    """What the pixels of two videos say.
-
-    Attributes:
-        motion: how alike what changes is, over time and place, where the two lie on each other: 1 in a
-            perfect copy, -1 in an inverted one, about 0 in anything else. The mean correlation of small
-            tiles, each by what moves in both films, so that what was put over one of them hardly counts.
-        against: share of what moves in both that moves otherwise, 0 to 1: where videos only share a part of
-            their picture.
-        agreeing: share of the frames whose pictures agree, 0 to 1.
-        still: correlation of the pictures, -1 to 1.
-        moving: how much of both pictures changes at all, 0 to 1.
-        variety: how many different changes there are, by their participation ratio; 1: a single cut.
-        seconds: how much time was compared.
-        placement: how they lie on each other; None: they do in no way.
-        divided: 0 to 1; of two shares of the frames, those that agree well and those that do not at all, the
-            smaller one: where videos share a part of their time.
-        apart: share of the picture where both show something else all the time, 0 to 1.
-        anywhere: how much of what changes is in the other film too, at whatever time, 0 to 1: of the film of
-            which less is. Where pieces of one were put into another order.
-        path: by how many pixels of the film one moves over the other; 0: it stays.
-    """
-
-    motion: float
-    against: float
-    agreeing: float
-    still: float
-    moving: float
-    variety: float
-    seconds: float
-    placement: Placement | None
-    divided: float = 0.0
-    apart: float = 0.0
-    anywhere: float = 0.0
-    path: float = 0.0
-
-    @property
-    def same(self) -> bool | None:
-        """Whether they are copies of one; None: the pixels do not tell.
-
-        The limits were chosen on copies of the tuning half of ``benchmarks/near_duplicates/copies.py``.
-        """
-        few = _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
-        if self.anywhere >= _IN_ANOTHER_ORDER + few:
-            return True
-        if self._moves_alike:
-            whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY and self.apart <= _APART
-            return True if whole else False if self._tells else None
-        if self._divided or self._parted:
-            return False
-        return False if self._tells and _together(self) < _OTHERS else None
-
-    @property
-    def shares(self) -> bool:
-        """Whether they are no copies because only a part of the picture or of the time is the same."""
-        return self.same is False and (self._moves_alike or self._divided or self._parted)
-
-    @property
-    def unlike(self) -> bool:
-        """Whether nothing moves alike however they are laid on each other, though enough does in both."""
-        enough = self.moving >= _MOVING and self.seconds >= _LEAST_SECONDS
-        return self.same is None and enough and _together(self) < _OTHERS
-
-    @property
-    def _moves_alike(self) -> bool:
-        least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
-        return _together(self) >= least
-
-    @property
-    def _divided(self) -> bool:
-        enough = self.moving >= _MOVING and self.seconds >= _LEAST_SECONDS
-        parted = (
-            self.divided >= _DIVIDED and self.anywhere < _IN_PART
-        )  # else a line in time is a little wrong
-        return enough and parted and _together(self) >= _OTHERS
-
-    @property
-    def _parted(self) -> bool:
-        return self._tells and self.apart >= _PARTED and _together(self) >= _OTHERS
-
-    @property
-    def _tells(self) -> bool:
-        """Whether enough moves, in pictures that agree enough, for a difference to mean something."""
-        one = abs(self.still) >= _ONE_PICTURE and self.agreeing >= _ONE_PICTURE
-        scene = one or abs(self.still) >= _ONE_SCENE
-        return scene and self.moving >= (_HARDLY if one else _MOVING) and self.seconds >= _LEAST_SECONDS
-
 
 NOTHING = ThirdLook(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, None)
 
@@ -213,7 +114,7 @@ def _along_a_path(a: Film, b: Film, timelines: Sequence[Timeline]) -> ThirdLook 
     # in the one that was cut out of the other all of the scenery moves
     scenery, shown = sorted(map(_moves_where_seen, ways), key=lambda found: found.moving)
     found = shown._replace(path=along.length, placement=along.middle)
-    told = _together(scenery) >= _IN_SCENERY or scenery.moving <= _NOTHING
+    told = scenery.together >= _IN_SCENERY or scenery.moving <= _NOTHING
     return found if found.same and told else None
 
 
@@ -242,8 +143,8 @@ def _together(found: ThirdLook) -> float:
 
 def _telling(found: ThirdLook) -> tuple[float, float]:
     """Of ways to lay one on the other that in which the same moves, else that in which both agree."""
-    together = _together(found)
-    return (together, 0.0) if together >= _OTHERS else (0.0, abs(found.still))
+    together = found.together
+    return (together, 0.0) if together >= OTHERS else (0.0, abs(found.still))
 
 
 def _moves(a: Film, b: Film, both: Overlaid, place: Placement, timelines: Iterable[Timeline]) -> ThirdLook:
@@ -343,5 +244,5 @@ def _lines(a: Film, b: Film, timelines: Iterable[Timeline]) -> NDArray[np.int64]
         return np.empty((0, len(a.times)), np.int64)
     lines = np.unique(np.stack(tried), axis=0)
     shorter = min(len(a.times), len(b.times))
-    enough = (lines >= 0).sum(1) >= max(_LEAST_SHARE * shorter, min(_LEAST_SECONDS * RATE, shorter))
+    enough = (lines >= 0).sum(1) >= max(_LEAST_SHARE * shorter, min(LEAST_SECONDS * RATE, shorter))
     return np.asarray(lines[enough], np.int64)

@@ -25,12 +25,14 @@ class Track:
         times: ``float64[n]``, the middle of each window in seconds, ascending.
         duration: of the video, in seconds.
         weights: ``float32[n]``, 0 to 1: how much each window counts (black frames: nothing).
+        family: of the model, see ``ModelSpec.family``.
     """
 
     values: Floats
     times: Times
     duration: float
     weights: Floats
+    family: str = ""
 
     def __len__(self) -> int:
         return len(self.times)

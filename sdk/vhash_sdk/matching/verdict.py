@@ -8,19 +8,18 @@ leaves a doubt and the files are at hand, a third look at their pixels (``third_
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import OptionError
 from ..spec import ModelSpec
-from .alignment import LEAST_SCORE
 from .calibration import USUAL_RATE, Calibration, Rate, SecondLook
 from .relation import VideoRelation, relation_of_copies
 from .second_look import Seen, View, nearest_views
-from .third_look import ThirdLook
+from .third_look_result import ThirdLook
 
 _SURE = 0.25  # of the bits: verified distance up to which nobody looks a third time
+_CHANGE = 0.3  # of full change that has to be alike in both for that
 _SURER = 0.4375  # of the bits: up to this, only a scene that is one all the time is another take
 _THROUGHOUT = 0.8  # of the frames whose pictures agree
 _WORST = 0.25  # agreement of the worst quarter of the frames below which two videos share a part only
@@ -28,7 +27,6 @@ _LOOKS = 0.1  # strangers for each video that get a third look, by the calibrati
 _PASSING = Rate(0.0, 1.6e-3, 4.8e-3)
 """Strangers that a third look takes for copies: of 624 in doubt, in ``decisions``, none was."""
 _STRANGERS = 4  # for each video, that a second look has to part from its copies
-_TAIL_START, _TAIL_RATE, _TAIL_SLOPE = 1.75, 2.5e-3, 0.3  # see least_score
 
 
 @dataclass(frozen=True)
@@ -135,22 +133,24 @@ class Verdict:
         Args:
             a, b: their views; of those of a bare code no frames are known.
             distance: of the nearest two, in bits, where it is known already.
-            told_apart: whether there is enough in both to tell them from others: what moves in the others
-                is the noise of their video's encoder. Then nothing is concluded.
+            told_apart: whether there is enough in both to tell them from others by their codes. If not,
+                nothing is concluded unless a third look finds copies.
             closer: takes a third look at them, which is asked where there is a doubt; gives None where it
                 cannot. None: their files are not at hand.
         """
-        found = self._by_codes(a, b, distance, told_apart)
-        seen = closer() if closer is not None and self._doubtful(found) else None
-        if seen is None:
+        near = nearest_views(a, b)[0] if distance is None else distance
+        seen = self._seen(a, b, near) if told_apart else None
+        found = self._by_codes(near, seen, told_apart)
+        doubtful = self._doubtful(found, seen) if told_apart else self.may_be_copies(near)
+        closer_look = closer() if closer is not None and doubtful else None
+        if closer_look is None:
             return self._related(found, a, b)
-        if seen.same is None or (seen.same is False and not self._believed(found, seen)):
-            same = False if seen.unlike else found.same  # a copy moves alike, however it was altered
-            return self._related(replace(found, look=seen, same=same), a, b)
-        rate = found.rate
-        if seen.same and rate is not None:  # both have to be wrong
-            rate = Rate(*(one * other for one, other in zip(rate, _PASSING, strict=True)))
-        return self._related(replace(found, look=seen, same=seen.same, rate=rate), a, b)
+        same = self._closer(found, closer_look) if told_apart else closer_look.surely_same or None
+        found = replace(found, look=closer_look, same=same)
+        if closer_look.same and found.same and found.rate is not None:  # both have to be wrong
+            rate = Rate(*(one * other for one, other in zip(found.rate, _PASSING, strict=True)))
+            found = replace(found, rate=rate)
+        return self._related(found, a, b)
 
     @staticmethod
     def _related(found: Decision, a: Sequence[View], b: Sequence[View]) -> Decision:
@@ -161,35 +161,44 @@ class Verdict:
         elif found.same is False and relation is None:
             if look is None:
                 relation = VideoRelation.UNRELATED
-            elif look.same is False:
+            elif look.same is False or look.otherwise:
                 relation = VideoRelation.SHARES if look.shares else VideoRelation.TAKE
         return replace(found, relation=relation)
 
-    def _doubtful(self, found: Decision) -> bool:
+    def _doubtful(self, found: Decision, seen: Seen | None) -> bool:
         """Whether a third look is worth its time."""
         table = self.calibration
         look = None if table is None else table.second_look
-        if look is None or found.verified is None or found.same is None or self.fmr is None:
+        if look is None or seen is None or found.verified is None or found.same is None or self.fmr is None:
             return False
         rate = max(self.fmr, look.table.smallest_rate, _LOOKS / self.videos)
-        return _SURE * self._bits < found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
+        sure = found.verified <= _SURE * self._bits and seen.changes >= _CHANGE
+        return not sure and found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
 
-    def _believed(self, found: Decision, look: ThirdLook) -> bool:
-        """Whether "no copy" counts: a picture that moves over the other one looks like that too."""
+    def may_be_copies(self, distance: int) -> bool:
+        """Whether codes that tell little are near enough for a third look."""
+        return self.fmr is not None and distance <= self.candidates(self.videos)
+
+    def _closer(self, found: Decision, look: ThirdLook) -> bool | None:
+        """Whether they are copies, by their pixels where these tell, else by what was found before."""
         assert found.verified is not None
-        return look.shares or found.verified > _SURER * self._bits or look.agreeing >= _THROUGHOUT
+        far = found.verified > _SURER * self._bits
+        if look.otherwise and not far:
+            return False
+        if look.same is None:
+            # a copy moves alike, however it was altered
+            return False if look.unlike or (far and look.barely_like) else found.same
+        # a picture that moves over the other one looks like "no copy" too
+        believed = look.same or look.shares or far or look.agreeing >= _THROUGHOUT
+        return look.same if believed else found.same
 
     @property
     def _bits(self) -> int:
         return 0 if self.calibration is None else self.calibration.bits
 
-    def _by_codes(
-        self, a: Sequence[View], b: Sequence[View], distance: int | None, told_apart: bool
-    ) -> Decision:
-        near = nearest_views(a, b)[0] if distance is None else distance
+    def _by_codes(self, near: int, seen: Seen | None, told_apart: bool) -> Decision:
         table = self.calibration
         look = None if table is None else table.second_look
-        seen = self._seen(a, b, near) if told_apart else None
         if seen is not None and look is not None:
             most, verified = None if self.radius is None else self._most(look), seen.verified
             rate = look.table.false_match_rate(verified)
@@ -236,24 +245,3 @@ class Verdict:
         must not speak against a copy.
         """
         return look.even if self.fmr is None else min(look.table.threshold(self.fmr), look.even)
-
-
-def least_score(fmr: float | None) -> float:
-    """The score from which on a part of one video counts as part of another.
-
-    Args:
-        fmr: of clips that are not there, this share is found in an hour of video. An exponential tail,
-            fitted to clips of the ``tune`` set of ``benchmarks/near_duplicates/clip_in_video.py``. None: what
-            is usual, a score of 3.
-
-    Raises:
-        OptionError: ``fmr`` is no rate.
-
-    >>> least_score(None) < least_score(1e-4)
-    True
-    """
-    if fmr is None:
-        return LEAST_SCORE
-    if not 0 < fmr <= 1:
-        raise OptionError(f"fmr={fmr!r}: a false-match rate is above 0 and at most 1, e.g. 1e-2")
-    return _TAIL_START - math.log(fmr / _TAIL_RATE) / _TAIL_SLOPE

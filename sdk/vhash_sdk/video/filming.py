@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..errors import VideoError
 from ..matching.film import Film, exact, film_shape, film_times
 from ..matching.second_look import View, nearest_views
-from ..matching.third_look import ThirdLook, third_look
+from ..matching.third_look import third_look
+from ..matching.third_look_result import ThirdLook
 from ..matching.timelines import timelines
 from ..spec import Resize
 from .decoder import Limits
@@ -23,7 +24,7 @@ from .isolation.pool import DecodePool
 from .reader import Source
 
 _KEPT = 16  # films, of up to 2 MB: a representative is compared with each of its group
-_LEAST_SECONDS = 1.0
+_LEAST_SECONDS = 0.5
 
 
 @dataclass(frozen=True, eq=False)

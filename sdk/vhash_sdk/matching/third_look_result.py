@@ -1,0 +1,141 @@
+"""What the pixels of two videos say, and what follows from it: are they copies of one?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .registration import Placement
+
+LEAST_SECONDS = 1.5
+"""Of the shorter film, that have to be compared."""
+OTHERS = 0.35
+"""Motion that anything but copies may have in common."""
+_COPIES = 0.6  # motion in copies
+_FEW, _MORE = 2.0, 0.3  # different changes below which chance gives more agreement, and how much more
+_DIVIDED = 0.2  # of the frames that agree well, and of those that do not at all
+_MOSTLY = 0.8  # of the time that has to agree, else they share a part of it
+_PARTLY = 0.2  # of what moves that may move otherwise, else they share a part of the picture
+_IN_ANOTHER_ORDER = 0.8  # of the changes in either film that are in the other one, wherever: then copies
+_IN_PART = 0.6  # the same, from which on more than a part of the time is the same
+_APART = 0.18  # of the picture that may show something else: a quarter of a split screen is more
+_PARTED = 0.3  # of the picture that shows something else, where the rest is no copy by itself either
+_ONE_SCENE, _MOVING = 0.5, 0.03  # agreement of pictures, and movement, from which on "no copy" is said
+_ONE_PICTURE, _HARDLY = 0.9, 0.01  # the same where the pictures are one throughout: less movement tells then
+_LIKE = 0.75  # agreement of pictures, below which copies would move alike or not at all
+_EQUAL, _A_LITTLE = 0.95, 0.025  # of pictures that are one; of what moves that may move otherwise there
+_ONE_SHOWN = 0.8  # agreement of pictures in copies that are short or hardly move
+_A_TRACE = 0.008  # movement that is more than an encoder's noise
+
+
+class ThirdLook(NamedTuple):
+    """What the pixels of two videos say.
+
+    Attributes:
+        motion: how alike what changes is, over time and place, where the two lie on each other: 1 in a
+            perfect copy, -1 in an inverted one, about 0 in anything else. The mean correlation of small
+            tiles, each by what moves in both films, so that what was put over one of them hardly counts.
+        against: share of what moves in both that moves otherwise, 0 to 1: where videos only share a part of
+            their picture.
+        agreeing: share of the frames whose pictures agree, 0 to 1.
+        still: correlation of the pictures, -1 to 1.
+        moving: how much of both pictures changes at all, 0 to 1.
+        variety: how many different changes there are, by their participation ratio; 1: a single cut.
+        seconds: how much time was compared.
+        placement: how they lie on each other; None: they do in no way.
+        divided: 0 to 1; of two shares of the frames, those that agree well and those that do not at all, the
+            smaller one: where videos share a part of their time.
+        apart: share of the picture where both show something else all the time, 0 to 1.
+        anywhere: how much of what changes is in the other film too, at whatever time, 0 to 1: of the film of
+            which less is. Where pieces of one were put into another order.
+        path: by how many pixels of the film one moves over the other; 0: it stays.
+    """
+
+    motion: float
+    against: float
+    agreeing: float
+    still: float
+    moving: float
+    variety: float
+    seconds: float
+    placement: Placement | None
+    divided: float = 0.0
+    apart: float = 0.0
+    anywhere: float = 0.0
+    path: float = 0.0
+
+    @property
+    def same(self) -> bool | None:
+        """Whether they are copies of one; None: the pixels do not tell.
+
+        The limits were chosen on copies of the tuning half of ``benchmarks/near_duplicates/copies.py``.
+        """
+        few = _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
+        if self.anywhere >= _IN_ANOTHER_ORDER + few:
+            return True
+        if self._moves_alike:
+            whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY and self.apart <= _APART
+            return True if whole else False if self._tells else None
+        if self._divided or self._parted:
+            return False
+        return False if self._tells and self.together < OTHERS else None
+
+    @property
+    def shares(self) -> bool:
+        """Whether they are no copies because only a part of the picture or of the time is the same."""
+        return self.same is False and (self._moves_alike or self._divided or self._parted)
+
+    @property
+    def unlike(self) -> bool:
+        """Whether too little moves alike however they are laid on each other, though enough does in both."""
+        enough = self.moving >= _MOVING and self.seconds >= LEAST_SECONDS
+        differ = self.together < OTHERS or (self.together < _COPIES and abs(self.still) < _LIKE)
+        return self.same is None and enough and differ
+
+    @property
+    def barely_like(self) -> bool:
+        """Whether nothing moves alike of the little that moves: no copy if the codes are far apart too."""
+        enough = self.moving >= _A_TRACE and self.seconds >= LEAST_SECONDS
+        return self.same is None and enough and self.still > 0 and self.together < OTHERS
+
+    @property
+    def otherwise(self) -> bool:
+        """Whether it is one picture throughout, and yet a part of what moves in it moves otherwise.
+
+        Another take, unless the codes are far apart too: of a degraded copy noise moves otherwise.
+        """
+        equal = min(self.still, self.agreeing) >= _EQUAL and self.anywhere < _IN_ANOTHER_ORDER
+        enough = self.moving >= _MOVING and self.seconds >= LEAST_SECONDS
+        return equal and enough and self.against > _A_LITTLE
+
+    @property
+    def surely_same(self) -> bool:
+        """Whether they are copies, and show one picture all the time: for what is short or hardly moves."""
+        return self.same is True and abs(self.still) >= _ONE_SHOWN and self.agreeing >= _EQUAL
+
+    @property
+    def together(self) -> float:
+        """How alike what moves is; 0 where only either of pictures and movement is inverted."""
+        return abs(self.motion) if self.motion * self.still > 0 else 0.0
+
+    @property
+    def _moves_alike(self) -> bool:
+        least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
+        return self.together >= least
+
+    @property
+    def _divided(self) -> bool:
+        enough = self.moving >= _MOVING and self.seconds >= LEAST_SECONDS
+        # with more of the changes anywhere, a line in time is a little wrong
+        parted = self.divided >= _DIVIDED and self.anywhere < _IN_PART
+        return enough and parted and self.together >= OTHERS
+
+    @property
+    def _parted(self) -> bool:
+        return self._tells and self.apart >= _PARTED and self.together >= OTHERS
+
+    @property
+    def _tells(self) -> bool:
+        """Whether enough moves, in pictures that agree enough, for a difference to mean something."""
+        one = abs(self.still) >= _ONE_PICTURE and self.agreeing >= _ONE_PICTURE
+        scene = one or abs(self.still) >= _ONE_SCENE
+        return scene and self.moving >= (_HARDLY if one else _MOVING) and self.seconds >= LEAST_SECONDS
