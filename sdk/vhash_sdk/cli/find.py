@@ -10,6 +10,7 @@ from .encode import finish
 from .inputs import Videos, expand
 from .library import Lib, model_entry
 from .output import Json, Output, error_entry, path_entry, printable
+from .pixels import Pixels
 from .spans import frame_entry, show_frames, span_entry, span_text
 
 if TYPE_CHECKING:
@@ -25,13 +26,15 @@ def find(
         typer.Option(help="Threshold: of clips that are not there, the share found in an hour [about 2e-3]."),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Places of each clip.")] = 10,
+    pixels: Pixels = True,
     json: Json = False,
 ) -> None:
     """Find clips inside the videos of a library: score, where in the clip, where in the video.
 
     The library needs segments (`vhash add LIB PATH --segments`). Copies that were re-encoded, cropped,
     mirrored or put behind a logo are found, at speeds from 0.8 to 1.25, with other scenes before, between
-    and after. The score is in nats of evidence: copies of good quality have 15 to 35.
+    and after. The score is in nats of evidence, from 3 on it is a copy; where it leaves a doubt (-2 to 8),
+    the pixels of both files decide.
 
     Of a picture (JPEG, PNG, WebP, …) the videos that show it are listed, nearest first: distance in bits, and
     when. Nothing moves in a picture, so that nothing is concluded from it: look at what is there.
@@ -59,7 +62,7 @@ def find(
                 for name in names:
                     try:
                         picture = is_picture(name)
-                        spans = [] if picture else library.find(name, fmr=fmr, k=k)
+                        spans = [] if picture else library.find(name, fmr=fmr, k=k, pixels=pixels)
                         answers.append((name, spans, library.find_frame(name, k) if picture else []))
                         _show(out, *answers[-1], bits=library.spec.bits)
                     except VideoError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ from ..errors import StoreError
 from ..matching.alignment import Span, align, fit, join, without_covered
 from ..matching.second_look import View
 from ..matching.span_evidence import span_evidence
+from ..matching.third_look_result import ThirdLook
 from ..matching.track import Times, Track
 from ..matching.votes import Match, chunks, vote
-from ..spec import ModelSpec
+from ..spec import ModelSpec, Resize
+from ..video.filming import Filmed
 from .cache import cache_file, load_index, save_index
 from .database import Database
 from .entries import entry_of
@@ -29,13 +32,18 @@ if TYPE_CHECKING:
     from ..encoding.encoder import Encoder
     from ..index.memory import Index
     from ..video import Source
+    from ..video.isolation.pool import DecodePool
 
+Closer = Callable[[Filmed, int, Span], ThirdLook | None]
+"""Takes a third look at a part of a query that may be in a video of the library."""
 COMMON = 20
 """Windows of a clip that are in more videos than this count less: intros, test cards, black frames."""
 _CLOSE = 0.2  # of all bits: windows of copies of ordinary quality
 _NEAREST = 128  # codes looked at for each window of a clip
 _PLACES = 16  # places looked at for each chunk of a clip
 _LEAST = 2.0  # seconds that must count
+_DOUBT = 5.0  # nats from the threshold, up to which pixels decide
+_LOOKS = 8  # third looks for a clip, the best scores first
 _MOST_WINDOWS = 1 << 16  # looked at for a picture
 
 
@@ -126,9 +134,16 @@ class SegmentIndex:
 
 
 def find_clip(
-    index: SegmentIndex, encoder: Encoder, clip: Source, *, fmr: float | None
+    index: SegmentIndex, encoder: Encoder, clip: Source, *, fmr: float | None, closer: Closer | None = None
 ) -> list[tuple[int, Span]]:
     """(video, span) of the parts of a clip, of its whole picture or its content box; the best first.
+
+    Args:
+        index: of the library.
+        encoder: of its model.
+        clip: what ``Encoder.encode`` takes.
+        fmr: see ``Library.find``.
+        closer: takes third looks at the parts in doubt; None: nobody does.
 
     Raises:
         VideoError: the clip cannot be read.
@@ -142,9 +157,30 @@ def find_clip(
         for track in query_tracks(encoder, clip, decoders):
             for video, span in index.find(track):
                 found.setdefault(video, []).append(span)
-    best = [(video, span) for video, spans in found.items() for span in without_covered(spans)]
-    best.sort(key=lambda item: (-item[1].score, item[0], item[1].ref_start))
-    return [(video, span) for video, span in best if span.score >= least]
+        best = [(video, span) for video, spans in found.items() for span in without_covered(spans)]
+        best.sort(key=lambda item: (-item[1].score, item[0], item[1].ref_start))
+        return list(decided(best, least, closer, partial(_filmed, decoders, clip)))
+
+
+def decided(
+    best: Iterable[tuple[int, Span]], least: float, closer: Closer | None, filmed: Callable[[], Filmed]
+) -> Iterator[tuple[int, Span]]:
+    """Those that are copies: by their pixels where there is a doubt, else by their scores."""
+    query: Filmed | None = None
+    looked = 0
+    for video, span in best:
+        alike = None
+        if closer is not None and looked < _LOOKS and -_DOUBT <= span.score - least <= _DOUBT:
+            query, looked = query or filmed(), looked + 1
+            look = closer(query, video, span)
+            alike = None if look is None else look.alike
+        if alike or (alike is None and span.score >= least):
+            yield video, span
+
+
+def _filmed(decoders: DecodePool, clip: Source) -> Filmed:
+    info = decoders.frames_at(clip, np.zeros(1), Resize("exact", 2, 2, picture=2)).info
+    return Filmed(clip, info.width, info.height, info.duration, ())
 
 
 def found_spans(

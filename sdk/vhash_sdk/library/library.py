@@ -15,7 +15,7 @@ from ..video import Source
 from .adding import Adding
 from .checking import Problem, verify
 from .deciding import DecidingLibrary
-from .entries import remove
+from .entries import entry_of, remove
 from .finding import common_spans, find_clip, found_spans
 from .lock import writing
 from .place import scan_beside
@@ -26,6 +26,8 @@ from .with_parts import LibraryWithParts
 
 if TYPE_CHECKING:
     from ..matching.alignment import Span
+    from ..matching.third_look_result import ThirdLook
+    from ..video.filming import Filmed
 
 
 class Library(SoundLibrary, LibraryWithParts, DecidingLibrary):
@@ -153,7 +155,9 @@ class Library(SoundLibrary, LibraryWithParts, DecidingLibrary):
         with writing(self._db):
             yield from add_segments(self._db, self.encoder, workers=workers, awaiting=awaiting)
 
-    def find(self, clip: Source, *, fmr: float | None = None, k: int | None = 10) -> list[FoundSpan]:
+    def find(
+        self, clip: Source, *, fmr: float | None = None, k: int | None = 10, pixels: bool = True
+    ) -> list[FoundSpan]:
         """Where parts of a clip are in the videos of the library, the best k first (None: all).
 
         Re-encoded, cropped, mirrored, overlaid copies are found, at speeds from 0.8 to 1.25, also
@@ -164,12 +168,20 @@ class Library(SoundLibrary, LibraryWithParts, DecidingLibrary):
             fmr: of clips that are not there, this share is found in an hour of video (an estimate); None:
                 what ``benchmarks/near_duplicates/clip_in_video.py`` measures, a score of 3, about 2e-3.
             k: how many spans.
+            pixels: whether to take third looks at parts whose score leaves a doubt, up to eight, some hundred
+                milliseconds each.
 
         Raises:
             VideoError: the clip cannot be read.
             OptionError: the library has no segments, or ``fmr`` is no rate.
         """
-        found = find_clip(self._segments(), self.encoder, clip, fmr=fmr)
+
+        def closer(query: Filmed, video: int, span: Span) -> ThirdLook | None:
+            entry = entry_of(self._db, self.spec, video)
+            return None if entry is None else self._looks.of_part(query, entry, span)
+
+        segments = self._segments()
+        found = find_clip(segments, self.encoder, clip, fmr=fmr, closer=closer if pixels else None)
         return list(islice(found_spans(self._db, self.spec, found), k))
 
     def common_spans(self, a: Entry, b: Entry) -> list[Span]:

@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 
 from ..encoding.reliability import pixels_tell
+from ..matching.alignment import Span
 from ..matching.registration import TURNS, Placement
 from ..matching.third_look_result import ThirdLook
 from ..system.files import write_whole
@@ -76,6 +77,11 @@ class Looks:
         """The same of a video that is not in the library, and one that is."""
         other = self._filmed(entry)
         return None if other is None else self._filming.look(query, other)
+
+    def of_part(self, query: Filmed, entry: Entry, span: Span) -> ThirdLook | None:
+        """The same of a part of a query that may be in a video of the library."""
+        other = self._filmed(entry)
+        return None if other is None else self._filming.look_at_part(query, other, span)
 
     def _filmed(self, entry: Entry) -> Filmed | None:
         rows = files_of(self._database, [entry.id])

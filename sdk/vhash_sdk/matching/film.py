@@ -121,6 +121,26 @@ def film_times(
     return _steady(windows, a), _steady(there, b)
 
 
+def part_times(
+    part: tuple[float, float], line: Timeline, a: float, b: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The times of the frames to take where a part of one video may be in another.
+
+    Args:
+        part: its start and end in seconds of the first video; the middle of a long one is taken.
+        line: to the seconds of the second video.
+        a, b: their durations in seconds.
+
+    >>> here, there = part_times((10.0, 50.0), Timeline(1.0, 600.0), 60.0, 3600.0)
+    >>> len(here), float(here[0]), float(there[0])
+    (96, 24.0, 623.0)
+    """
+    middle, most = sum(part) / 2, min(part[1] - part[0], _WHOLE) / 2
+    window = middle - most, middle + most
+    low, high = sorted(map(line.at, window))
+    return _steady([window], a), _steady([(low - _SLACK, high + _SLACK)], b)
+
+
 def _steady(windows: Sequence[tuple[float, float]], seconds: float) -> NDArray[np.float64]:
     """Ascending times at the rate of a film in windows of a video of so many seconds."""
     steps = [

@@ -72,7 +72,7 @@ class ThirdLook(NamedTuple):
         few = _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
         if self.anywhere >= _IN_ANOTHER_ORDER + few:
             return True
-        if self._moves_alike:
+        if self.moves_alike:
             whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY and self.apart <= _APART
             return True if whole else False if self._tells else None
         if self._divided or self._parted:
@@ -82,7 +82,7 @@ class ThirdLook(NamedTuple):
     @property
     def shares(self) -> bool:
         """Whether they are no copies because only a part of the picture or of the time is the same."""
-        return self.same is False and (self._moves_alike or self._divided or self._parted)
+        return self.same is False and (self.moves_alike or self._divided or self._parted)
 
     @property
     def unlike(self) -> bool:
@@ -118,7 +118,16 @@ class ThirdLook(NamedTuple):
         return abs(self.motion) if self.motion * self.still > 0 else 0.0
 
     @property
-    def _moves_alike(self) -> bool:
+    def alike(self) -> bool | None:
+        """Whether the same moves in both, of parts that were laid on each other; None: that does not tell."""
+        if self.moves_alike:
+            return True
+        enough = self.moving >= _MOVING and self.seconds >= LEAST_SECONDS
+        return False if enough and self.together < OTHERS else None
+
+    @property
+    def moves_alike(self) -> bool:
+        """Whether what moves is as alike as in copies."""
         least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
         return self.together >= least
 

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import VideoError
-from ..matching.film import Film, exact, film_shape, film_times
+from ..matching.alignment import Span
+from ..matching.film import Film, exact, film_shape, film_times, part_times
 from ..matching.second_look import View, nearest_views
 from ..matching.third_look import third_look
 from ..matching.third_look_result import ThirdLook
-from ..matching.timelines import timelines
+from ..matching.timelines import Timeline, timelines
 from ..spec import Resize
 from .decoder import Limits
 from .isolation.pool import DecodePool
@@ -66,7 +67,22 @@ class Filming:
         lines = [] if one is None or two is None else timelines(one, two)
         if not lines:
             return None
-        here, there = film_times(a.seconds, b.seconds, lines)
+        seen = self._seen(a, b, film_times(a.seconds, b.seconds, lines), lines)
+        if seen is None or seen.same or exact(a.seconds, b.seconds):
+            return seen
+        return seen._replace(seconds=0.0)  # as good as nothing was compared
+
+    def look_at_part(self, a: Filmed, b: Filmed, span: Span) -> ThirdLook | None:
+        """The same of a part of ``a`` that may be in ``b``."""
+        line = Timeline(span.speed, span.at(0.0))
+        times = part_times((span.query_start, span.query_end), line, a.seconds, b.seconds)
+        return self._seen(a, b, times, [line])
+
+    def _seen(
+        self, a: Filmed, b: Filmed, times: tuple[NDArray[np.float64], NDArray[np.float64]],
+        lines: Sequence[Timeline],
+    ) -> ThirdLook | None:  # fmt: skip
+        here, there = times
         if min(len(here), len(there)) < 2:
             return None
         if self._decoders is None:
@@ -76,10 +92,7 @@ class Filming:
                 first, second = both.map(self._film, (self._decoders,) * 2, (a, b), (here, there))
         except VideoError:  # its error is told where it is added or compared
             return None
-        seen = third_look(first, second, lines)
-        if seen.same or exact(a.seconds, b.seconds):
-            return seen
-        return seen._replace(seconds=0.0)  # as good as nothing was compared
+        return third_look(first, second, lines)
 
     def _film(self, decoders: DecodePool, video: Filmed, times: NDArray[np.float64]) -> Film:
         shape = film_shape(video.width, video.height)
