@@ -154,3 +154,53 @@ def test_a_cache_that_cannot_be_written_costs_one_warning(
         assert len(pairs(library)) == 1
     assert [record.message for record in caplog.records if "looks.npz" in record.message] != []
     assert not (library.directory / "looks.npz").exists()
+
+
+def cut(source: Path, target: Path, frames: int, *, held: bool = False, crf: int = 24) -> Path:
+    """The first frames of a video; ``held``: nearly nothing moves, for it is the first one all the time."""
+    with av.open(str(source)) as video, av.open(str(target), "w") as output:
+        shown = video.streams.video[0]
+        stream = output.add_stream(
+            "libx264", rate=shown.average_rate or Fraction(25), options={"crf": str(crf)}
+        )
+        stream.width, stream.height, stream.pix_fmt = shown.width, shown.height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        pictures = [frame.to_ndarray(format="rgb24") for frame, _ in zip(video.decode(shown), range(frames))]  # noqa: B905
+        for number, picture in enumerate(pictures):
+            still = picture if not held else (0.998 * pictures[0] + 0.002 * pictures[number]).astype(np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(still, format="rgb24")))
+        output.mux(stream.encode())
+    return target
+
+
+def test_short_excerpts_are_duplicates_where_their_pixels_say_so(tmp_path: Path, encoder: Encoder) -> None:
+    folder = tmp_path / "short"
+    folder.mkdir()
+    for name in ("bunny", "glass"):
+        cut(SAMPLES / f"{name}.mp4", folder / f"{name}-short.mp4", 16)
+        cut(SAMPLES / f"{name}.mp4", folder / f"{name}-again.mp4", 16, crf=30)
+    with Library(tmp_path / "library", encoder=encoder) as library:
+        library.add([folder])
+        assert all(entry.code.unreliable == "shorter than 1 s" for entry in library)
+        assert pairs(library, pixels=False) == []
+        assert {frozenset(name.split("-")[0] for name in pair) for pair in pairs(library)} == {
+            frozenset({"bunny"}),
+            frozenset({"glass"}),
+        }
+        (found,) = [hit for hit in library.search(folder / "bunny-again.mp4") if hit.same and hit.distance]
+        assert Path(found.entry.path).stem == "bunny-short"
+    assert compare(folder / "bunny-short.mp4", folder / "bunny-again.mp4", encoder=encoder).same is True
+    assert compare(folder / "bunny-short.mp4", folder / "glass-again.mp4", encoder=encoder).same is None
+
+
+def test_of_what_does_not_move_at_all_nothing_is_concluded(tmp_path: Path, encoder: Encoder) -> None:
+    files = [
+        cut(SAMPLES / f"{name}.mp4", tmp_path / f"{name}-{crf}.mp4", 50, held=True, crf=crf)
+        for name, crf in (("bunny", 20), ("bunny", 21), ("glass", 20))
+    ]
+    with Library(tmp_path / "library", encoder=encoder) as library:
+        library.add(files)
+        assert {entry.code.unreliable for entry in library} == {"nothing moves"}
+        assert pairs(library) == []
+        said = {Path(hit.entry.path).stem: hit.same for hit in library.search(files[0])}
+        assert said["bunny-21"] is None and said["glass-20"] is None
