@@ -16,6 +16,7 @@ import av
 from tests.cli.test_cli import run, run_json
 from vhash_sdk import Encoder, Library
 from vhash_sdk.library.library import Library as Opened
+from vhash_sdk.library.roles import Roles
 from vhash_sdk.matching.relation import VideoRelation, relation_of_copies
 from vhash_sdk.matching.second_look import View
 from vhash_sdk.models import zoo
@@ -84,6 +85,17 @@ def test_a_part_alone_is_grouped_and_called_a_part(folder: Path, tmp_path: Path)
         assert first.same and first.relation is VideoRelation.PART
         back = [hit for hit in library.search(folder / "bunny.mp4") if hit.entry.path == str(part)]
         assert back[0].relation is VideoRelation.CONTAINS
+
+
+def test_what_holds_more_than_is_kept_is_not_offered_for_removal(folder: Path, tmp_path: Path) -> None:
+    """A compilation beside a reference: its other parts may be nowhere else."""
+    with Encoder("copy", threads=1) as encoder, Library(tmp_path / "lib", encoder=encoder) as library:
+        library.add([folder / "bunny.mp4", folder / "all of them.mp4"])
+        (kept,) = library.duplicates(keep="longest")[0].members
+        assert kept.relation is VideoRelation.PART and not kept.not_offered
+        references = Roles(references=(str(folder / "bunny.mp4"),))
+        (member,) = library.duplicates(keep="reference, longest", roles=references)[0].members
+        assert member.relation is VideoRelation.CONTAINS and "and more" in member.not_offered
 
 
 def test_a_shared_intro_is_told_and_not_grouped(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ class Member:
         false_match_rate: the share of pairs of different scenes that are as near as this, or nearer, by
             ``verified`` where there was a second look; None where the model is not calibrated.
         names: paths of other entries that are hard links of its file: all have to go, or it stays.
-        not_offered: why its file is not one to remove: it is a symbolic link, or one leads to it, or it has
-            hard links elsewhere. Nothing: it may go.
+        not_offered: why its file is not one to remove: it is a symbolic link, or one leads to it, it has hard
+            links elsewhere, lies in a reference folder, or holds more than is kept. Nothing: it may go.
         verified: the verified distance, as in ``Hit``; None where there was no second look.
         sound: what the sounds of the representative (``a``) and of this say; None where they are not known.
             No decision hangs on it.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..encoding.reliability import pixels_tell
 from ..errors import OptionError
 from ..matching.calibration import USUAL_RATE, Calibration, Rate, as_calibration
+from ..matching.relation import VideoRelation
 from ..matching.sound import Heard
 from ..matching.verdict import Decision, Verdict
 from ..names import printable
@@ -207,6 +208,8 @@ class _Groups:
             if folder := self.where.reference(name):
                 names, barred = (), f"it lies in the reference folder {printable(folder)}"
                 break
+        if related is VideoRelation.CONTAINS and not barred:
+            names, barred = (), "it contains the one to keep and more, which would be lost"
         because = self.because(*places, *entries)
         sound = self.hear(*entries)
         return Member(
