@@ -194,7 +194,7 @@ def test_what_is_short_or_hardly_moves_is_a_copy_only_by_its_pixels() -> None:
     assert copy.surely_same and said(40, copy) is True
     assert said(40, None) is None and said(40, copy._replace(motion=0.1, against=1.0)) is None
     assert said(40, copy._replace(still=0.7)) is None  # another picture, which moves alike by chance
-    assert said(verdict.candidates(1) + 1, copy) is None
+    assert verdict.radius is not None and said(round(1.3 * verdict.radius) + 1, copy) is None
     in_bits = Verdict(TABLE, radius=60)  # a radius that was asked for is a promise
     assert in_bits.decide(at(0, 1), at(40, 2), told_apart=False, closer=lambda: copy).same is None
 

@@ -17,7 +17,7 @@ from .looks import Looks
 from .roles import Places
 from .searching import StoredViews
 
-_CROWD = 8  # third looks that found no copy, after which a video of which its code tells little gets no more
+_CROWD = 32  # third looks that found no copy, after which a video of which its code tells little gets no more
 _PART_OF_A_PICTURE = 1.25  # times that one picture is larger in the other video, from which on it is a part
 
 
@@ -45,21 +45,21 @@ class Alike:
     def __call__(self, a: int, b: int) -> bool:
         """Whether two videos are copies."""
         videos, traits = self.videos, self.videos.traits
-        told_apart = bool(videos.told_apart[a] and videos.told_apart[b])
+        vague = [place for place in (a, b) if not videos.told_apart[place]]
         if traits is not None and self.where.ignored(traits.paths[a], traits.paths[b]):
             return False
-        if videos.digests[a] == videos.digests[b] or (told_apart and not self.views.any):
+        if videos.digests[a] == videos.digests[b] or not (vague or self.views.any):
             return True
         numbers = int(videos.ids[a]), int(videos.ids[b])
         closer = None if self.looks is None else partial(self._closer, self.looks, numbers)
-        if not told_apart and max(self.unlike[a], self.unlike[b]) >= _CROWD:
+        if any(self.unlike[place] >= _CROWD for place in vague):
             return False
-        decision = self.verdict.decide(*map(self.views.of, numbers), told_apart=told_apart, closer=closer)
-        same = decision.same is True or (told_apart and decision.same is None)
+        decision = self.verdict.decide(*map(self.views.of, numbers), told_apart=not vague, closer=closer)
+        same = decision.same is True or (decision.same is None and not vague)
         if same:
             self.said[a, b] = decision
-        elif not told_apart:
-            self.unlike.update((a, b))
+        elif vague:
+            self.unlike.update(vague if decision.look is not None else ())
         elif decision.relation in (VideoRelation.SHARES, VideoRelation.TAKE):
             self.related[a, b] = decision
         return same

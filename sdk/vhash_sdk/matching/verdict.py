@@ -21,6 +21,7 @@ from .third_look_result import ThirdLook
 _SURE = 0.25  # of the bits: verified distance up to which nobody looks a third time
 _CHANGE = 0.3  # of full change that has to be alike in both for that
 _SURER = 0.4375  # of the bits: up to this, only a scene that is one all the time is another take
+_FARTHER = 1.3  # of the radius, up to which what codes do not tell gets a third look
 _THROUGHOUT = 0.8  # of the frames whose pictures agree
 _WORST = 0.25  # agreement of the worst quarter of the frames below which two videos share a part only
 _LOOKS = 0.1  # strangers for each video that get a third look, by the calibration's scenes
@@ -177,7 +178,8 @@ class Verdict:
 
     def may_be_copies(self, distance: int) -> bool:
         """Whether codes that tell little are near enough for a third look."""
-        return self.fmr is not None and distance <= self.candidates(self.videos)
+        most = _FARTHER * (self.radius or 0)
+        return self.fmr is not None and distance <= min(most, self.candidates(self.videos))
 
     def _closer(self, found: Decision, look: ThirdLook) -> bool | None:
         """Whether they are copies, by their pixels where these tell, else by what was found before."""
