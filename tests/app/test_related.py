@@ -129,3 +129,22 @@ def test_axe_finds_nothing_serious(server: Server, browser: Any, signed_in: Any,
         assert tab.page.evaluate(AXE, {"resultTypes": ["violations"]}) == []
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360
     tab.close()
+
+
+def test_a_code_says_that_only_codes_were_compared(tab: Tab) -> None:
+    tab.open("search")
+    code = tab.page.evaluate("fetch('/v1/videos?limit=1').then((a) => a.json()).then((a) => a.items[0].code)")
+    tab.page.fill("#code", code)
+    tab.keys("Tab")
+    tab.page.wait_for_selector(".hits .video[data-kind=copy]")
+    assert tab.page.inner_text(".only-codes").startswith("Only codes were compared")
+    assert "pictures and how they change agree" not in tab.page.inner_text(".results")
+    assert quiet(tab) == []
+
+
+def test_what_is_near_a_video_of_the_library_is_looked_at_as_an_upload_is(tab: Tab) -> None:
+    tab.open("library")
+    tab.page.locator(".compact", has_text="middle.mp4").get_by_text("Near").click()
+    whole = tab.page.locator("dialog .video[data-kind=copy]", has_text="bunny.mp4")
+    whole.wait_for()
+    assert whole.locator(".relation").inner_text() == "contains middle.mp4"

@@ -29,7 +29,7 @@ export function hitRow(hit, query, { file = null, spans = null } = {}) {
 export function hitSections(hits, query, options = {}) {
   const sections = ["copy", "shares", "take", "unclear"].map((kind) => [kind, hits.filter((hit) => kindOf(hit) === kind)]).filter(([, found]) => found.length);
   return sections.map(([kind, found]) => make("section", { class: "hits card" }, make("h2", {}, S.hitHeads[kind], make("span", { class: "count" }, ` ${found.length}`)),
-    make("p", { class: "soft" }, S.hitTexts[kind]), make("ul", { class: "rows" }, ...found.map((hit) => hitRow(hit, query, options)))));
+    make("p", { class: "soft" }, options.codes && kind === "copy" ? S.onlyCodesText : S.hitTexts[kind]), make("ul", { class: "rows" }, ...found.map((hit) => hitRow(hit, query, options)))));
 }
 
 async function nearOf(video) {

@@ -124,6 +124,8 @@ export const S = {
   noCopy: "No copy of it is in this library. What comes nearest:",
   lately: "Or what is near one that came lately",
   justCode: "a code has no picture",
+  onlyCodes: "Only codes were compared: a code is all that is known of it. Drop the video itself to have pictures and movement compared.",
+  onlyCodesText: "Their codes are within the distance at which codes alone are taken for copies.",
   unreliableQuery: (why) => `${why}: nothing is concluded from so little`,
   places: "Where it is inside of videos",
   placesText: "Parts that change alike in time, the best first.",
