@@ -15,7 +15,7 @@ from ..problems import Problem
 from ..service import Service, entry_by_id, service_of
 from ..shapes import cursor_of, place_of, span_shape
 from ..state import State, read_json
-from .common import Cursor, Filter, Limit, numbered_page, problems, skipped
+from .common import Cursor, Filter, Limit, numbered_page, pairs_page, problems, skipped
 from .library import Number, VideoId
 
 router = APIRouter(prefix="/v1", tags=["groups"])
@@ -137,15 +137,7 @@ def related(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """Pairs that are no duplicates but related, of the last job `dedup` that was done; the nearest first."""
-    state = service_of(request).state
-    where, values = ["job = (SELECT job FROM run WHERE kind = 'dedup')"], []  # type: list[str], list[Any]
-    if text:
-        where.append("instr(text, ?) > 0")
-        values.append(text.lower())
-    if relation is not None:
-        where.append("relation = ?")
-        values.append(relation)
-    return numbered_page(state, "related", limit, cursor, " AND ".join(where), *values)
+    return pairs_page(service_of(request).state, "related", limit, cursor, text=text, relation=relation)
 
 
 @router.get("/left-out", response_model=Page[LeftOut], responses=problems())
