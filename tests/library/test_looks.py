@@ -16,8 +16,10 @@ pytest.importorskip("onnxruntime")
 
 import av
 
-from vhash_sdk import Encoder, Library, compare
+from vhash_sdk import Encoder, Library, Limits, compare
+from vhash_sdk.encoding.encoded import views
 from vhash_sdk.library.library import Library as Opened
+from vhash_sdk.library.searching import filmed
 from vhash_sdk.models import zoo
 from vhash_sdk.video.filming import Filming
 
@@ -204,3 +206,66 @@ def test_of_what_does_not_move_at_all_nothing_is_concluded(tmp_path: Path, encod
         assert pairs(library) == []
         said = {Path(hit.entry.path).stem: hit.same for hit in library.search(files[0])}
         assert said["bunny-21"] is None and said["glass-20"] is None
+
+
+def test_a_video_of_the_library_is_searched_for_by_what_is_kept(
+    library: Opened, videos: list[Path], encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bunny, *_, middle = videos
+    entry = library.get(middle)
+    assert entry is not None
+    sent = {hit.entry.path: hit for hit in library.search(middle)}
+    with monkeypatch.context() as nothing:
+        nothing.setattr(Encoder, "encode_many", lambda *_, **__: pytest.fail("encoded again"))
+        own = {hit.entry.path: hit for hit in library.search(entry)}
+    assert list(own) == list(sent)
+    for path, hit in own.items():
+        assert (hit.distance, hit.verified, hit.same, hit.relation) == (
+            sent[path].distance, sent[path].verified, sent[path].same, sent[path].relation,
+        )  # fmt: skip
+    look = own[str(bunny)].look
+    assert look is not None and look.same and look.placement is not None
+    assert (
+        next(hit for hit in library.search(entry, pixels=False) if hit.entry.path == str(bunny)).look is None
+    )
+    monkeypatch.setattr(Filming, "_film", lambda *_: pytest.fail("decoded again"))
+    assert next(hit for hit in library.search(entry) if hit.entry.path == str(bunny)).look == look
+
+
+def test_looks_of_two_processes_are_all_kept(
+    library: Opened, videos: list[Path], encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = library.get(videos[-1])
+    assert entry is not None
+    with Library(library.directory, encoder=encoder) as other:
+        other.search(entry)  # not written yet
+        bunny = library.get(videos[0])
+        assert bunny is not None and library.decide(bunny, entry).look is not None
+        with np.load(_saved(library)) as file:
+            before = {row.tobytes() for row in file["pairs"]}
+    with np.load(library.directory / "looks.npz") as file:
+        after = {row.tobytes() for row in file["pairs"]}
+    assert before and before <= after
+
+
+def _saved(library: Opened) -> Path:
+    """The file of looks, once a search for duplicates has written it."""
+    library.duplicates()
+    return library.directory / "looks.npz"
+
+
+def test_a_file_that_was_replaced_is_filmed_again(
+    videos: list[Path], encoder: Encoder, tmp_path: Path
+) -> None:
+    bunny, chair, *_ = videos
+    given = tmp_path / "given.mp4"
+    shutil.copy(bunny, given)
+    one, other = (
+        filmed(encoded, views(encoded)) for encoded in encoder.encode_many([bunny, given], detail="views")
+    )
+    assert one is not None and other is not None
+    with Filming(Limits()) as filming:
+        first = filming.look(one, other)
+        assert first is not None and first.same
+        shutil.copy(chair, given)
+        assert filming.look(one, other) != first

@@ -31,7 +31,6 @@ from vhash_sdk.video.isolation.pool import DecodePool
 
 pytestmark = pytest.mark.usefixtures("remembered")
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NASTY = [
     "</script><script>document.title = 'taken over'</script>.mp4",
     '<img src=x onerror="document.title = 1">.mp4',
@@ -145,17 +144,6 @@ def test_the_parts_of_a_member_come_from_kept_segments(cut: Path) -> None:
             assert len(library.common_spans(found.members[0].entry, found.representative)) == 1
     finally:
         (cut / "moved.mp4").rename(cut / "cut.mp4")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
-    if CHROMIUM is None:
-        pytest.skip("needs a Chromium on PATH")
-    with playwright.sync_playwright() as p:
-        program = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield program
-        program.close()
 
 
 class Page:

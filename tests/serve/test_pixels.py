@@ -41,10 +41,26 @@ def test_answers_tell_what_pixels_say(tmp_path: Path, serve: Callable[..., Serve
         (member,) = group.members
         assert member.pixels is not None and member.pixels.same and member.pixels.motion > 0.6
         ids = {video.name: video.id for video in client.videos()}
+        own = client.search(ids["middle.mp4"])  # as an upload of its file
+        by_id = {hit.video.name: hit for hit in own.hits}
+        assert own.compared == "videos" and by_id["bunny.mp4"].pixels is not None
+        for name, hit in by_id.items():
+            upload = found[name]
+            assert (hit.distance, hit.verified, hit.same, hit.relation) == (
+                upload.distance, upload.verified, upload.same, upload.relation,
+            )  # fmt: skip
+        codes = client.search(own.query.code)  # a bare code has nothing but itself
+        assert codes.compared == "codes"
+        assert all(hit.verified is None and hit.pixels is None for hit in codes.hits)
+        threshold = client.library().threshold
+        assert threshold is not None
+        assert all(hit.same is (hit.distance <= threshold.radius) for hit in codes.hits)
+        by_code = client.compare(own.query.code, bunny)
+        assert by_code.compared == "codes" and by_code.verified is None and by_code.pixels is None
         kept = client.compare(ids["bunny.mp4"], ids["middle.mp4"])
         sent = client.compare(bunny, middle, spans=False)
         for one in (kept, sent):
-            assert one.same and one.pixels is not None and one.pixels.same
+            assert one.compared == "videos" and one.same and one.pixels is not None and one.pixels.same
             assert one.pixels.enlarged == pytest.approx(1 / 0.45, rel=0.05)
         other = client.compare(ids["bunny.mp4"], ids["chair.mp4"], spans=False)
         assert other.same is False and other.pixels is None

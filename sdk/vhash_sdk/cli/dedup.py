@@ -254,6 +254,7 @@ def _write_report(
     file: Path, library: Library, facts: Facts, found: Parts | None, keep: str, out: Output
 ) -> None:
     from ..report import About, write_report
+    from ..report.related import report_entries
     from ..runtime.onnx import usable_cores
 
     about = About(
@@ -265,7 +266,7 @@ def _write_report(
         facts.text(),
         picture=library.spec.resize.picture,
     )
-    total = sum(1 + len(group.members) for group in facts.groups)
+    total = len(report_entries(facts.groups))
     with out.progress("report", total) as step:
 
         def common_spans(member: Entry, representative: Entry) -> list[Span]:

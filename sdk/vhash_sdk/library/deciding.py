@@ -16,7 +16,7 @@ from .judgements import Judgement, record, recorded
 from .lock import writing
 from .opened import OpenLibrary
 from .records import Entry, Hit
-from .searching import StoredViews, check_model, hits, nearest, query
+from .searching import Closer, Query, StoredViews, check_model, hits, nearest, query
 
 if TYPE_CHECKING:
     from ..matching.calibration import Rate
@@ -30,7 +30,7 @@ class DecidingLibrary(OpenLibrary):
 
     def search(
         self,
-        video: Source | VideoCode | Encoded,
+        video: Source | VideoCode | Encoded | Entry,
         k: int | None = 10,
         *,
         radius: int | None = None,
@@ -41,10 +41,12 @@ class DecidingLibrary(OpenLibrary):
         The distance is the smallest between whole picture and content box of both videos. What is near
         is looked at a second time, see ``Hit.verified``; a bare code has nothing for that, an ``Encoded``
         only if it was made with ``detail="views"``, an unreliable video (``VideoCode``) too little. Pairs in
-        doubt are looked at a third time, by their pixels, which reads their files: see ``Hit.look``.
+        doubt are looked at a third time, by their pixels, which reads their files: see ``Hit.look``. Of a
+        video of the library nothing is encoded again, and what was seen of a pair is remembered.
 
         Args:
-            video: what ``Encoder.encode`` takes, its code, or what ``encode_many`` made of it.
+            video: what ``Encoder.encode`` takes, its code, what ``encode_many`` made of it, or a video of
+                this library.
             k: how many.
             radius: in bits.
             pixels: whether to take third looks, some hundred milliseconds each.
@@ -53,13 +55,20 @@ class DecidingLibrary(OpenLibrary):
             VideoError: the query cannot be read.
             ModelMismatchError: the query is a code of another model.
         """
-        asked = query(video, partial(self._encoded, workers=1))
+        if isinstance(video, Entry):
+            asked = Query(video.code, StoredViews(self._db, self.spec).of(video.id), None)
+        else:
+            asked = query(video, partial(self._encoded, workers=1))
         check_model(asked.code, self.spec, self.directory)
         index = self.index() if self._served is None else self._served.current()
         limit = self.spec.bits if radius is None else radius
         near = nearest((index, self._boxes()), asked.views, radius=limit, k=k)
         verdict = Verdict.usual(self.spec, self.calibration, max(1, len(self)))
-        closer = self._looks.of_query if pixels else None
+        closer: Closer | None = None
+        if pixels and isinstance(video, Entry):
+            closer = partial(self._looks.at, video)
+        elif pixels and asked.filmed is not None:
+            closer = partial(self._looks.of_query, asked.filmed)
         return hits(self._db, self.spec, verdict, near, asked, closer=closer)
 
     def duplicates(

@@ -97,6 +97,8 @@ class Looks:
         if not self._new or self._known is None or self._database.unwritable:
             return
         self._new = 0
+        # what another process has seen meanwhile stays
+        self._known = {**_load(self._file), **self._known}
         known = list(self._known.items())[-_MOST:]
         try:
             with write_whole(self._file, follow=False) as file:

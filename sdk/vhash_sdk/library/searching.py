@@ -50,6 +50,10 @@ def nearest(
     return sorted((distance, video) for video, distance in best.items())[:k]
 
 
+Closer = Callable[[Entry], ThirdLook | None]
+"""Takes a third look at a query and a video of the library; None where it cannot."""
+
+
 class Query(NamedTuple):
     """What is searched for.
 
@@ -100,7 +104,7 @@ def hits(
     near: Iterable[tuple[int, int]],
     asked: Query,
     *,
-    closer: Callable[[Filmed, Entry], ThirdLook | None] | None = None,
+    closer: Closer | None = None,
 ) -> list[Hit]:
     """What is to be said of the videos that are ``near`` a query, as (distance, id); see ``Hit``.
 
@@ -109,16 +113,14 @@ def hits(
         verdict: decides about the second look.
         near: from ``nearest``.
         asked: from ``query``.
-        closer: takes a third look at the query and a video of the library; None: there is none.
+        closer: takes a third look at the query and a video of the library; None: nobody does.
     """
     kept, code = StoredViews(database, spec), asked.code
 
     def hit(distance: int, entry: Entry) -> Hit:
         told_apart = not (code.unreliable or entry.code.unreliable)
         theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
-        third = None
-        if closer is not None and asked.filmed is not None:
-            third = partial(closer, asked.filmed, entry)
+        third = None if closer is None else partial(closer, entry)
         said = verdict.decide(asked.views, theirs, distance=distance, told_apart=told_apart, closer=third)
         # what is near a picture has been measured for no picture: no rate is known
         still = STILL in (code.unreliable, entry.code.unreliable)

@@ -71,7 +71,10 @@ function strip(video, label) {
 function arrived() {
   for (const image of document.querySelectorAll("img[data-waits]")) {
     const [video, button] = [Number(image.dataset.waits), image.closest("button")];
-    if (picture(video) !== undefined) button.replaceWith(strip(video, button.getAttribute("aria-label")));
+    if (picture(video) === undefined) continue;
+    const there = strip(video, button.getAttribute("aria-label"));
+    if (there.matches("button")) there.tabIndex = button.tabIndex;
+    button.replaceWith(there);
   }
 }
 const arriving = setInterval(arrived, 150); // a large page takes seconds to load: show what is there already
@@ -110,12 +113,46 @@ function showParts({ pairs, more, common, lacking, ignored }) {
   byId("parts").hidden = false;
 }
 
+// ---------------------------------------------------------------- pairs that are related, but no duplicates
+function showRelated({ pairs, more }) {
+  const found = pairs.map((each, at) => {
+    const article = make("article", { data: { at }, "aria-label": S.relatedPair(videos[each.pair[0]].shown, S.relations[each.relation], videos[each.pair[1]].shown) });
+    article.style.minHeight = "17rem"; // until it is filled
+    return article;
+  });
+  const seen = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      seen.unobserve(target);
+      target.style.minHeight = "";
+      target.replaceChildren(...relatedPair(pairs[target.dataset.at]));
+    }
+  }, { rootMargin: "800px 0px" });
+  byId("parts").before(make("section", { id: "related", class: "parts", tabIndex: -1, "aria-label": S.related }, make("h2", {}, S.related), make("p", {}, S.relatedText), ...found, more ? make("p", {}, S.moreRelated(number.format(more))) : ""));
+  byId("to-related").append(make("a", { href: "#related" }, S.relatedCount(number.format(pairs.length + more))));
+  byId("to-related").hidden = false;
+  for (const article of found) seen.observe(article);
+}
+
+function relatedPair(each) {
+  const [a, b] = each.pair;
+  const row = (video, relation, ...side) => {
+    const film = strip(video, S.compareLarge(videos[video].shown));
+    if (film.matches("button")) film.tabIndex = 0; // no key goes through these pairs
+    const item = make("li", { class: "video" }, film,
+      make("div", { class: "what" }, ...name(video), meta(video, a), ...facts({ relation, of: S.other, pixels: video === b && each.pixels })), make("div", { class: "side" }, ...side));
+    item.addEventListener("click", (event) => event.target.closest("button") && large(each, S.firstOfPair));
+    return item;
+  };
+  return [make("h3", {}, S.relatedWays[each.relation]), make("ul", { class: "rows" }, row(a, each.relation), row(b, inverse(each.relation), distanceOf(each.distance, threshold.radius)))];
+}
+
 function rowElement(row) {
   const [first, second] = row.pair;
-  row.element = make("li", { class: "video", tabIndex: -1, "aria-label": `${videos[second].shown}, ${S.away(S.bits(row.distance), videos[first].shown)}` },
+  row.element = make("li", { class: "video", tabIndex: -1, "aria-label": S.rowLabel(videos[second].shown, S.away(S.bits(row.distance), videos[first].shown), row.relation) },
     strip(second, S.compareLarge(videos[second].shown)),
-    make("div", { class: "what" }, ...name(second), meta(second, first)),
-    make("div", { class: "side" }, distanceOf(row.distance, threshold.radius), ...facts(row), verdictButtons()),
+    make("div", { class: "what" }, ...name(second), meta(second, first), relationLine(row.relation, S.theKept)),
+    make("div", { class: "side" }, distanceOf(row.distance, threshold.radius), ...facts({ ...row, relation: null }), verdictButtons()),
     ...timeline(row));
   row.element.addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -238,12 +275,17 @@ function step(by) {
 
 function enlarge(row) {
   go(row, false);
-  const figures = row.pair.map((video, i) => {
+  large(row, S.keptOfPair, ...timeline(row));
+}
+
+// Two videos large; the word before the name of the first says what it is.
+function large({ pair, distance }, word, ...more) {
+  const figures = pair.map((video, i) => {
     const source = picture(video);
-    const image = source ? [make("img", { src: source, alt: S.framesOf(FRAMES, videos[video].shown) })] : ["no picture"];
-    return make("figure", {}, make("figcaption", {}, make("b", {}, i ? `${row.distance} bits away: ` : "kept: "), make("bdi", {}, videos[video].shown), meta(video, row.pair[0])), ...image);
+    const image = source ? [make("img", { src: source, alt: S.framesOf(FRAMES, videos[video].shown) })] : [S.noPicture];
+    return make("figure", {}, make("figcaption", {}, make("b", {}, i ? S.awayOfPair(S.bits(distance)) : word), make("bdi", {}, videos[video].shown), meta(video, pair[0])), ...image);
   });
-  byId("large-body").replaceChildren(...figures, ...timeline(row));
+  byId("large-body").replaceChildren(...figures, ...more);
   byId("large").showModal();
 }
 
@@ -294,6 +336,8 @@ if (data.left.length) {
   byId("left").firstElementChild.textContent = `${plural(data.left.length, "near video")} left out: the file is not what was encoded`;
   byId("left").lastElementChild.append(...data.left.map(({ path, message }) => make("li", {}, make("bdi", {}, path), `: ${message}`)));
 }
+if (data.related.pairs.length) showRelated(data.related);
+if (!groups.length) byId("none").textContent = S.noDuplicates;
 if (data.parts) showParts(data.parts);
 byId("bits").max = threshold.radius; // first: a value is cut to what it allows
 byId("bits").value = threshold.radius;

@@ -31,6 +31,7 @@ from ..system.files import write_whole
 from ..video import Limits
 from .parts import report_parts
 from .pictures import Strip, film_strips, strip_size, strip_width
+from .related import report_entries, report_related
 
 Align = Callable[[Entry, Entry], Sequence[Span]]
 _BLOCK = 32  # pictures in one block of the page
@@ -74,7 +75,8 @@ def write_report(
 
     Args:
         file: where; what was there is replaced.
-        groups: what it shows; of ``Groups`` also what was left out, and other names of the same files.
+        groups: what it shows; of ``Groups`` also who is related without being a duplicate, what was left out,
+            and other names of the same files.
         about: where they are from.
         workers: decoding processes.
         limits: what one video may cost.
@@ -86,9 +88,7 @@ def write_report(
     Raises:
         OSError: the file cannot be written.
     """
-    entries = [
-        entry for group in groups for entry in (group.representative, *(m.entry for m in group.members))
-    ]
+    entries = report_entries(groups)
     left, names = (groups.left_out, groups.same_files) if isinstance(groups, Groups) else ((), ())
     others = {same.path: same.names for same in names}
     frames, height = strip_size(len(entries))
@@ -109,6 +109,7 @@ def write_report(
         "block": _BLOCK,
         "videos": [_video(entry, frames, height, others.get(entry.path, ())) for entry in entries],
         "groups": list(_groups(groups, spans)),
+        "related": report_related(groups, {entry.id: place for place, entry in enumerate(entries)}),
         "left": [{"path": printable(each.path), "message": each.message} for each in left],
         "parts": report_parts(parts, picture=about.picture, limits=limits or Limits()),
     }
@@ -166,6 +167,7 @@ def _member(group: Group, member: Member, place: int, spans: Align | None) -> di
         "not_offered": member.not_offered,
         "rate": None if rate is None else float(f"{rate.high:.2g}"),
         "because": member.kept_because,
+        "relation": member.relation,
         "spans": [_span(span) for span in spans(member.entry, group.representative)] if spans else [],
     }
 

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from ..errors import OptionError, UnreachableError, VhashError
 from ..index.matches import RangeMatches
 from ..system.strict_json import parse_json
-from .judging_models import Group, Part, Recorded, Undone
+from .judging_models import Group, Part, Recorded, Related, Undone
 from .models import Job, LibraryFacts, Upload, Video
 from .search_models import Compared, Encoded, Found, Hits
 
@@ -89,6 +89,10 @@ class Client:
     def groups(self, **filters: str | float | bool) -> Iterator[Group]:
         """Groups of duplicates, by filters of ``GET /v1/groups``."""
         return self._pages(Group, "/v1/groups", filters)
+
+    def related(self, **filters: str | float | bool) -> Iterator[Related]:
+        """Pairs that are no duplicates but related, by filters of ``GET /v1/related``."""
+        return self._pages(Related, "/v1/related", filters)
 
     def parts(self, **filters: str | float | bool) -> Iterator[Part]:
         """Pairs of videos that share parts, by filters of ``GET /v1/parts``."""

@@ -36,7 +36,7 @@ class Jobs:
         state: where jobs are kept: those that were running when the server ended are started again.
         events: told of every change.
         options: of the worker: what it needs to know beside the job.
-        ended: called after each job, with its kind.
+        ended: called after each job, with its kind, before its end is told.
     """
 
     def __init__(
@@ -190,6 +190,7 @@ class Jobs:
         if end and end.get("result") is not None:
             columns["result"] = json.dumps(end["result"])
         ended = None if state == "queued" else time.time()
+        self._ended(job["kind"])  # what waited for its end is done by when it is told
         self._changed(number, state=state, message=message, ended=ended, current=None, **columns)
         self._cancelled.discard(number)
         log("job ended", job=number, kind=job["kind"], state=state, message=message)
@@ -197,7 +198,6 @@ class Jobs:
             "DELETE FROM job WHERE ended IS NOT NULL AND id NOT IN"
             " (SELECT id FROM job ORDER BY created DESC LIMIT ?) AND id NOT IN (SELECT job FROM run)", _KEPT,
         )  # fmt: skip
-        self._ended(job["kind"])
 
     def pid(self) -> int | None:
         """The process of the job that runs now."""

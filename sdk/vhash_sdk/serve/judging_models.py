@@ -52,12 +52,29 @@ class GroupRun(BaseModel):
     duplicates: int
     bytes: int
     judged: int
+    related: int | None = None
 
 
 class Groups(Page[Group]):
     """Groups, and where they are from."""
 
     run: GroupRun | None
+
+
+class Related(BaseModel):
+    """Two videos that are no duplicates of each other, but related; ``relation`` is that of ``a`` to ``b``.
+
+    One contains the other beside others, both share a part, or they are takes of one scene. Neither is
+    offered for removal because of the other.
+    """
+
+    number: int
+    a: Video
+    b: Video
+    relation: str
+    distance: int
+    verified: int | None
+    pixels: Pixels | None
 
 
 class LeftOut(BaseModel):

@@ -7,11 +7,19 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..library.duplicates import Group, Groups
+from ..library.duplicates import Group, Groups, Related
 from ..library.library import Library
 from ..library.shared_parts import CommonPart, Parts, SharedParts
 from ..report.facts import Facts
-from .shapes import known, member_shape, rate_shape, shared_span_shape, shown_path, video_shape
+from .shapes import (
+    known,
+    member_shape,
+    rate_shape,
+    related_shape,
+    shared_span_shape,
+    shown_path,
+    video_shape,
+)
 from .state import State
 
 _PLACES = 50
@@ -32,10 +40,11 @@ def keep_groups(
         "groups": len(groups),
         "duplicates": sum(len(group.members) for group in groups),
         "bytes": sum(group.bytes for group in groups),
+        "related": len(groups.related),
     }
     names = {same.path: same.names for same in groups.same_files}
     with state.transaction():
-        for table in ("grp", "member", "left_out"):
+        for table in ("grp", "member", "left_out", "related"):
             state.execute(f"DELETE FROM {table}")
         state.many("INSERT INTO grp VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _group_rows(groups, job, names))
         state.many("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _member_rows(groups, job))
@@ -44,6 +53,8 @@ def keep_groups(
             for number, one in enumerate(groups.left_out, 1)
         )
         state.many("INSERT INTO left_out VALUES (?, ?, ?)", left)
+        pairs = (_related_row(job, number, pair) for number, pair in enumerate(groups.related, 1))
+        state.many("INSERT INTO related VALUES (?, ?, ?, ?, ?)", pairs)
         # what is to go has to be a duplicate still
         state.execute(
             "DELETE FROM basket WHERE NOT EXISTS (SELECT 1 FROM member m WHERE m.video = basket.video"
@@ -90,6 +101,12 @@ def _rows_of(group: Group, number: int, job: str) -> Iterator[tuple[Any, ...]]:
         offered = not member.not_offered
         place = (job, number, entry.id, first.id, a, b)
         yield (*place, offered, member.distance, entry.size, member.kept_because)
+
+
+def _related_row(job: str, number: int, pair: Related) -> tuple[Any, ...]:
+    body = {"number": number, **related_shape(pair)}
+    text = f"{body['a']['path']}\n{body['b']['path']}".lower()
+    return job, number, pair.relation, text, json.dumps(body)
 
 
 def keep_parts(state: State, parts: Parts, generation: str, job: str) -> dict[str, Any]:

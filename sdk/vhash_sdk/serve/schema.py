@@ -44,3 +44,10 @@ CREATE TABLE basket (video INTEGER PRIMARY KEY, kept INTEGER NOT NULL, number IN
 CREATE TABLE answer (user TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, status INTEGER,
   body BLOB, kind TEXT, at REAL NOT NULL, PRIMARY KEY (user, key)) WITHOUT ROWID;
 """
+
+ADDED = """
+CREATE TABLE IF NOT EXISTS related (job TEXT NOT NULL, number INTEGER NOT NULL, relation TEXT NOT NULL,
+  text TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (job, number)) WITHOUT ROWID;
+"""
+"""Tables that files of this version may lack. An older vhash leaves them as they are: rows of a job that is
+not the last one may lie in them."""

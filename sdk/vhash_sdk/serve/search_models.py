@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -84,6 +84,16 @@ class Pixels(BaseModel):
     mirrored: bool | None
 
 
+What = Annotated[
+    Literal["codes", "videos"],
+    Field(
+        description="`codes`: a bare code was given, so that only codes were compared, and `same` and "
+        "`relation` go by their distance alone. `videos`: what is near was looked at a second time by its "
+        "frames, and pairs in doubt a third time by their pixels, where the files are as they were added."
+    ),
+]
+
+
 class Hit(BaseModel):
     """A near video."""
 
@@ -100,6 +110,7 @@ class Hits(BaseModel):
     """The nearest videos, by distance and id."""
 
     query: Query
+    compared: What = "videos"
     hits: list[Hit]
     milliseconds: float
 
@@ -173,5 +184,6 @@ class Compared(BaseModel):
     false_match_rate: Rate | None
     relation: str | None = None
     pixels: Pixels | None = None
+    compared: What = "videos"
     spans: list[Span] | None
     moment: Moment | None

@@ -8,7 +8,7 @@ import math
 import os
 from typing import Any
 
-from ..library.duplicates import Member
+from ..library.duplicates import Member, Related
 from ..library.records import Entry, Failure, Hit
 from ..matching.alignment import Span
 from ..matching.calibration import Rate
@@ -114,6 +114,18 @@ def member_shape(member: Member, digest: bytes) -> dict[str, Any]:
         "spans": None,
         "relation": member.relation,
         "pixels": look_entry(member.look),
+    }
+
+
+def related_shape(pair: Related) -> dict[str, Any]:
+    """Two videos that are no duplicates, but more to each other than strangers."""
+    return {
+        "a": video_shape(pair.a),
+        "b": video_shape(pair.b),
+        "relation": pair.relation,
+        "distance": int(pair.distance),
+        "verified": None if pair.verified is None else int(pair.verified),
+        "pixels": look_entry(pair.look),
     }
 
 

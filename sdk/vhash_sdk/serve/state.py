@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import StoreError
 from ..system.strict_json import parse_json
-from .schema import APPLICATION_ID, SCHEMA, VERSION
+from .schema import ADDED, APPLICATION_ID, SCHEMA, VERSION
 
 FILE = "serve.db"
 """Its name in the library's directory."""
@@ -81,6 +81,7 @@ class State:
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
+            self._connection.execute(ADDED)
             self._forget_others()
 
     def _forget_others(self) -> None:

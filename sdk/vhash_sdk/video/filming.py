@@ -56,7 +56,7 @@ class Filming:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._decoders: DecodePool | None = None
-        self._films: OrderedDict[tuple[str, bytes, tuple[int, int]], Film] = OrderedDict()
+        self._films: OrderedDict[tuple[object, ...], Film] = OrderedDict()
 
     def look(self, a: Filmed, b: Filmed) -> ThirdLook | None:
         """What the pixels of two videos say; None where they are too short, or one cannot be decoded."""
@@ -96,11 +96,9 @@ class Filming:
 
     def _film(self, decoders: DecodePool, video: Filmed, times: NDArray[np.float64]) -> Film:
         shape = film_shape(video.width, video.height)
-        key = None
-        if isinstance(video.source, (str, os.PathLike)):
-            key = os.fspath(video.source), times.tobytes(), shape
-            if (known := self._films.get(key)) is not None:
-                return known
+        key = _key(video.source, times, shape)
+        if key is not None and (known := self._films.get(key)) is not None:
+            return known
         resize = Resize("exact", *shape, picture=2)
         film = Film.of(decoders.frames_at(video.source, times, resize).frames, times)
         if key is not None:
@@ -120,3 +118,14 @@ class Filming:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _key(source: Source, times: NDArray[np.float64], shape: tuple[int, int]) -> tuple[object, ...] | None:
+    """By what a film is known again: a file may be another one by then. None: it is not kept."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
+    try:
+        status = os.stat(source)
+    except OSError:
+        return None
+    return os.fspath(source), status.st_size, status.st_mtime_ns, times.tobytes(), shape

@@ -81,6 +81,26 @@ def numbered_page(
     return {"items": items, "next": end, "total": total}
 
 
+def pairs_page(
+    state: State, table: str, limit: int, cursor: str | None, *, text: str | None, relation: str | None
+) -> dict[str, Any]:
+    """A page of pairs of videos, of the run that is the last one. Raises Problem.
+
+    Args:
+        state: has the table.
+        table: as in ``numbered_page``, with columns ``job``, ``relation`` and ``text`` (both paths).
+        limit, cursor: of the request.
+        text: a part of a path; None: of any.
+        relation: of the first to the second; None: any.
+    """
+    where, values = ["job IN (SELECT job FROM run)"], []  # type: list[str], list[Any]
+    for sql, value in (("instr(text, ?) > 0", (text or "").lower()), ("relation = ?", relation)):
+        if value:
+            where.append(sql)
+            values.append(value)
+    return numbered_page(state, table, limit, cursor, " AND ".join(where), *values)
+
+
 __all__ = [
     "Cursor",
     "Filter",
@@ -89,6 +109,7 @@ __all__ = [
     "ProblemDocument",
     "after_number",
     "numbered_page",
+    "pairs_page",
     "problems",
     "skipped",
 ]

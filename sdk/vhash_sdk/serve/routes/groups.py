@@ -9,18 +9,20 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 
 from ...system.strict_json import parse_json
-from ..judging_models import Group, Groups, LeftOut, Spans
+from ..judging_models import Group, Groups, LeftOut, Related, Spans
 from ..models import Page
 from ..problems import Problem
 from ..service import Service, entry_by_id, service_of
 from ..shapes import cursor_of, place_of, span_shape
 from ..state import State, read_json
-from .common import Cursor, Filter, Limit, numbered_page, problems, skipped
+from .common import Cursor, Filter, Limit, numbered_page, pairs_page, problems, skipped
 from .library import Number, VideoId
 
 router = APIRouter(prefix="/v1", tags=["groups"])
 
 Asked = Annotated[int, Query(ge=0, lt=1 << 63)]
+
+Relation = Literal["part of", "contains", "shares a part", "same scene, other take"]
 
 _ORDERS = {  # column, and whether it falls
     "bytes": ("bytes", True), "near": ("near", False), "far": ("far", True), "many": ("members", True),
@@ -124,6 +126,18 @@ def group(request: Request, number: VideoId) -> dict[str, Any]:
             "not-found", f"group {number}: the last search for duplicates has none with this number"
         )
     return with_opinions(state, [body])[0]
+
+
+@router.get("/related", response_model=Page[Related], responses=problems())
+def related(
+    request: Request,
+    text: Filter = None,
+    relation: Relation | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """Pairs that are no duplicates but related, of the last job `dedup` that was done; the nearest first."""
+    return pairs_page(service_of(request).state, "related", limit, cursor, text=text, relation=relation)
 
 
 @router.get("/left-out", response_model=Page[LeftOut], responses=problems())

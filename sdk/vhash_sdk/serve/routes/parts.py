@@ -13,7 +13,7 @@ from ..judging_models import CommonPart, KnownPart, KnownParts, NamePart, Parts
 from ..models import Page
 from ..service import Service, service_of
 from ..shapes import known
-from .common import Cursor, Filter, Limit, numbered_page, problems
+from .common import Cursor, Filter, Limit, numbered_page, pairs_page, problems
 from .groups import run_of
 
 router = APIRouter(prefix="/v1/parts", tags=["parts"])
@@ -33,14 +33,7 @@ def parts(
     """Pairs of videos that share parts, of the last job `parts` that was done."""
     service = service_of(request)
     run = run_of(service, "parts")
-    where, values = ["1"], []  # type: list[str], list[Any]
-    if text:
-        where.append("instr(text, ?) > 0")
-        values.append(text.lower())
-    if relation is not None:
-        where.append("relation = ?")
-        values.append(relation)
-    page = numbered_page(service.state, "part", limit, cursor, " AND ".join(where), *values)
+    page = pairs_page(service.state, "part", limit, cursor, text=text, relation=relation)
     return {**page, "run": None if run is None else run[1]}
 
 

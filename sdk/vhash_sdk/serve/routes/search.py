@@ -134,26 +134,34 @@ def search(request: Request, given: Search) -> dict[str, Any]:
     """The nearest videos of the library, by distance and id."""
     service = service_of(request)
     began, file = time.perf_counter(), _file_of(service, given.source)
-    asked: VideoCode | Encoded | None = None
+    asked: VideoCode | Encoded | Entry | None = None
     if file is not None:
         with service.encoding.lent() as library:
             asked = _encoded(service, library, file)
     filters = Filters(text=given.text or None, min_seconds=given.min_seconds, max_seconds=given.max_seconds)
     with service.readers.lent() as library:
-        if asked is None:
+        if asked is None and given.source.video is not None:
+            asked = entry_by_id(library, given.source.video)
+        elif asked is None:
             asked = _code(library, given.source)
         hits = _near(library, asked, given.k, given.radius, filters)
-    code = asked.code if isinstance(asked, Encoded) else asked
-    assert isinstance(code, VideoCode)
+    code = asked if isinstance(asked, VideoCode) else asked.code
+    assert code is not None
     return {
         "query": {"code": code.text, "seconds": known(code.duration), "unreliable": code.unreliable},
+        "compared": _compared(given.source),
         "hits": [hit_shape(hit) for hit in hits],
         "milliseconds": round(1000 * (time.perf_counter() - began), 2),
     }
 
 
+def _compared(*sources: Source) -> str:
+    """What is compared: of a bare code there is nothing else."""
+    return "codes" if any(source.code is not None for source in sources) else "videos"
+
+
 def _near(
-    library: Library, asked: VideoCode | Encoded, k: int, radius: int | None, filters: Filters
+    library: Library, asked: VideoCode | Encoded | Entry, k: int, radius: int | None, filters: Filters
 ) -> Iterable[Hit]:
     if not filters.any:
         return library.search(asked, k, radius=radius)
@@ -204,7 +212,7 @@ def compare(request: Request, given: Compare) -> dict[str, Any]:
     if given.a.video is not None and given.b.video is not None:
         with service.readers.lent() as library:
             a, b = (entry_by_id(library, source.video or 0) for source in (given.a, given.b))
-            return _kept(library, a, b, spans=given.spans)
+            return {**_kept(library, a, b, spans=given.spans), "compared": "videos"}
     with service.encoding.lent() as library:
         sides: list[Any] = []
         for source, file in zip((given.a, given.b), files, strict=True):
@@ -218,7 +226,7 @@ def compare(request: Request, given: Compare) -> dict[str, Any]:
             said = compare_videos(*sides, encoder=library.encoder, spans=given.spans)
         except VhashError as error:
             raise _hidden(error, files) from error
-    return _comparison(said)
+    return {**_comparison(said), "compared": _compared(given.a, given.b)}
 
 
 def _hidden(error: VhashError, files: Iterable[str | UploadFile | None]) -> Exception:

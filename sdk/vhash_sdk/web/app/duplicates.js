@@ -10,6 +10,7 @@ import { openFinding } from "./finding.js";
 import { leave, playCell, strip } from "./media.js";
 import { openNear } from "./near.js";
 import { jobBar } from "./progress.js";
+import { groupTabs, Related, relatedCount } from "./related.js";
 import { button, complain, empty, guarded, head, icon, selectOf, state, textField, toast } from "./shell.js";
 import { VirtualList } from "./virtual.js";
 
@@ -18,8 +19,8 @@ const MOST_ROWS = 30; // of one group, until more are asked for
 const letter = { match: "m", "not a match": "n" };
 const word = { m: "match", n: "not a match" };
 
-export function open(host) {
-  return new Duplicates(host);
+export function open(host, { name }) {
+  return name === "related" ? new Related(host) : new Duplicates(host);
 }
 
 class Duplicates {
@@ -37,10 +38,11 @@ class Duplicates {
     this.progress = make("div", { class: "progress-host" });
     this.note = make("p", { class: "note", hidden: true });
     this.none = make("div");
+    this.tabs = groupTabs(null, "groups");
     this.listHost = make("div");
     host.append(head(S.views.duplicates, "", [[S.held, "held"], [S.groups, "groups"], [S.lookedAt, "looked"]], make("div", { class: "row" },
         button(S.undo, act(this.undo), { title: "u" }), button(S.planAll, act(this.fill)), this.again)),
-      this.progress, this.bar, this.note, this.none, this.listHost);
+      this.progress, this.tabs, this.bar, this.note, this.none, this.listHost);
     this.list = new VirtualList(this.listHost, { render: (place) => this.group(place), estimate: (place) => this.estimate(place), label: S.groupsOf });
     this.facts = host.querySelector(".facts");
     for (const job of state.jobs.values()) this.job(job);
@@ -91,6 +93,7 @@ class Duplicates {
   totals() {
     const { run, listing } = this;
     this.facts.textContent = run?.facts || "";
+    this.tabs.lastChild.textContent = S.relatedTab(relatedCount(run));
     this.note.hidden = !run?.stale;
     this.note.textContent = S.stale;
     byId("held").textContent = run ? bytes(run.bytes) : "–";
@@ -132,10 +135,10 @@ class Duplicates {
     const group = this.listing.items[place];
     const member = group.members[i];
     const { video } = member;
-    const row = make("li", { class: "video", tabIndex: -1, data: { member: i }, "aria-label": `${video.path}, ${S.away(S.bits(member.distance), group.representative.path)}` },
+    const row = make("li", { class: "video", tabIndex: -1, data: { member: i }, "aria-label": S.rowLabel(video.path, S.away(S.bits(member.distance), group.representative.path), member.relation) },
       strip(video, { label: S.compareLarge(video.path), onopen: () => this.compare(place, i) }),
       make("div", { class: "what" }, ...nameOf(video.path, { names: member.names }), metaOf(video, group.representative),
-        ...facts({ not_offered: member.not_offered, because: member.kept_because, pixels: member.pixels })),
+        ...facts({ not_offered: member.not_offered, because: member.kept_because, pixels: member.pixels, relation: member.relation })),
       make("div", { class: "side" }, distanceOf(member.distance, this.run.radius || state.library.model.bits), ...facts({ same: member.same_bytes, rate: member.false_match_rate?.high }),
         make("div", { class: "acts" }, verdictButtons(),
           member.not_offered ? "" : button([icon("plan"), make("span", {}, S.remove)], null, { class: "toss", data: { toss: "1" }, tabIndex: -1, "aria-pressed": "false", title: `${S.toPlan} (x)` }))),

@@ -6,7 +6,7 @@ import { metaOf, nameOf } from "../shared/video.js";
 import { Listing, post } from "./api.js";
 import { strip } from "./media.js";
 import { openNear, openVideo } from "./near.js";
-import { button, complain, empty, guarded, head, selectOf, state, textField } from "./shell.js";
+import { button, complain, empty, guarded, head, selectOf, state, tabs, textField } from "./shell.js";
 import { VirtualList } from "./virtual.js";
 
 const filters = { text: "", codec: "", min_bytes: "", min_seconds: "", damaged: "", sort: "id", order: "asc" };
@@ -21,12 +21,11 @@ class Videos {
     this.errors = errors;
     this.current = null;
     const { library } = state;
-    const tab = (href, text, here) => make("a", { href, class: "tab-link", ...(here ? { "aria-current": "page" } : {}) }, text);
     this.bar = make("div", { class: "bar", role: "search", "aria-label": S.filters }, ...(errors ? this.errorFilters() : this.videoFilters()));
     this.listHost = make("div");
     this.none = make("div");
     host.append(head(S.views.library, `${library.path} · ${S.modelFacts(library.model.name, S.bits(library.model.bits))}`, [[S.videos, "n-videos"], [S.length, "n-seconds"], [S.size, "n-bytes"]]),
-      make("div", { class: "tabs" }, tab("#/library", S.videosTab, !errors), tab("#/errors", S.errorsTab(number.format(library.failures)), errors)), this.bar, this.none, this.listHost);
+      tabs(["#/library", S.videosTab, !errors], ["#/errors", S.errorsTab(number.format(library.failures)), errors]), this.bar, this.none, this.listHost);
     this.list = new VirtualList(this.listHost, { render: (place) => (errors ? this.failure(place) : this.video(place)), estimate: () => (errors ? 72 : innerWidth < 640 ? 190 : 92), label: errors ? S.errorsTab("") : S.videos });
     this.library(library);
     this.load().catch(complain);

@@ -8,7 +8,7 @@ import { badge, banner, buildShell, button, complain, state, tellKeys, toast, VI
 let view = null; // what is shown
 let opening = 0;
 
-const ALIASES = { errors: "library" };
+const ALIASES = { errors: "library", related: "duplicates" };
 
 async function route() {
   if (!state.session) return;

@@ -2,13 +2,13 @@
 import { make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
 import { cutPath, rate } from "../shared/text.js";
-import { distanceOf, facts, metaOf, nameOf } from "../shared/video.js";
+import { distanceOf, facts, inverse, metaOf, nameOf } from "../shared/video.js";
 import { post } from "./api.js";
 import { openCompare } from "./compare.js";
 import { strip } from "./media.js";
 import { complain, dialog, state } from "./shell.js";
 
-const kindOf = (hit) => (hit.same ? "copy" : hit.same === false && hit.verified !== null ? "take" : "unclear");
+const kindOf = (hit) => (hit.same ? "copy" : hit.relation === "shares a part" ? "shares" : hit.same === false && hit.verified !== null ? "take" : "unclear");
 // what is worth showing: what was looked at twice, and what is not far beyond the threshold
 export const worthy = (hit) => hit.same || hit.verified !== null || hit.distance <= 1.2 * (state.library.threshold?.radius ?? state.library.model.bits / 4);
 
@@ -19,17 +19,17 @@ export function hitRow(hit, query, { file = null, spans = null } = {}) {
   const compare = () => openCompare({ a: query, b: video, file, distance: hit.distance, spans, pixels: hit.pixels });
   return make("li", { class: "video", data: { kind } },
     strip(video, { label: S.compareLarge(video.path), onopen: compare }),
-    make("div", { class: "what" }, ...nameOf(video.path, { onclick: () => openVideo(video) }), metaOf(video, query.seconds ? query : video), ...facts({ pixels: hit.pixels })),
+    make("div", { class: "what" }, ...nameOf(video.path, { onclick: () => openVideo(video) }), metaOf(video, query.seconds ? query : video), ...facts({ pixels: hit.pixels, relation: inverse(hit.relation), of: query.name || S.yours })),
     make("div", { class: "side" }, distanceOf(hit.distance, state.library.model.bits / 2),
-      make("span", { class: `verdict-tag ${kind}` }, S.verdicts[kind]),
-      hit.false_match_rate && kind !== "take" ? make("div", { class: "rate", title: S.rateTitle }, S.rate(rate(hit.false_match_rate))) : ""));
+      make("span", { class: `verdict-tag ${kind}` }, S.verdictOf[hit.relation] || S.verdicts[kind]),
+      hit.false_match_rate && ["copy", "unclear"].includes(kind) ? make("div", { class: "rate", title: S.rateTitle }, S.rate(rate(hit.false_match_rate))) : ""));
 }
 
-// Hits in sections: copies, other takes, what nothing can be said of.
+// Hits in sections: copies, what shares a part, other takes, what nothing can be said of.
 export function hitSections(hits, query, options = {}) {
-  const sections = ["copy", "take", "unclear"].map((kind) => [kind, hits.filter((hit) => kindOf(hit) === kind)]).filter(([, found]) => found.length);
+  const sections = ["copy", "shares", "take", "unclear"].map((kind) => [kind, hits.filter((hit) => kindOf(hit) === kind)]).filter(([, found]) => found.length);
   return sections.map(([kind, found]) => make("section", { class: "hits card" }, make("h2", {}, S.hitHeads[kind], make("span", { class: "count" }, ` ${found.length}`)),
-    make("p", { class: "soft" }, S.hitTexts[kind]), make("ul", { class: "rows" }, ...found.map((hit) => hitRow(hit, query, options)))));
+    make("p", { class: "soft" }, options.codes && kind === "copy" ? S.onlyCodesText : S.hitTexts[kind]), make("ul", { class: "rows" }, ...found.map((hit) => hitRow(hit, query, options)))));
 }
 
 async function nearOf(video) {

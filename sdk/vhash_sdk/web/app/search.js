@@ -99,8 +99,9 @@ class Search {
       make("div", { class: "what" }, make("span", { class: "name" }, make("bdi", {}, query.name)), query.bytes ? metaOf(query) : "", query.unreliable ? make("p", { class: "soft" }, S.unreliableQuery(query.unreliable)) : ""),
       make("div", { class: "side" }, make("span", { class: "rate" }, S.took(answer.milliseconds)), clear)));
     const near = answer.hits.filter(worthy);
-    const sections = hitSections(near.length ? near : answer.hits.slice(0, 6), query, { file });
-    this.results.replaceChildren(card, ...this.places(found, query, file), near.some((hit) => hit.same) ? "" : make("p", { class: "note none-found" }, S.noCopy), ...sections);
+    const codes = answer.compared === "codes";
+    const sections = hitSections(near.length ? near : answer.hits.slice(0, 6), query, { file, codes });
+    this.results.replaceChildren(card, codes ? make("p", { class: "note only-codes" }, S.onlyCodes) : "", ...this.places(found, query, file), near.some((hit) => hit.same) ? "" : make("p", { class: "note none-found" }, S.noCopy), ...sections);
     this.zone.classList.add("small");
   }
   places(found, query, file) {

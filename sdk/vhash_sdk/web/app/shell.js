@@ -167,4 +167,6 @@ export function head(title, facts, totals = [], ...actions) {
   return make("header", { class: "view-head" }, make("div", { class: "head" }, make("h1", { tabIndex: -1 }, title), make("p", { class: "facts" }, facts || "")),
     totals.length ? list : "", ...actions);
 }
+// Parts of one view: [address, words, whether it is shown].
+export const tabs = (...links) => make("div", { class: "tabs" }, ...links.map(([href, text, here]) => make("a", { href, class: "tab-link", ...(here ? { "aria-current": "page" } : {}) }, text)));
 export const empty = (title, text, ...actions) => make("div", { class: "empty" }, make("h2", {}, title), make("p", {}, text), ...actions);

@@ -39,12 +39,21 @@ export function distanceOf(distance, widest) {
   return make("div", { class: "distance" }, make("div", { class: "bits", "aria-hidden": "true" }, fill), S.bits(distance));
 }
 
-export function facts({ same, not_offered: barred, because, rate: high, pixels }) {
+// What a video is to another one, named by `of`; nothing where its being a copy, or a stranger, says it all.
+export function relationLine(relation, of) {
+  if (!S.relations[relation] || relation === "same video") return "";
+  return make("div", { class: "rate relation" }, `${S.relations[relation]} `, make("bdi", {}, of));
+}
+export const inverse = (relation) => ({ "part of": "contains", contains: "part of" })[relation] || relation;
+
+export function facts({ same, not_offered: barred, because, rate: high, pixels, relation, of = S.theKept }) {
   const parts = [];
+  const related = relationLine(relation, of);
+  if (related) parts.push(related);
   if (same) parts.push(make("div", { class: "rate" }, S.byteForByte));
   if (barred) parts.push(make("div", { class: "rate" }, S.notOffered(barred)));
   if (because) parts.push(make("div", { class: "rate" }, S.because(because)));
-  if (pixels) parts.push(make("div", { class: "rate pixels" }, S.pixels(pixels)));
+  if (pixels && relation !== "shares a part") parts.push(make("div", { class: "rate pixels" }, S.pixels(pixels)));
   if (!same && high) parts.push(make("div", { class: "rate", title: S.rateTitle }, S.rate(rate(high))));
   return parts;
 }
