@@ -236,7 +236,8 @@ def main() -> None:
         name = encoder.spec.name
     _print(result)
     if not given.no_result:
-        command = f"python -m benchmarks.near_duplicates.decisions --model {name}{' --find' * given.find}"
+        command = f"python -m benchmarks.near_duplicates.decisions --model {name}"
+        command += " --find" * given.find + " --reported" * given.reported
         print(write_result(f"decisions_{name}", {"command": command, **result}))
 
 
