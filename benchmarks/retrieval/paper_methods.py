@@ -1,7 +1,7 @@
 """The methods that the two papers compare with, and the best since, in one protocol: every method of
 `training.methods` × bits × seeds on UCF101 frame features.
 
-    python -m benchmarks.retrieval.paper_methods                       # all that is missing; stop it at any time
+    python -m benchmarks.retrieval.paper_methods     # all that is missing; may be stopped at any time
     python -m benchmarks.retrieval.paper_methods --minutes 30 --bits 64
     python -m benchmarks.retrieval.paper_methods --only ssth conmh --seeds 0
 
@@ -41,6 +41,8 @@ SEEDS = (0, 1, 2)
 COMPONENTS = 256
 REFERENCES = ("lsh", "itq", "neighbour-uvvh")
 """Run here too: in the same process on the same videos, so that differences are paired."""
+PAPER = "uvvh-2"
+"""Its codes are taken from where `unsupervised_runs` left them, where it did."""
 POOLED = ("mfh", "ksh", "dbh", "dh", "csq", "dhwcm", "dnnh")
 """They see the mean over frames only: seconds a run."""
 ORDERED = ("dvh", "srh", "jtae", "conmh", "bth", "ssth", "ssvh", "s5vh")
@@ -119,11 +121,14 @@ def read_runs() -> tuple[dict[tuple[str, int], Scored], dict[str, float], list[s
     database, queries = sets(features=False)
     relevant = relevance(queries, database)
     scored, seconds, missing = {}, {}, []
-    for method in (*REFERENCES, *POOLED, *ORDERED):
+    for method in (*REFERENCES, PAPER, *POOLED, *ORDERED):
         for bits in sorted(BITS):
-            files = [RUNS / f"{method}_{bits}_{seed}.npz" for seed in SEEDS]
+            files = [
+                (RUNS if method != PAPER else RUNS.parent / "test") / f"{method}_{bits}_{seed}.npz"
+                for seed in SEEDS
+            ]
             runs = [np.load(file) for file in files if file.exists()]
-            if len(runs) < len(SEEDS):
+            if len(runs) < len(SEEDS) and method != PAPER:
                 missing.append(f"{method} {bits}: {len(SEEDS) - len(runs)} of {len(SEEDS)}")
             if runs:
                 distances = [hamming(run["queries"], run["database"]) for run in runs]
@@ -139,7 +144,7 @@ def result() -> dict[str, Any]:
     for (method, bits), s in scored.items():
         row = s.summary()
         line: dict[str, Any] = {"runs": row["runs"]} | {k: [row[k]["mean"], row[k]["sd"]] for k in SHOWN}
-        for other in REFERENCES[1:]:
+        for other in (*REFERENCES[1:], PAPER):
             if method in METHODS and (other, bits) in scored:
                 found = compare(s, scored[other, bits], k=100, groups=queries.groups)
                 line[f"mAP@100 − {other}"] = [found["difference"], *found["interval"]]
@@ -147,7 +152,7 @@ def result() -> dict[str, Any]:
     return {
         "command": f"python -m benchmarks.retrieval.{NAME}",
         "protocol": "train split = training and database, test split = queries; tie-aware, Z = min(R, K)",
-        "input": f"{COMPONENTS} principal components of the frames, fitted on the videos' means; narrow options",
+        "input": f"{COMPONENTS} principal components of frames, fitted on videos' means; narrow options",
         "figures": "mean and sd over seeds; differences paired by query, 95 % by a bootstrap over groups",
         "seeds not run": missing, "cpu_seconds": seconds, "table": table,
     }  # fmt: skip

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import RESULTS, ROOT, command_line, write_result
+from benchmarks.retrieval.paper_tables import papers
 from benchmarks.retrieval.supervised_report import unseen_table
 from benchmarks.retrieval.unsupervised_runs import (
     ABLATIONS,
@@ -242,6 +243,7 @@ def markdown(
     lines += ["## Cost", "", REPRODUCE, "", f"CPU seconds of one run: {seconds}.", ""]
     lines += ["## The same on real10", "", REAL10, "", markdown_table(small), ""] if small else []
     lines += unseen()
+    lines += papers()
     lines += copies()
     images = sorted(i for i in PLOTS.glob("*.webp") if not i.name.startswith("clip_"))  # REPORT_CLIP's
     return "\n".join([*lines, "", *(f"![{i.stem}](report/{i.name})" for i in images), ""])

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
