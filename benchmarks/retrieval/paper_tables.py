@@ -24,8 +24,8 @@ UNSUPERVISED = {
 }  # fmt: skip
 SINCE = {
     "bth": f"{OTHER}; without its first stage, weights ours",
-    "conmh": "narrowed and 100 of 805 epochs; other videos (FCVID)",
-    "s5vh": "narrowed and 40 of 350 epochs; 14 of 101 classes",
+    "conmh": "narrowed and 30 of 805 epochs; other videos (FCVID)",
+    "s5vh": "narrowed and 20 of 350 epochs; 14 of 101 classes",
     "neighbour-uvvh": "ours, in no paper",
 }
 SUPERVISED = {
@@ -45,7 +45,7 @@ INTRO = (
     "Our own code of each method, from its paper (`training/methods/`, [README.md](README.md)), in the "
     "protocol of this page. In each cell: the published figure, then ours, mean ± standard deviation over "
     "seeds. Published are mAP@5 on FCVID (UVVH-2, ConMH), mAP@5 on all of UCF101 (S5VH, from its authors' "
-    "page, as ConMH's) and mAP@100 on all of UCF101 (hash network); other figures we could not read ourselves. "
+    "page, as ConMH's) and mAP@100 on all of UCF101 (hash network); others we could not read ourselves. "
     "None was made on these videos, so none can be equal: what may be compared is the order. *Reproduced?* "
     "says why not."
 )

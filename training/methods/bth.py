@@ -81,5 +81,5 @@ METHOD = Method(
     supervised=False,
     options=Options,
     make=make,
-    narrow={"width": 128, "epochs": 80, "lr": 1e-3},
+    narrow={"width": 64, "epochs": 30, "lr": 1e-3},
 )

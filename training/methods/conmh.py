@@ -76,13 +76,14 @@ METHOD = Method(
     options=Options,
     make=make,
     narrow={
-        "width": 128,
+        "width": 64,
         "depth": 2,
-        "heads": 4,
-        "decoder_width": 96,
+        "heads": 2,
+        "decoder_width": 64,
         "decoder_depth": 1,
+        "decoder_heads": 2,
         "batch": 256,
-        "epochs": 100,
+        "epochs": 30,
         "lr": 1e-3,
     },
 )

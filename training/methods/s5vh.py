@@ -140,5 +140,12 @@ METHOD = Method(
     supervised=False,
     options=Options,
     make=make,
-    narrow={"width": 64, "depth": 1, "decoder_width": 64, "epochs": 40, "warm_up": 20, "lr": 1e-3},
+    narrow={
+        "width": 32,
+        "depth": 1,
+        "decoder_width": 32,
+        "epochs": 20,
+        "warm_up": 10,
+        "lr": 2e-3,
+    },
 )

@@ -38,5 +38,5 @@ METHOD = Method(
     supervised=True,
     options=Options,
     make=make,
-    narrow={"hidden": 128, "epochs": 25},
+    narrow={"hidden": 64, "epochs": 20},
 )

@@ -123,5 +123,5 @@ METHOD = Method(
     supervised=False,
     options=Options,
     make=make,
-    narrow={"hidden": 128, "epochs": 50},
+    narrow={"hidden": 64, "epochs": 30},
 )
