@@ -28,7 +28,7 @@ from training import baselines, checkpoint
 from training.data import FeatureSet, load_ucf101_14c, relevance, train_database_queries
 from training.evaluate import Scored, compare, score
 from training.methods.registry import METHODS
-from training.methods.train import encode, train
+from training.methods.train import encode, forget, train
 from training.metrics import hamming
 from training.reduce import Reduced, project
 from training.train_neighbour import NeighbourTraining, train_and_code
@@ -104,7 +104,7 @@ def codes(
         chosen, chosen.options(**chosen.narrow), data, labels[0].labels, bits=bits, seed=seed, last=last
     )
     out = encode(trained.head, data.database), encode(trained.head, data.queries)
-    last.unlink(missing_ok=True)
+    forget(last)
     return *out, trained.cpu_seconds
 
 

@@ -30,7 +30,7 @@ from ..metrics import average_precision, hamming
 from ..reduce import reduce
 from .base import Schedule
 from .registry import method, table
-from .train import encode, save, train
+from .train import encode, forget, save, train
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def run(name: str, config: Run, options: Schedule) -> dict[str, Any]:
         "losses": [round(x, 5) for x in trained.losses],
     }  # fmt: skip
     (config.output / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    last.unlink(missing_ok=True)
+    forget(last)
     shown = {k: v for k, v in result.items() if k not in ("options", "losses")}
     print(json.dumps(shown))
     return result

@@ -131,6 +131,12 @@ def encode(head: Head, features: Tensor) -> NDArray[np.uint8]:
     return pack(torch.cat(parts).numpy())
 
 
+def forget(last: Path) -> None:
+    """Remove what a run that is done had kept to go on from."""
+    for file in (last, last.with_suffix(".json")):
+        file.unlink(missing_ok=True)
+
+
 def save(path: Path, name: str, options: Schedule, trained: Trained, about: dict[str, Any]) -> None:
     """The checkpoint: what a code needs, and how it was made."""
     described = {"method": name, "options": asdict(options), "shape": asdict(trained.head.shape), **about}
