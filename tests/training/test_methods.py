@@ -35,8 +35,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "ssvh": {"epochs": 25, "hidden": 32, "lr": 5e-3, "batch": 64},
     "bth": TOKENS | {"epochs": 15, "lr": 3e-3, "heads": 4, "assignment": 1.0},
     "conmh": TOKENS | {"epochs": 12, "heads": 2, "decoder_width": 32, "decoder_heads": 2, "decoder_depth": 1},
-    "s5vh": TOKENS
-    | {"epochs": 8, "width": 16, "decoder_width": 16, "warm_up": 5, "clusters": 10, "align": 1.0},
+    "s5vh": TOKENS | {"epochs": 12, "decoder_width": 16, "warm_up": 8, "clusters": 10, "align": 1.0},
     "csq": {"epochs": 30, "hidden": 64, "batch": 32},
     "dhwcm": {"epochs": 20, "hidden": 64, "batch": 32, "lr": 1e-2},
     "ksh": {"anchors": 60, "steps": 20},
