@@ -133,7 +133,9 @@ class Evaluation:
 
     data: str = option("synthetic", "folder of the UCF101 features, or 'synthetic'")
     database_data: str = option("", "cross-dataset: the database's features, another such folder")
-    checkpoints: tuple[str, ...] = option((), "model.safetensors files of train_uvvh or train_neighbour")
+    checkpoints: tuple[str, ...] = option(
+        (), "model.safetensors of train_uvvh, train_neighbour, training.methods"
+    )
     bits: tuple[int, ...] = option((16, 32, 64, 128), "lengths of the baselines")
     output: Path = option(Path("runs/report"), "folder for report and plots")  # noqa: RUF009
     validation: bool = option(False, "queries from the train split (groups 8-13): for tuning")
@@ -190,13 +192,24 @@ def load_model(file: Path) -> tuple[str, int, Any]:
     from .uvvh import UVVH, UVVHConfig
 
     tensors, config = checkpoint.load(file)
+    if "method" in config:
+        from .methods.registry import HeadConfig
+
+        described = HeadConfig.of(config)
+        head = described.head()
+        head.load_state_dict(tensors)
+        return described.method, described.bits, _coder(head.eval())
     network = {k: tuple(v) if isinstance(v, list) else v for k, v in config["network"].items()}
     if "variant" in config:
         name, model = config["variant"], UVVH(UVVHConfig(**network))
     else:
         name, model = "neighbour-uvvh", NeighbourHash(NeighbourConfig(**network))
     model.load_state_dict(tensors)
-    model.eval()
+    return name, network["bits"], _coder(model.eval())
+
+
+def _coder(model: Any) -> Any:
+    """Function from a `FeatureSet` to packed codes."""
 
     @torch.inference_mode()
     def code(data: FeatureSet) -> NDArray[np.uint8]:
@@ -205,7 +218,7 @@ def load_model(file: Path) -> tuple[str, int, Any]:
         )
         return baselines.pack(torch.cat([model.logits(p) for p in parts]).numpy())
 
-    return name, network["bits"], code
+    return code
 
 
 def _matching(database: FeatureSet, queries: FeatureSet) -> FeatureSet:

@@ -1,8 +1,9 @@
-"""A video encoder of the UVVH family in one network: frames → EfficientNet-Lite0 → learned code.
+"""A video encoder with a learned code in one network: frames → EfficientNet-Lite0 → code.
 
 The backbone is the fused model's (same pictures, same weighting of the places); behind it stands the
-inference part of `training.neighbour.NeighbourHash` or `training.uvvh.UVVH`. Everything from uint8
-frames to packed code is in ``forward``, so that the exported graph needs no pre- or post-processing.
+inference part of `training.neighbour.NeighbourHash`, of `training.uvvh.UVVH`, or of any method of
+`training.methods`. Everything from uint8 frames to packed code is in ``forward``, so that the exported graph
+needs no pre- or post-processing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,13 @@ from torch import Tensor, nn
 from . import checkpoint
 from .efficientnet_lite import FEATURES, EfficientNetLite0, load_imagenet
 from .fused import focus_weights
+from .methods.base import Head
+from .methods.registry import HeadConfig
 from .neighbour import NeighbourConfig, NeighbourHash
 from .uvvh import UVVH, UVVHConfig
 
-Family = Literal["neighbour-uvvh", "uvvh"]
+Network = NeighbourConfig | UVVHConfig | HeadConfig
+Encoder = NeighbourHash | UVVH | Head
 LEARNED = ("centre", "basis", "scale", "encoder.", "mu.", "norm.")
 """Tensors of an encoder that a code needs; decoder, projection and log σ are training's alone."""
 
@@ -32,8 +36,8 @@ class SemanticConfig:
 
     Attributes:
         name, version: of the model, as in its specification.
-        family: which encoder.
-        network: its configuration, `NeighbourConfig` or `UVVHConfig`.
+        family: which encoder: ``neighbour-uvvh``, ``uvvh``, or a method of the registry.
+        network: its configuration.
         size: height and width of a frame, in pixels; a multiple of 32.
         frames: T, frames sampled uniformly from a video.
         focus: of the places of the feature map, see `training.fused.FusedConfig`.
@@ -41,8 +45,8 @@ class SemanticConfig:
 
     name: str
     version: int
-    family: Family
-    network: NeighbourConfig | UVVHConfig
+    family: str
+    network: Network
     size: int = 192
     frames: int = 25
     focus: float | None = 0.25
@@ -54,7 +58,7 @@ class SemanticModel(nn.Module):
     def __init__(
         self,
         config: SemanticConfig,
-        encoder: NeighbourHash | UVVH | None = None,
+        encoder: Encoder | None = None,
         backbone: EfficientNetLite0 | None = None,
     ):
         super().__init__()
@@ -79,8 +83,10 @@ class SemanticModel(nn.Module):
         return (bits @ self.powers).to(torch.uint8), logits, features.mean(1)
 
 
-def make_encoder(config: SemanticConfig) -> NeighbourHash | UVVH:
+def make_encoder(config: SemanticConfig) -> Encoder:
     """The encoder that a configuration names, untrained."""
+    if isinstance(config.network, HeadConfig):
+        return config.network.head()
     if isinstance(config.network, UVVHConfig):
         return UVVH(config.network)
     return NeighbourHash(config.network)
@@ -130,10 +136,10 @@ def load_model(
         raise ValueError(f"{file} is no semantic model; training/train_semantic.py makes them")
     settings = dict(about["config"])
     network = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.pop("network").items()}
-    kind = UVVHConfig if settings["family"] == "uvvh" else NeighbourConfig
-    model = SemanticModel(
-        SemanticConfig(network=kind(**network), **settings), None, backbone or load_imagenet()
-    )
+    kinds = {"uvvh": UVVHConfig, "neighbour-uvvh": NeighbourConfig}
+    family = settings["family"]
+    described = kinds[family](**network) if family in kinds else HeadConfig.of(network)
+    model = SemanticModel(SemanticConfig(network=described, **settings), None, backbone or load_imagenet())
     model.encoder.load_state_dict(tensors, strict=False)
     if (digest := weights_digest(model)) != about["digest"]:
         raise ValueError(f"{file} was saved with weights {about['digest'][:12]}, but gives {digest[:12]}")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import RESULTS, ROOT, command_line, write_result
+from benchmarks.retrieval.paper_tables import papers
 from benchmarks.retrieval.supervised_report import unseen_table
 from benchmarks.retrieval.unsupervised_runs import (
     ABLATIONS,
@@ -128,12 +129,10 @@ def main() -> None:
         "narrowed": NARROW,
         "cpu_seconds_per_run": {f"{m} {b}": round(float(np.mean(s)), 1) for (m, b), s in seconds.items()},
     }  # fmt: skip
-    curves_out = {
-        f"{m} {b}": {
-            k: [round(p[k], 4) if k in p else None for p in c] for k in dict.fromkeys(k for p in c for k in p)
-        }
-        for (m, b), c in curves.items()
-        if c
+    measured = {f"{m} {b}": [p for p in c if "map@100" in p] for (m, b), c in curves.items() if c}
+    curves_out = {  # between two measured epochs only losses move; the plots have them
+        name: {k: [round(p[k], 4) for p in points] for k in points[0] if k != "seconds"}
+        for name, points in measured.items()
     }
     write_result(
         "retrieval_ucf101",
@@ -242,6 +241,7 @@ def markdown(
     lines += ["## Cost", "", REPRODUCE, "", f"CPU seconds of one run: {seconds}.", ""]
     lines += ["## The same on real10", "", REAL10, "", markdown_table(small), ""] if small else []
     lines += unseen()
+    lines += papers()
     lines += copies()
     images = sorted(i for i in PLOTS.glob("*.webp") if not i.name.startswith("clip_"))  # REPORT_CLIP's
     return "\n".join([*lines, "", *(f"![{i.stem}](report/{i.name})" for i in images), ""])

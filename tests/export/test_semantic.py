@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,28 @@ ort = pytest.importorskip("onnxruntime")
 
 from export.families import semantic_specification  # noqa: E402
 from export.to_onnx import run_onnx, run_torch, to_float_graph  # noqa: E402
+from training.methods.base import Shape  # noqa: E402
+from training.methods.registry import METHODS, HeadConfig  # noqa: E402
 from training.neighbour import NeighbourConfig  # noqa: E402
 from training.semantic import SemanticConfig, SemanticModel, load_model, save_model  # noqa: E402
 from training.uvvh import UVVHConfig  # noqa: E402
+
+
+def head_config(name: str) -> HeadConfig:
+    """A small head of the registry: its features, 9 frames of 16, reduced from 1280."""
+    small = {"width": 16, "depth": 1, "heads": 2, "hidden": 16, "anchors": 12}
+    kind = METHODS[name].options
+    known = {field.name for field in fields(kind)}
+    options = kind(**{k: v for k, v in small.items() if k in known})
+    return HeadConfig(name, Shape(1280, 16, 16, 9, 3), options)
+
 
 NETWORKS = {
     "neighbour-uvvh": NeighbourConfig(1280, 16, 24, hidden=32, frames=9),
     "uvvh": UVVHConfig(
         16, 16, frames=9, kernels=(3, 2, 2), widths=(16, 16, 8), projection=32, hidden=8, raw_features=1280
     ),
-}
+} | {name: head_config(name) for name in ("ssth", "conmh", "s5vh", "dhwcm", "ksh")}
 
 
 def trained_looking(family: str) -> SemanticModel:

@@ -1,0 +1,127 @@
+"""The two papers' tables with ours beside theirs: `unsupervised_report` puts them into training/REPORT.md.
+
+    python -m benchmarks.retrieval.paper_tables  # prints them, from results/paper_methods.json
+
+Published figures are only those that we could read ourselves; everything else is "–".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from benchmarks.common import RESULTS, command_line, made_on, table
+from training.methods.registry import METHODS
+
+LENGTHS = (16, 32, 64, 128)
+OTHER = "other videos (FCVID) and full width"
+CNN = "its CNN is learned with it there; here its head stands on VGG-16 features"
+ABSTRACT = "shapes are ours: we had the abstract only"
+UNSUPERVISED = {
+    "lsh": "", "itq": "", "mfh": f"{OTHER}; one kind of feature", "dh": OTHER, "ssth": OTHER,
+    "jtae": f"{OTHER}; {ABSTRACT}", "ssvh": OTHER, "uvvh-2": "see the tables above",
+    "neighbour-uvvh": "ours, in no paper",
+}  # fmt: skip
+SINCE = {
+    "bth": f"{OTHER}; without its first stage, weights ours",
+    "conmh": "narrowed and 30 of 805 epochs; other videos (FCVID)",
+    "s5vh": "narrowed and 20 of 350 epochs; 14 of 101 classes",
+    "neighbour-uvvh": "ours, in no paper",
+}
+SUPERVISED = {
+    "lsh": "", "ksh": "other features", "dbh": CNN, "dnnh": CNN, "srh": f"{CNN}; {ABSTRACT}",
+    "dvh": f"{CNN}; {ABSTRACT}", "svhm": "no: not here; we do not know its source",
+    "dhwcm": f"{CNN}; {ABSTRACT}",
+    "csq": CNN, "supervised hash network": "its features come from R(2+1)D-34 with BERT; see REPORT_CLIP.md",
+}  # fmt: skip
+PUBLISHED: dict[str, dict[int, str]] = {
+    "uvvh-2": {16: ".244–.255", 32: ".411", 64: ".451", 128: ".469–.485"},
+    "supervised hash network": dict.fromkeys(LENGTHS, ".985–.986"),
+    "conmh": {16: ".350", 32: ".476", 64: ".524"},
+    "s5vh": {16: ".471", 32: ".534", 64: ".578"},
+}
+"""mAP@5 on FCVID of the unsupervised paper and of ConMH, on UCF101 of S5VH; mAP@100 on UCF101 of the
+supervised paper. ConMH's and S5VH's are from their authors' own pages."""
+INTRO = (
+    "Our own code of each method, from its paper (`training/methods/`, [README.md](README.md)), in the "
+    "protocol of this page. In each cell: the published figure, then ours, mean ± standard deviation over "
+    "seeds. Published are mAP@5 on FCVID (UVVH-2, ConMH), mAP@5 on all of UCF101 (S5VH, from its authors' "
+    "page, as ConMH's) and mAP@100 on all of UCF101 (hash network); others we could not read ourselves. "
+    "None was made on these videos, so none can be equal: what may be compared is the order. *Reproduced?* "
+    "says why not."
+)
+
+
+def papers() -> list[str]:
+    """The section's lines; none where the grid was not run."""
+    path = RESULTS / "paper_methods.json"
+    if not path.exists():
+        return []
+    result = json.loads(path.read_text())
+    ours = dict(result["table"])
+    for row in json.loads((RESULTS / "retrieval_ucf101.json").read_text())["table"]:
+        if row["method"] in ("uvvh-2", "supervised hash network"):
+            ours[f"{row['method']} {row['bits']}"] = {
+                k: [row[k]["mean"], row[k]["sd"]] for k in ("mAP@5", "mAP@100")
+            } | {"runs": row["runs"]}
+    source = f"{result['input']}. `{result['command']}`, {made_on(result['machine'])}."
+    seconds = ", ".join(f"{name} {value:.0f}" for name, value in result["cpu_seconds"].items())
+    missing = "; ".join(
+        f"{title(name)} at {', '.join(f'{bits} ({seeds})' for bits, seeds in cells.items())}"
+        for name, cells in result["seeds not run"].items()
+    )
+    return [
+        "## The papers' tables", "", INTRO, "", f"Input: {source}", "",
+        "Unsupervised, the table of UVVH's paper: mAP@5.", "", layout(ours, UNSUPERVISED, "mAP@5"), "",
+        "The best since: mAP@5.", "", layout(ours, SINCE, "mAP@5"), "",
+        "Supervised, the table of the hash network's paper: mAP@100, of classes that were trained on.",
+        "", layout(ours, SUPERVISED, "mAP@100"), "",
+        "Paired by query with what we had, mAP@100, 95 % by a bootstrap over groups.", "", paired(result), "",
+        f"CPU seconds of one run, one thread: {seconds}.", "",
+        f"Not run yet (how many of 3 seeds): {missing or 'nothing'}.", "",
+    ]  # fmt: skip
+
+
+def layout(ours: dict[str, Any], rows: dict[str, str], figure: str) -> str:
+    """One table, a column for each length."""
+    lines = []
+    for name, why in rows.items():
+        cells = [cell(PUBLISHED.get(name, {}).get(n, "–"), ours.get(f"{name} {n}"), figure) for n in LENGTHS]
+        run = any(f"{name} {n}" in ours for n in LENGTHS)
+        verdict = why if name not in METHODS else f"no: {why}" if run else "not run yet"
+        lines.append([title(name), *cells, verdict])
+    return table(["method", *(f"{n} bits" for n in LENGTHS), "reproduced?"], lines)
+
+
+def title(name: str) -> str:
+    """As papers print it."""
+    return METHODS[name].title if name in METHODS else {"svhm": "SVHM"}.get(name, name)
+
+
+def cell(published: str, row: dict[str, Any] | None, figure: str) -> str:
+    """Theirs and ours; a number of seeds where it is not three."""
+    if row is None:
+        return f"{published} \\| –"
+    mean, sd = row[figure]
+    few = "" if row["runs"] == 3 else f" ({row['runs']} seed{'s' * (row['runs'] > 1)})"
+    return f"{published} \\| {mean:.3f}" + (f" ± {sd:.3f}" if sd is not None else "") + few
+
+
+def paired(result: dict[str, Any]) -> str:
+    """Differences of each method from the references, at each length."""
+    lines = []
+    for name, row in result["table"].items():
+        for key, (difference, low, high) in ((k, v) for k, v in row.items() if " − " in k):
+            method, _, bits = name.rpartition(" ")
+            other = key.partition(" − ")[2]
+            lines.append([title(method), other, bits, f"{difference:+.3f}", f"{low:+.3f} to {high:+.3f}"])
+    return table(["method", "against", "bits", "difference", "interval"], lines)
+
+
+def main() -> None:
+    command_line(__doc__).parse_args()
+    print("\n".join(papers()))
+
+
+if __name__ == "__main__":
+    main()
