@@ -22,6 +22,7 @@ from .matching.calibration import USUAL_RATE
 from .matching.second_look import View, nearest_views
 from .matching.sequence import Segments
 from .matching.sound import Heard, Relation, hear, witness
+from .matching.span_evidence import LEAST_OF_A_PAIR
 from .matching.track import Track
 from .matching.verdict import Decision, Verdict
 from .matching.windows import RATE
@@ -202,7 +203,9 @@ def spans_in(queries: Iterable[Track], kept: Segments) -> list[Span]:
     """The parts of a query, in any of its tracks, that are in a video of these segments, the best first."""
     duration = float(kept.spans[-1, 1])
     reference = kept_track(kept.codes, kept.spans.mean(axis=1), kept.bits, duration)
-    return without_covered(span for query in queries for span in align(query, reference))
+    return without_covered(
+        span for query in queries for span in align(query, reference, least=LEAST_OF_A_PAIR)
+    )
 
 
 def _subject(given: Source | VideoCode, encoder: Encoder) -> Subject:

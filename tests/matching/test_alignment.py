@@ -100,8 +100,9 @@ def test_intro_and_outro_are_left_out(start: float, before: float, after: float,
     ]
     (span,) = align(track(np.concatenate(parts), 0.25, codes=False), REFERENCE_TRACK)
     begin = int(before * 20) / 20
-    # what is hardly longer than a window is in few windows alone, and one scene may be alike by chance
-    assert abs(span.query_start - begin) < SCENE and abs(span.query_end - begin - 12) < SCENE
+    # what is hardly longer than a window is in few windows alone, and one scene and the windows beside it may
+    # be alike by chance
+    assert abs(span.query_start - begin) < SCENE + 2 and abs(span.query_end - begin - 12) < SCENE + 2
     assert abs(span.at(begin) - start) < 0.6
 
 

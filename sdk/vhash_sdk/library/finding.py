@@ -15,7 +15,7 @@ from ..encoding.tracks import codes_of, kept_track, query_tracks
 from ..errors import StoreError
 from ..matching.alignment import Span, align, fit, join, without_covered
 from ..matching.second_look import View
-from ..matching.span_evidence import span_evidence
+from ..matching.span_evidence import LEAST_OF_A_PAIR, span_evidence
 from ..matching.third_look_result import ThirdLook
 from ..matching.track import Times, Track
 from ..matching.votes import Match, chunks, vote
@@ -206,7 +206,9 @@ def found_frames(
 def common_spans(database: Database, spec: ModelSpec, a: Entry, b: Entry) -> list[Span]:
     """The parts that two videos of a library have in common, by their kept segments; ``a`` is the query."""
     query, reference = (stored_track(database, entry.id, spec) for entry in (a, b))
-    return [] if query is None or reference is None else align(query, reference)
+    if query is None or reference is None:
+        return []
+    return align(query, reference, least=LEAST_OF_A_PAIR)
 
 
 def segment_index(database: Database, directory: Path, spec: ModelSpec) -> SegmentIndex:

@@ -15,6 +15,8 @@ from ..errors import OptionError
 
 LEAST_SCORE = 3.0
 """The score from which on two parts count as copies."""
+LEAST_OF_A_PAIR = 0.0
+"""The same of two videos that somebody named: far more of such pairs have a common part."""
 
 
 @dataclass(frozen=True)
