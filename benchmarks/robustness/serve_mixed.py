@@ -293,7 +293,10 @@ class Mixed:
             job = client.ask("GET", f"/v1/jobs/{job['id']}", kind="job")[1]
         self.jobs[job["state"]] += 1
         self.attempts += job["attempts"] > 1
-        if job["state"] != "done":
+        killed = "(signal 9)" in (job["message"] or "")  # as often as a job is begun, which is by us
+        if job["state"] == "failed" and killed:
+            self.jobs["given up"] += 1
+        elif job["state"] != "done":
             self.record.fault(f"job: {job}")
         elif path:
             self.added.append(path)
