@@ -23,7 +23,7 @@ def find(
     *,
     fmr: Annotated[
         float | None,
-        typer.Option(help="Threshold: of clips that are not there, the share found in an hour [about 2e-3]."),
+        typer.Option(help="Threshold: of clips that are not there, the share found in an hour [about 5e-3]."),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Places of each clip.")] = 10,
     pixels: Pixels = True,

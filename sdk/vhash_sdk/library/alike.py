@@ -50,10 +50,10 @@ class Alike:
             return False
         if videos.digests[a] == videos.digests[b] or not (vague or self.views.any):
             return True
-        numbers = int(videos.ids[a]), int(videos.ids[b])
-        closer = None if self.looks is None else partial(self._closer, self.looks, numbers)
         if any(self.unlike[place] >= _CROWD for place in vague):
             return False
+        numbers = int(videos.ids[a]), int(videos.ids[b])
+        closer = None if self.looks is None else partial(self._closer, self.looks, numbers)
         decision = self.verdict.decide(*map(self.views.of, numbers), told_apart=not vague, closer=closer)
         same = decision.same is True or (decision.same is None and not vague)
         if same:

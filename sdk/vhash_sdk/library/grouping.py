@@ -96,12 +96,12 @@ def find_groups(
     """
     assert verdict.radius is not None
     rules, where = KeepRules(keep), Places(roles)
-    videos, codes = _read(database, spec, pixels=looks is not None and StoredViews(database, spec).any)
+    views, files = StoredViews(database, spec), Files()
+    videos, codes = _read(database, spec, pixels=looks is not None and views.any)
     if roles.any or rules.needs_traits:
         videos = _with_traits(database, videos, where)
     measures = rules.measures(videos)
     known, places = distinct(codes)
-    views, files = StoredViews(database, spec), Files()
     radius = verdict.candidates(len(videos.ids)) if views.any else verdict.radius
     pairs = cache.near(known, spec.bits, radius)
 

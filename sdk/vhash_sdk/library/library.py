@@ -166,7 +166,8 @@ class Library(SoundLibrary, LibraryWithParts, DecidingLibrary):
         Args:
             clip: what ``Encoder.encode`` takes.
             fmr: of clips that are not there, this share is found in an hour of video (an estimate); None:
-                what ``benchmarks/near_duplicates/clip_in_video.py`` measures, a score of 3, about 2e-3.
+                what ``benchmarks/near_duplicates/clip_in_video.py`` measures, a score of 3, about 5e-3 by
+                codes alone.
             k: how many spans.
             pixels: whether to take third looks at parts whose score leaves a doubt, up to eight, some hundred
                 milliseconds each.

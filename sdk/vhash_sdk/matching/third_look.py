@@ -136,11 +136,6 @@ def _better(best: ThirdLook, a: Film, b: Film, place: Placement, timelines: Iter
     return max(best, found, key=_telling)
 
 
-def _together(found: ThirdLook) -> float:
-    """How alike what moves is; 0 where only either of pictures and movement is inverted."""
-    return abs(found.motion) if found.motion * found.still > 0 else 0.0
-
-
 def _telling(found: ThirdLook) -> tuple[float, float]:
     """Of ways to lay one on the other that in which the same moves, else that in which both agree."""
     together = found.together

@@ -69,8 +69,7 @@ class ThirdLook(NamedTuple):
 
         The limits were chosen on copies of the tuning half of ``benchmarks/near_duplicates/copies.py``.
         """
-        few = _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
-        if self.anywhere >= _IN_ANOTHER_ORDER + few:
+        if self.anywhere >= _IN_ANOTHER_ORDER + self._by_chance:
             return True
         if self.moves_alike:
             whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY and self.apart <= _APART
@@ -87,9 +86,8 @@ class ThirdLook(NamedTuple):
     @property
     def unlike(self) -> bool:
         """Whether too little moves alike however they are laid on each other, though enough does in both."""
-        enough = self.moving >= _MOVING and self.seconds >= LEAST_SECONDS
         differ = self.together < OTHERS or (self.together < _COPIES and abs(self.still) < _LIKE)
-        return self.same is None and enough and differ
+        return self.same is None and self._moves and differ
 
     @property
     def barely_like(self) -> bool:
@@ -104,8 +102,7 @@ class ThirdLook(NamedTuple):
         Another take, unless the codes are far apart too: of a degraded copy noise moves otherwise.
         """
         equal = min(self.still, self.agreeing) >= _EQUAL and self.anywhere < _IN_ANOTHER_ORDER
-        enough = self.moving >= _MOVING and self.seconds >= LEAST_SECONDS
-        return equal and enough and self.against > _A_LITTLE
+        return equal and self._moves and self.against > _A_LITTLE
 
     @property
     def surely_same(self) -> bool:
@@ -122,21 +119,28 @@ class ThirdLook(NamedTuple):
         """Whether the same moves in both, of parts that were laid on each other; None: that does not tell."""
         if self.moves_alike:
             return True
-        enough = self.moving >= _MOVING and self.seconds >= LEAST_SECONDS
-        return False if enough and self.together < OTHERS else None
+        return False if self._moves and self.together < OTHERS else None
 
     @property
     def moves_alike(self) -> bool:
         """Whether what moves is as alike as in copies."""
-        least = _COPIES + _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
-        return self.together >= least
+        return self.together >= _COPIES + self._by_chance
+
+    @property
+    def _by_chance(self) -> float:
+        """How much more few different changes agree by chance."""
+        return _MORE * min(max(_FEW - self.variety, 0.0), 1.0)
+
+    @property
+    def _moves(self) -> bool:
+        """Whether enough moves, for long enough, for a difference to mean something."""
+        return self.moving >= _MOVING and self.seconds >= LEAST_SECONDS
 
     @property
     def _divided(self) -> bool:
-        enough = self.moving >= _MOVING and self.seconds >= LEAST_SECONDS
         # with more of the changes anywhere, a line in time is a little wrong
         parted = self.divided >= _DIVIDED and self.anywhere < _IN_PART
-        return enough and parted and self.together >= OTHERS
+        return self._moves and parted and self.together >= OTHERS
 
     @property
     def _parted(self) -> bool:

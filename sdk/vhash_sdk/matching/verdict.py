@@ -142,7 +142,7 @@ class Verdict:
         near = nearest_views(a, b)[0] if distance is None else distance
         seen = self._seen(a, b, near) if told_apart else None
         found = self._by_codes(near, seen, told_apart)
-        doubtful = self._doubtful(found, seen) if told_apart else self.may_be_copies(near)
+        doubtful = self._doubtful(found, seen) if told_apart else self._may_be_copies(near)
         closer_look = closer() if closer is not None and doubtful else None
         if closer_look is None:
             return self._related(found, a, b)
@@ -176,7 +176,7 @@ class Verdict:
         sure = found.verified <= _SURE * self._bits and seen.changes >= _CHANGE
         return not sure and found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
 
-    def may_be_copies(self, distance: int) -> bool:
+    def _may_be_copies(self, distance: int) -> bool:
         """Whether codes that tell little are near enough for a third look."""
         most = _FARTHER * (self.radius or 0)
         return self.fmr is not None and distance <= min(most, self.candidates(self.videos))
