@@ -60,7 +60,7 @@ def _decode(data: bytes, folder: Path) -> None:
     path.write_bytes(data)
     limits = Limits(wall_time=10.0, pixels=1 << 22)
     clip = decode(
-        str(path), Sampling("uniform", 25), Resize("exact", 64, 64), limits, with_box=True, stream=None
+        str(path), Sampling("uniform", 25), Resize("exact", 64, 64), limits, with_views=True, stream=None
     )
     assert clip.frames.shape == (25, 64, 64, 3) and np.isfinite(clip.times).all() and clip.info.duration >= 0
 

@@ -18,7 +18,7 @@ _leak: list[Any] = []
 
 
 def hostile(
-    source: Any, sampling: Sampling, resize: Resize, limits: Limits, *, with_box: bool, stream: int | None
+    source: Any, sampling: Sampling, resize: Resize, limits: Limits, *, with_views: bool, stream: int | None
 ) -> Clip:
     shape = (sampling.frames, *resize.output, 3)
     deed = Path(source).stem.partition("-")[0] if isinstance(source, str) else "object"

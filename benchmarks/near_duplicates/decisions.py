@@ -84,7 +84,7 @@ class Asked:
         """The paths that ``search`` in a library calls copies of a file, and those that share a part."""
         entry = self.entries[str(query.resolve())]
         seen = self.views.of(entry.id)
-        near = nearest((gallery.index(), gallery._boxes()), seen, radius=gallery.spec.bits, k=10)
+        near = nearest(gallery.index(), gallery._picture_parts(), seen, radius=gallery.spec.bits, k=10)
 
         def closer(_: Filmed, other: Entry) -> ThirdLook | None:  # both are in the library of everything
             return self.looks.at(entry, self.entries[other.path])

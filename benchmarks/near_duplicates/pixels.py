@@ -49,7 +49,7 @@ def strangers(asked: Asked, gallery: Library, copies: CopySet) -> list[ThirdLook
         entry = asked.entries[str(copy.path.resolve())]
         seen = asked.views.of(entry.id)
         own = str(copy.original.path.resolve())
-        near = nearest((gallery.index(), gallery._boxes()), seen, radius=gallery.spec.bits, k=None)
+        near = nearest(gallery.index(), gallery._picture_parts(), seen, radius=gallery.spec.bits, k=None)
         paths = (asked.by_id[video].path for _, video in near)
         other = next(path for path in paths if path in known and path != own)
         found.append(asked.looks.at(entry, asked.entries[other]))

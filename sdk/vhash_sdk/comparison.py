@@ -35,9 +35,6 @@ from .video.sound import check_sound
 if TYPE_CHECKING:
     from .matching.calibration import Rate
 
-VIEWS = ("whole picture", "content box")
-"""What the views of a video are, in their order."""
-
 
 class PartDistance(NamedTuple):
     """Distance of one named range of bits, as a model's parts have (``ModelSpec.parts``)."""
@@ -54,9 +51,10 @@ class Subject:
     Attributes:
         source: the video; None: only its code was given.
         code: of the whole picture.
-        views: the whole picture and, where it is another, its content box.
+        views: the whole picture, where it is another its content box, and the panes of a split screen.
         info: size, duration, rate, codec; None for a code.
         box: where the content box is; None: it is the whole picture.
+        panes: where the panes are.
         framewise: whether the model looks at single frames, so that parts can be found.
     """
 
@@ -65,7 +63,19 @@ class Subject:
     views: tuple[View, ...]
     info: VideoInfo | None = None
     box: Box | None = None
+    panes: tuple[Box, ...] = ()
     framewise: bool = False
+
+    @property
+    def parts(self) -> tuple[Box, ...]:
+        """Where all its views but the whole picture are."""
+        return (*(() if self.box is None else (self.box,)), *self.panes)
+
+    def view_name(self, place: int) -> str:
+        """What one of its views is, for people."""
+        if place == 0:
+            return "whole picture"
+        return "content box" if place == 1 and self.box is not None else "pane"
 
 
 class Moment(NamedTuple):
@@ -82,7 +92,7 @@ class Comparison:
     Attributes:
         a, b: the two sides.
         whole: distance of the whole pictures, in bits.
-        seen: which view of each side is nearest to the other, places in ``VIEWS``.
+        seen: which view of each side is nearest to the other, places in their ``views``.
         parts: the distance of these views by parts of the code; empty for codes of a model not at hand.
         decision: distance, second look, threshold, and how often other videos come as near.
         spans: the parts that both have in common, the best first, ``a`` being the query; None where they
@@ -180,22 +190,21 @@ def compare(
 
 
 def common_spans(
-    encoder: Encoder, a: Source, b: Source, decoders: DecodePool, *, box: Box | None = None
+    encoder: Encoder, a: Source, b: Source, decoders: DecodePool, *, parts: Iterable[Box] = ()
 ) -> list[Span]:
     """The parts that two videos have in common, the best first; ``a`` is the query.
 
     Args:
         encoder: of a model that looks at single frames.
-        a, b: videos; that of ``a`` is also taken by its content box.
+        a, b: videos; that of ``a`` is also taken by its content box and panes.
         decoders: processes to decode in.
-        box: the content box of ``b``, if it is to be taken by that too.
+        parts: of the picture of ``b`` that it is to be taken by too.
 
     Raises:
         VideoError: one of them cannot be read.
     """
     tracks = list(query_tracks(encoder, a, decoders))
-    boxes = (None,) if box is None else (None, box)
-    seen = (encoder.encode_sequence(b, rate=RATE, box=each, decoders=decoders) for each in boxes)
+    seen = (encoder.encode_sequence(b, rate=RATE, box=each, decoders=decoders) for each in (None, *parts))
     return without_covered(span for sequence in seen for span in spans_in(tracks, kept_segments(sequence)))
 
 
@@ -221,8 +230,9 @@ def _of(source: Source, encoded: Encoded) -> Subject:
     if encoded.code is None:
         raise encoded.error or VhashError("neither code nor error")
     box = None if encoded.box is None else encoded.box.place
+    panes = tuple(pane.place for pane in encoded.panes)
     framewise = encoded.sequence is not None
-    return Subject(source, encoded.code, views(encoded), encoded.info, box, framewise)
+    return Subject(source, encoded.code, views(encoded), encoded.info, box, panes, framewise)
 
 
 def _decide(encoder: Encoder, a: Subject, b: Subject, distance: int, fmr: float, *, pixels: bool) -> Decision:
@@ -278,7 +288,7 @@ def _common(encoder: Encoder, a: Subject, b: Subject) -> tuple[tuple[Span, ...] 
             picture, video = (a, b) if stills[0] else (b, a)
             sequence = encoder.encode_sequence(video.source, rate=RATE, decoders=decoders)
             return (), _moment(picture.views, kept_segments(sequence))
-        return tuple(common_spans(encoder, a.source, b.source, decoders, box=b.box)), None
+        return tuple(common_spans(encoder, a.source, b.source, decoders, parts=b.parts)), None
 
 
 def _moment(views: Iterable[View], kept: Segments) -> Moment:

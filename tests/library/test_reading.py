@@ -23,6 +23,7 @@ from vhash_sdk.library.reading import (
     any_trajectory,
     candidates,
     codes_between,
+    codes_of_parts,
     every_trajectory,
     failure_of,
     files_of,
@@ -112,24 +113,31 @@ def test_codes_since_a_row_and_between_ids(place: Place, library: Library) -> No
     assert codes_between(library._db, 64, 0, 9, 2)[0].tolist() == [1, 2]
 
 
-def test_codes_of_whole_pictures_and_of_boxes(library: Library) -> None:
-    assert whole_codes(library._db, 64, "box")[0].tolist() == []
-    for _ in range(2):
+def test_codes_of_whole_pictures_and_of_panes(library: Library) -> None:
+    assert codes_of_parts(library._db) == []
+    for place in range(2):
         ids, codes, generation = whole_codes(library._db, 64)
         assert ids.tolist() == [1, 2, 3, 4] and generation == library._db.generation()
         library._db.execute(
-            "INSERT INTO code (video, kind, t0, confidence, code) VALUES (2, 'box', 0, 1, ?)",
-            (codes[0].tobytes(),),
+            "INSERT INTO code (video, kind, place, t0, confidence, code) VALUES (2, 'pane', ?, 0, 1, ?)",
+            (place, codes[0].tobytes()),
         )
         assert [(row.id, row.code) for row in candidates(library._db)][1:3] == [
             (2, codes[1].tobytes()), (2, codes[0].tobytes()),
         ]  # fmt: skip
-    with pytest.raises(StoreError, match="two codes of the kind box"):
-        whole_codes(library._db, 64, "box")
+    parts = codes_of_parts(library._db)
+    assert [(row.video, row.kind, row.place) for row in parts] == [(2, "pane", 0), (2, "pane", 1)]
+    library._db.execute("UPDATE code SET kind = 'full', place = 0 WHERE kind = 'pane' AND place = 1")
+    with pytest.raises(StoreError, match="two codes of its whole picture"):
+        whole_codes(library._db, 64)
     assert not any_trajectory(library._db) and not every_trajectory(library._db)
-    library._db.execute("INSERT INTO trajectory SELECT id, 'full', x'00' FROM video WHERE id < 4")
+    library._db.execute("INSERT INTO trajectory SELECT id, 'full', 0, x'00' FROM video WHERE id < 4")
     assert any_trajectory(library._db) and not every_trajectory(library._db)
-    assert [row.steps for row in seen_of(library._db, 2)] == [b"\0", None, None]
+    assert [(row.kind, row.steps) for row in seen_of(library._db, 2)] == [
+        ("full", b"\0"),
+        ("pane", None),
+        ("full", b"\0"),
+    ]
     library._db.execute("DELETE FROM video WHERE id = 4")
     assert every_trajectory(library._db)
     assert [row.id for row in files_of(library._db, [4, 3, 1, 1])] == [1, 3]

@@ -48,7 +48,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [
             "UPDATE code SET t1 = 1.0, confidence = 0.5",
             "UPDATE video SET unreliable = NULL, codec = 'h264'",
-            f"INSERT INTO trajectory SELECT id, 'full', x'{steps.hex()}' FROM video",
+            f"INSERT INTO trajectory SELECT id, 'full', 0, x'{steps.hex()}' FROM video",
             *(
                 "INSERT INTO code (video, kind, t0, t1, confidence, code) SELECT id, 'segment', "
                 f"{start}, {start + 1}, 1, x'{entry.code.code.tobytes().hex()}' FROM video"

@@ -8,8 +8,9 @@ import pytest
 from vhash_sdk import Encoder
 from vhash_sdk.errors import OptionError
 from vhash_sdk.spec import Resize, Sampling
-from vhash_sdk.video import ArrayReader, Box, find_box, sample_with_box
+from vhash_sdk.video import ArrayReader, Box, sample_views
 from vhash_sdk.video.box import crop_planes, crop_rgb
+from vhash_sdk.video.box_finding import find_box
 from vhash_sdk.video.resize import Planes, planes_to_rgb
 
 pytestmark = pytest.mark.usefixtures("remembered")
@@ -134,14 +135,14 @@ def test_whole_pictures_have_no_box() -> None:
 def test_content_is_cut_from_the_source() -> None:
     frames = np.zeros((24, 192, 256, 3), np.uint8)
     frames[:, 48:144] = np.repeat(video(4), 2, axis=2)
-    clip = sample_with_box(ArrayReader(frames), UNIFORM, Resize("exact", 96, 96))
+    clip = sample_views(ArrayReader(frames), UNIFORM, Resize("exact", 96, 96))
     assert clip.box is not None
     assert clip.box.frames.shape == clip.frames.shape
     inside = ArrayReader(frames[:, 48:144]).sample(UNIFORM, Resize("exact", 96, 96)).frames
     assert np.abs(clip.box.frames.astype(int) - inside).mean() < 2
-    assert sample_with_box(ArrayReader(video(4)), UNIFORM, Resize("exact", 96, 96)).box is None
+    assert sample_views(ArrayReader(video(4)), UNIFORM, Resize("exact", 96, 96)).box is None
     cropped = Resize("exact", 96, 96, crop=(64, 64))  # the model does not see the whole picture
-    assert sample_with_box(ArrayReader(frames), UNIFORM, cropped).box is None
+    assert sample_views(ArrayReader(frames), UNIFORM, cropped).box is None
 
 
 def test_encoder_codes_the_box() -> None:

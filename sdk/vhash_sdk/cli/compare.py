@@ -64,7 +64,8 @@ def compare(given: Options) -> None:
     """Compare two videos: distance and what it means, and which part of one is which part of the other.
 
     Copies of one video are a few bits apart; unrelated videos differ in about half of all bits. A video
-    inside bars or another picture is also taken by itself, as its content box; the nearest views count.
+    inside bars or another picture is also taken by itself, as its content box, and so is each pane of a split
+    screen; the nearest views count.
     Near videos in which something moves get a second look at what happens in both, which then decides, by
     a threshold of its own; where that leaves a doubt, a third look at their pixels has the last word.
     `vhash dedup`, which compares many, also asks for near codes.
@@ -102,9 +103,6 @@ def compare(given: Options) -> None:
 
 def _entry(found: Comparison, fmr: float) -> dict[str, Any]:
     """For JSON."""
-    from ..comparison import VIEWS
-
-    i, j = found.seen
     said, rate, bits = found.decision, found.decision.rate, found.a.code.bits
     return {
         "a": _subject_entry(found.a),
@@ -113,7 +111,7 @@ def _entry(found: Comparison, fmr: float) -> dict[str, Any]:
         "whole": found.whole,
         "bits": bits,
         "share": round(found.distance / bits, 4),
-        "views": {"a": VIEWS[i], "b": VIEWS[j]},
+        "views": dict(zip("ab", _views(found), strict=True)),
         "parts": [{**part._asdict(), "share": round(part.distance / part.bits, 4)} for part in found.parts],
         "verified": said.verified,
         "threshold": said.threshold,
@@ -208,18 +206,22 @@ def _witnessed(found: Comparison, place: int) -> str:
 
 
 def _show(out: Output, found: Comparison) -> None:
-    from ..comparison import VIEWS
-
     a, b, bits = found.a, found.b, found.a.code.bits
     out.line(f"distance    {found.distance} of {bits} bits ({100 * found.distance / bits:.1f} %)")
     if any(found.seen):
-        sides = [f"{label}'s {VIEWS[view]}" for label, view in zip("ab", found.seen, strict=True)]
-        out.line(f"  of {' and '.join(sides)}; {found.whole} bits as whole pictures")
+        first, second = _views(found)
+        out.line(f"  of a's {first} and b's {second}; {found.whole} bits as whole pictures")
     for part in found.parts:
         share = 100 * round(part.distance / part.bits, 4)
         out.line(f"  {part.name:<10}{part.distance} of {part.bits} bits ({share:.1f} %)")
     for label, subject in (("a", a), ("b", b)):
         out.line(f"{label}  {_describe(subject)}")
+
+
+def _views(found: Comparison) -> tuple[str, str]:
+    """By which view of each side they are nearest."""
+    i, j = found.seen
+    return found.a.view_name(i), found.b.view_name(j)
 
 
 def _describe(subject: Subject) -> str:
@@ -230,6 +232,8 @@ def _describe(subject: Subject) -> str:
     if subject.box is not None:
         left, top, right, bottom = subject.box.pixels(info.width, info.height)
         picture += f", content box {right - left}×{bottom - top} at {left}, {top}"
+    if subject.panes:
+        picture += f", {len(subject.panes)} panes"
     if code.unreliable:
         picture += f", {code.unreliable}"
     return f"{printable(str(subject.source))}  ({picture}, confidence {code.confidence:.2f})"
@@ -245,4 +249,5 @@ def _subject_entry(subject: Subject) -> dict[str, Any]:
         "height": info.height,
         "codec": info.codec,
         "box": None if subject.box is None else asdict(subject.box),
+        "panes": [asdict(pane) for pane in subject.panes],
     }

@@ -92,7 +92,7 @@ def _figures(pairs: list[Pair], encoded: dict[str, Encoded]) -> list[Figure]:
 
 
 def _distance(a: Encoded, b: Encoded) -> int:
-    """The smallest over whole pictures and content boxes, as in a library."""
+    """The smallest over whole pictures and content boxes."""
     return min(first - second for first in _codes(a) for second in _codes(b))
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import DecodeError, VhashError
 from ..runtime import Runtime
 from ..spec import ModelSpec, Resize
-from ..video import Box, Clip, Limits, Source, describe, open_source, sample_with_box
+from ..video import Box, Clip, Limits, Source, describe, open_source, sample_views
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool
@@ -46,20 +46,20 @@ class Decoding:
         source: Source,
         decoders: DecodePool | None = None,
         *,
-        with_box: bool = False,
+        with_views: bool = False,
         stream: int | None = None,
     ) -> Clip:
-        """The frames that make a code; ``with_box``: those of the content box too. Raises VideoError."""
+        """The frames that make a code; ``with_views``: all that it is seen by. Raises VideoError."""
         sampling, resize = self.spec.sampling, self.resize
         with _named(source):
             if decoders is not None:
-                return decoders.decode(source, sampling, resize, with_box=with_box, stream=stream)
-            if self.resident is not None and not with_box:
+                return decoders.decode(source, sampling, resize, with_views=with_views, stream=stream)
+            if self.resident is not None and not with_views:
                 return self.resident.decode(source, sampling, resize, stream=stream)
             with open_source(source, self.limits, stream=stream) as reader:
-                return (
-                    sample_with_box(reader, sampling, resize) if with_box else reader.sample(sampling, resize)
-                )
+                if with_views:
+                    return sample_views(reader, sampling, resize)
+                return reader.sample(sampling, resize)
 
     @contextmanager
     def reader(

@@ -17,7 +17,7 @@ Detail = Literal["code", "box", "views"]
 
 @dataclass(frozen=True)
 class BoxCode:
-    """The content box of a video, where it is not the whole picture.
+    """A part of the picture of a video: its content box, or a pane of a split screen.
 
     Attributes:
         place: where it is.
@@ -43,6 +43,8 @@ class Encoded:
         sequence: the sampled frames' logits, where ``detail="views"`` asked for them and the model looks
             at single frames.
         box: the content box, where ``detail`` asked for it and it is not the whole picture.
+        panes: the halves or quarters of a split screen, where ``detail`` asked for the box and there are any
+            that tell something.
     """
 
     source: Any
@@ -52,15 +54,17 @@ class Encoded:
     info: VideoInfo | None = None
     sequence: Sequence | None = None
     box: BoxCode | None = None
+    panes: tuple[BoxCode, ...] = ()
 
 
 def views(encoded: Encoded) -> tuple[View, ...]:
     """The views of what ``encode_many(..., detail="views")`` made of one video."""
-    found = [(encoded.code, encoded.sequence)]
+    found = [(encoded.code, encoded.sequence, False)]
     if encoded.box is not None:
-        found.append((encoded.box.code, encoded.box.sequence))
+        found.append((encoded.box.code, encoded.box.sequence, False))
+    found += [(pane.code, pane.sequence, True) for pane in encoded.panes]
     return tuple(
-        View(code.code, None if sequence is None else frames_of(sequence))
-        for code, sequence in found
+        View(code.code, None if sequence is None else frames_of(sequence), pane)
+        for code, sequence, pane in found
         if code is not None
     )

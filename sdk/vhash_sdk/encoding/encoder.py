@@ -260,7 +260,7 @@ class Encoder:
             return found if detail == "views" else [(code, None) for code, _ in found]
 
         def decode(source: Source) -> Clip:
-            return self._decoding.clip(source, decoders, with_box=detail != "code", stream=stream)
+            return self._decoding.clip(source, decoders, with_views=detail != "code", stream=stream)
 
         # isolated, a source may well hang until its time is up: the others go on meanwhile
         window = (8 if isolate else 2) * workers + batch_size

@@ -78,20 +78,22 @@ def stream(
 def _with_codes(
     batch: list[tuple[Encoded, Clip | None]], code: Callable[[list[Clip]], list[Coded]]
 ) -> list[Encoded]:
-    """Fill in the codes of those that come with a clip, and of their content boxes."""
+    """Fill in the codes of those that come with a clip, and of their content boxes and panes."""
     clips = []
     for _, clip in batch:
         if clip is not None:
             clips.append(clip)
-            if clip.box is not None:
-                clips.append(replace(clip, frames=clip.box.frames, box=None))
+            parts = (*(() if clip.box is None else (clip.box,)), *clip.panes)
+            clips += [replace(clip, frames=part.frames, box=None, panes=()) for part in parts]
     coded = iter(code(clips) if clips else ())
     found = []
     for encoded, clip in batch:
         if clip is not None:
             whole, sequence = next(coded)
             box = None if clip.box is None else BoxCode(clip.box.place, *next(coded))
-            encoded = replace(encoded, code=whole, sequence=sequence, box=box)
+            panes = tuple(BoxCode(pane.place, *next(coded)) for pane in clip.panes)
+            panes = tuple(pane for pane in panes if pane.code.unreliable is None)  # a black one says nothing
+            encoded = replace(encoded, code=whole, sequence=sequence, box=box, panes=panes)
         found.append(encoded)
     return found
 

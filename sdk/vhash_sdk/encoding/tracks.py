@@ -16,7 +16,8 @@ from ..codes import pack_bits, unpack_bits
 from ..matching.sequence import Segments, Sequence, confidences, segment_spans
 from ..matching.track import Track
 from ..matching.windows import segments_of
-from ..video import Source, find_box
+from ..video import Source
+from ..video.views import find_boxes
 
 if TYPE_CHECKING:
     from ..video.isolation.pool import DecodePool
@@ -35,7 +36,7 @@ def kept_segments(sequence: Sequence) -> Segments:
 
 
 def query_tracks(encoder: Encoder, source: Source, decoders: DecodePool) -> Iterator[Track]:
-    """The track of a query's whole picture, and that of its content box where it has one.
+    """The track of a query's whole picture, and those of its content box and its panes where it has any.
 
     Raises:
         VideoError: the source cannot be read.
@@ -44,10 +45,9 @@ def query_tracks(encoder: Encoder, source: Source, decoders: DecodePool) -> Iter
     yield query_track(encoder.encode_sequence(source, rate=QUERY_RATE, decoders=decoders))
     if spec.resize.crop is not None:
         return
-    box = find_box(decoders.decode(source, spec.sampling, spec.resize).frames)
-    if box is not None:
-        sequence = encoder.encode_sequence(source, rate=QUERY_RATE, box=box, decoders=decoders)
-        yield query_track(sequence)
+    box, panes = find_boxes(decoders.decode(source, spec.sampling, spec.resize).frames)
+    for part in (*panes, *(() if box is None else (box,))):
+        yield query_track(encoder.encode_sequence(source, rate=QUERY_RATE, box=part, decoders=decoders))
 
 
 def query_track(sequence: Sequence) -> Track:

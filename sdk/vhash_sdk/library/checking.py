@@ -119,7 +119,10 @@ def _codes(database: Database, spec: ModelSpec) -> Iterator[Problem]:
             "code", os.fsdecode(path), f"what is kept of its frames has not {bytes_each} bytes; {again}"
         )
     for where, problem in (
-        ("kind = 'box' GROUP BY video HAVING count(*) > 1", "has two codes of its content box"),
+        (
+            "kind != 'segment' GROUP BY video, kind, place HAVING count(*) > 1",
+            "has two codes of one part of it",
+        ),
         ("kind = 'segment' AND (t1 IS NULL OR t1 < t0)", "a segment ends before it starts"),
     ):
         select = "SELECT DISTINCT path FROM code JOIN video ON video.id = code.video WHERE"

@@ -69,6 +69,7 @@ PathBytes = Annotated[
     bytes,
     Kind("the bytes of an absolute path", (bytes,), lambda p: p[:1] == b"/" and b"\0" not in p),
 ]
+Place = Annotated[int, _whole(0, 99)]
 Size = Annotated[int, _whole(0, _INT64 - 1)]
 AnySize = Annotated[int, _whole(-1, _INT64 - 1)]  # of what could not be asked
 Nanoseconds = Annotated[int, _whole(-_INT64, _INT64 - 1)]
@@ -85,7 +86,7 @@ Message = Annotated[str, Kind("a text", (str,))]
 Confidence = Annotated[float | None, _number(-1e6, 1e6, _NONE)]
 Blob = Annotated[bytes, Kind("bytes", (bytes,))]
 Steps = Annotated[bytes | None, Kind("bytes", (bytes, _NONE))]
-CodeKind = Annotated[str, _text("full|box|segment", "full, box or segment")]
+CodeKind = Annotated[str, _text("full|box|pane|segment", "full, box, pane or segment")]
 ErrorKind = Annotated[str, _text("[A-Za-z]{1,100}", "the name of an error")]
 Hexadecimal = Annotated[str, _text("[0-9a-f]{16}", "16 hexadecimal digits")]
 # a bundled model, or a file that is opened when the model is needed, if it is a regular one then

@@ -19,7 +19,7 @@ from .looks import Looks
 from .reading import codes_since, last_code, video_count, with_content
 from .records import Entry, Hit
 from .rows import code_array
-from .searching import StoredViews, nearest
+from .searching import PictureParts, StoredViews, nearest
 
 _PAGE = 4096
 
@@ -40,7 +40,10 @@ class Companions:
         self, database: Database, spec: ModelSpec, verdict: Callable[[], Verdict], looks: Looks
     ) -> None:
         self._database, self._spec, self._verdict, self._looks = database, spec, verdict, looks
-        self._indexes = {kind: Index(spec.bits, model=spec.fingerprint) for kind in ("full", "box")}
+        self._index, self._picture_parts = (
+            Index(spec.bits, model=spec.fingerprint),
+            PictureParts(database, spec),
+        )
         self.seen = 0
         verdict()  # a model without calibration is better known before than after
         self._read()
@@ -59,7 +62,7 @@ class Companions:
             return []
         assert verdict.radius is not None
         radius = verdict.candidates(video_count(self._database)) if views.any else verdict.radius
-        near = {video for _, video in nearest(tuple(self._indexes.values()), seen, radius=radius, k=None)}
+        near = {video for _, video in nearest(self._index, self._picture_parts, seen, radius=radius, k=None)}
         near |= {row.id for row in with_content(self._database, entry.digest)}
         barred = apart(self._database).get(entry.digest, ())
         found = []
@@ -96,9 +99,9 @@ class Companions:
 
     def _read(self) -> None:
         while rows := codes_since(self._database, self.seen, _PAGE):
-            for kind, index in self._indexes.items():
-                latest = {row.video: row.code for row in rows if row.kind == kind}
-                if latest:
-                    codes = code_array(self._database.path, list(latest.values()), self._spec.bits)
-                    index.upsert(codes, list(latest))
+            latest = {row.video: row.code for row in rows if row.kind == "full"}
+            if latest:
+                codes = code_array(self._database.path, list(latest.values()), self._spec.bits)
+                self._index.upsert(codes, list(latest))
+            self._picture_parts.upsert([row for row in rows if row.kind != "full"])
             self.seen = rows[-1].id

@@ -20,8 +20,8 @@ class Content:
 
     Attributes:
         metadata: values of METADATA.
-        codes: rows (kind, t0, t1, confidence, code) of ``code``.
-        trajectories: rows (kind, steps) of ``trajectory``.
+        codes: rows (kind, t0, t1, confidence, code, place) of ``code``.
+        trajectories: rows (kind, place, steps) of ``trajectory``.
     """
 
     metadata: Metadata
@@ -39,7 +39,8 @@ class Content:
         code, info, box = encoded.code, encoded.info, encoded.box
         assert code is not None
         picture = (None,) * 4 if info is None else (info.width, info.height, info.rate, info.codec)
-        codes = {"full": code} if box is None else {"full": code, "box": box.code}
+        codes = {("full", 0): code} if box is None else {("full", 0): code, ("box", 0): box.code}
+        codes |= {("pane", place): pane.code for place, pane in enumerate(encoded.panes)}
         seen = zip(codes, views(encoded), strict=True)
         return cls(
             fitting(
@@ -51,10 +52,12 @@ class Content:
                 DECODING,
             ),
             tuple(
-                fitting(Code, kind, 0.0, None, one.confidence, one.code.tobytes())
-                for kind, one in codes.items()
+                fitting(Code, kind, 0.0, None, one.confidence, one.code.tobytes(), place)
+                for (kind, place), one in codes.items()
             ),
-            tuple(Trajectory(kind, view.frames.to_bytes()) for kind, view in seen if view.frames is not None),
+            tuple(
+                Trajectory(*part, view.frames.to_bytes()) for part, view in seen if view.frames is not None
+            ),
         )
 
     @classmethod
@@ -64,9 +67,13 @@ class Content:
             Metadata, f"SELECT {', '.join(METADATA)} FROM video WHERE id = ?", (video,)
         )
         codes = database.read(
-            Code, "SELECT kind, t0, t1, confidence, code FROM code WHERE video = ? ORDER BY id", (video,)
+            Code,
+            "SELECT kind, t0, t1, confidence, code, place FROM code WHERE video = ? ORDER BY id",
+            (video,),
         )
-        steps = database.read(Trajectory, "SELECT kind, steps FROM trajectory WHERE video = ?", (video,))
+        steps = database.read(
+            Trajectory, "SELECT kind, place, steps FROM trajectory WHERE video = ?", (video,)
+        )
         return cls(metadata, tuple(codes), tuple(steps))
 
     def write(self, video: int, execute: Callable[..., object]) -> None:
@@ -75,8 +82,9 @@ class Content:
             execute(f"DELETE FROM {table} WHERE video = ?", video)
         for code in self.codes:
             execute(
-                "INSERT INTO code (video, kind, t0, t1, confidence, code) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO code (video, kind, t0, t1, confidence, code, place)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 video, *code,
             )  # fmt: skip
         for row in self.trajectories:
-            execute("INSERT INTO trajectory (video, kind, steps) VALUES (?, ?, ?)", video, *row)
+            execute("INSERT INTO trajectory (video, kind, place, steps) VALUES (?, ?, ?, ?)", video, *row)

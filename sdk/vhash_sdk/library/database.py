@@ -19,7 +19,7 @@ from .connection import Opened, changed, connect, named
 from .rows import Generation, checked
 from .schema import APPLICATION_ID, MIGRATIONS
 
-CodeKind = Literal["full", "box", "segment"]
+CodeKind = Literal["full", "box", "pane", "segment"]
 R = TypeVar("R")
 _TRIES = 5  # to read a file that is read without locks while it is written to
 

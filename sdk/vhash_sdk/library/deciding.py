@@ -38,7 +38,7 @@ class DecidingLibrary(OpenLibrary):
     ) -> list[Hit]:
         """The k nearest videos (None: all) in order of (distance, id), within ``radius`` bits if it is given.
 
-        The distance is the smallest between whole picture and content box of both videos. What is near
+        The distance is the smallest between whole picture, content box and panes of both videos. What is near
         is looked at a second time, see ``Hit.verified``; a bare code has nothing for that, an ``Encoded``
         only if it was made with ``detail="views"``, an unreliable video (``VideoCode``) too little. Pairs in
         doubt are looked at a third time, by their pixels, which reads their files: see ``Hit.look``. Of a
@@ -62,7 +62,7 @@ class DecidingLibrary(OpenLibrary):
         check_model(asked.code, self.spec, self.directory)
         index = self.index() if self._served is None else self._served.current()
         limit = self.spec.bits if radius is None else radius
-        near = nearest((index, self._boxes()), asked.views, radius=limit, k=k)
+        near = nearest(index, self._picture_parts(), asked.views, radius=limit, k=k)
         verdict = Verdict.usual(self.spec, self.calibration, max(1, len(self)))
         closer: Closer | None = None
         if pixels and isinstance(video, Entry):

@@ -265,7 +265,8 @@ def _read(database: Database, spec: ModelSpec, *, pixels: bool) -> tuple[Videos,
     firsts = [rows[row] for row in first]
     facts = [[row.duration or 0, (row.width or 0) * (row.height or 0), row.size] for row in firsts]
     seconds, shown, sizes = np.array(facts, np.float64).reshape(-1, 3).T
-    shown = np.where(np.bincount(owner.reshape(-1), minlength=len(ids)) > 1, 0.5, 1.0) * shown  # has a box
+    # with a content box, or panes, each of them shows less than the whole picture
+    shown = shown / np.bincount(owner.reshape(-1), minlength=len(ids))
     told_apart = np.array([row.unreliable is None for row in firsts], bool)
     seen = np.array([pixels_tell(row.unreliable) for row in firsts], bool)
     damaged = np.array([row.damaged is not None for row in firsts], bool)

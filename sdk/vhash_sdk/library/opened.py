@@ -29,6 +29,7 @@ from .near_pairs import PairCache
 from .on_disk import CHANGED, LeftOut, exists, look
 from .place import open_database
 from .reading import (
+    codes_of_parts,
     failure_of,
     files_of,
     has_segments,
@@ -40,7 +41,7 @@ from .reading import (
 )
 from .records import Entry, Failure, FoundFrame
 from .roles import Roles, read_roles, write_roles
-from .searching import StoredViews, box_index, check_model, query
+from .searching import PictureParts, StoredViews, check_model, query
 from .serving import ServedIndex, serve
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class OpenLibrary:
             raise
         db, at, spec = self._db, self.directory, self._pin.spec
         self._index = Remembered(db, lambda: cached_index(db, at, spec)[1])
-        self._boxes = Remembered(db, lambda: box_index(db, spec))
+        self._picture_parts = Remembered(db, lambda: PictureParts(db, spec, codes_of_parts(db)))
         self._segment_index = Remembered(db, lambda: segment_index(db, at, spec))
         may = (encoder.limits if encoder is not None else limits) or Limits()
         self._looks = Looks(db, StoredViews(db, spec), at / "looks.npz", may)

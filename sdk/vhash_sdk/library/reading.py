@@ -19,9 +19,19 @@ from ..encoding.tracks import kept_track, window_weights
 from ..errors import StoreError
 from ..matching.track import Track
 from ..spec import ModelSpec
-from .columns import Blob, Confidence, FrameRate, Id, Nanoseconds, PathBytes, Seconds, ShortText
-from .columns import CodeKind as CodeColumn
-from .database import CodeKind, Database
+from .columns import (
+    Blob,
+    CodeKind,
+    Confidence,
+    FrameRate,
+    Id,
+    Nanoseconds,
+    PathBytes,
+    Place,
+    Seconds,
+    ShortText,
+)
+from .database import Database
 from .rows import (
     Candidate,
     Coded,
@@ -45,6 +55,7 @@ Arrays = tuple[NDArray[np.int64], NDArray[np.uint8]]
 """Ids ``int64[n]`` and codes ``uint8[n, bytes]``."""
 _STATE = "SELECT id, path, size, mtime_ns, digest, damaged, frames_rule FROM video"
 _FAILURE = "SELECT path, kind, message, seen FROM failure"
+_OF_PICTURES = "('full', 'box', 'pane')"
 _LACKING = "FROM video v WHERE NOT EXISTS (SELECT 1 FROM code c WHERE c.video = v.id AND c.kind = 'segment')"
 
 
@@ -70,11 +81,12 @@ class AnySegment(NamedTuple):
 
 
 class StoredCode(NamedTuple):
-    """A code of a whole picture or content box: number of its row, and the video."""
+    """A code of a whole picture, content box or pane: number of its row, and the video."""
 
     id: Id
     video: Id
-    kind: CodeColumn
+    kind: CodeKind
+    place: Place
     code: Blob
 
 
@@ -131,12 +143,12 @@ def files_of(database: Database, videos: Iterable[int]) -> list[VideoFile]:
 
 
 def candidates(database: Database) -> list[Candidate]:
-    """The codes of whole pictures and content boxes with what grouping takes of their videos, by video."""
+    """The codes of pictures and their parts with what grouping takes of their videos, by video."""
     return database.read(
         Candidate,
         "SELECT v.id, v.digest, v.duration, v.width, v.height, v.size, c.code, v.unreliable, v.damaged"
         " FROM video v"
-        " JOIN code c ON c.video = v.id AND c.kind IN ('full', 'box') ORDER BY v.id",
+        f" JOIN code c ON c.video = v.id AND c.kind IN {_OF_PICTURES} ORDER BY v.id",
     )
 
 
@@ -149,9 +161,9 @@ def seen_of(database: Database, video: int) -> list[Seen]:
     """What a second look takes of the views of a video."""
     return database.read(
         Seen,
-        "SELECT c.code, t.steps, v.duration FROM code c JOIN video v ON v.id = c.video"
-        " LEFT JOIN trajectory t ON t.video = c.video AND t.kind = c.kind"
-        " WHERE c.video = ? AND c.kind IN ('full', 'box') ORDER BY c.id",
+        "SELECT c.kind, c.code, t.steps, v.duration FROM code c JOIN video v ON v.id = c.video"
+        " LEFT JOIN trajectory t ON t.video = c.video AND t.kind = c.kind AND t.place = c.place"
+        f" WHERE c.video = ? AND c.kind IN {_OF_PICTURES} ORDER BY c.id",
         (video,),
     )
 
@@ -200,22 +212,27 @@ def has_failed(database: Database, path: bytes) -> bool:
     return bool(database.rows("SELECT 1 FROM failure WHERE path = ?", (path,)))
 
 
-def whole_codes(
-    database: Database, bits: int, kind: CodeKind = "full"
-) -> tuple[NDArray[np.int64], NDArray[np.uint8], str]:
-    """(video ids, codes, generation) of the codes of whole pictures, or of content boxes.
+def whole_codes(database: Database, bits: int) -> tuple[NDArray[np.int64], NDArray[np.uint8], str]:
+    """(video ids, codes, generation) of the codes of whole pictures.
 
     Raises:
         StoreError: a code is damaged, or a video has two.
     """
     with database.snapshot():
-        sql = "SELECT video, code FROM code WHERE kind = ? ORDER BY video"
-        rows = database.read(Coded, sql, (kind,))
+        rows = database.read(Coded, "SELECT video, code FROM code WHERE kind = 'full' ORDER BY video")
         generation = database.generation()
     ids, codes = _arrays(database, bits, rows)
     if (np.diff(ids) == 0).any():
-        raise StoreError(f"{database.path}: a video has two codes of the kind {kind}; run `vhash verify`")
+        raise StoreError(f"{database.path}: a video has two codes of its whole picture; run `vhash verify`")
     return ids, codes, generation
+
+
+def codes_of_parts(database: Database) -> list[StoredCode]:
+    """The codes of content boxes and panes, by their rows."""
+    return database.read(
+        StoredCode,
+        "SELECT id, video, kind, place, code FROM code WHERE kind IN ('box', 'pane') ORDER BY id",
+    )
 
 
 def new_codes(
@@ -234,16 +251,18 @@ def new_codes(
 
 
 def codes_since(database: Database, last: int, limit: int) -> list[StoredCode]:
-    """Codes of whole pictures and content boxes that were written after row ``last``, by their rows."""
-    sql = (
-        "SELECT id, video, kind, code FROM code WHERE kind IN ('full', 'box') AND id > ? ORDER BY id LIMIT ?"
+    """Codes of pictures and their parts that were written after row ``last``, by their rows."""
+    return database.read(
+        StoredCode,
+        f"SELECT id, video, kind, place, code FROM code WHERE kind IN {_OF_PICTURES} AND id > ?"
+        " ORDER BY id LIMIT ?",
+        (last, limit),
     )
-    return database.read(StoredCode, sql, (last, limit))
 
 
 def last_code(database: Database) -> int:
-    """The row of the code of a whole picture or content box that was written last; 0 where there is none."""
-    rows = database.rows("SELECT id FROM code WHERE kind IN ('full', 'box') ORDER BY id DESC LIMIT 1")
+    """The row of the code of a picture or its part that was written last; 0 where there is none."""
+    rows = database.rows(f"SELECT id FROM code WHERE kind IN {_OF_PICTURES} ORDER BY id DESC LIMIT 1")
     return int(rows[0][0]) if rows else 0
 
 

@@ -37,6 +37,7 @@ from .columns import (
     Message,
     Nanoseconds,
     PathBytes,
+    Place,
     Seconds,
     ShortText,
     Side,
@@ -136,6 +137,7 @@ class Code(NamedTuple):
     t1: End
     confidence: Confidence
     code: Blob
+    place: Place = 0
 
 
 class Segment(NamedTuple):
@@ -175,12 +177,14 @@ class Trajectory(NamedTuple):
     """A trajectory, see ``second_look``."""
 
     kind: CodeKind
+    place: Place
     steps: Blob
 
 
 class Seen(NamedTuple):
     """What a second look takes of one view of a video."""
 
+    kind: CodeKind
     code: Blob
     steps: Steps
     duration: Duration

@@ -77,5 +77,34 @@ ALTER TABLE video ADD COLUMN damaged TEXT;  -- what of the file is missing; NULL
 _FORMAT_5 = """
 ALTER TABLE video ADD COLUMN frames_rule INTEGER;  -- video.rules.DECODING that coded it; NULL: 1
 """
+_FORMAT_6 = """
+CREATE TABLE code_6 (           -- kinds have grown, which SQLite lets no table do
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  video INTEGER NOT NULL REFERENCES video (id) ON DELETE CASCADE,
+  kind TEXT NOT NULL CHECK (kind IN ('full', 'box', 'pane', 'segment')),
+  t0 REAL NOT NULL,             -- seconds
+  t1 REAL,                      -- seconds; NULL: to the end
+  confidence REAL,
+  code BLOB NOT NULL,
+  place INTEGER NOT NULL DEFAULT 0  -- which of the panes of its video
+);
+INSERT INTO code_6 (id, video, kind, t0, t1, confidence, code)
+  SELECT id, video, kind, t0, t1, confidence, code FROM code;
+DELETE FROM sqlite_sequence WHERE name = 'code_6';
+INSERT INTO sqlite_sequence (name, seq) SELECT 'code_6', seq FROM sqlite_sequence WHERE name = 'code';
+DROP TABLE code;
+ALTER TABLE code_6 RENAME TO code;
+CREATE INDEX code_video ON code (video);
+CREATE TABLE trajectory_6 (
+  video INTEGER NOT NULL REFERENCES video (id) ON DELETE CASCADE,
+  kind TEXT NOT NULL CHECK (kind IN ('full', 'box', 'pane')),
+  place INTEGER NOT NULL DEFAULT 0,
+  steps BLOB NOT NULL,
+  PRIMARY KEY (video, kind, place)
+) WITHOUT ROWID;
+INSERT INTO trajectory_6 (video, kind, steps) SELECT video, kind, steps FROM trajectory;
+DROP TABLE trajectory;
+ALTER TABLE trajectory_6 RENAME TO trajectory;
+"""
 # MIGRATIONS[n] takes format n to format n + 1; never edit one that has been released
-MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5)
+MIGRATIONS = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5, _FORMAT_6)

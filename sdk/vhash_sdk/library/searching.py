@@ -1,13 +1,15 @@
-"""Searching a library by the codes of whole pictures and content boxes; what it keeps for a second look."""
+"""Searching a library by the codes of its pictures, boxes and panes; what it keeps for a second look."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..codes import VideoCode, same_model
 from ..encoding.encoded import Encoded, views
@@ -24,29 +26,60 @@ from ..video.filming import Filmed
 from .database import Database
 from .entries import entry_of
 from .model import named
-from .reading import any_trajectory, every_trajectory, seen_of, whole_codes
+from .reading import StoredCode, any_trajectory, every_trajectory, seen_of
 from .records import Entry, Hit
 from .rows import Seen, code_array
 
+_EACH = 8
+"""Numbers of parts that each video has: of panes from 0 on, of the content box the last."""
 
-def box_index(database: Database, spec: ModelSpec) -> Index:
-    """The codes of content boxes; ids are those of the videos."""
-    ids, codes, _ = whole_codes(database, spec.bits, "box")
-    index = Index(spec.bits, model=spec.fingerprint)
-    index.add(codes, ids)
-    return index
+
+class PictureParts:
+    """The codes of content boxes and panes of a library's videos.
+
+    Args:
+        database, spec: of the library.
+        rows: that it begins with.
+    """
+
+    def __init__(self, database: Database, spec: ModelSpec, rows: Sequence[StoredCode] = ()) -> None:
+        self._file, self._bits = database.path, spec.bits
+        self._index = Index(spec.bits, model=spec.fingerprint)
+        self.upsert(rows)
+
+    def upsert(self, rows: Sequence[StoredCode]) -> None:
+        """Take the codes of rows, each in the place of what was there for its part of its video."""
+        latest = {
+            _EACH * row.video + (_EACH - 1 if row.kind == "box" else row.place % (_EACH - 1)): row.code
+            for row in rows
+        }
+        if latest:
+            self._index.upsert(code_array(self._file, list(latest.values()), self._bits), list(latest))
+
+    def near(self, code: NDArray[np.uint8], radius: int, limit: int | None) -> Iterator[tuple[int, int]]:
+        """(video, distance) of the parts that are near, the nearest first; of so many videos at least."""
+        matches = self._index.range_search(code, radius, limit=None if limit is None else _EACH * limit)
+        return zip((matches.ids // _EACH).tolist(), matches.distances.tolist(), strict=True)
 
 
 def nearest(
-    indexes: Sequence[CodeIndex], views: Sequence[View], *, radius: int, k: int | None
+    index: CodeIndex, parts: PictureParts, views: Sequence[View], *, radius: int, k: int | None
 ) -> list[tuple[int, int]]:
-    """The k nearest videos (None: all) as (distance, id), in that order; the nearest views count."""
+    """The k nearest videos (None: all) as (distance, id), in that order; the nearest views count.
+
+    Args:
+        index: of the codes of whole pictures.
+        parts: those of boxes and panes.
+        views: of the query.
+        radius: in bits.
+        k: how many.
+    """
     best: dict[int, int] = {}
-    for index in indexes:
-        for view in views:
-            matches = index.range_search(view.code, radius, limit=k)
-            for video, distance in zip(matches.ids.tolist(), matches.distances.tolist(), strict=True):
-                best[video] = min(distance, best.get(video, distance))
+    for view in views:
+        matches = index.range_search(view.code, radius, limit=k)
+        whole = zip(matches.ids.tolist(), matches.distances.tolist(), strict=True)
+        for video, distance in chain(whole, parts.near(view.code, radius, k)):
+            best[video] = min(distance, best.get(video, distance))
     return sorted((distance, video) for video, distance in best.items())[:k]
 
 
@@ -165,7 +198,9 @@ class StoredViews:
     def _views(self, video: int) -> tuple[View, ...]:
         rows = seen_of(self._database, video)
         codes = code_array(self._database.path, [row.code for row in rows], self._spec.bits)
-        return tuple(View(code, self._frames(row)) for code, row in zip(codes, rows, strict=True))
+        return tuple(
+            View(code, self._frames(row), row.kind == "pane") for code, row in zip(codes, rows, strict=True)
+        )
 
     def _frames(self, row: Seen) -> Frames | None:
         if row.steps is None:

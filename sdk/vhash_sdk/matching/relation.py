@@ -33,10 +33,12 @@ class VideoRelation(StrEnum):
 
 
 def relation_of_copies(a: Sequence[View], b: Sequence[View]) -> VideoRelation:
-    """Whether one of two copies is all of the other one, at whatever speed, or a part of its time."""
+    """Whether one of two copies is all of the other one, at whatever speed, or a part of its time or picture."""
     if not a or not b:
         return VideoRelation.SAME
     _, i, j = nearest_views(a, b)
+    if a[i].pane or b[j].pane:
+        return VideoRelation.CONTAINS if a[i].pane else VideoRelation.PART
     one, two = a[i].frames, b[j].frames
     if one is None or two is None:
         return VideoRelation.SAME

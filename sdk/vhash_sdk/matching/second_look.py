@@ -7,6 +7,7 @@ number, the *verified distance*, which is calibrated like the distance itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -61,21 +62,31 @@ def worst_and_changes(a: Frames, alike: NDArray[np.float64]) -> tuple[float, flo
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One way to see a video: all of it, or its content box.
+    """One way to see a video: all of it, its content box, or a pane of its split screen.
 
     Attributes:
         code: ``uint8[(bits + 7) // 8]``.
         frames: None for a model that does not look at single frames.
+        pane: whether it is a pane. That of one video may be all of another one; where panes of two are the
+            same, the two share a part.
     """
 
     code: NDArray[np.uint8]
     frames: Frames | None
+    pane: bool = False
 
 
 def nearest_views(a: Many[View], b: Many[View]) -> tuple[int, int, int]:
     """Distance in bits of the nearest pair of views, and the place of each in its video's views."""
-    pairs = ((int(hamming_distance(x.code, y.code)), i, j) for i, x in enumerate(a) for j, y in enumerate(b))
-    return min(pairs)
+    return min((int(hamming_distance(x.code, y.code)), i, j) for i, x, j, y in _compared(a, b))
+
+
+def _compared(a: Many[View], b: Many[View]) -> Iterator[tuple[int, View, int, View]]:
+    """Each two views that make two videos copies if they are alike, and their places."""
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            if not (x.pane and y.pane):
+                yield i, x, j, y
 
 
 class Seen(NamedTuple):
@@ -117,22 +128,21 @@ class Evidence:
         Where nothing is kept of a video's frames, the verified distance is that of the codes.
         """
         best, changes = Seen(bits), 1.0
-        for i, one in enumerate(a):
-            for j, two in enumerate(b):
-                bitwise = int(hamming_distance(one.code, two.code))
-                if one.frames is None or two.frames is None:
-                    best = min(best, Seen(bitwise))
-                    continue
-                alike = measures(one.frames, two.frames)
-                if len(alike) != len(self.parts):
-                    raise ModelError(
-                        f"the second look has weights for {len(self.parts)} measures, not {len(alike)}; "
-                        "make the calibration again"
-                    )
-                evidence = self.bias + self.distance * bitwise + float(np.dot(self.parts, alike))
-                distance = round(min(max(bits / 2 - _UNIT * evidence, 0), bits))
-                worst, changed = worst_and_changes(one.frames, alike)
-                if i == j == 0:
-                    changes = changed
-                best = min(best, Seen(distance, worst))
+        for i, one, j, two in _compared(a, b):
+            bitwise = int(hamming_distance(one.code, two.code))
+            if one.frames is None or two.frames is None:
+                best = min(best, Seen(bitwise))
+                continue
+            alike = measures(one.frames, two.frames)
+            if len(alike) != len(self.parts):
+                raise ModelError(
+                    f"the second look has weights for {len(self.parts)} measures, not {len(alike)}; "
+                    "make the calibration again"
+                )
+            evidence = self.bias + self.distance * bitwise + float(np.dot(self.parts, alike))
+            distance = round(min(max(bits / 2 - _UNIT * evidence, 0), bits))
+            worst, changed = worst_and_changes(one.frames, alike)
+            if i == j == 0:
+                changes = changed
+            best = min(best, Seen(distance, worst))
         return best._replace(changes=changes)

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from ..codes import hamming_distance
 from ..errors import OptionError
 from ..spec import ModelSpec
 from .calibration import USUAL_RATE, Calibration, Rate, SecondLook
@@ -139,9 +142,13 @@ class Verdict:
             closer: takes a third look at them, which is asked where there is a doubt; gives None where it
                 cannot. None: their files are not at hand.
         """
-        near = nearest_views(a, b)[0] if distance is None else distance
+        split = any(view.pane for view in a) and any(view.pane for view in b)
+        # the nearest two that were found may be panes, which are not compared
+        near = nearest_views(a, b)[0] if distance is None or split else distance
         seen = self._seen(a, b, near) if told_apart else None
         found = self._by_codes(near, seen, told_apart)
+        if found.same is not None and self._share_a_pane(a, b):
+            return replace(found, same=False, relation=VideoRelation.SHARES)
         doubtful = self._doubtful(found, seen) if told_apart else self._may_be_copies(near)
         closer_look = closer() if closer is not None and doubtful else None
         if closer_look is None:
@@ -165,6 +172,16 @@ class Verdict:
             elif look.same is False or look.otherwise:
                 relation = VideoRelation.SHARES if look.shares else VideoRelation.TAKE
         return replace(found, relation=relation)
+
+    def _share_a_pane(self, a: Sequence[View], b: Sequence[View]) -> bool:
+        """Whether two split screens have some panes in common, but neither has all of the other's."""
+        one, two = ([replace(view, pane=False) for view in views if view.pane] for views in (a, b))
+        same = np.array([[self._same_view(x, y) for y in two] for x in one], bool)
+        return bool(same.any() and not same.any(1).all() and not same.any(0).all())
+
+    def _same_view(self, a: View, b: View) -> bool:
+        near = int(hamming_distance(a.code, b.code))
+        return self._by_codes(near, self._seen((a,), (b,), near), told_apart=True).same is True
 
     def _doubtful(self, found: Decision, seen: Seen | None) -> bool:
         """Whether a third look is worth its time."""

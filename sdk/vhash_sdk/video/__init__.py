@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from .arrays import ArrayReader
 from .box import Box
-from .box_finding import find_box, sample_with_box
 from .decoder import BoxFrames, Clip, Decoder, Limits, Reader, VideoInfo
 from .pyav import PyavDecoder
 from .reader import Source, open_source
 from .sources import describe
+from .views import sample_views
 
 __all__ = [
     "ArrayReader",
@@ -22,7 +22,6 @@ __all__ = [
     "Source",
     "VideoInfo",
     "describe",
-    "find_box",
     "open_source",
-    "sample_with_box",
+    "sample_views",
 ]

@@ -9,14 +9,10 @@ sees anyway, so that a video without a rectangle costs a few milliseconds more a
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spec import Resize, Sampling
 from .box import Box
-from .decoder import BoxFrames, Clip, Reader
 
 Map = NDArray[np.float32]
 Lines = NDArray[np.int64]
@@ -30,22 +26,6 @@ ENOUGH = 0.80  # more evidence than this says no more
 SMALLEST = 0.22  # a side of the rectangle, as a share of the picture's: 2.39:1 on a telephone has 0.235
 LIVELY = 0.3  # least texture and change in the rectangle, as a share of what is around it: bars have none
 MARGIN = 0.025  # nearer to the picture's own edge than this, a line is not looked for
-
-
-def sample_with_box(reader: Reader, sampling: Sampling, resize: Resize) -> Clip:
-    """``Reader.sample``, and the frames of the content box (``Clip.box``) where there is one.
-
-    They come from the source's own pixels, by reading the video a second time. A model that sees
-    only a part of the picture (``resize.crop``) gets none.
-
-    Raises:
-        VideoError: the source cannot be read.
-    """
-    clip = reader.sample(sampling, resize)
-    box = find_box(clip.frames) if resize.crop is None else None
-    if box is None:
-        return clip
-    return replace(clip, box=BoxFrames(box, reader.sample(sampling, resize, box=box).frames))
 
 
 def find_box(frames: NDArray[np.uint8]) -> Box | None:

@@ -126,7 +126,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class BoxFrames:
-    """The part of a video that carries the picture, where that is not all of it.
+    """A part of the picture of a video: its content box, or a pane of a split screen.
 
     Attributes:
         place: where it is.
@@ -146,12 +146,14 @@ class Clip:
         times: ``float64[T]``, presentation time of each frame in seconds after the first frame.
         info: the video they come from.
         box: the content box, where it was looked for and is not the whole picture.
+        panes: of a split screen, where they were looked for and there are any.
     """
 
     frames: NDArray[np.uint8]
     times: NDArray[np.float64]
     info: VideoInfo
     box: BoxFrames | None = None
+    panes: tuple[BoxFrames, ...] = ()
 
     def __repr__(self) -> str:
         return (

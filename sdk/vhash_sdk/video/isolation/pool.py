@@ -30,12 +30,13 @@ from ...errors import TimeLimitError, VideoError, WorkerError
 from ...matching.sound import Sound
 from ...spec import Resize, Sampling
 from ...system.checks import MAX_THREADS, checked_count
-from .. import Box, BoxFrames, Clip, Limits, Source, VideoInfo, describe, open_source, sample_with_box
+from .. import Box, BoxFrames, Clip, Limits, Source, VideoInfo, describe, open_source, sample_views
 from .process import DecodeProcess, DiedError
 
 R = TypeVar("R")
 
 _MAX_FRAME_BYTES = 1 << 31
+_MAX_PANES = 4
 _MAX_PRINTS = 1 << 26  # three months of sound
 _MAX_PATH = 4096
 
@@ -79,10 +80,10 @@ class DecodePool:
         sampling: Sampling,
         resize: Resize,
         *,
-        with_box: bool = False,
+        with_views: bool = False,
         stream: int | None = None,
     ) -> Clip:
-        """Sample and scale the frames of a source in a worker; ``with_box``: also those of its content box.
+        """Sample and scale the frames of a source in a worker; ``with_views``: also of its box and panes.
 
         Arrays are already decoded and are sampled here. ``stream`` is that of ``open_source``.
 
@@ -94,13 +95,13 @@ class DecodePool:
             if path is None and fd is None:
                 with open_source(source, self._limits, stream=stream) as reader:
                     return (
-                        sample_with_box(reader, sampling, resize)
-                        if with_box
+                        sample_views(reader, sampling, resize)
+                        if with_views
                         else reader.sample(sampling, resize)
                     )
             what = {
                 "sampling": asdict(sampling), "resize": asdict(resize),
-                "with_box": with_box, "stream": stream,
+                "with_views": with_views, "stream": stream,
             }  # fmt: skip
             return self._give(source, path, fd, what, _clip)
 
@@ -272,11 +273,18 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
         mirrored=bool(info["mirrored"]),
         still=bool(info["still"]),
     )
-    if answer.get("box") is None:
-        return Clip(_read_frames(frames, shape), times, exact)
-    box = Box(*(float(answer["box"][side]) for side in ("left", "top", "right", "bottom")))
-    whole, inside = np.split(_read_frames(frames, (2 * shape[0], *shape[1:])), 2)
-    return Clip(whole, times, exact, BoxFrames(box, inside))
+    places = list(answer.get("panes", ()))[:_MAX_PANES]
+    if boxed := answer.get("box") is not None:
+        places.append(answer["box"])
+    count = 1 + len(places)
+    whole, *inside = np.split(_read_frames(frames, (count * shape[0], *shape[1:])), count)
+    parts = [BoxFrames(_box(place), frames) for place, frames in zip(places, inside, strict=True)]
+    box = parts.pop() if boxed else None
+    return Clip(whole, times, exact, box, tuple(parts))
+
+
+def _box(place: dict[str, Any]) -> Box:
+    return Box(*(float(place[side]) for side in ("left", "top", "right", "bottom")))
 
 
 def _sound(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Sound:

@@ -34,14 +34,14 @@ def decode(
     resize: Resize,
     limits: Limits,
     *,
-    with_box: bool,
+    with_views: bool,
     stream: int | None,
 ) -> Clip:
-    """Sample and scale the frames of one source; ``with_box``: also those of its content box."""
-    from .. import open_source, sample_with_box
+    """Sample and scale the frames of one source; ``with_views``: also of its box and panes."""
+    from .. import open_source, sample_views
 
     with open_source(source, limits, stream=stream) as reader:
-        return sample_with_box(reader, sampling, resize) if with_box else reader.sample(sampling, resize)
+        return sample_views(reader, sampling, resize) if with_views else reader.sample(sampling, resize)
 
 
 def frames_at(
@@ -106,7 +106,7 @@ def _serve(
         if "times" in request:
             return _answer_clip(frames_at(source, request, resize, limits), frames)
         sampling = Sampling(**request["sampling"])
-        how = {"with_box": request["with_box"], "stream": request["stream"]}
+        how = {"with_views": request["with_views"], "stream": request["stream"]}
         return _answer_clip(target(source, sampling, resize, limits, **how), frames)
 
     try:
@@ -124,11 +124,13 @@ def _serve(
 
 def _answer_clip(clip: Clip, frames: int) -> dict[str, Any]:
     end = _write_frames(frames, 0, clip.frames)
-    if clip.box is not None:
-        _write_frames(frames, end, clip.box.frames)
+    for part in (*clip.panes, *(() if clip.box is None else (clip.box,))):
+        end = _write_frames(frames, end, part.frames)
     box = None if clip.box is None else asdict(clip.box.place)
-    info = asdict(clip.info)
-    return {"shape": clip.frames.shape, "times": clip.times.tolist(), "info": info, "box": box}
+    return {
+        "shape": clip.frames.shape, "times": clip.times.tolist(), "info": asdict(clip.info),
+        "panes": [asdict(pane.place) for pane in clip.panes], "box": box,
+    }  # fmt: skip
 
 
 def _answer_sound(source: str | BinaryIO, limits: Limits, frames: int) -> dict[str, Any]:
