@@ -210,6 +210,15 @@ def test_a_part_that_moves_otherwise_in_one_picture_is_another_take_unless_codes
     assert found.same is False and found.relation is VideoRelation.TAKE
 
 
+def test_codes_that_are_all_but_equal_are_looked_at_whatever_their_frames_say() -> None:
+    model = zoo.load("default")
+    verdict = Verdict.at(model.spec, model.calibration, 1e-4, videos=10**6)
+    ordered, shuffled = copy_views([1, 2, 3, 4, 5]), copy_views([3, 1, 5, 2, 4])
+    assert verdict.decide(ordered, shuffled).same is False
+    look = SEEN._replace(motion=0.1, still=0.9, agreeing=0.9, moving=0.1, variety=5.0, anywhere=0.95)
+    assert verdict.decide(ordered, shuffled, closer=lambda: look).same is True
+
+
 def test_where_codes_change_little_the_pixels_are_asked_however_near_they_are() -> None:
     model = zoo.load("default")
     verdict = Verdict.at(model.spec, model.calibration, 1e-4)

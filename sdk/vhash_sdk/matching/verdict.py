@@ -24,6 +24,7 @@ from .third_look_result import ThirdLook
 _SURE = 0.25  # of the bits: verified distance up to which nobody looks a third time
 _CHANGE = 0.3  # of full change that has to be alike in both for that
 _SURER = 0.4375  # of the bits: up to this, only a scene that is one all the time is another take
+_EQUAL = 0.04  # of the bits: codes as near as that whose frames differ may be of the same pieces, reordered
 _FARTHER = 1.3  # of the radius, up to which what codes do not tell gets a third look
 _THROUGHOUT = 0.8  # of the frames whose pictures agree
 _WORST = 0.25  # agreement of the worst quarter of the frames below which two videos share a part only
@@ -191,7 +192,8 @@ class Verdict:
             return False
         rate = max(self.fmr, look.table.smallest_rate, _LOOKS / self.videos)
         sure = found.verified <= _SURE * self._bits and seen.changes >= _CHANGE
-        return not sure and found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
+        near = found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
+        return not sure and (near or found.distance <= _EQUAL * self._bits)
 
     def _may_be_copies(self, distance: int) -> bool:
         """Whether codes that tell little are near enough for a third look."""

@@ -38,6 +38,7 @@ class Encoded(BaseModel):
     unreliable: str | None
     damaged: str | None = None
     box_code: str | None = None
+    pane_codes: list[str] = []
 
 
 class Search(Given):

@@ -114,7 +114,8 @@ def _encoded_shape(encoded: Encoded) -> dict[str, Any]:
     if info is not None:
         shape |= {"width": info.width, "height": info.height, "rate": known(info.rate), "codec": info.codec}
         shape |= {"damaged": info.damaged}
-    return {**shape, "box_code": None if encoded.box is None else encoded.box.code.text}
+    inner = None if encoded.box is None else encoded.box.code.text
+    return {**shape, "box_code": inner, "pane_codes": [pane.code.text for pane in encoded.panes]}
 
 
 @router.post("/encode", response_model=EncodedShape, responses=problems("not-found", "unreadable"))
