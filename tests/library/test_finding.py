@@ -10,8 +10,11 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from vhash_sdk.library.finding import decided
+from tests.library.test_panes import RATE, SAMPLES, frames, write
+from vhash_sdk import Encoder, Library
+from vhash_sdk.library.finding import decided, span_of_copies
 from vhash_sdk.matching.alignment import Span
+from vhash_sdk.matching.second_look import View
 from vhash_sdk.matching.third_look import NOTHING
 from vhash_sdk.matching.third_look_result import ThirdLook
 from vhash_sdk.video import Limits
@@ -86,3 +89,29 @@ def test_a_part_in_the_middle_of_a_long_video_is_looked_at_along_its_line(tmp_pa
         elsewhere = filming.look_at_part(clip, gallery, Span(0.0, 8.0, 10.0, 18.0, 2.0))
     assert here is not None and here.alike is True and here.seconds > 7
     assert elsewhere is not None and elsewhere.alike is False
+
+
+def test_a_copy_of_a_whole_video_is_found_however_it_was_altered(tmp_path: Path) -> None:
+    glass, beside = frames("glass"), frames("backrest")
+    write(tmp_path / "glass.mp4", glass)
+    write(tmp_path / "backwards.mp4", glass[::-1])
+    count = min(len(glass), len(beside))
+    write(tmp_path / "split.mp4", np.concatenate([beside[:count], glass[:count]], axis=1))
+    with Encoder("copy", threads=1) as encoder, Library(tmp_path / "lib", encoder=encoder) as library:
+        library.add([tmp_path / "glass.mp4", SAMPLES / "legs.mp4"], workers=1, segments=True)
+        (backwards,) = library.find(tmp_path / "backwards.mp4")
+        (split,) = library.find(tmp_path / "split.mp4")
+    assert Path(backwards.entry.path).name == Path(split.entry.path).name == "glass.mp4"
+    assert backwards.span.reversed and not split.span.reversed
+    seconds = len(glass) / RATE
+    for one in (backwards, split):
+        assert one.span.query_start < 0.3 and one.span.ref_start < 0.3
+        assert one.span.query_end > seconds - 0.4 and one.span.ref_end > seconds - 0.4
+    assert backwards.span.at(0.5) == pytest.approx(seconds - 0.5, abs=0.4)
+
+
+def test_the_span_of_copies_without_frames_is_all_of_both() -> None:
+    bare = (View(np.zeros(32, np.uint8), None),)
+    span = span_of_copies(bare, bare, (4.0, 8.0), 1e-4)
+    assert (span.query_start, span.query_end, span.ref_start, span.ref_end) == (0.0, 4.0, 0.0, 8.0)
+    assert span.speed == 2.0 and not span.reversed and span.score == pytest.approx(9.2, abs=0.1)

@@ -43,7 +43,13 @@ def composed(target: Path, *rows: tuple[str, ...]) -> Path:
     """Samples in one picture, row by row."""
     shown = [[frames(name) for name in row] for row in rows]
     count = min(len(video) for row in shown for video in row)
-    whole = np.concatenate([np.concatenate([video[:count] for video in row], 2) for row in shown], 1)
+    return write(
+        target, np.concatenate([np.concatenate([video[:count] for video in row], 2) for row in shown], 1)
+    )
+
+
+def write(target: Path, whole: np.ndarray) -> Path:
+    """Frames ``uint8[T, H, W, 3]`` as a file."""
     with av.open(str(target), "w") as output:
         stream = output.add_stream("libx264", rate=RATE, options={"crf": "24", "preset": "ultrafast"})
         stream.height, stream.width, stream.pix_fmt = *whole.shape[1:3], "yuv420p"

@@ -85,6 +85,7 @@ def _show(out: Output, name: str, found: list[FoundSpan], frames: list[FoundFram
     for one in found:
         span = one.span
         speed = "" if abs(span.speed - 1) < 0.02 else f"  at {1 / span.speed:.2f} times the speed"
+        speed += "  backwards" if span.reversed else ""
         out.line(
             f"{span.score:6.1f}  {span_text(span.query_start, span.query_end)}  is  "
             f"{span_text(span.ref_start, span.ref_end)} of {printable(one.entry.path)}{speed}"

@@ -37,7 +37,8 @@ def span_text(start: float, end: float) -> str:
 def span_entry(span: Span) -> dict[str, Any]:
     """A span for JSON, in seconds."""
     fields = ("query_start", "query_end", "ref_start", "ref_end", "score", "similarity", "correlation")
-    return {**{field: number(getattr(span, field)) for field in fields}, "speed": number(span.speed)}
+    numbers = {field: number(getattr(span, field)) for field in fields}
+    return {**numbers, "speed": number(span.speed), "reversed": span.reversed}
 
 
 def span_entries(spans: Sequence[Span], heard: Sequence[str | None]) -> list[dict[str, Any]]:

@@ -55,11 +55,18 @@ class DecidingLibrary(OpenLibrary):
             VideoError: the query cannot be read.
             ModelMismatchError: the query is a code of another model.
         """
+        return self._answers(self._query(video), video, k, radius=radius, pixels=pixels)
+
+    def _query(self, video: Source | VideoCode | Encoded | Entry) -> Query:
         if isinstance(video, Entry):
-            asked = Query(video.code, StoredViews(self._db, self.spec).of(video.id), None)
-        else:
-            asked = query(video, partial(self._encoded, workers=1))
+            return Query(video.code, StoredViews(self._db, self.spec).of(video.id), None)
+        asked = query(video, partial(self._encoded, workers=1))
         check_model(asked.code, self.spec, self.directory)
+        return asked
+
+    def _answers(
+        self, asked: Query, video: object, k: int | None, *, radius: int | None = None, pixels: bool = True
+    ) -> list[Hit]:
         index = self.index() if self._served is None else self._served.current()
         limit = self.spec.bits if radius is None else radius
         near = nearest(index, self._picture_parts(), asked.views, radius=limit, k=k)

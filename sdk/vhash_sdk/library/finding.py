@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from ..encoding.tracks import codes_of, kept_track, query_tracks
 from ..errors import StoreError
 from ..matching.alignment import Span, align, fit, join, without_covered
-from ..matching.second_look import View
+from ..matching.second_look import View, nearest_views
 from ..matching.span_evidence import LEAST_OF_A_PAIR, span_evidence
 from ..matching.third_look_result import ThirdLook
+from ..matching.timelines import Timeline, timelines
 from ..matching.track import Times, Track
 from ..matching.votes import Match, chunks, vote
 from ..spec import ModelSpec, Resize
@@ -44,6 +46,7 @@ _PLACES = 16  # places looked at for each chunk of a clip
 _LEAST = 2.0  # seconds that must count
 _DOUBT = 5.0  # nats from the threshold, up to which pixels decide
 _LOOKS = 8  # third looks for a clip, the best scores first
+_RAREST = 1e-9  # rate of strangers below which no less is known
 _MOST_WINDOWS = 1 << 16  # looked at for a picture
 
 
@@ -160,6 +163,26 @@ def find_clip(
         best = [(video, span) for video, spans in found.items() for span in without_covered(spans)]
         best.sort(key=lambda item: (-item[1].score, item[0], item[1].ref_start))
         return list(decided(best, least, closer, partial(_filmed, decoders, clip)))
+
+
+def span_of_copies(
+    clip: Sequence[View], video: Sequence[View], seconds: tuple[float, float], rate: float
+) -> Span:
+    """Which part of a clip is which part of a video, of two that are copies as wholes.
+
+    Args:
+        clip, video: what is seen of both.
+        seconds: the duration of each.
+        rate: how often strangers are taken for copies by what was seen.
+    """
+    _, i, j = nearest_views(clip, video)
+    one, two = clip[i].frames, video[j].frames
+    lines = [] if one is None or two is None else timelines(one, two)
+    line = lines[0] if lines else Timeline(seconds[1] / seconds[0], 0.0)
+    _, first, last, _ = sorted((0.0, line.inverse.at(0.0), line.inverse.at(seconds[1]), seconds[0]))
+    start, end = sorted((line.at(first), line.at(last)))
+    score = -math.log(max(rate, _RAREST))
+    return Span(first, last, start, end, score, reversed=line.speed < 0)
 
 
 def decided(

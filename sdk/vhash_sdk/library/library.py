@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
@@ -16,10 +15,11 @@ from .adding import Adding
 from .checking import Problem, verify
 from .deciding import DecidingLibrary
 from .entries import entry_of, remove
-from .finding import common_spans, find_clip, found_spans
+from .finding import common_spans, find_clip, found_spans, span_of_copies
 from .lock import writing
 from .place import scan_beside
 from .records import Added, AddSummary, Entry, FoundSpan, Segmented
+from .searching import StoredViews
 from .segmenting import add_segments
 from .sounding import SoundLibrary
 from .with_parts import LibraryWithParts
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ..matching.alignment import Span
     from ..matching.third_look_result import ThirdLook
     from ..video.filming import Filmed
+
+
+_COPIES = 10
+"""Videos, the nearest ones, of which a clip may be a copy as a whole."""
 
 
 class Library(SoundLibrary, LibraryWithParts, DecidingLibrary):
@@ -161,7 +165,8 @@ class Library(SoundLibrary, LibraryWithParts, DecidingLibrary):
         """Where parts of a clip are in the videos of the library, the best k first (None: all).
 
         Re-encoded, cropped, mirrored, overlaid copies are found, at speeds from 0.8 to 1.25, also
-        with other scenes before, between and after. What more than 20 videos share hardly counts.
+        with other scenes before, between and after. What more than 20 videos share hardly counts. A video
+        that the clip as a whole is a copy of, as ``search`` says, is found however it was altered.
 
         Args:
             clip: what ``Encoder.encode`` takes.
@@ -183,7 +188,21 @@ class Library(SoundLibrary, LibraryWithParts, DecidingLibrary):
 
         segments = self._segments()
         found = find_clip(segments, self.encoder, clip, fmr=fmr, closer=closer if pixels else None)
-        return list(islice(found_spans(self._db, self.spec, found), k))
+        spans = list(found_spans(self._db, self.spec, found))
+        spans += self._of_whole_copies(clip, {one.entry.id for one in spans}, fmr=fmr, pixels=pixels)
+        return sorted(spans, key=lambda one: -one.span.score)[:k]
+
+    def _of_whole_copies(
+        self, clip: Source, known: Container[int], *, fmr: float | None, pixels: bool
+    ) -> Iterator[FoundSpan]:
+        """Spans of the videos that a clip is a copy of as a whole: by all that ``search`` looks at."""
+        asked, views = self._query(clip), StoredViews(self._db, self.spec)
+        for hit in self._answers(asked, clip, _COPIES, pixels=pixels):
+            entry, rate = hit.entry, hit.false_match_rate or 0.0
+            if hit.same and entry.id not in known and (fmr is None or rate <= fmr):
+                seconds = asked.code.duration or 0.0, entry.code.duration or 0.0
+                if min(seconds) > 0:
+                    yield FoundSpan(span_of_copies(asked.views, views.of(entry.id), seconds, rate), entry)
 
     def common_spans(self, a: Entry, b: Entry) -> list[Span]:
         """The parts that two of its videos have in common, the best first; ``a`` is the query.

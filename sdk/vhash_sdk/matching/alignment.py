@@ -41,6 +41,7 @@ class Span:
         similarity: mean agreement of the windows, -1 to 1.
         correlation: of their changes in time, -1 to 1.
         seconds: of the query that count: windows without content, or as in many videos, count less.
+        reversed: the reference plays it backwards: its end is the start in the query.
 
     >>> Span(0.0, 10.0, 61.0, 69.0, 20.0).speed
     0.8
@@ -54,6 +55,7 @@ class Span:
     similarity: float = float("nan")
     correlation: float = float("nan")
     seconds: float = float("nan")
+    reversed: bool = False
 
     @property
     def speed(self) -> float:
@@ -62,7 +64,8 @@ class Span:
 
     def at(self, time: float) -> float:
         """The time in the reference that belongs to a time in the query."""
-        return self.ref_start + (time - self.query_start) * self.speed
+        since = (time - self.query_start) * self.speed
+        return self.ref_end - since if self.reversed else self.ref_start + since
 
 
 def align(query: Track, reference: Track, *, least: float = LEAST_SCORE, places: int = 12) -> list[Span]:

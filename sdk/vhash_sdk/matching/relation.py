@@ -33,7 +33,7 @@ class VideoRelation(StrEnum):
 
 
 def relation_of_copies(a: Sequence[View], b: Sequence[View]) -> VideoRelation:
-    """Whether one of two copies is all of the other one, at whatever speed, or a part of its time or picture."""
+    """Whether one of two copies is all of the other one, at any speed, or a part of its time or picture."""
     if not a or not b:
         return VideoRelation.SAME
     _, i, j = nearest_views(a, b)

@@ -90,7 +90,7 @@ def span_shape(span: Span) -> dict[str, Any]:
         "end": known(span.ref_end, 3),
         "score": known(span.score),
         "speed": known(span.speed),
-        "reversed": False,
+        "reversed": span.reversed,
     }
 
 
