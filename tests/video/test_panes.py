@@ -10,7 +10,7 @@ from vhash_sdk import Encoder
 from vhash_sdk.encoding.encoded import views
 from vhash_sdk.spec import Resize
 from vhash_sdk.video import ArrayReader, Box, sample_views
-from vhash_sdk.video.pane_finding import find_panes
+from vhash_sdk.video.pane_finding import find_split
 
 pytestmark = pytest.mark.usefixtures("remembered")
 
@@ -23,12 +23,37 @@ def composed(*rows: tuple[int, ...]) -> np.ndarray:
     return np.concatenate([np.concatenate([video(seed) for seed in row], 2) for row in rows], 1)
 
 
+def find_panes(frames: np.ndarray) -> tuple[Box, ...]:
+    split = find_split(frames)
+    return () if split is None else split.panes
+
+
 def test_halves_and_quarters_are_found() -> None:
     for seed in (0, 8, 20):
         assert find_panes(composed((seed, seed + 1))) == (LEFT, RIGHT)
         assert find_panes(composed((seed,), (seed + 1,))) == (TOP, BOTTOM)
         four = find_panes(composed((seed, seed + 1), (seed + 2, seed + 3)))
         assert [(pane.left, pane.top) for pane in four] == [(0, 0), (0.5, 0), (0, 0.5), (0.5, 0.5)]
+
+
+def test_thirds_are_found_and_an_empty_one_is_none() -> None:
+    three = composed((9, 8, 20))
+    assert [round(pane.left, 2) for pane in find_panes(three)] == [0, 0.33, 0.67]
+    assert len(find_panes(composed((2, 3, 10), (9, 8, 20), (21, 5, 6)))) == 9
+    three[:, :, 256:] = 30
+    assert [round(pane.right, 2) for pane in find_panes(three)] == [0.33, 0.67]
+
+
+def test_panes_may_be_within_the_content_box() -> None:
+    screen = np.zeros((24, 320, 256, 3), np.uint8)
+    screen[:, 160:256] = composed((0, 1))
+    size = Resize("exact", 160, 160)
+    clip = sample_views(ArrayReader(screen), UNIFORM, size)
+    assert clip.box is not None and len(clip.panes) == 2
+    for seed, pane in zip((0, 1), clip.panes, strict=True):
+        assert pane.place.top == pytest.approx(0.5, abs=0.02)
+        alone = ArrayReader(video(seed)).sample(UNIFORM, size).frames
+        assert np.abs(pane.frames.astype(int) - alone).mean() < 4
 
 
 def test_panes_may_have_a_bar_between_them() -> None:

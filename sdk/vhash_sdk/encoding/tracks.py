@@ -45,8 +45,8 @@ def query_tracks(encoder: Encoder, source: Source, decoders: DecodePool) -> Iter
     yield query_track(encoder.encode_sequence(source, rate=QUERY_RATE, decoders=decoders))
     if spec.resize.crop is not None:
         return
-    box, panes = find_boxes(decoders.decode(source, spec.sampling, spec.resize).frames)
-    for part in (*panes, *(() if box is None else (box,))):
+    box, split = find_boxes(decoders.decode(source, spec.sampling, spec.resize).frames)
+    for part in (*(() if split is None else split.panes), *(() if box is None else (box,))):
         yield query_track(encoder.encode_sequence(source, rate=QUERY_RATE, box=part, decoders=decoders))
 
 

@@ -30,7 +30,7 @@ from .reading import StoredCode, any_trajectory, every_trajectory, seen_of
 from .records import Entry, Hit
 from .rows import Seen, code_array
 
-_EACH = 8
+_EACH = 16
 """Numbers of parts that each video has: of panes from 0 on, of the content box the last."""
 
 

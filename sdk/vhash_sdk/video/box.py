@@ -54,6 +54,10 @@ class Box:
         return box
 
 
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+"""All of a picture."""
+
+
 def _even(start: float, stop: float, length: int) -> tuple[int, int]:
     first = min(2 * round(start * length / 2), max(0, (length - 1) // 2 * 2))
     last = length if stop * length > length - 1 else 2 * round(stop * length / 2)

@@ -8,11 +8,14 @@ model sees anyway, as ``box_finding`` does.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from .box import Box
-from .box_finding import FRAMES, NOISE, steps
+from .box import WHOLE, Box
+from .box_finding import FRAMES, NOISE, Map, steps
 
 Frames = NDArray[np.uint8]
 Strip = NDArray[np.int16]
@@ -26,60 +29,101 @@ _ALIKE = 0.12  # correlation across a line that runs through one picture
 _SOMETHING = 3.0  # levels of a step, below which a place along the line says nothing
 _BAR = 12.0  # levels of what is of one colour
 _MOSTLY = 0.97  # of a bar's pixels that are
-_THINNEST, _THICKEST = 0.01, 0.3  # of the picture, of a bar between panes
+_SMALLEST = 40  # pixels of a side of frames
+_THINNEST, _THICKEST = 0.01, 0.25  # of the picture, of a bar between panes
 _LIVELY = 0.2  # of the mean texture and change, that every pane has to have
 
 
-def find_panes(frames: NDArray[np.uint8]) -> tuple[Box, ...]:
-    """The halves or quarters of a split screen, row by row; none where the picture is one.
+@dataclass(frozen=True)
+class SplitScreen:
+    """How a picture is composed of several of one size.
+
+    Attributes:
+        rows, columns: of panes.
+        shown: (row, column) of those that show something, from the upper left corner.
+        region: where all of them are together.
+    """
+
+    rows: int
+    columns: int
+    shown: tuple[tuple[int, int], ...]
+    region: Box = WHOLE
+
+    @property
+    def panes(self) -> tuple[Box, ...]:
+        """Where those are that show something."""
+        left, top = self.region.left, self.region.top
+        width, height = self.region.right - left, self.region.bottom - top
+
+        def box(row: int, column: int) -> Box:
+            across = (left + width * (column + step) / self.columns for step in (0, 1))
+            down = (top + height * (row + step) / self.rows for step in (0, 1))
+            (start, end), (upper, lower) = across, down
+            return Box(start, upper, min(end, 1.0), min(lower, 1.0))
+
+        return tuple(box(*pane) for pane in self.shown)
+
+
+def find_split(frames: NDArray[np.uint8]) -> SplitScreen | None:
+    """The panes of a split screen, halves or thirds in either direction; None where the picture is one.
 
     Args:
         frames: ``uint8[T, H, W, 3]``, whole frames in order of time.
 
     >>> noise = np.random.default_rng(0).integers(0, 255, (2, 9, 11, 7, 3), np.uint8)
     >>> halves = np.concatenate([half.repeat(9, 1).repeat(9, 2) for half in noise], axis=2)
-    >>> find_panes(halves)
+    >>> split = find_split(halves)
+    >>> split.panes
     (Box(left=0.0, top=0.0, right=0.5, bottom=1.0), Box(left=0.5, top=0.0, right=1.0, bottom=1.0))
-    >>> find_panes(halves[:, :, :63].repeat(2, 2))
-    ()
+    >>> find_split(halves[:, :, :63].repeat(2, 2)) is None
+    True
     """
-    if min(frames.shape[1:3]) < 48:
-        return ()
+    if min(frames.shape[1:3]) < _SMALLEST:
+        return None
     chosen = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)
     few = frames[chosen]
-    upright, level = _parted(few), _parted(few.swapaxes(1, 2))
-    if not (upright or level):
-        return ()
-    columns = ((0.0, 0.5), (0.5, 1.0)) if upright else ((0.0, 1.0),)
-    rows = ((0.0, 0.5), (0.5, 1.0)) if level else ((0.0, 1.0),)
-    panes = tuple(Box(left, top, right, bottom) for top, bottom in rows for left, right in columns)
-    return panes if _all_lively(few, panes) else ()
+    columns, rows = _parts(few), _parts(few.swapaxes(1, 2))
+    shown = _lively(few, rows, columns)
+    return SplitScreen(rows, columns, shown) if len(shown) > max(1, rows * columns // 2) else None
 
 
-def _parted(frames: Frames) -> bool:
-    """Whether the line in the middle, from top to bottom, parts two videos; of ``[t, H, W, 3]``."""
+def _parts(frames: Frames) -> int:
+    """Into how many of one width lines from top to bottom part the picture ``[t, H, W, 3]``: 1, 2 or 3."""
+    width = frames.shape[2]
+    if _parted(frames, width // 2):
+        return 2
+    return 3 if all(_parted(frames, round(third * width / 3)) for third in (1, 2)) else 1
+
+
+def _parted(frames: Frames, line: int) -> bool:
+    """Whether a line from top to bottom, or one beside it, parts two videos; of ``[t, H, W, 3]``."""
     width = frames.shape[2]
     reach = max(_STRIP, round(_THICKEST * width / 2) + 1)
-    strip = np.ascontiguousarray(frames[:, :, width // 2 - reach : width // 2 + reach]).astype(np.int16)
+    strip = np.ascontiguousarray(frames[:, :, line - reach : line + reach]).astype(np.int16)
     if _THINNEST * width <= _bar(strip, reach) <= _THICKEST * width:
         return True
     near = strip[:, :, reach - _STRIP : reach + _STRIP]
-    return any(_evidence(near, _STRIP + off) >= _SPLIT for off in range(-_OFF, _OFF + 1))
+    lines = [_STRIP + off for off in range(-_OFF, _OFF + 1) if _alike(near, _STRIP + off) < _ALIKE]
+    if not lines:
+        return False
+    step = steps(near)
+    return any(_sharpness(step, each) - _alike(near, each) >= _SPLIT for each in lines)
 
 
-def _evidence(strip: Strip, line: int) -> float:
-    """How sharp a line is, less how alike what is on both sides of it; 0 where these are too alike."""
+def _alike(strip: Strip, line: int) -> float:
+    """Correlation of how the picture goes on along a line, to both sides of it."""
     beside = strip[:, :, [line - _APART, line + _APART - 1]]
     before, after = np.clip(beside[:, 2:] - beside[:, :-2], -_CLIP, _CLIP).transpose(2, 0, 1, 3).astype(float)
     both = float((before * before).sum()) * float((after * after).sum())
-    alike = float((before * after).sum()) / float(np.sqrt(both + 1e-6))
-    if alike >= _ALIKE:
-        return 0.0
-    step = steps(strip)
+    return float((before * after).sum()) / math.sqrt(both + 1e-6)
+
+
+def _sharpness(step: Map, line: int) -> float:
+    """How much larger the step at a line is than those beside it, where there is any, 0 to 1."""
     around = np.maximum(np.roll(step, 4, 1), np.roll(step, -4, 1))
     sharp = (step / (step + around + NOISE))[:, line - 1 : line + 2].max(1)
     counts = step[:, line - 5 : line + 6].max(1) >= _SOMETHING
-    return float(sharp[counts].mean()) - alike if counts.any() else 0.0
+    return float(sharp[counts].mean()) if counts.any() else 0.0
 
 
 def _bar(strip: Strip, middle: int) -> int:
@@ -97,13 +141,13 @@ def _bar(strip: Strip, middle: int) -> int:
     return last - first - 1
 
 
-def _all_lively(frames: Frames, panes: tuple[Box, ...]) -> bool:
-    """Whether there is something to see in every pane."""
-    height, width = frames.shape[1:3]
-    lively = []
-    for pane in panes:
-        left, top, right, bottom = pane.pixels(width, height)
-        inside = frames[:, top:bottom, left:right].mean(3, dtype=np.float32)
-        texture = np.abs(np.diff(inside, axis=1)).mean() + np.abs(np.diff(inside, axis=2)).mean()
-        lively.append(float(texture + inside.std(0).mean()))
-    return min(lively) >= _LIVELY * float(np.mean(lively))
+def _lively(frames: Frames, rows: int, columns: int) -> tuple[tuple[int, int], ...]:
+    """(row, column) of the panes in which there is something to see."""
+    grey = frames.mean(3, dtype=np.float32)
+    amounts = [
+        float(inside.std(0).mean() + sum(np.abs(np.diff(inside, axis=axis)).mean() for axis in (1, 2)))
+        for row in np.array_split(grey, rows, axis=1)
+        for inside in np.array_split(row, columns, axis=2)
+    ]
+    least = _LIVELY * sum(amounts) / len(amounts)
+    return tuple(divmod(place, columns) for place, amount in enumerate(amounts) if amount >= least)

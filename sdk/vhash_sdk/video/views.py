@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from ..spec import Resize, Sampling
 from .box import Box
 from .box_finding import find_box
 from .decoder import BoxFrames, Clip, Reader
-from .pane_finding import find_panes
+from .pane_finding import SplitScreen, find_split
 
 
 def sample_views(reader: Reader, sampling: Sampling, resize: Resize) -> Clip:
@@ -27,28 +26,32 @@ def sample_views(reader: Reader, sampling: Sampling, resize: Resize) -> Clip:
     clip = reader.sample(sampling, resize)
     if resize.crop is not None:
         return clip
-    box, panes = find_boxes(clip.frames)
+    box, split = find_boxes(clip.frames)
     inside = None if box is None else BoxFrames(box, reader.sample(sampling, resize, box=box).frames)
-    seen = _panes(reader, sampling, resize, panes) if panes and resize.rule == "exact" else ()
-    return replace(clip, box=inside, panes=seen)
+    panes = _panes(reader, sampling, resize, split) if split is not None and resize.rule == "exact" else ()
+    return replace(clip, box=inside, panes=panes)
 
 
-def find_boxes(frames: NDArray[np.uint8]) -> tuple[Box | None, tuple[Box, ...]]:
-    """The content box, None where that is all of the picture, and the panes of a split screen.
+def find_boxes(frames: NDArray[np.uint8]) -> tuple[Box | None, SplitScreen | None]:
+    """The content box, None where that is all of the picture, and whether it, or what is in it, is split.
 
     Args:
         frames: ``uint8[T, H, W, 3]``, whole frames in order of time.
     """
-    return find_box(frames), find_panes(frames)
+    box, split = find_box(frames), find_split(frames)
+    if box is None or split is not None:
+        return box, split
+    left, top, right, bottom = box.pixels(frames.shape[2], frames.shape[1])
+    inner = find_split(frames[:, top:bottom, left:right])
+    return box, None if inner is None else replace(inner, region=box)
 
 
-def _panes(reader: Reader, sampling: Sampling, resize: Resize, panes: Sequence[Box]) -> tuple[BoxFrames, ...]:
-    """The frames of halves or quarters: those of the whole picture, twice as large, cut up."""
-    high, wide = (1 if pane == 1.0 else 2 for pane in (panes[0].bottom, panes[0].right))
-    height, width = resize.height * high, resize.width * wide
-    large = reader.sample(sampling, replace(resize, height=height, width=width)).frames
+def _panes(reader: Reader, sampling: Sampling, resize: Resize, split: SplitScreen) -> tuple[BoxFrames, ...]:
+    """The frames of panes: those of all of them together, as many times as large, cut up."""
+    height, width = resize.height, resize.width
+    size = replace(resize, height=split.rows * height, width=split.columns * width)
+    large = reader.sample(sampling, size, box=split.region).frames
     return tuple(
-        BoxFrames(pane, large[:, top:bottom, left:right])
-        for pane in panes
-        for left, top, right, bottom in [pane.pixels(width, height)]
+        BoxFrames(place, large[:, row * height :, column * width :][:, :height, :width])
+        for place, (row, column) in zip(split.panes, split.shown, strict=True)
     )
