@@ -18,7 +18,6 @@ from .box import WHOLE, Box
 from .box_finding import FRAMES, NOISE, Map, steps
 
 Frames = NDArray[np.uint8]
-Strip = NDArray[np.int16]
 
 _STRIP = 12  # pixels to either side of the middle that are looked at
 _OFF = 1  # pixels by which the line may be off the middle: of frames that were scaled from odd sizes
@@ -83,6 +82,8 @@ def find_split(frames: NDArray[np.uint8]) -> SplitScreen | None:
     chosen = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)
     few = frames[chosen]
     columns, rows = _parts(few), _parts(few.swapaxes(1, 2))
+    if columns == rows == 1:
+        return None
     shown = _lively(few, rows, columns)
     return SplitScreen(rows, columns, shown) if len(shown) > max(1, rows * columns // 2) else None
 
@@ -95,26 +96,28 @@ def _parts(frames: Frames) -> int:
     return 3 if all(_parted(frames, round(third * width / 3)) for third in (1, 2)) else 1
 
 
-def _parted(frames: Frames, line: int) -> bool:
+def _parted(frames: Frames, middle: int) -> bool:
     """Whether a line from top to bottom, or one beside it, parts two videos; of ``[t, H, W, 3]``."""
-    width = frames.shape[2]
-    reach = max(_STRIP, round(_THICKEST * width / 2) + 1)
-    strip = np.ascontiguousarray(frames[:, :, line - reach : line + reach]).astype(np.int16)
-    if _THINNEST * width <= _bar(strip, reach) <= _THICKEST * width:
+    if _bar(frames, middle):
         return True
-    near = strip[:, :, reach - _STRIP : reach + _STRIP]
-    lines = [_STRIP + off for off in range(-_OFF, _OFF + 1) if _alike(near, _STRIP + off) < _ALIKE]
-    if not lines:
+    # a line runs between the column before it and the one with its number
+    first = middle - _OFF - _APART
+    beside = frames[:, :, first : middle + _OFF + _APART].astype(np.int16)
+    along = np.clip(beside[:, 2:] - beside[:, :-2], -_CLIP, _CLIP).astype(np.float32)
+    alike = {line: _alike(along, line - first) for line in range(middle - _OFF, middle + _OFF + 1)}
+    if min(alike.values()) >= _ALIKE:
         return False
-    step = steps(near)
-    return any(_sharpness(step, each) - _alike(near, each) >= _SPLIT for each in lines)
+    step = steps(frames[:, :, middle - _STRIP : middle + _STRIP].astype(np.int16))
+    return any(
+        agreement < _ALIKE and _sharpness(step, line - middle + _STRIP) - agreement >= _SPLIT
+        for line, agreement in alike.items()
+    )
 
 
-def _alike(strip: Strip, line: int) -> float:
-    """Correlation of how the picture goes on along a line, to both sides of it."""
-    beside = strip[:, :, [line - _APART, line + _APART - 1]]
-    before, after = np.clip(beside[:, 2:] - beside[:, :-2], -_CLIP, _CLIP).transpose(2, 0, 1, 3).astype(float)
-    both = float((before * before).sum()) * float((after * after).sum())
+def _alike(along: NDArray[np.float32], line: int) -> float:
+    """Correlation of how the picture goes on along a line, on both sides of it."""
+    before, after = along[:, :, line - _APART], along[:, :, line + _APART - 1]
+    both = float(np.square(before).sum()) * float(np.square(after).sum())
     return float((before * after).sum()) / math.sqrt(both + 1e-6)
 
 
@@ -126,19 +129,23 @@ def _sharpness(step: Map, line: int) -> float:
     return float(sharp[counts].mean()) if counts.any() else 0.0
 
 
-def _bar(strip: Strip, middle: int) -> int:
-    """How wide a bar of one colour, that never changes, runs through the middle; 0: none does."""
-    here = strip[:, :, middle - 1 : middle + 1]
-    colour = np.median(here, axis=(0, 1, 2)).astype(np.int16)
-    if (np.abs(here - colour).max(3) < _BAR).mean() < _MOSTLY:
-        return 0
+def _bar(frames: Frames, middle: int) -> bool:
+    """Whether a bar of one colour, that never changes, runs along a line, with pictures on both sides."""
+    here = frames[:, :, middle - 1 : middle + 1].astype(np.int16)
+    colour = np.median(here[0], axis=(0, 1)).astype(np.int16)
+    if (np.abs(here[0] - colour).max(2) < _BAR).mean() < _MOSTLY:
+        return False
+    width = frames.shape[2]
+    reach = round(_THICKEST * width / 2) + 1
+    strip = frames[:, :, middle - reach : middle + reach].astype(np.int16)
     plain = (np.abs(strip - colour).max(3) < _BAR).mean((0, 1)) >= _MOSTLY
-    first, last = middle - 1, middle
-    while first >= 0 and plain[first]:
-        first -= 1
-    while last < len(plain) and plain[last]:
-        last += 1
-    return last - first - 1
+    if not plain[reach - 1 : reach + 1].all():
+        return False
+    others = np.flatnonzero(~plain)
+    before, after = others[others < reach], others[others >= reach]
+    if not len(before) or not len(after):  # wider than a bar between panes
+        return False
+    return bool(after[0] - before[-1] - 1 >= _THINNEST * width)
 
 
 def _lively(frames: Frames, rows: int, columns: int) -> tuple[tuple[int, int], ...]:
