@@ -95,6 +95,8 @@ def test_a_plan_does_nothing_until_it_is_edited(lib: Path, folder: Path, tmp_pat
     assert sorted(os.listdir(copy)) == sorted(os.listdir(folder)) and not (tmp_path / "ruined").exists()
     obey(plan)
     assert sorted(os.listdir(copy)) == ["chair.mp4", "glass.mp4"] and not (tmp_path / "ruined").exists()
+    refused = run("dedup", lib, "--plan", tmp_path / "plan.json", code=3)
+    assert "a table (.csv) or a script (.sh)" in refused.stderr and not (tmp_path / "plan.json").exists()
     run("dedup", lib, "--radius", "40", "--plan", tmp_path / "plan.csv")
     with open(tmp_path / "plan.csv", newline="") as file:
         assert [row["action"] for row in csv.DictReader(file)] == ["keep", "duplicate", "duplicate"]

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import OptionError, StoreError
 from ..library.keeping import KeepRules
-from ..names import csv_line
+from ..names import csv_line, printable
 from ..report.facts import Facts
 from ..report.parts import csv_part_rows
 from ..report.plan import csv_rows, plan_lines
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ..library.roles import Roles
     from ..library.shared_parts import Parts
     from ..matching.alignment import Span
+
+_NO_PLANS = (".json", ".html", ".tsv")  # names of files that other programs would take for something else
 
 
 def rules(text: str) -> str:
@@ -239,6 +241,10 @@ def _write(given: Options, library: Library, facts: Facts, found: Parts | None, 
 
 
 def _plan_kind(file: Path | None) -> str:
+    if file is not None and file.suffix.lower() in _NO_PLANS:
+        raise OptionError(
+            f"--plan {printable(file)}: a plan is a table (.csv) or a script (.sh); --json prints the groups"
+        )
     return "table" if file is not None and file.suffix.lower() == ".csv" else "plan"
 
 
