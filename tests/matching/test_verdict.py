@@ -210,6 +210,29 @@ def test_a_part_that_moves_otherwise_in_one_picture_is_another_take_unless_codes
     assert found.same is False and found.relation is VideoRelation.TAKE
 
 
+def test_of_split_screens_that_share_a_pane_only_pixels_can_say_that_they_are_copies() -> None:
+    model = zoo.load("default")
+    verdict = Verdict.at(model.spec, model.calibration, 1e-4)
+    one, two, three = (copy_views([part, part + 1, part + 2, part + 3])[0] for part in (1, 11, 21))
+
+    def split(whole: View, *panes: View) -> tuple[View, ...]:
+        return (whole, *(replace(pane, pane=True) for pane in panes))
+
+    (far,) = copy_views([31, 32, 33, 34])
+    composed, other = split(one, two, three), split(far, two, copy_views([41, 42, 43, 44])[0])
+    said = verdict.decide(composed, other)
+    assert said.same is False and said.relation is VideoRelation.SHARES
+    (still,) = copy_views([1, 1, 1, 1])  # hardly changes, so pixels are asked
+    first, second = split(still, two, three), split(still, two, far)
+    assert verdict.decide(first, second).relation is VideoRelation.SHARES
+    copy = SEEN._replace(motion=0.95, still=0.95, agreeing=1.0, moving=0.2, variety=5.0, seconds=8.0)
+    assert verdict.decide(first, second, closer=lambda: copy).same is True
+    assert verdict.decide(first, second, closer=lambda: copy._replace(apart=0.5)).same is False
+    assert verdict.decide(first, first).same is True
+    assert verdict.decide(split(one, two), split(far, two)).relation is VideoRelation.SHARES
+    assert verdict.decide(composed, (two,)).relation is VideoRelation.CONTAINS
+
+
 def test_codes_that_are_all_but_equal_are_looked_at_whatever_their_frames_say() -> None:
     model = zoo.load("default")
     verdict = Verdict.at(model.spec, model.calibration, 1e-4, videos=10**6)

@@ -148,13 +148,17 @@ class Verdict:
         near = nearest_views(a, b)[0] if distance is None or split else distance
         seen = self._seen(a, b, near) if told_apart else None
         found = self._by_codes(near, seen, told_apart)
-        if found.same is not None and self._share_a_pane(a, b):
-            return replace(found, same=False, relation=VideoRelation.SHARES)
         doubtful = self._doubtful(found, seen) if told_apart else self._may_be_copies(near)
+        certain = found.same is None or (found.same and not doubtful)
+        shares = told_apart and not certain and self._share_panes(a, b, some=found.same is True)
+        if shares:  # what is alike in the whole pictures may be that pane alone
+            found = replace(found, same=False, relation=VideoRelation.SHARES)
         closer_look = closer() if closer is not None and doubtful else None
         if closer_look is None:
             return self._related(found, a, b)
         same = self._closer(found, closer_look) if told_apart else closer_look.surely_same or None
+        if shares:
+            same = closer_look.same is True
         found = replace(found, look=closer_look, same=same)
         if closer_look.same and found.same and found.rate is not None:  # both have to be wrong
             rate = Rate(*(one * other for one, other in zip(found.rate, _PASSING, strict=True)))
@@ -174,11 +178,12 @@ class Verdict:
                 relation = VideoRelation.SHARES if look.shares else VideoRelation.TAKE
         return replace(found, relation=relation)
 
-    def _share_a_pane(self, a: Sequence[View], b: Sequence[View]) -> bool:
-        """Whether two split screens have some panes in common, but neither has all of the other's."""
+    def _share_panes(self, a: Sequence[View], b: Sequence[View], *, some: bool) -> bool:
+        """Whether two split screens have panes in common; ``some``: but neither has all of the other's."""
         one, two = ([replace(view, pane=False) for view in views if view.pane] for views in (a, b))
         same = np.array([[self._same_view(x, y) for y in two] for x in one], bool)
-        return bool(same.any() and not same.any(1).all() and not same.any(0).all())
+        whole = same.any(1).all() or same.any(0).all()
+        return bool(same.any() and not (some and whole))
 
     def _same_view(self, a: View, b: View) -> bool:
         near = int(hamming_distance(a.code, b.code))

@@ -13,6 +13,8 @@ from .box_finding import find_box
 from .decoder import BoxFrames, Clip, Reader
 from .pane_finding import SplitScreen, find_split
 
+_SIDE = 0.04  # of the picture, by which the sides of a box may be off
+
 
 def sample_views(reader: Reader, sampling: Sampling, resize: Resize) -> Clip:
     """``Reader.sample``, and the frames of the content box and the panes (``Clip``) where there are any.
@@ -27,9 +29,13 @@ def sample_views(reader: Reader, sampling: Sampling, resize: Resize) -> Clip:
     if resize.crop is not None:
         return clip
     box, split = find_boxes(clip.frames)
-    inside = None if box is None else BoxFrames(box, reader.sample(sampling, resize, box=box).frames)
     panes = _panes(reader, sampling, resize, split) if split is not None and resize.rule == "exact" else ()
-    return replace(clip, box=inside, panes=panes)
+    around = [pane.place for pane in panes if box is not None and _within(box, pane.place)]
+    if box is None or any(_within(pane, box) for pane in around):
+        return replace(clip, panes=panes)
+    inside = BoxFrames(box, reader.sample(sampling, resize, box=box).frames)
+    # within a pane it is no content box of the whole
+    return replace(clip, panes=(*panes, inside)) if around else replace(clip, box=inside, panes=panes)
 
 
 def find_boxes(frames: NDArray[np.uint8]) -> tuple[Box | None, SplitScreen | None]:
@@ -44,6 +50,12 @@ def find_boxes(frames: NDArray[np.uint8]) -> tuple[Box | None, SplitScreen | Non
     left, top, right, bottom = box.pixels(frames.shape[2], frames.shape[1])
     inner = find_split(frames[:, top:bottom, left:right])
     return box, None if inner is None else replace(inner, region=box)
+
+
+def _within(inner: Box, outer: Box) -> bool:
+    """Whether a box is in another one, or nearly."""
+    starts = inner.left >= outer.left - _SIDE and inner.top >= outer.top - _SIDE
+    return starts and inner.right <= outer.right + _SIDE and inner.bottom <= outer.bottom + _SIDE
 
 
 def _panes(reader: Reader, sampling: Sampling, resize: Resize, split: SplitScreen) -> tuple[BoxFrames, ...]:

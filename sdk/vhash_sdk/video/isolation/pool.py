@@ -36,7 +36,7 @@ from .process import DecodeProcess, DiedError
 R = TypeVar("R")
 
 _MAX_FRAME_BYTES = 1 << 31
-_MAX_PANES = 9
+_MAX_PANES = 10
 _MAX_PRINTS = 1 << 26  # three months of sound
 _MAX_PATH = 4096
 
