@@ -182,8 +182,10 @@ class Verdict:
         """Whether two split screens have panes in common; ``some``: but neither has all of the other's."""
         one, two = ([replace(view, pane=False) for view in views if view.pane] for views in (a, b))
         same = np.array([[self._same_view(x, y) for y in two] for x in one], bool)
+        if not same.any():
+            return False
         whole = same.any(1).all() or same.any(0).all()
-        return bool(same.any() and not (some and whole))
+        return not (some and whole)
 
     def _same_view(self, a: View, b: View) -> bool:
         near = int(hamming_distance(a.code, b.code))
