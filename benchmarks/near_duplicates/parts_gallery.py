@@ -32,7 +32,10 @@ EDITS = {
 
 @dataclass(frozen=True)
 class Run:
-    """A stretch of a video that is a stretch of one clip, in seconds; ``kind``: how it came there."""
+    """A stretch of a video that is a stretch of one clip, in seconds.
+
+    ``kind``: how it came there; ``drawn``: which time that the clip came it is of, or was cut from.
+    """
 
     clip: int
     clip_start: float
@@ -41,6 +44,7 @@ class Run:
     end: float
     kind: str = ""
     reversed: bool = False
+    drawn: int = 0
 
     @property
     def speed(self) -> float:
@@ -90,7 +94,7 @@ class Maker:
         self._sources = [path for path in paths if path.suffix in kinds and "distorted" not in path.name]
         self._left: list[int] = []
         self._lengths: dict[int, float] = {}
-        self.repeated = 0
+        self.repeated = self._drawn = 0
 
     def _clip(self, number: int) -> Path:
         path = self._sources[number]
@@ -99,7 +103,8 @@ class Maker:
 
     def fresh(self, seconds: float) -> list[tuple[Path, Run]]:
         """Clips of about so many seconds together that were in no video before, as long as there are some."""
-        chosen, total = [], 0.0
+        chosen: list[tuple[int, int]] = []
+        total = 0.0
         while total < seconds:
             if not self._left:
                 self._left = list(range(len(self._sources)))
@@ -108,11 +113,15 @@ class Maker:
             number = self._left.pop()
             if number not in self._lengths:
                 self._lengths[number] = float(probe(self._clip(number)).duration)
-            chosen.append(number)
+            self._drawn += 1
+            chosen.append((number, self._drawn))
             total += self._lengths[number]
         return [
-            (self._clip(number), Run(number, 0.0, self._lengths[number], 0.0, self._lengths[number]))
-            for number in chosen
+            (
+                self._clip(number),
+                Run(number, 0.0, self._lengths[number], 0.0, self._lengths[number], drawn=drawn),
+            )
+            for number, drawn in chosen
         ]
 
     def make(self, name: str, parts: Iterable[tuple[Path, Run | Sequence[Run]]]) -> Video:
@@ -148,7 +157,7 @@ class Maker:
             place = [(time - start) / fast for time in (low, high)]
             if back:
                 place = [length - place[1], length - place[0]]
-            runs.append(Run(run.clip, clip[0], clip[1], place[0], place[1], kind, back))
+            runs.append(Run(run.clip, *clip, *place, kind, back, run.drawn))
         exact = float(probe(path).duration)  # a frame more or less: what follows starts there
         runs.sort(key=lambda run: run.start)
         runs[-1] = replace(runs[-1], end=exact)
@@ -204,7 +213,7 @@ class Maker:
 def truth(videos: Sequence[Video], *, least: float) -> list[Shared]:
     """Everything that two videos share for at least so many seconds, by which clip is where.
 
-    Videos of different sets share only clips that came again, however they were edited: ``again``.
+    What neither was cut from the other, nor both from one, is a clip that came again: ``again``.
     """
     found = []
     for a, b in combinations(range(len(videos)), 2):
@@ -215,8 +224,7 @@ def truth(videos: Sequence[Video], *, least: float) -> list[Shared]:
             if one.clip == two.clip and (shared := _both(a, b, one, two)) is not None
         ]
         found += [shared for shared in _joined(met) if shared.seconds >= least]
-    sets = [video.path.stem.split("-")[0] for video in videos]
-    return [shared if sets[shared.a] == sets[shared.b] else replace(shared, kind="again") for shared in found]
+    return found
 
 
 def _both(a: int, b: int, one: Run, two: Run) -> Shared | None:
@@ -227,6 +235,8 @@ def _both(a: int, b: int, one: Run, two: Run) -> Shared | None:
     kind = one.kind or two.kind or "again"
     if one.kind and two.kind and one.kind != two.kind:
         kind = "both edited"
+    if one.drawn != two.drawn:
+        kind = "again"
     return Shared(a, b, a_start, a_end, b_start, b_end, kind)
 
 
