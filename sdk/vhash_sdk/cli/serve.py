@@ -60,7 +60,9 @@ class Options:
     index: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=DIR", help="An index directory whose codes /v1/lookup searches.", show_default=False
+            metavar="NAME=DIR",
+            help="An index directory, or a Milvus location, whose codes /v1/lookup searches.",
+            show_default=False,
         ),
     ] = None
     move_to: Annotated[
@@ -127,7 +129,9 @@ def _settings(given: Options) -> Settings:
     for text in given.index or ():
         name, mark, where = text.partition("=")
         if not mark or not where:
-            raise OptionError(f"--index {text}: expected NAME=DIRECTORY")
+            raise OptionError(
+                f"--index {text}: expected NAME=DIRECTORY or NAME=milvus://host:port/collection"
+            )
         indexes[name] = where
     for root in (*(given.root or ()), *([given.move_to] if given.move_to else ())):
         if root is not given.move_to and not os.path.isdir(root):
