@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.common import CACHE
 from vhash_sdk import Library
 from vhash_sdk.library.near_pairs import PairCache
+from vhash_sdk.library.part_looks import decided
 from vhash_sdk.library.parts import align_all, read_table
 from vhash_sdk.library.segment_join import SegmentTable, link
 
@@ -106,8 +107,9 @@ def joined(count: int, library: Path | None = None) -> dict[str, Any]:
     finally:
         shutil.rmtree(folder)
     start = time.perf_counter()
-    aligned = {(pair.a, pair.b) for pair in align_all(table, links)}
+    pairs, _ = align_all(table, links)
     aligning = time.perf_counter() - start
+    aligned = {(pair.a, pair.b) for pair in decided(pairs, {})}
     linked = {tuple(table.videos[links.ends[part.start]].tolist()) for part in links.by_pair(table.videos)}
     return {
         "segments": len(table),
