@@ -41,6 +41,11 @@ def like(library: Path, videos: int, generator: np.random.Generator) -> NDArray[
         table = read_table(opened._db, opened.spec)
     number = table.videos
     starts = np.flatnonzero(number[: 1 - WINDOWS] == number[WINDOWS - 1 :])
+    if not len(starts) or table.bits != BITS:
+        raise SystemExit(
+            f"{library}: {len(table):,} segments of {table.bits} bits, expected {WINDOWS} in a row of one "
+            f"video and {BITS} bits; add longer videos with `vhash add --segments`"
+        )
     codes = np.empty((videos, WINDOWS, BITS // 8), np.uint8)
     rows = np.arange(WINDOWS)
     for video in range(videos):

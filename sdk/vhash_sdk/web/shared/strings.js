@@ -131,7 +131,9 @@ export const S = {
   placesText: "Parts that change alike in time, the best first.",
   isOfYours: (part) => `is ${part} of yours`,
   verdicts: { copy: "copy", shares: "shares a part", take: "other footage", unclear: "not decided" },
+  verdictsOfCodes: { copy: "near by its code", unclear: "not near by its code" },
   verdictOf: { "same video": "same video", "same scene, other take": "other take", unrelated: "unrelated" },
+  hitHeadsOfCodes: { copy: "Near by their codes", unclear: "Farther" },
   hitHeads: { copy: "Copies", shares: "Share a part", take: "Near, but other footage", unclear: "Near" },
   hitTexts: {
     copy: "The same footage: pictures and how they change agree.",
