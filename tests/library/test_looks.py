@@ -245,7 +245,8 @@ def test_what_was_judged_no_match_is_none_in_a_search(
     (encoded,) = encoder.encode_many([middle], detail="views")
     for asked in (other, middle, str(elsewhere), encoded):
         hits = {Path(hit.entry.path): hit for hit in library.search(asked)}
-        assert hits[bunny].same is False and hits[bunny].relation is None and hits[bunny].look is None
+        assert hits[bunny].same is False and hits[bunny].look is None
+        assert hits[bunny].relation in (None, "unrelated")
         assert hits[middle].same is True and hits[chair].same is False
     said = library.decide(one, other)
     assert said.same is False and said.relation is None

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Any, NamedTuple, TypedDict
 
 from ..errors import OptionError
@@ -30,20 +27,13 @@ SORTS = {
 """What videos may be sorted by, and the column of each."""
 
 
-@lru_cache(maxsize=1)
-def _likes_blobs() -> bool:
-    """Whether LIKE takes a path as it is stored, as it does where SQLite was built in the usual way."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        return bool(connection.execute("SELECT x'61' LIKE 'A'").fetchone()[0])
-
-
 def _holds(column: str, text: str) -> tuple[list[str], list[Any]]:
     """Whether a path holds a text, in any case of ASCII letters: as SQL, and its values.
 
-    LIKE takes a fifth of the time of instr(lower(…)), but what is no UTF-8 is all the same to it.
+    LIKE takes half the time of instr(lower(…)), but what is no UTF-8 is all the same to it.
     """
     cast, escaped = f"CAST({column} AS TEXT)", re.sub(r"([\\%_])", r"\\\1", text)
-    words = [f"{column if _likes_blobs() else cast} LIKE CAST(? AS TEXT) ESCAPE '\\'"]
+    words = [f"{cast} LIKE CAST(? AS TEXT) ESCAPE '\\'"]
     values = [os.fsencode(f"%{escaped}%")]
     if not text.isascii():
         words.append(f"instr(lower({cast}), lower(CAST(? AS TEXT))) > 0")
@@ -80,7 +70,8 @@ class Filters:
 
     def clause(self) -> tuple[str, list[Any]]:
         """As SQL about ``video v``, and its values."""
-        words, values = ["1"], []
+        words: list[str] = ["1"]
+        values: list[Any] = []
         if self.text:
             words, values = _holds("v.path", self.text)
         asked = (
