@@ -46,9 +46,10 @@ export const S = {
   framesOfIt: "Frames of it",
   andMore: (n) => `and ${n} more`,
   sharedParts: "Parts that videos share",
-  partsFacts: ({ pairs, parts, more, ignored, lacking }) => [
+  partsFacts: ({ pairs, parts, more, ignored, lacking, left }) => [
     pairs, parts, ...(more ? [`${more} pairs not shown`] : []), ...(ignored ? [`${ignored} left out as ignored`] : []),
     ...(lacking ? [`${lacking} without segments: nothing is known of them`] : []),
+    ...(left ? [`${left} in doubt not looked at yet: the next search goes on with them`] : []),
   ].join(" · "),
   noPicture: "no picture: the file could not be read",
   framesOf: (n, name) => `${n} frames of ${name}`,
