@@ -122,6 +122,10 @@ class Camera:
 
     def __init__(self, look: ThirdLook | None) -> None:
         self.look, self.asked = look, list[tuple[int, int, Span]]()
+        self.gone: set[int] = set()
+
+    def at_hand(self, entry: Entry) -> bool:
+        return entry.id not in self.gone
 
     def of_shared(self, a: Entry, b: Entry, there: Span) -> ThirdLook | None:
         self.asked.append((a.id, b.id, there))
@@ -158,6 +162,14 @@ def test_a_video_that_shares_nothing_with_many_is_looked_at_no_more() -> None:
     camera, seen = Camera(OTHER), Seen()
     assert taken(camera, seen, 250, 500)[0] == 0 and len(camera.asked) == 32
     assert taken(camera, seen, 250, 500) == (0, 0) and len(camera.asked) == 32
+
+
+def test_files_that_are_gone_keep_nobody_from_looking_at_the_others() -> None:
+    camera, seen = Camera(COPY), Seen()
+    camera.gone = set(range(200, 252))
+    assert taken(camera, seen, 250, 500)[0] == 0 and len(camera.asked) == len(seen) == 198
+    camera.gone = {1}
+    assert taken(camera, seen, 250, 500) == (0, 0) and len(camera.asked) == 198
 
 
 def test_a_file_that_cannot_be_looked_at_is_tried_a_few_times() -> None:

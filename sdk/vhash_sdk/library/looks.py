@@ -91,6 +91,10 @@ class Looks:
         query = self._filmed(a)
         return None if query is None else self.of_part(query, b, span)
 
+    def at_hand(self, entry: Entry) -> bool:
+        """Whether the file of a video is as it was, and its pixels tell something."""
+        return self._filmed(entry) is not None
+
     def _filmed(self, entry: Entry) -> Filmed | None:
         rows = files_of(self._database, [entry.id])
         width, height, seconds = entry.width, entry.height, entry.code.duration

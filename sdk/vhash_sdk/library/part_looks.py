@@ -23,7 +23,7 @@ DOUBT = 5.0
 MOST_LOOKS = 500
 """New third looks in one run: some minutes."""
 _CROWD = 32  # parts of a video that were found to be none, after which no more of its are looked at
-_FAILED = 3  # looks that could not be taken, after which a video is not tried again in this run
+_FAILED = 3  # looks at files that are there but failed, after which a video is not tried again in this run
 _SAVED = 100  # new looks after which all are written, lest a killed run begins anew
 
 Progress = Callable[[int, int], None]
@@ -116,7 +116,10 @@ class PartLooks:
         for doubt in doubts:
             if doubt.at in seen:
                 _note(strange, doubt, seen[doubt.at])
-        waiting = sorted((d for d in doubts if d.at not in seen), key=lambda d: (-d.span.score, d.at))
+        videos = {video for doubt in doubts if doubt.at not in seen for video in (doubt.a, doubt.b)}
+        there = {video for video in videos if self.looks.at_hand(entries[video])}
+        new = (d for d in doubts if d.at not in seen and {d.a, d.b} <= there)
+        waiting = sorted(new, key=lambda d: (-d.span.score, d.at))
         taken = left = 0
         for done, doubt in enumerate(waiting, 1):
             both = doubt.a, doubt.b
@@ -126,7 +129,7 @@ class PartLooks:
                 left += 1
                 continue
             look = self._look(doubt.span, entries[doubt.a], entries[doubt.b])
-            if look is None:  # gone, changed or damaged: scores decide, until somebody looks again
+            if look is None:  # as where a file is gone: scores decide, until somebody looks again
                 failed.update(both)
                 continue
             seen[doubt.at] = look
