@@ -28,7 +28,7 @@ export const selectOf = (name, options, value, onchange) => {
   list.value = value;
   return make("label", {}, `${name} `, list);
 };
-const PAUSE = 150; // milliseconds between two questions while somebody types
+const PAUSE = 60; // milliseconds between two questions while somebody types
 export function textField(label, value, oninput, properties = {}) {
   let timer, asked = 0; // the first letter asks at once, those that follow fast together
   const field = make("input", { type: "search", value, autocomplete: "off", spellcheck: false, "aria-label": label, ...properties });
