@@ -10,6 +10,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from PIL import Image
@@ -28,9 +30,9 @@ QUALITY = 62  # of the picture: the same size in bytes as ever, for it is downlo
 
 def main() -> None:
     command_line(__doc__).parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, short_folder() as short:
         folder = Path(name)
-        videos, picture, library = folder / "holidays", folder / "shot.png", folder / "holidays.vhash"
+        videos, picture, library = short / "holidays", folder / "shot.png", folder / "holidays.vhash"
         videos.mkdir()
         variants = {variant.name: variant for variant in VARIANTS}
         for sample in sorted(SAMPLES.glob("*.mp4")):
@@ -42,6 +44,21 @@ def main() -> None:
         with served(library, home=folder) as server:
             shoot(server, picture)
         write_webp(picture)
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder whose path a picture can show: /videos, or one with this name among the temporary ones."""
+    for folder in (Path("/videos"), Path(tempfile.gettempdir()) / "videos"):
+        with suppress(OSError):  # somebody has it already, or it is not for us to make
+            folder.mkdir()
+            break
+    else:
+        raise SystemExit(f"{folder}: cannot be made, or is there already; move it away")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def shoot(server: object, picture: Path) -> None:

@@ -190,6 +190,7 @@ def real(hours: float, model: str) -> dict[str, Any]:
         library.add([video.path for video in videos], segments=True)
         assert len(library) == len(videos)
         costs = compared(library)
+        alone = figures(videos, planted, library.parts(seconds=ASKED, pixels=False))
         start = time.perf_counter()
         found = library.parts(seconds=ASKED)
         warm = time.perf_counter() - start
@@ -208,6 +209,9 @@ def real(hours: float, model: str) -> dict[str, Any]:
         "radius": found.radius,
         "segments": found.segments,
         **figures(videos, planted, found),
+        "by_codes_alone": {
+            name: alone[name] for name in ("recall", "found", "spans", "wrong_spans", "by_kind")
+        },
         "have_near_windows": {
             "each_with_each": near_windows(table, ids, planted),
             "by_sorting": near_windows(table, ids, planted, exact=0),
@@ -216,20 +220,24 @@ def real(hours: float, model: str) -> dict[str, Any]:
 
 
 def compared(library: Library) -> dict[str, float]:
-    """What comparing all videos costs: once, for what was found is kept, and this beside it."""
-    noted = library.directory / "costs.json"
+    """What comparing all videos costs, by codes and then by pixels: once, for what was found is kept."""
+    noted = library.directory / "costs-of-both.json"
     if not noted.exists():
         for name in ("segment-pairs.npz", "shared-parts.npz"):
             (library.directory / name).unlink(missing_ok=True)
         before = megabytes()
         start, spent = time.perf_counter(), time.process_time()
-        library.parts()
+        library.parts(pixels=False)
         costs = {
             "seconds": round(time.perf_counter() - start, 2),
             "cpu_seconds": round(time.process_time() - spent, 2),
             "megabytes_before": round(before),
             "megabytes": round(megabytes()),
         }
+        start, runs = time.perf_counter(), 1
+        while library.parts(seconds=ASKED).left:
+            runs += 1
+        costs |= {"seconds_of_pixels": round(time.perf_counter() - start, 2), "runs_of_pixels": runs}
         noted.write_text(json.dumps(costs))
     noted_costs: dict[str, float] = json.loads(noted.read_text())
     return noted_costs

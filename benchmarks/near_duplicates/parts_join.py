@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.common import CACHE
 from vhash_sdk import Library
 from vhash_sdk.library.near_pairs import PairCache
+from vhash_sdk.library.part_looks import decided
 from vhash_sdk.library.parts import align_all, read_table
 from vhash_sdk.library.segment_join import SegmentTable, link
 
@@ -40,6 +41,11 @@ def like(library: Path, videos: int, generator: np.random.Generator) -> NDArray[
         table = read_table(opened._db, opened.spec)
     number = table.videos
     starts = np.flatnonzero(number[: 1 - WINDOWS] == number[WINDOWS - 1 :])
+    if not len(starts) or table.bits != BITS:
+        raise SystemExit(
+            f"{library}: {len(table):,} segments of {table.bits} bits, expected {WINDOWS} in a row of one "
+            f"video and {BITS} bits; add longer videos with `vhash add --segments`"
+        )
     codes = np.empty((videos, WINDOWS, BITS // 8), np.uint8)
     rows = np.arange(WINDOWS)
     for video in range(videos):
@@ -106,8 +112,9 @@ def joined(count: int, library: Path | None = None) -> dict[str, Any]:
     finally:
         shutil.rmtree(folder)
     start = time.perf_counter()
-    aligned = {(pair.a, pair.b) for pair in align_all(table, links)}
+    pairs, _ = align_all(table, links)
     aligning = time.perf_counter() - start
+    aligned = {(pair.a, pair.b) for pair in decided(pairs, {})}
     linked = {tuple(table.videos[links.ends[part.start]].tolist()) for part in links.by_pair(table.videos)}
     return {
         "segments": len(table),

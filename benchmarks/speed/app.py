@@ -150,7 +150,7 @@ def interactions(tab: Tab) -> dict[str, dict[str, float]]:
     tab.go("library")
     tab.page.wait_for_selector(".compact")
     found["a jump in all videos"] = repeated(far)
-    found["a filter by path, typed"] = repeated(by_path)  # 180 ms of it wait for the next letter
+    found["a filter by path, typed"] = repeated(by_path)
     return found | map_of(tab)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -246,7 +246,9 @@ def _decide(encoder: Encoder, a: Subject, b: Subject, distance: int, fmr: float,
     with Filming(encoder.limits) as filming:
         one, two = _filmed(a), _filmed(b)
         closer = partial(filming.look, one, two) if pixels and one is not None and two is not None else None
-        return verdict.decide(a.views, b.views, distance=distance, told_apart=told_apart, closer=closer)
+        said = verdict.decide(a.views, b.views, distance=distance, told_apart=told_apart, closer=closer)
+    # how near a bare code is is known, but not what the videos are to each other
+    return replace(said, relation=None) if a.source is None or b.source is None else said
 
 
 def _filmed(side: Subject) -> Filmed | None:

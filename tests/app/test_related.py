@@ -138,7 +138,9 @@ def test_a_code_says_that_only_codes_were_compared(tab: Tab) -> None:
     tab.keys("Tab")
     tab.page.wait_for_selector(".hits .video[data-kind=copy]")
     assert tab.page.inner_text(".only-codes").startswith("Only codes were compared")
-    assert "pictures and how they change agree" not in tab.page.inner_text(".results")
+    said = tab.page.inner_text(".results")
+    assert "pictures and how they change agree" not in said and "same video" not in said
+    assert "near by its code" in said
     assert quiet(tab) == []
 
 

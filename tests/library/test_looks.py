@@ -18,10 +18,12 @@ import av
 
 from vhash_sdk import Encoder, Library, Limits, compare
 from vhash_sdk.encoding.encoded import views
+from vhash_sdk.library.judgements import Judgement
 from vhash_sdk.library.library import Library as Opened
 from vhash_sdk.library.searching import filmed
+from vhash_sdk.matching.third_look_result import ThirdLook
 from vhash_sdk.models import zoo
-from vhash_sdk.video.filming import Filming
+from vhash_sdk.video.filming import Filmed, Filming
 
 SAMPLES = zoo.FOLDER.parent / "samples"
 
@@ -230,6 +232,64 @@ def test_a_video_of_the_library_is_searched_for_by_what_is_kept(
     )
     monkeypatch.setattr(Filming, "_film", lambda *_: pytest.fail("decoded again"))
     assert next(hit for hit in library.search(entry) if hit.entry.path == str(bunny)).look == look
+
+
+def test_what_was_judged_no_match_is_none_in_a_search(
+    library: Opened, videos: list[Path], encoder: Encoder, tmp_path: Path
+) -> None:
+    bunny, chair, _, middle = videos
+    one, other = library.get(bunny), library.get(middle)
+    assert one is not None and other is not None
+    library.judge([Judgement(one.digest, other.digest, match=False)])
+    elsewhere = Path(shutil.copy(middle, tmp_path / "elsewhere.mp4"))
+    (encoded,) = encoder.encode_many([middle], detail="views")
+    for asked in (other, middle, str(elsewhere), encoded):
+        hits = {Path(hit.entry.path): hit for hit in library.search(asked)}
+        assert hits[bunny].same is False and hits[bunny].look is None
+        assert hits[bunny].relation in (None, "unrelated")
+        assert hits[middle].same is True and hits[chair].same is False
+    said = library.decide(one, other)
+    assert said.same is False and said.relation is None
+    library.judge([Judgement(one.digest, other.digest, match=True)])
+    assert all(
+        next(hit for hit in library.search(asked) if hit.entry.path == str(bunny)).same
+        for asked in (other, middle)
+    )
+
+
+def test_only_what_is_wanted_is_looked_at(
+    library: Opened, videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bunny, chair, glass, middle = videos
+    looked: list[str] = []
+    look = Filming.look
+
+    def counting(filming: Filming, query: Filmed, video: Filmed) -> ThirdLook | None:
+        looked.append(str(video.source))
+        return look(filming, query, video)
+
+    monkeypatch.setattr(Filming, "look", counting)
+    every = library.search(middle)
+    assert str(bunny) in looked
+    looked.clear()
+    wanted = {str(chair), str(glass)}
+    assert [hit.entry.path for hit in library.search(middle, 1, fits=lambda entry: entry.path in wanted)] == [
+        next(hit.entry.path for hit in every if hit.entry.path in wanted)
+    ]
+    assert str(bunny) not in looked
+    few = library.search(middle, fits=lambda entry: entry.path == str(bunny))
+    assert [hit.entry.path for hit in few] == [str(bunny)] and few[0].same and looked == [str(bunny)]
+    assert library.search(middle, None, fits=lambda entry: True) == every
+    assert library.search(middle, fits=lambda entry: False) == []
+
+
+def test_of_a_bare_code_no_relation_is_told(library: Opened, videos: list[Path], encoder: Encoder) -> None:
+    bunny = library.get(videos[0])
+    assert bunny is not None
+    hits = library.search(bunny.code)
+    assert hits[0].entry.id == bunny.id and hits[0].same and all(hit.relation is None for hit in hits)
+    said = compare(bunny.code, videos[0], encoder=encoder)
+    assert said.same and said.decision.relation is None
 
 
 def test_looks_of_two_processes_are_all_kept(

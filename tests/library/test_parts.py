@@ -21,11 +21,12 @@ from vhash_sdk.codes import hamming_distance
 from vhash_sdk.errors import OptionError, StoreError
 from vhash_sdk.library.known_parts import FILE, KnownPart
 from vhash_sdk.library.near_pairs import near_pairs
-from vhash_sdk.library.part_cache import PartCache
+from vhash_sdk.library.part_cache import Kept, PartCache
 from vhash_sdk.library.roles import Roles
 from vhash_sdk.library.segment_join import SegmentTable, crowds, link, telling
 from vhash_sdk.library.shared_parts import Parts
 from vhash_sdk.matching.parts import SharedSpan, connected, covered, overlaps, relation
+from vhash_sdk.matching.third_look import NOTHING
 
 
 @pytest.fixture(scope="module")
@@ -174,8 +175,10 @@ def test_only_what_is_new_is_aligned_and_caches_may_vanish(
 def test_a_cache_that_lies_is_not_believed(tmp_path: Path) -> None:
     cache = PartCache(tmp_path / "c.npz", writable=True)
     spans = {(1, 2, 3, 4): (SharedSpan(0, 5, 1, 6, 9.0, True),), (5, 2, 3, 4): ()}
-    cache.write(40, spans)
-    assert cache.read(40) == spans and cache.read(20) == {}
+    look = NOTHING._replace(motion=0.9, still=0.9, moving=0.3, seconds=5.0)
+    kept = Kept(spans, {((1, 2, 3, 4), 0): look})
+    cache.write(40, kept)
+    assert cache.read(40) == kept and cache.read(20) == Kept()
     good = dict(np.load(tmp_path / "c.npz"))
     for change in (
         {"counts": np.array([1, 1])}, {"counts": np.array([-1, 2])}, {"spans": good["spans"] * np.nan},
@@ -183,10 +186,20 @@ def test_a_cache_that_lies_is_not_believed(tmp_path: Path) -> None:
         {"keys": good["keys"].astype(np.int32)},
     ):  # fmt: skip
         np.savez(tmp_path / "c.npz", **{**good, **change})
-        assert cache.read(40) == {}
+        assert cache.read(40) == Kept()
+    for change in (
+        {"looked": np.array([1])}, {"looked": np.array([-1])}, {"looks": good["looks"] * np.nan},
+        {"looks": good["looks"][:, 1:]}, {"looked": good["looked"].astype(np.int32)},
+        {"looks": np.append(good["looks"][:, :11], np.full((1, 10), -1.0), axis=1)},
+        {"version": np.array([good["version"][0], -1])},
+    ):  # fmt: skip
+        np.savez(tmp_path / "c.npz", **{**good, **change})
+        assert cache.read(40) == Kept(spans)
+    np.savez(tmp_path / "c.npz", **{name: value for name, value in good.items() if name != "version"})
+    assert cache.read(40) == Kept()
     memory = PartCache(tmp_path / "none.npz", writable=False)
-    memory.write(40, spans)
-    assert memory.read(40) == spans and not (tmp_path / "none.npz").exists()
+    memory.write(40, kept)
+    assert memory.read(40) == kept and not (tmp_path / "none.npz").exists()
 
 
 def test_videos_without_segments_are_counted_and_a_library_without_any_says_so(tmp_path: Path) -> None:

@@ -51,17 +51,22 @@ def test_answers_tell_what_pixels_say(tmp_path: Path, serve: Callable[..., Serve
             )  # fmt: skip
         codes = client.search(own.query.code)  # a bare code has nothing but itself
         assert codes.compared == "codes"
-        assert all(hit.verified is None and hit.pixels is None for hit in codes.hits)
+        assert all(hit.verified is hit.pixels is hit.relation is None for hit in codes.hits)
         threshold = client.library().threshold
         assert threshold is not None
         assert all(hit.same is (hit.distance <= threshold.radius) for hit in codes.hits)
         by_code = client.compare(own.query.code, bunny)
         assert by_code.compared == "codes" and by_code.verified is None and by_code.pixels is None
+        assert by_code.relation is None
         kept = client.compare(ids["bunny.mp4"], ids["middle.mp4"])
         sent = client.compare(bunny, middle, spans=False)
         for one in (kept, sent):
             assert one.compared == "videos" and one.same and one.pixels is not None and one.pixels.same
             assert one.pixels.enlarged == pytest.approx(1 / 0.45, rel=0.05)
+        client.judge(ids["bunny.mp4"], ids["middle.mp4"], "not a match")
+        for asked in (ids["middle.mp4"], middle):  # what a person has said holds for both
+            hit = next(hit for hit in client.search(asked, text="bunny").hits)
+            assert hit.video.name == "bunny.mp4" and hit.same is False and hit.relation in (None, "unrelated")
         other = client.compare(ids["bunny.mp4"], ids["chair.mp4"], spans=False)
         assert other.same is False and other.pixels is None
     page = server.client().get("/v1/groups").json()

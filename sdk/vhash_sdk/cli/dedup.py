@@ -143,7 +143,8 @@ def dedup(given: Options) -> None:
             roles, kept = _roles(given, library, out)
             groups = _groups(given, library, roles, out)
             facts = Facts(len(library), library.spec.bits, groups)
-            found = find_parts(library, roles, given.part_seconds, out) if given.parts else None
+            seconds, pixels = given.part_seconds, given.pixels
+            found = find_parts(library, roles, seconds, pixels, out) if given.parts else None
             _print(given, facts, found, out)
             pairs = show_pairs(library, out, groups) if given.sound else None
             _write(given, library, facts, found, out)

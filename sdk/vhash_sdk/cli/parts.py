@@ -105,11 +105,14 @@ def _ignored(library: Library, part: str) -> bool:
     return any(one.ignored for one in library.known_parts if part in (one.id, one.name))
 
 
-def find_parts(library: Library, roles: Roles, seconds: float, out: Output) -> Parts:
+def find_parts(library: Library, roles: Roles, seconds: float, pixels: bool, out: Output) -> Parts:
     """What videos share, while a bar shows how far that is."""
     with out.progress("comparing segments", None) as step:
         return library.parts(
-            seconds=seconds, roles=roles, progress=lambda done, of: step(1, f"pair {done:,} of {of:,}")
+            seconds=seconds,
+            roles=roles,
+            pixels=pixels,
+            progress=lambda done, of: step(1, f"pair {done:,} of {of:,}"),
         )
 
 
@@ -183,6 +186,11 @@ def tell_parts(out: Output, found: Parts, library: Library) -> None:
         f"{counted(len(found.common), 'common part')}; {counted(found.segments, 'segment')} compared, within "
         f"{found.radius} of {library.spec.bits} bits"
     )
+    if found.left:
+        out.note(
+            f"vhash: {counted(found.left, 'part')} in doubt not looked at yet, and left out or told by score "
+            "alone; the next run goes on with them"
+        )
     if found.ignored:
         out.note(
             f"vhash: {counted(found.ignored, 'part')} left out as ignored; `vhash parts {library.directory}` "
@@ -203,6 +211,7 @@ def parts_entry(found: Parts, seconds: float) -> dict[str, Any]:
         "segments": found.segments,
         "lacking": found.lacking,
         "ignored": found.ignored,
+        "left": found.left,
         "pairs": [_pair_entry(pair) for pair in found],
         "common": [
             {

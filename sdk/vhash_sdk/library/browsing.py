@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, TypedDict
@@ -24,6 +25,20 @@ SORTS = {
     "height": "coalesce(v.height, 0)",
 }
 """What videos may be sorted by, and the column of each."""
+
+
+def _holds(column: str, text: str) -> tuple[list[str], list[Any]]:
+    """Whether a path holds a text, in any case of ASCII letters: as SQL, and its values.
+
+    LIKE takes half the time of instr(lower(…)), but what is no UTF-8 is all the same to it.
+    """
+    cast, escaped = f"CAST({column} AS TEXT)", re.sub(r"([\\%_])", r"\\\1", text)
+    words = [f"{cast} LIKE CAST(? AS TEXT) ESCAPE '\\'"]
+    values = [os.fsencode(f"%{escaped}%")]
+    if not text.isascii():
+        words.append(f"instr(lower({cast}), lower(CAST(? AS TEXT))) > 0")
+        values.append(os.fsencode(text))
+    return words, list(values)
 
 
 @dataclass(frozen=True)
@@ -55,9 +70,11 @@ class Filters:
 
     def clause(self) -> tuple[str, list[Any]]:
         """As SQL about ``video v``, and its values."""
-        words, values = ["1"], []
+        words: list[str] = ["1"]
+        values: list[Any] = []
+        if self.text:
+            words, values = _holds("v.path", self.text)
         asked = (
-            ("instr(lower(CAST(v.path AS TEXT)), lower(CAST(? AS TEXT))) > 0", self._text()),
             ("v.codec = ?", self.codec),
             ("v.duration >= ?", self.min_seconds),
             ("v.duration <= ?", self.max_seconds),
@@ -72,9 +89,6 @@ class Filters:
         if self.damaged is not None:
             words.append(f"v.damaged IS {'NOT ' if self.damaged else ''}NULL")
         return " AND ".join(words), values
-
-    def _text(self) -> bytes | None:
-        return None if not self.text else os.fsencode(self.text)
 
     def fits(self, entry: Entry) -> bool:
         """Whether a video is one of those that are wanted."""
@@ -137,13 +151,16 @@ def page_of(
     if column is None:
         raise OptionError(f"sort={sort!r}: expected one of {', '.join(SORTS)}")
     where, values = filters.clause()
-    ((total,),) = database.rows(f"SELECT count(*) FROM video v WHERE {where}", tuple(values))
+    counted = f"SELECT count(*) FROM video v WHERE {where}", tuple(values)
     order = "DESC" if falling else "ASC"
     if after is not None:
         where += f" AND ({column}, v.id) {'<' if falling else '>'} (?, ?)"
         values += [after.value, after.id]
     sql = f"SELECT v.id, {column} FROM video v WHERE {where} ORDER BY {column} {order}, v.id {order}"
     rows = database.rows(f"{sql} LIMIT ? OFFSET ?", (*values, limit + 1, skip))
+    total = len(rows)
+    if total > limit or skip or after is not None:  # else these are all, and nothing is looked through twice
+        ((total,),) = database.rows(*counted)
     found = {entry.id: entry for entry in entries_of(database, spec, [row[0] for row in rows[:limit]])}
     end = Place(rows[limit - 1][1], int(rows[limit - 1][0])) if len(rows) > limit else None
     return [found[row[0]] for row in rows[:limit] if row[0] in found], end, int(total)
@@ -221,13 +238,10 @@ def failures_page(
     limit: int = 50,
 ) -> tuple[list[Failure], bytes | None, int]:
     """Some files that could not be added by path, where they end (None: no more), and how many in all."""
-    where, values = ["1"], []
+    where, values = _holds("path", text) if text else (["1"], [])
     if kind:
         where.append("kind = ?")
         values.append(kind)
-    if text:
-        where.append("instr(lower(CAST(path AS TEXT)), lower(CAST(? AS TEXT))) > 0")
-        values.append(os.fsencode(text))  # type: ignore[arg-type]
     clause = " AND ".join(where)
     ((total,),) = database.rows(f"SELECT count(*) FROM failure WHERE {clause}", tuple(values))
     sql = f"SELECT path, kind, message, seen FROM failure WHERE {clause} AND path > ?"

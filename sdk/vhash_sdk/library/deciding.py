@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..codes import VideoCode
 from ..encoding.encoded import Encoded
+from ..errors import SourceError
 from ..matching.calibration import Calibration
 from ..matching.verdict import Verdict
+from ..scan import content_digest
 from ..video import Source
 from .grouping import decided, find_groups, verdict_for
-from .judgements import Judgement, record, recorded
+from .judgements import Judgement, any_judged, no_match_with, record, recorded
 from .lock import writing
 from .opened import OpenLibrary
 from .records import Entry, Hit
-from .searching import Closer, Query, StoredViews, check_model, hits, nearest, query
+from .searching import Closer, Query, StoredViews, check_model, hits, nearest, nearest_of, query
 
 if TYPE_CHECKING:
     from ..matching.calibration import Rate
@@ -35,6 +38,7 @@ class DecidingLibrary(OpenLibrary):
         *,
         radius: int | None = None,
         pixels: bool = True,
+        fits: Callable[[Entry], bool] | None = None,
     ) -> list[Hit]:
         """The k nearest videos (None: all) in order of (distance, id), within ``radius`` bits if it is given.
 
@@ -42,7 +46,9 @@ class DecidingLibrary(OpenLibrary):
         is looked at a second time, see ``Hit.verified``; a bare code has nothing for that, an ``Encoded``
         only if it was made with ``detail="views"``, an unreliable video (``VideoCode``) too little. Pairs in
         doubt are looked at a third time, by their pixels, which reads their files: see ``Hit.look``. Of a
-        video of the library nothing is encoded again, and what was seen of a pair is remembered.
+        video of the library nothing is encoded again, and what was seen of a pair is remembered. Pairs that
+        were judged no match (``judge``) are none here either: those of a video of the library, and of a file
+        with a content that was judged.
 
         Args:
             video: what ``Encoder.encode`` takes, its code, what ``encode_many`` made of it, or a video of
@@ -50,33 +56,59 @@ class DecidingLibrary(OpenLibrary):
             k: how many.
             radius: in bits.
             pixels: whether to take third looks, some hundred milliseconds each.
+            fits: whether a video is wanted, e.g. by its path; the others are neither told nor looked at. With
+                ``k`` the 4,096 nearest are asked about.
 
         Raises:
             VideoError: the query cannot be read.
             ModelMismatchError: the query is a code of another model.
         """
-        return self._answers(self._query(video), video, k, radius=radius, pixels=pixels)
+        return self._answers(self._query(video), video, k, radius=radius, pixels=pixels, fits=fits)
 
     def _query(self, video: Source | VideoCode | Encoded | Entry) -> Query:
         if isinstance(video, Entry):
-            return Query(video.code, StoredViews(self._db, self.spec).of(video.id), None)
-        asked = query(video, partial(self._encoded, workers=1))
+            asked = Query(video.code, StoredViews(self._db, self.spec).of(video.id), None)
+        else:
+            asked = query(video, partial(self._encoded, workers=1))
         check_model(asked.code, self.spec, self.directory)
         return asked
 
     def _answers(
-        self, asked: Query, video: object, k: int | None, *, radius: int | None = None, pixels: bool = True
+        self,
+        asked: Query,
+        video: Source | VideoCode | Encoded | Entry,
+        k: int | None,
+        *,
+        radius: int | None = None,
+        pixels: bool = True,
+        fits: Callable[[Entry], bool] | None = None,
     ) -> list[Hit]:
         index = self.index() if self._served is None else self._served.current()
         limit = self.spec.bits if radius is None else radius
-        near = nearest(index, self._picture_parts(), asked.views, radius=limit, k=k)
+        find = partial(nearest, index, self._picture_parts(), asked.views, radius=limit)
+        near = find(k=k) if fits is None else nearest_of(self._db, self.spec, lambda n: find(k=n), k, fits)
         verdict = Verdict.usual(self.spec, self.calibration, max(1, len(self)))
         closer: Closer | None = None
         if pixels and isinstance(video, Entry):
             closer = partial(self._looks.at, video)
         elif pixels and asked.filmed is not None:
             closer = partial(self._looks.of_query, asked.filmed)
-        return hits(self._db, self.spec, verdict, near, asked, closer=closer)
+        barred = self._judged_apart(video)
+        return hits(self._db, self.spec, verdict, near, asked, closer=closer, barred=barred)
+
+    def _judged_apart(self, video: Source | VideoCode | Encoded | Entry) -> set[bytes]:
+        """The contents that a query is no match with: a video of the library, or a file of such a content."""
+        if not any_judged(self._db):
+            return set()
+        if isinstance(video, Entry):
+            return no_match_with(self._db, video.digest)
+        source = video.source if isinstance(video, Encoded) else video
+        if not isinstance(source, (str, os.PathLike)):
+            return set()
+        try:
+            return no_match_with(self._db, content_digest(os.fspath(source)))
+        except SourceError:  # gone since it was encoded
+            return set()
 
     def duplicates(
         self,

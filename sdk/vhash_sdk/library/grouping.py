@@ -31,7 +31,7 @@ from .reading import candidates, files_of, traits, video_count
 from .records import Entry
 from .roles import Places, Roles
 from .rows import code_array, id_array
-from .searching import StoredViews
+from .searching import StoredViews, no_match
 from .sounds import heard_between, keeps_sound
 
 
@@ -240,7 +240,7 @@ def decided(
     told_apart = not (a.code.unreliable or b.code.unreliable)
     decision = verdict.decide(views.of(a.id), views.of(b.id), told_apart=told_apart, closer=closer)
     if b.digest in apart(database).get(a.digest, ()):
-        return replace(decision, same=False)
+        return no_match(decision)
     if a.digest == b.digest:
         return replace(decision, same=True)
     assert verdict.radius is not None

@@ -91,6 +91,17 @@ def recorded(database: Database) -> list[Judgement]:
     return [Judgement(a, b, match=False) for a, b in rows]
 
 
+def no_match_with(database: Database, content: bytes) -> set[bytes]:
+    """The contents that one is no match with."""
+    sql = "SELECT a, b FROM not_a_match WHERE a = ? UNION ALL SELECT b, a FROM not_a_match WHERE b = ?"
+    return {other for _, other in database.read(Pair, sql, (content, content))}
+
+
+def any_judged(database: Database) -> bool:
+    """Whether there is a pair that is no match."""
+    return bool(database.rows("SELECT 1 FROM not_a_match LIMIT 1"))
+
+
 def apart(database: Database) -> dict[bytes, set[bytes]]:
     """For each content those that it is no match with."""
     found: dict[bytes, set[bytes]] = {}

@@ -30,11 +30,14 @@ from .searching import StoredViews
 
 logger = logging.getLogger("vhash_sdk")
 
-_VERSION = 2  # of what third looks measure: others are taken again
+VERSION = 2
+"""Of what third looks measure: others are taken again."""
 _SAVED = 200  # new looks after which all are written, lest a killed run begins anew
 _MOST = 1 << 20  # looks that are kept, of 200 bytes; beyond that the oldest go
 _DIGEST = 32
 _MEASURED, _PLACED = 11, 10  # numbers of a look, and of how two videos lie on each other
+NUMBERS = _MEASURED + _PLACED
+"""By which a look is kept."""
 
 Pair = tuple[bytes, bytes]
 """The contents of two files, the smaller digest first: a look does not depend on who asks."""
@@ -83,6 +86,15 @@ class Looks:
         other = self._filmed(entry)
         return None if other is None else self._filming.look_at_part(query, other, span)
 
+    def of_shared(self, a: Entry, b: Entry, span: Span) -> ThirdLook | None:
+        """The same of a part that two videos of the library may share; the first is the query."""
+        query = self._filmed(a)
+        return None if query is None else self.of_part(query, b, span)
+
+    def at_hand(self, entry: Entry) -> bool:
+        """Whether the file of a video is as it was, and its pixels tell something."""
+        return self._filmed(entry) is not None
+
     def _filmed(self, entry: Entry) -> Filmed | None:
         rows = files_of(self._database, [entry.id])
         width, height, seconds = entry.width, entry.height, entry.code.duration
@@ -104,11 +116,11 @@ class Looks:
             with write_whole(self._file, follow=False) as file:
                 np.savez(
                     file,
-                    version=np.int64(_VERSION),
+                    version=np.int64(VERSION),
                     pairs=np.ndarray(
                         (len(known), 2, _DIGEST), np.uint8, b"".join(a + b for (a, b), _ in known)
                     ),
-                    looks=np.array([_numbers(seen) for _, seen in known], np.float64),
+                    looks=np.array([numbers_of(seen) for _, seen in known], np.float64),
                 )
         except OSError as error:
             logger.warning("%s: could not be saved (%s); the next run looks again", self._file, error)
@@ -125,7 +137,8 @@ class Looks:
         self.close()
 
 
-def _numbers(seen: ThirdLook) -> list[float]:
+def numbers_of(seen: ThirdLook) -> list[float]:
+    """A look as it is kept."""
     *measured, place, divided, apart, anywhere, path = seen
     measured += [divided, apart, anywhere, path]
     if place is None:
@@ -134,7 +147,12 @@ def _numbers(seen: ThirdLook) -> list[float]:
     return [*measured, 1.0, place.scale, float(TURNS.index(place.turn)), *moved]
 
 
-def _look(numbers: list[float]) -> ThirdLook:
+def look_of(numbers: list[float]) -> ThirdLook:
+    """The look that was kept so.
+
+    Raises:
+        ValueError, IndexError: the numbers are of none.
+    """
     motion, against, agreeing, still, moving, variety, seconds, *others = numbers[:_MEASURED]
     placed, scale, turn, *moved = numbers[_MEASURED:]
     if placed and scale <= 0:
@@ -153,13 +171,13 @@ def _load(cache: Path) -> dict[Pair, ThirdLook]:
                 return {}
             with np.load(stream, allow_pickle=False) as file:
                 version, pairs, looks = int(file["version"]), file["pairs"], file["looks"]
-        if version != _VERSION or pairs.dtype != np.uint8 or looks.dtype != np.float64:
+        if version != VERSION or pairs.dtype != np.uint8 or looks.dtype != np.float64:
             return {}
         digests = pairs.reshape(len(looks), 2, _DIGEST)
-        if looks.shape != (len(looks), _MEASURED + _PLACED) or not np.isfinite(looks).all():
+        if looks.shape != (len(looks), NUMBERS) or not np.isfinite(looks).all():
             return {}
         return {
-            (one.tobytes(), other.tobytes()): _look(numbers)
+            (one.tobytes(), other.tobytes()): look_of(numbers)
             for (one, other), numbers in zip(digests, looks.tolist(), strict=True)
         }
     except Exception:  # an archive that anybody may have written can fail in any way

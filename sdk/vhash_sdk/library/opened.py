@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from ..encoding.encoded import Encoded
@@ -192,9 +192,16 @@ class OpenLibrary:
     @property
     def calibration(self) -> Calibration | None:
         """What distances mean for the library's model (or its encoder); None where that is not known."""
+        if self._encoder is not None:
+            return self._encoder.calibration
+        return self._own_calibration
+
+    @cached_property
+    def _own_calibration(self) -> Calibration | None:
+        """That of the model's file, which takes longer to read than most questions take to be answered."""
         from ..models import zoo
 
-        return zoo.load(self.model).calibration if self._encoder is None else self._encoder.calibration
+        return zoo.load(self.model).calibration
 
     @property
     def has_segments(self) -> bool:

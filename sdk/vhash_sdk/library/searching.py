@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -17,14 +18,15 @@ from ..encoding.reliability import STILL, pixels_tell
 from ..errors import CodeError, ModelMismatchError, StoreError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
+from ..matching.relation import VideoRelation
 from ..matching.second_look import Frames, View, frames_from_bytes
 from ..matching.third_look_result import ThirdLook
-from ..matching.verdict import Verdict
+from ..matching.verdict import Decision, Verdict
 from ..spec import ModelSpec
 from ..video import Source
 from ..video.filming import Filmed
 from .database import Database
-from .entries import entry_of
+from .entries import entries_of, entry_of
 from .model import named
 from .reading import StoredCode, any_trajectory, every_trajectory, seen_of
 from .records import Entry, Hit
@@ -83,6 +85,38 @@ def nearest(
     return sorted((distance, video) for video, distance in best.items())[:k]
 
 
+MOST_FILTERED = 4096
+"""Near videos that are asked about, where only some are wanted."""
+
+
+def nearest_of(
+    database: Database,
+    spec: ModelSpec,
+    near: Callable[[int | None], list[tuple[int, int]]],
+    k: int | None,
+    fits: Callable[[Entry], bool],
+) -> list[tuple[int, int]]:
+    """The k nearest videos that fit, of the nearest ``MOST_FILTERED`` (``k`` None: of all).
+
+    Args:
+        database, spec: of the library.
+        near: gives so many nearest ones (None: all), see ``nearest``.
+        k: how many.
+        fits: whether a video is wanted.
+    """
+    found: list[tuple[int, int]] = []
+    asked, count = 0, None if k is None else min(4 * k, MOST_FILTERED)
+    while True:
+        every = near(count)
+        more = every[asked:]  # those before are the same again
+        entries = entries_of(database, spec, [video for _, video in more])
+        wanted = {entry.id for entry in entries if fits(entry)}
+        found += [one for one in more if one[1] in wanted]
+        if k is None or count is None or len(every) < count or len(found) >= k or count >= MOST_FILTERED:
+            return found[:k]
+        asked, count = len(every), min(4 * count, MOST_FILTERED)
+
+
 Closer = Callable[[Entry], ThirdLook | None]
 """Takes a third look at a query and a video of the library; None where it cannot."""
 
@@ -94,11 +128,13 @@ class Query(NamedTuple):
         code: of the whole picture.
         views: what a second look takes; a bare code has nothing for it.
         filmed: what a third look takes; None: there is no video, or nothing can be told by it.
+        bare: it is a code and nothing else: how near it is is known, not what videos are to each other.
     """
 
     code: VideoCode
     views: tuple[View, ...]
     filmed: Filmed | None
+    bare: bool = False
 
 
 def query(
@@ -110,7 +146,7 @@ def query(
         VideoError: it cannot be read.
     """
     if isinstance(video, VideoCode):
-        return Query(video, (View(video.code, None),), None)
+        return Query(video, (View(video.code, None),), None, bare=True)
     if isinstance(video, Encoded):
         encoded = video
     else:
@@ -138,6 +174,7 @@ def hits(
     asked: Query,
     *,
     closer: Closer | None = None,
+    barred: Container[bytes] = (),
 ) -> list[Hit]:
     """What is to be said of the videos that are ``near`` a query, as (distance, id); see ``Hit``.
 
@@ -147,21 +184,32 @@ def hits(
         near: from ``nearest``.
         asked: from ``query``.
         closer: takes a third look at the query and a video of the library; None: nobody does.
+        barred: contents that somebody has judged no match with the query.
     """
     kept, code = StoredViews(database, spec), asked.code
 
     def hit(distance: int, entry: Entry) -> Hit:
         told_apart = not (code.unreliable or entry.code.unreliable)
         theirs = kept.of(entry.id) if verdict.looks_again(distance) else ()
-        third = None if closer is None else partial(closer, entry)
+        judged = entry.digest in barred
+        third = None if closer is None or judged else partial(closer, entry)
         said = verdict.decide(asked.views, theirs, distance=distance, told_apart=told_apart, closer=third)
         # what is near a picture has been measured for no picture: no rate is known
         still = STILL in (code.unreliable, entry.code.unreliable)
         rate = None if said.rate is None or still else said.rate.estimate
-        return Hit(distance, entry, said.verified, rate, said.same, said.look, said.relation)
+        if judged:
+            said = no_match(said)
+        relation = None if asked.bare else said.relation
+        return Hit(distance, entry, said.verified, rate, said.same, said.look, relation)
 
     found = ((distance, entry_of(database, spec, video)) for distance, video in near)
     return [hit(distance, entry) for distance, entry in found if entry is not None]  # else gone just now
+
+
+def no_match(said: Decision) -> Decision:
+    """What is said of two videos once somebody has judged that they are no copies."""
+    copies = (VideoRelation.SAME, VideoRelation.PART, VideoRelation.CONTAINS)
+    return replace(said, same=False, relation=None if said.relation in copies else said.relation)
 
 
 def check_model(code: VideoCode, spec: ModelSpec, directory: Path) -> None:

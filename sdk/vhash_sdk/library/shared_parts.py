@@ -91,6 +91,7 @@ class Parts(list[SharedParts]):
         lacking: videos that have no segments: nothing is known of them.
         radius: segments within so many bits were looked at.
         segments: how many of them were compared.
+        left: parts in doubt whose pixels the next call looks at: too many for one. Scores decide until then.
     """
 
     def __init__(
@@ -102,7 +103,9 @@ class Parts(list[SharedParts]):
         lacking: int = 0,
         radius: int = 0,
         segments: int = 0,
+        left: int = 0,
     ) -> None:
         super().__init__(pairs)
         self.common = tuple(common)
         self.ignored, self.lacking, self.radius, self.segments = ignored, lacking, radius, segments
+        self.left = left

@@ -13,6 +13,7 @@ from .lock import writing
 from .near_pairs import PairCache
 from .opened import OpenLibrary
 from .part_cache import PartCache
+from .part_looks import PartLooks
 from .parts import COMMON, LEAST_SECONDS, Progress, Wanted, find_parts, known_as
 from .roles import Places, Roles
 
@@ -30,6 +31,7 @@ class LibraryWithParts(OpenLibrary):
         common: int = COMMON,
         roles: Roles | None = None,
         radius: int | None = None,
+        pixels: bool = True,
         progress: Progress | None = None,
     ) -> Parts:
         """Every pair of videos of which one is part of the other, or which share a part.
@@ -45,7 +47,12 @@ class LibraryWithParts(OpenLibrary):
             roles: of folders; None: those that the library keeps (``set_roles``).
             radius: segments within so many bits are looked at; None: 16 % of all bits. Of more than 131,072
                 segments nearly all of those, the nearer the surer.
-            progress: called with how many pairs of videos are aligned, and of how many.
+            pixels: whether to take third looks at parts whose score leaves a doubt, as ``find`` does: some
+                hundred milliseconds each, the best scores first, up to 500 in one call (``Parts.left`` says
+                how many are left for the next one). What many videos have, and what runs backwards, is not
+                looked at.
+            progress: called with how many pairs of videos are aligned, and of how many; then with how many
+                parts are looked at.
 
         Returns:
             The pairs, most seconds first. ``lacking`` says how many videos have no segments: nothing is
@@ -55,6 +62,19 @@ class LibraryWithParts(OpenLibrary):
             OptionError: no segments are kept; ``seconds`` or ``common`` is none.
             StoreError: the database, or the file of parts that are named or ignored, is damaged.
         """
+        looks = PartLooks(self._looks) if pixels else None
+        return self._parts(seconds, common, roles, radius=radius, looks=looks, progress=progress)
+
+    def _parts(
+        self,
+        seconds: float = LEAST_SECONDS,
+        common: int = COMMON,
+        roles: Roles | None = None,
+        *,
+        radius: int | None = None,
+        looks: PartLooks | None,
+        progress: Progress | None = None,
+    ) -> Parts:
         check_positive("seconds", seconds, "seconds", most=1e6)
         if checked_count("common", common, 3) and radius is not None and not 0 <= radius <= self.spec.bits:
             raise OptionError(f"radius={radius}: expected 0 to {self.spec.bits} bits")
@@ -65,7 +85,8 @@ class LibraryWithParts(OpenLibrary):
             )
         known = read_known(self.directory, self.spec)
         wanted = Wanted(seconds, common, Places(self.roles if roles is None else roles), known)
-        return find_parts(self._db, self.spec, self._part_caches, wanted, radius=radius, progress=progress)
+        caches = self._part_caches
+        return find_parts(self._db, self.spec, caches, wanted, radius=radius, looks=looks, progress=progress)
 
     @property
     def _part_caches(self) -> tuple[PairCache, PartCache]:
@@ -103,7 +124,8 @@ class LibraryWithParts(OpenLibrary):
         """
         new = None
         if not any(part in (one.id, one.name) for one in self.known_parts):
-            found = next((one for one in self.parts().common if one.id == part), None)
+            listed = self._parts(looks=PartLooks(self._looks, most=0))  # by what was seen when they were
+            found = next((one for one in listed.common if one.id == part), None)
             if found is None:
                 raise OptionError(
                     f"{printable(part)!r}: no common part has this id; `vhash dedup {self.directory} "

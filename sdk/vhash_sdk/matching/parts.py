@@ -66,6 +66,8 @@ class SharedSpan:
 def shared_spans(a: Track, b: Track, close: Match, *, least: float = LEAST_SCORE) -> list[SharedSpan]:
     """The parts of ``a`` that are in ``b``, the best first; none covers most of another.
 
+    Parts that run backwards are looked for where none runs forwards, with the usual score at least.
+
     Args:
         a, b: tracks of the same model.
         close: windows of ``a`` (``query``) and times in ``b`` that are near; ``video`` is ignored.
@@ -75,20 +77,22 @@ def shared_spans(a: Track, b: Track, close: Match, *, least: float = LEAST_SCORE
         SharedSpan(span.query_start, span.query_end, span.ref_start, span.ref_end, span.score)
         for span in _spans(a, b, close, least)
     ]
-    if found or len(close.query) < 2 * _LEAST_WINDOWS:
+    sure = any(span.score >= LEAST_SCORE for span in found)
+    if sure or len(close.query) < 2 * _LEAST_WINDOWS:
         return found
     # windows are near in whatever order they come: what lies on no rising line may lie on a falling one
     last = len(a) - 1
     backwards = replace(a, values=a.values[::-1], times=a.duration - a.times[::-1], weights=a.weights[::-1])
     order = np.argsort(last - close.query, kind="stable")
     mirrored = Match((last - close.query)[order], close.video[order], close.time[order], close.weight[order])
-    return [
+    turned = [
         SharedSpan(
             a.duration - span.query_end, a.duration - span.query_start,
             span.ref_start, span.ref_end, span.score, reversed=True,
         )
-        for span in _spans(backwards, b, mirrored, least)
+        for span in _spans(backwards, b, mirrored, max(least, LEAST_SCORE))
     ]  # fmt: skip
+    return turned or found
 
 
 def _spans(a: Track, b: Track, close: Match, least: float) -> list[Span]:

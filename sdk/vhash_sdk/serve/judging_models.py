@@ -126,6 +126,7 @@ class PartRun(BaseModel):
     segments: int
     lacking: int
     ignored: int
+    left: int = 0
     radius: int
 
 

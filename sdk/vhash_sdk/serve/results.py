@@ -115,6 +115,7 @@ def keep_parts(state: State, parts: Parts, generation: str, job: str) -> dict[st
         "segments": parts.segments,
         "lacking": parts.lacking,
         "ignored": parts.ignored,
+        "left": parts.left,
         "radius": parts.radius,
         "pairs": len(parts),
         "common": len(parts.common),

@@ -88,8 +88,8 @@ class Pixels(BaseModel):
 What = Annotated[
     Literal["codes", "videos"],
     Field(
-        description="`codes`: a bare code was given, so that only codes were compared, and `same` and "
-        "`relation` go by their distance alone. `videos`: what is near was looked at a second time by its "
+        description="`codes`: a bare code was given, so that only codes were compared: `same` goes by their "
+        "distance alone, and `relation` is null. `videos`: what is near was looked at a second time by its "
         "frames, and pairs in doubt a third time by their pixels, where the files are as they were added."
     ),
 ]

@@ -109,8 +109,11 @@ def groups(
         clause += f" AND (g.{column} {'<' if falling else '>'} ? OR (g.{column} = ? AND g.number > ?))"
         values += [value, value, number]
     order = f"g.{column} {'DESC' if falling else 'ASC'}, g.number"
-    sql = f"SELECT g.body, g.number, g.{column} AS place FROM grp g WHERE {clause} ORDER BY {order}"
-    rows = service.state.rows(f"{sql} LIMIT ? OFFSET ?", *values, limit + 1, skip)
+    # the bodies of those that are shown alone: all would be carried through the sorting
+    page = f"SELECT g.job, g.number FROM grp g WHERE {clause} ORDER BY {order} LIMIT ? OFFSET ?"
+    sql = f"SELECT g.body, g.number, g.{column} AS place FROM ({page}) p"
+    sql += f" JOIN grp g ON g.job = p.job AND g.number = p.number ORDER BY {order}"
+    rows = service.state.rows(sql, *values, limit + 1, skip)
     end = cursor_of(rows[limit - 1]["place"], rows[limit - 1]["number"]) if len(rows) > limit else None
     items = with_opinions(service.state, (row["body"] for row in rows[:limit]))
     return {"items": items, "next": end, "total": total, "run": None if run is None else run[1]}

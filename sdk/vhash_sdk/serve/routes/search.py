@@ -18,7 +18,7 @@ from ...encoding.encoded import Encoded
 from ...errors import VhashError
 from ...library.browsing import Filters
 from ...library.library import Library
-from ...library.records import Entry, Hit
+from ...library.records import Entry
 from ...names import safe
 from ...report.pixels import look_entry
 from ..media import Shown
@@ -33,7 +33,6 @@ from .common import problems
 from .library import Amount, Frames, Height, PreviewHeight, Seconds, Start, picture_response
 
 router = APIRouter(prefix="/v1", tags=["search"])
-_MOST_FILTERED = 4096  # near videos that filters are asked about
 
 _UPLOAD = {
     "requestBody": {
@@ -145,7 +144,8 @@ def search(request: Request, given: Search) -> dict[str, Any]:
             asked = entry_by_id(library, given.source.video)
         elif asked is None:
             asked = _code(library, given.source)
-        hits = _near(library, asked, given.k, given.radius, filters)
+        fits = filters.fits if filters.any else None
+        hits = library.search(asked, given.k, radius=given.radius, fits=fits)
     code = asked if isinstance(asked, VideoCode) else asked.code
     assert code is not None
     return {
@@ -159,20 +159,6 @@ def search(request: Request, given: Search) -> dict[str, Any]:
 def _compared(*sources: Source) -> str:
     """What is compared: of a bare code there is nothing else."""
     return "codes" if any(source.code is not None for source in sources) else "videos"
-
-
-def _near(
-    library: Library, asked: VideoCode | Encoded | Entry, k: int, radius: int | None, filters: Filters
-) -> Iterable[Hit]:
-    if not filters.any:
-        return library.search(asked, k, radius=radius)
-    count = 4 * k
-    while True:
-        hits = library.search(asked, count, radius=radius)
-        found = [hit for hit in hits if filters.fits(hit.entry)][:k]
-        if len(found) == k or len(hits) < count or count >= _MOST_FILTERED:
-            return found
-        count = min(4 * count, _MOST_FILTERED)
 
 
 @router.post("/find", response_model=Found, responses=problems("not-found", "conflict", "unreadable"))

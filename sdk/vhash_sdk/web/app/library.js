@@ -63,7 +63,7 @@ class Videos {
   async load() {
     this.listing?.close();
     const path = this.errors ? "/v1/failures" : "/v1/videos";
-    const listing = (this.listing = new Listing(path, this.errors ? failures : filters, { page: 100, loaded: (first, answer) => listing === this.listing && this.loaded(first, answer) }));
+    const listing = (this.listing = new Listing(path, this.errors ? failures : filters, { page: 50, loaded: (first, answer) => listing === this.listing && this.loaded(first, answer) }));
     this.current = null;
     await listing.want(0);
   }

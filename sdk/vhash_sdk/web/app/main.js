@@ -10,10 +10,14 @@ let opening = 0;
 
 const ALIASES = { errors: "library", related: "duplicates" };
 
+function asked() {
+  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+  return { name, rest, wanted: VIEWS.includes(ALIASES[name] || name) ? ALIASES[name] || name : "search" };
+}
+
 async function route() {
   if (!state.session) return;
-  const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-  const wanted = VIEWS.includes(ALIASES[name] || name) ? ALIASES[name] || name : "search";
+  const { name, rest, wanted } = asked();
   const number = ++opening;
   const module = await import(`./${wanted}.js`).catch(() => serverAway().then(() => import(`./${wanted}.js`)));
   if (number !== opening) return; // another one was asked for meanwhile
@@ -64,6 +68,7 @@ let listening = false;
 async function begin(credentials) {
   const first = credentials ? await open(credentials) : null; // else all at once: the cookie is there, or nothing is
   buildShell();
+  import(`./${asked().wanted}.js`).catch(() => null); // its code comes while the library is asked for
   const [session, library] = await Promise.all([first || open(), get("/v1/library")]);
   Object.assign(state, { session, library });
   if (session.user !== "local") addSignOut(session.user);

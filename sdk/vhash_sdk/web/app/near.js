@@ -13,7 +13,7 @@ const kindOf = (hit) => (hit.same ? "copy" : hit.relation === "shares a part" ? 
 export const worthy = (hit) => hit.same || hit.verified !== null || hit.distance <= 1.2 * (state.library.threshold?.radius ?? state.library.model.bits / 4);
 
 // One hit of a search as a row; query: what was searched by, beside which facts are shown.
-export function hitRow(hit, query, { file = null, spans = null } = {}) {
+export function hitRow(hit, query, { file = null, spans = null, codes = false } = {}) {
   const { video } = hit;
   const kind = kindOf(hit);
   const compare = () => openCompare({ a: query, b: video, file, distance: hit.distance, spans, pixels: hit.pixels });
@@ -21,14 +21,14 @@ export function hitRow(hit, query, { file = null, spans = null } = {}) {
     strip(video, { label: S.compareLarge(video.path), onopen: compare }),
     make("div", { class: "what" }, ...nameOf(video.path, { onclick: () => openVideo(video) }), metaOf(video, query.seconds ? query : video), ...facts({ pixels: hit.pixels, relation: inverse(hit.relation), of: query.name || S.yours })),
     make("div", { class: "side" }, distanceOf(hit.distance, state.library.model.bits / 2),
-      make("span", { class: `verdict-tag ${kind}` }, S.verdictOf[hit.relation] || S.verdicts[kind]),
+      make("span", { class: `verdict-tag ${kind}` }, S.verdictOf[hit.relation] || (codes && S.verdictsOfCodes[kind]) || S.verdicts[kind]),
       hit.false_match_rate && ["copy", "unclear"].includes(kind) ? make("div", { class: "rate", title: S.rateTitle }, S.rate(rate(hit.false_match_rate))) : ""));
 }
 
 // Hits in sections: copies, what shares a part, other takes, what nothing can be said of.
 export function hitSections(hits, query, options = {}) {
   const sections = ["copy", "shares", "take", "unclear"].map((kind) => [kind, hits.filter((hit) => kindOf(hit) === kind)]).filter(([, found]) => found.length);
-  return sections.map(([kind, found]) => make("section", { class: "hits card" }, make("h2", {}, S.hitHeads[kind], make("span", { class: "count" }, ` ${found.length}`)),
+  return sections.map(([kind, found]) => make("section", { class: "hits card" }, make("h2", {}, (options.codes && S.hitHeadsOfCodes[kind]) || S.hitHeads[kind], make("span", { class: "count" }, ` ${found.length}`)),
     make("p", { class: "soft" }, options.codes && kind === "copy" ? S.onlyCodesText : S.hitTexts[kind]), make("ul", { class: "rows" }, ...found.map((hit) => hitRow(hit, query, options)))));
 }
 

@@ -45,7 +45,7 @@ class Parts {
     this.run = answer.run;
     this.none.replaceChildren(...(answer.run ? [] : [empty(S.noParts, state.library.has_segments ? S.noPartsText : S.noSegmentsText)]));
     this.bar.hidden = !answer.run;
-    if (answer.run) this.facts.textContent = partsFacts({ pairs: answer.total, common: common.total, lacking: answer.run.lacking, ignored: answer.run.ignored });
+    if (answer.run) this.facts.textContent = partsFacts({ pairs: answer.total, common: common.total, lacking: answer.run.lacking, ignored: answer.run.ignored, left: answer.run.left });
     this.common.replaceChildren(...common.items.map((part) => this.part(part)));
   }
   loaded(first, answer) {

@@ -28,12 +28,19 @@ export const selectOf = (name, options, value, onchange) => {
   list.value = value;
   return make("label", {}, `${name} `, list);
 };
+const PAUSE = 60; // milliseconds between two questions while somebody types
 export function textField(label, value, oninput, properties = {}) {
-  let timer;
+  let timer, asked = 0; // the first letter asks at once, those that follow fast together
   const field = make("input", { type: "search", value, autocomplete: "off", spellcheck: false, "aria-label": label, ...properties });
   field.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => oninput(field.value), 180);
+    const ask = () => {
+      asked = performance.now();
+      oninput(field.value);
+    };
+    const wait = asked + PAUSE - performance.now();
+    if (wait > 0) timer = setTimeout(ask, wait);
+    else ask();
   });
   return make("label", { class: "text" }, `${label} `, field);
 }

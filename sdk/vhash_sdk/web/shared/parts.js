@@ -4,10 +4,11 @@ import { coveredText, pairText, placeLine, twoLines } from "./lines.js";
 import { S } from "./strings.js";
 import { number, plural, seconds } from "./text.js";
 
-export function partsFacts({ pairs, more = 0, common, lacking, ignored }) {
+export function partsFacts({ pairs, more = 0, common, lacking, ignored, left = 0 }) {
   return S.partsFacts({
     pairs: plural(pairs + more, S.one.pair), parts: plural(common, S.one.part), more: more && number.format(more),
     ignored: ignored && number.format(ignored), lacking: lacking && plural(lacking, S.one.video),
+    left: left && number.format(left),
   });
 }
 

@@ -46,9 +46,10 @@ export const S = {
   framesOfIt: "Frames of it",
   andMore: (n) => `and ${n} more`,
   sharedParts: "Parts that videos share",
-  partsFacts: ({ pairs, parts, more, ignored, lacking }) => [
+  partsFacts: ({ pairs, parts, more, ignored, lacking, left }) => [
     pairs, parts, ...(more ? [`${more} pairs not shown`] : []), ...(ignored ? [`${ignored} left out as ignored`] : []),
     ...(lacking ? [`${lacking} without segments: nothing is known of them`] : []),
+    ...(left ? [`${left} in doubt not looked at yet: the next search goes on with them`] : []),
   ].join(" · "),
   noPicture: "no picture: the file could not be read",
   framesOf: (n, name) => `${n} frames of ${name}`,
@@ -131,7 +132,9 @@ export const S = {
   placesText: "Parts that change alike in time, the best first.",
   isOfYours: (part) => `is ${part} of yours`,
   verdicts: { copy: "copy", shares: "shares a part", take: "other footage", unclear: "not decided" },
+  verdictsOfCodes: { copy: "near by its code", unclear: "not near by its code" },
   verdictOf: { "same video": "same video", "same scene, other take": "other take", unrelated: "unrelated" },
+  hitHeadsOfCodes: { copy: "Near by their codes", unclear: "Farther" },
   hitHeads: { copy: "Copies", shares: "Share a part", take: "Near, but other footage", unclear: "Near" },
   hitTexts: {
     copy: "The same footage: pictures and how they change agree.",
