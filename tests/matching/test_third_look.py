@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vhash_sdk.matching import registration
 from vhash_sdk.matching.film import RATE, SIDE, Film, film_shape, film_times
-from vhash_sdk.matching.registration import in_place, overlaid, refined, register, resized, turned
+from vhash_sdk.matching.pictures import resized, turned, without_local_means
+from vhash_sdk.matching.placement import in_place, windows
+from vhash_sdk.matching.registration import overlaid, refined, register
+from vhash_sdk.matching.shifts import shifts
 from vhash_sdk.matching.third_look import NOTHING, third_look
 from vhash_sdk.matching.third_look_result import ThirdLook
 from vhash_sdk.matching.timelines import Timeline
@@ -89,6 +93,13 @@ def wandering(pictures: Pictures) -> Pictures:
     return np.stack([frame[:, x : x + 80] for frame, x in zip(pictures, places, strict=True)])
 
 
+def swaying(pictures: Pictures) -> Pictures:
+    """The same, to the right and back, twice."""
+    share = 0.5 - 0.5 * np.cos(np.linspace(0, 4 * np.pi, len(pictures)))
+    places = ((WIDTH - 61) * share).astype(int)
+    return np.stack([frame[:, x : x + 61] for frame, x in zip(pictures, places, strict=True)])
+
+
 def tilted(pictures: Pictures) -> Pictures:
     """Turned by ten degrees."""
     y, x = np.mgrid[:HEIGHT, :WIDTH] - np.array([HEIGHT / 2, WIDTH / 2])[:, None, None]
@@ -124,7 +135,7 @@ def test_copies_are_told_by_what_moves(edit: str, place: int) -> None:
     assert found.agreeing > 0.9 and found.seconds == FRAMES / RATE
 
 
-@pytest.mark.parametrize("edit", [growing, wandering])
+@pytest.mark.parametrize("edit", [growing, wandering, swaying])
 @pytest.mark.parametrize("place", [1, 2, 3])
 def test_a_picture_that_moves_over_the_other_is_followed(
     edit: Callable[[Pictures], Pictures], place: int
@@ -219,6 +230,47 @@ def test_the_placement_says_how_they_lie_on_each_other() -> None:
     both = overlaid(a, b, best)
     assert both.a.shape == both.b.shape and len(both.tiles) == both.a.shape[1]
     assert np.corrcoef(both.a.ravel(), both.b.ravel())[0, 1] > 0.9
+
+
+def test_a_window_in_the_middle_is_looked_for_at_once() -> None:
+    whole = film(scene(1, 0)).values[::8]
+    window = film(scene(1, 0)[:, :, 66:127]).values[::8]
+    for a, b in ((whole, window), (window, whole)):
+        high, wide = (refined(a, b, place) for place in windows(a, b))
+        assert high.agreement > 0.9 > 0.5 > wide.agreement
+    assert not windows(whole, whole)
+
+
+@pytest.mark.parametrize("turn", [(0, False), (1, False), (1, True), (2, True)])
+@pytest.mark.parametrize("scale", [0.75, 1.5])
+def test_all_shifts_at_once_are_those_one_by_one(scale: float, turn: tuple[int, bool]) -> None:
+    generator = np.random.default_rng(3)
+    a, b = (generator.normal(size=(3, 14, 24)).astype(np.float32) for _ in range(2))
+    (found,) = shifts(a, b, [scale], [turn])
+    first = without_local_means(resized(a, min(1.0, scale)), 2)
+    second = turned(without_local_means(resized(b, min(1.0, 1 / scale)), 2), turn)
+    (h, w), (height, width) = first.shape[1:], second.shape[1:]
+    best = 0.0
+    for row in range(1 - h, height):
+        for column in range(1 - w, width):
+            x = first[:, max(0, -row) : height - row, max(0, -column) : width - column]
+            y = second[:, max(0, row) : h + row, max(0, column) : w + column]
+            pixels = x[0].size
+            if pixels < max(15, 0.6 * min(h * w, height * width)):
+                continue
+            agreement = float((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum()))
+            if abs(agreement) * np.sqrt(pixels) > best:
+                best = abs(agreement) * np.sqrt(pixels)
+                expected = row + (h - 1) / 2, column + (w - 1) / 2, agreement, pixels
+    assert (found.row, found.column, found.agreement, found.pixels) == pytest.approx(expected, abs=1e-4)
+
+
+def test_strangers_are_given_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    sampled = registration._sampled
+    monkeypatch.setattr(registration, "_sampled", lambda *args: taken.append(1) or sampled(*args))
+    assert not third_look(film(scene(1, 0)), film(scene(2, 0)), ALL).same
+    assert len(taken) < 250  # to make all placements exact takes twice as many
 
 
 def test_a_squashed_copy_lies_in_place() -> None:

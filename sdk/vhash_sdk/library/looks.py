@@ -16,7 +16,8 @@ import numpy as np
 
 from ..encoding.reliability import pixels_tell
 from ..matching.alignment import Span
-from ..matching.registration import TURNS, Placement
+from ..matching.pictures import TURNS
+from ..matching.placement import Placement
 from ..matching.third_look_result import ThirdLook
 from ..system.files import write_whole
 from ..video import Limits
@@ -30,7 +31,7 @@ from .searching import StoredViews
 
 logger = logging.getLogger("vhash_sdk")
 
-VERSION = 2
+VERSION = 3
 """Of what third looks measure: others are taken again."""
 _SAVED = 200  # new looks after which all are written, lest a killed run begins anew
 _MOST = 1 << 20  # looks that are kept, of 200 bytes; beyond that the oldest go

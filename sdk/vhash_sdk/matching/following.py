@@ -8,23 +8,16 @@ a path two videos of one scenery are alike whatever happens in it: so what moves
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial.polynomial import polyfit, polyval
 from numpy.typing import NDArray
 
-from .registration import (
-    TILE,
-    Frames,
-    Placement,
-    alike_scaled,
-    at_scale,
-    in_place,
-    refined,
-    register,
-    scales_near,
-)
+from .pictures import TURNS, Frames
+from .placement import Placement, at_scale, in_place
+from .registration import TILE, alike_scaled, refined, register, scales_near
 
 _MOMENTS, _MISSING = 5, 1  # and how many of them may not agree
 _AGREE = 0.5  # agreement of the pictures of a moment, below which nothing is followed
@@ -68,11 +61,12 @@ class Path:
     length: float
 
 
-def path(a: Frames, b: Frames) -> Path | None:
+def path(a: Frames, b: Frames, turns: Sequence[tuple[int, bool]] = TURNS) -> Path | None:
     """How ``b`` moves over ``a``, frame by frame; None where it does not, or nothing agrees.
 
     Args:
         a, b: ``float32[T, height, width]`` with the same T, frames that belong together in pairs.
+        turns: that are tried.
     """
     middles = ((np.arange(_MOMENTS) + 0.5) / _MOMENTS * len(a)).astype(int)
     if len(a) < 2 * _MOMENTS:
@@ -80,7 +74,10 @@ def path(a: Frames, b: Frames) -> Path | None:
     moments = [slice(max(0, at - 1), at + 2) for at in middles.tolist()]
     first, last = moments[0], moments[-1]
     here, there = a[first], b[first]
-    start = max([refined(here, there, in_place(here, there)), *register(here, there, most=1)], key=_agrees)
+    start = max(
+        [refined(here, there, in_place(here, there)), *register(here, there, most=1, turns=turns)],
+        key=_agrees,
+    )
     if _agrees(start) < _AGREE:
         return None
     half = len(moments) // 2

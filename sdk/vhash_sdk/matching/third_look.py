@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .film import RATE, Film, slack
-from .following import Followed, followed, path
-from .registration import Frames, Overlaid, Placement, in_place, overlaid, refined, register
+from .following import Followed, Path, followed, path
+from .pictures import Frames
+from .placement import Placement, in_place, windows
+from .registration import HOPELESS, Overlaid, overlaid, refined, register
+from .sliding import slides
 from .third_look_result import LEAST_SECONDS, OTHERS, ThirdLook
 from .timelines import Timeline
 
@@ -30,6 +33,7 @@ _SHOWS = 0.1  # of the mean detail of the frames, without which one says nothing
 _FOUND = 0.8  # correlation of changes that are the same
 _TILTS = (-0.17, 0.17)  # radians, from which a small turn is found
 _IN_SCENERY, _NOTHING = 0.35, 0.06  # motion in the scenery that a picture moves over; movement that is none
+_UPRIGHT = (0, False), (0, True)  # turns that any window that moves may have
 _CLEAR, _ALL_THE_TIME = 0.8, 0.95  # agreement of pictures that lie on each other as they are, and how often
 _ELSE = 0.35  # correlation of the pictures of a tile that shows something else
 _OTHERWISE = 0.3  # correlation of a tile that moves otherwise
@@ -48,20 +52,24 @@ def third_look(a: Film, b: Film, timelines: Sequence[Timeline]) -> ThirdLook:
     laid = _laid(a, b, timelines)
     if laid is None:
         return best
-    best = _better(best, a, b, refined(*laid, in_place(*laid)), timelines)
+    lines = _lines(a, b, timelines)
+    best = _better(best, a, b, refined(*laid, in_place(*laid)), lines)
     if _sure(best):
         return best
     in_order = in_place(*laid), best.placement
     moved = best.still < _CLEAR or best.agreeing < _ALL_THE_TIME  # else they lie on each other as they are
     if moved:
-        for place in chain(register(*laid), _tilted(*laid)):
-            best = _better(best, a, b, place, timelines)
+        for place in chain(_windows(*laid), _registered(*laid), _tilted(*laid)):
+            best = _better(best, a, b, place, lines)
             if _sure(best):
                 break
     if best.same:
         return best
     best = best._replace(anywhere=_anywhere(a, b, in_order))
-    return best if best.same or not moved else _along_a_path(a, b, timelines) or best
+    if best.same or not moved:
+        return best
+    place = best.placement if best.moves_alike and best.placement else in_place(*laid)
+    return _sliding(a, b, timelines, place) or _along_a_path(a, b, timelines, best.placement) or best
 
 
 def _laid(a: Film, b: Film, timelines: Iterable[Timeline]) -> tuple[Frames, Frames] | None:
@@ -77,6 +85,17 @@ def _laid(a: Film, b: Film, timelines: Iterable[Timeline]) -> tuple[Frames, Fram
             taken = here[np.linspace(0, len(here) - 1, 2 * _LAID + 1).round().astype(int)[1::2]]
             return a.values[taken], b.values[there[taken]]
     return None
+
+
+def _windows(a: Frames, b: Frames) -> Iterator[Placement]:
+    """Placements of one cut out of the middle of the other one, at another aspect ratio."""
+    for place in windows(a, b):
+        yield refined(a, b, place)
+
+
+def _registered(a: Frames, b: Frames) -> Iterator[Placement]:
+    """Where they lie on each other, asked only if it is needed."""
+    yield from register(a, b)
 
 
 def _tilted(a: Frames, b: Frames) -> Iterator[Placement]:
@@ -101,15 +120,40 @@ def _anywhere(a: Film, b: Film, places: Iterable[Placement | None]) -> float:
     return found
 
 
-def _along_a_path(a: Film, b: Film, timelines: Sequence[Timeline]) -> ThirdLook | None:
+def _sliding(a: Film, b: Film, timelines: Sequence[Timeline], place: Placement) -> ThirdLook | None:
+    """What moves where one picture slides over the other; None where it does not, or they are no copies."""
+    places = place, *windows(a.values, b.values)
+    for line in timelines:
+        frames = _together(a, b, line)
+        for each in places:
+            along = slides(*frames, each)
+            found = None if along is None else _copies_along(*frames, along)
+            if found is not None:
+                return found
+    return None
+
+
+def _along_a_path(
+    a: Film, b: Film, timelines: Sequence[Timeline], place: Placement | None
+) -> ThirdLook | None:
     """What moves where one picture moves over the other; None where it does not, or they are no copies so."""
-    line = timelines[0]
+    frames = _together(a, b, timelines[0])
+    turns = dict.fromkeys([*_UPRIGHT, *([place.turn] if place else [])])
+    along = path(*frames, list(turns))
+    return None if along is None else _copies_along(*frames, along)
+
+
+def _together(a: Film, b: Film, line: Timeline) -> tuple[Frames, Frames]:
+    """All frames of both that belong together by a line."""
     there = b.nearest(line.speed * a.times + line.offset)
     here = np.flatnonzero(there >= 0)
-    frames = a.values[here], b.values[there[here]]
-    along = path(*frames)
-    ways = None if along is None else followed(*frames, along)
-    if along is None or ways is None:
+    return a.values[here], b.values[there[here]]
+
+
+def _copies_along(a: Frames, b: Frames, along: Path) -> ThirdLook | None:
+    """What moves in both films where one lies on the other along a path; None where they are no copies."""
+    ways = followed(a, b, along)
+    if ways is None:
         return None
     # in the one that was cut out of the other all of the scenery moves
     scenery, shown = sorted(map(_moves_where_seen, ways), key=lambda found: found.moving)
@@ -128,11 +172,14 @@ def _sure(found: ThirdLook) -> bool:
     return found.motion >= _SURE and found.still >= _SURE and found.agreeing >= _SURE
 
 
-def _better(best: ThirdLook, a: Film, b: Film, place: Placement, timelines: Iterable[Timeline]) -> ThirdLook:
-    both = overlaid(a.values, b.values, place)
-    if not both.a.shape[1] or abs(place.agreement) < 1e-6:
+def _better(best: ThirdLook, a: Film, b: Film, place: Placement, lines: NDArray[np.int64]) -> ThirdLook:
+    hopeless = abs(place.agreement) < (HOPELESS if best.placement else 1e-6)
+    if not len(lines) or hopeless:
         return best
-    found = _moves(a, b, both, place, timelines)
+    both = overlaid(a.values, b.values, place)
+    if not both.a.shape[1]:
+        return best
+    found = _moves(both, place, lines)
     return max(best, found, key=_telling)
 
 
@@ -142,11 +189,8 @@ def _telling(found: ThirdLook) -> tuple[float, float]:
     return (together, 0.0) if together >= OTHERS else (0.0, abs(found.still))
 
 
-def _moves(a: Film, b: Film, both: Overlaid, place: Placement, timelines: Iterable[Timeline]) -> ThirdLook:
+def _moves(both: Overlaid, place: Placement, lines: NDArray[np.int64]) -> ThirdLook:
     """What two films that lie on each other have in common, along the best line in time."""
-    lines = _lines(a, b, timelines)
-    if not len(lines):
-        return NOTHING
     shared, at = lines >= 0, np.maximum(lines, 0)
     alike = _correlations(both.a - both.a.mean(0), both.b - both.b.mean(0), at, shared)
     line = int(np.abs(alike).argmax())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .registration import Placement
+from .placement import Placement
 
 LEAST_SECONDS = 1.5
 """Of the shorter film, that have to be compared."""

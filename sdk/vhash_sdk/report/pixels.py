@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..matching.registration import Placement
+    from ..matching.placement import Placement
     from ..matching.third_look_result import ThirdLook
 
 _OTHER_SIZE = 0.1  # of a scale that is told
@@ -17,7 +17,7 @@ def look_text(seen: ThirdLook) -> str:
     """What the pixels of two videos say, in a line.
 
     >>> from vhash_sdk.matching.third_look_result import ThirdLook
-    >>> from vhash_sdk.matching.registration import Placement
+    >>> from vhash_sdk.matching.placement import Placement
     >>> look_text(ThirdLook(0.93, 0.0, 1.0, 0.97, 0.2, 5.0, 8.0, Placement(2.0, (1, False), 9, 9, 0.97, 900)))
     'the same moves at the same place (0.93): one is a part of the other, enlarged 2.0 times, turned by 90°'
     >>> look_text(ThirdLook(0.04, 1.0, 1.0, 0.85, 0.2, 5.0, 8.0, None))
