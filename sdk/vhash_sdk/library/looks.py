@@ -36,7 +36,7 @@ VERSION = 3
 _SAVED = 200  # new looks after which all are written, lest a killed run begins anew
 _MOST = 1 << 20  # looks that are kept, of 200 bytes; beyond that the oldest go
 _DIGEST = 32
-_MEASURED, _PLACED = 11, 10  # numbers of a look, and of how two videos lie on each other
+_MEASURED, _PLACED = 12, 10  # numbers of a look, and of how two videos lie on each other
 NUMBERS = _MEASURED + _PLACED
 """By which a look is kept."""
 
@@ -140,8 +140,8 @@ class Looks:
 
 def numbers_of(seen: ThirdLook) -> list[float]:
     """A look as it is kept."""
-    *measured, place, divided, apart, anywhere, path = seen
-    measured += [divided, apart, anywhere, path]
+    *measured, place, divided, apart, anywhere, path, detail = seen
+    measured += [divided, apart, anywhere, path, detail]
     if place is None:
         return measured + [0.0] * _PLACED
     moved = [place.row, place.column, place.agreement, place.pixels, place.tilt, place.stretch, place.growth]

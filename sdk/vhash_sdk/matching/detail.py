@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .registration import Frames, Placement, overlaid, refined
+from .pictures import Frames
+from .placement import Placement
+from .registration import overlaid, refined
 
 TIMES = 4
 """Pixels of a picture for each pixel of a film, in both directions."""

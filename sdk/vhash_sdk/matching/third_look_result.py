@@ -24,6 +24,8 @@ _ONE_PICTURE, _HARDLY = 0.9, 0.01  # the same where the pictures are one through
 _LIKE = 0.75  # agreement of pictures, below which copies would move alike or not at all
 _EQUAL, _A_LITTLE = 0.95, 0.025  # of pictures that are one; of what moves that may move otherwise there
 _ONE_SHOWN = 0.8  # agreement of pictures in copies that are short or hardly move
+_HELD = 1.5e-4  # movement, at most, where pictures are held; of empty streets it was 5e-4 and more
+_IN_DETAIL = 0.97  # of a picture's detail that has to be the same; of pages of one template 0.8 was
 _A_TRACE = 0.008  # movement that is more than an encoder's noise
 
 
@@ -48,6 +50,8 @@ class ThirdLook(NamedTuple):
         anywhere: how much of what changes is in the other film too, at whatever time, 0 to 1: of the film of
             which less is. Where pieces of one were put into another order.
         path: by how many pixels of the film one moves over the other; 0: it stays.
+        detail: share of the detail of two pictures, one of each, that is the same, 0 to 1; looked at where
+            nothing moves in either (``frozen``), else 0.
     """
 
     motion: float
@@ -62,6 +66,7 @@ class ThirdLook(NamedTuple):
     apart: float = 0.0
     anywhere: float = 0.0
     path: float = 0.0
+    detail: float = 0.0
 
     @property
     def same(self) -> bool | None:
@@ -69,7 +74,7 @@ class ThirdLook(NamedTuple):
 
         The limits were chosen on copies of the tuning half of ``benchmarks/near_duplicates/copies.py``.
         """
-        if self.anywhere >= _IN_ANOTHER_ORDER + self._by_chance:
+        if self.anywhere >= _IN_ANOTHER_ORDER + self._by_chance or self.detail >= _IN_DETAIL:
             return True
         if self.moves_alike:
             whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY and self.apart <= _APART
@@ -77,6 +82,15 @@ class ThirdLook(NamedTuple):
         if self._divided or self._parted:
             return False
         return False if self._tells and self.together < OTHERS else None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether both show one picture that is held all the time: then its detail can tell.
+
+        A camera that nothing passes moves more than that: its noise, and the light.
+        """
+        one = abs(self.still) >= _ONE_SHOWN and self.agreeing >= _EQUAL
+        return self.placement is not None and one and self.moving <= _HELD
 
     @property
     def shares(self) -> bool:

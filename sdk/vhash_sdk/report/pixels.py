@@ -28,6 +28,8 @@ def look_text(seen: ThirdLook) -> str:
         inverted = ", inverted" if how and seen.motion < 0 else " inverted" if seen.motion < 0 else ""
         if abs(seen.motion) < _SAME and seen.anywhere > abs(seen.motion):
             return f"the same moves, in another order ({seen.anywhere:.2f})"
+        if seen.detail:
+            return f"one picture that is held, the same in detail ({seen.detail:.2f})"
         if seen.path:
             how = ", ".join(filter(None, [how, "which moves over the other"]))
         told = f": {how}{inverted}" if how or inverted else ""
@@ -66,6 +68,7 @@ def look_entry(seen: ThirdLook | None) -> dict[str, Any] | None:
         "seconds": _number(seen.seconds, 3),
         "anywhere": _number(seen.anywhere, 4),
         "path": _number(seen.path, 2),
+        "detail": _number(seen.detail, 4),
         "enlarged": None if place is None else _number(place.enlarged, 3),
         "turned": None if place is None else place.turned,
         "mirrored": None if place is None else place.turn[1],

@@ -67,8 +67,9 @@ class Pixels(BaseModel):
     -1 in an inverted copy. ``against``: the share of what moves in both that moves otherwise. ``still``:
     correlation of the pictures; ``agreeing``: the share of them that agree. ``moving``: how much changes at
     all. ``seconds``: how much time was compared. ``anywhere``: how much of what changes is in the other
-    video too, at whatever time; ``path``: by how many pixels, of 64, one moves over the other. ``enlarged``:
-    how much larger one shows the same; ``turned``: by how many degrees.
+    video too, at whatever time; ``path``: by how many pixels, of 64, one moves over the other. ``detail``:
+    share of a held picture's detail that is the same, 0 where it was not asked. ``enlarged``: how much
+    larger one shows the same; ``turned``: by how many degrees.
     """
 
     same: bool | None
@@ -80,6 +81,7 @@ class Pixels(BaseModel):
     seconds: float | None
     anywhere: float | None
     path: float | None
+    detail: float | None
     enlarged: float | None
     turned: int | None
     mirrored: bool | None

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import VideoError
 from ..matching.alignment import Span
+from ..matching.detail import TIMES, agreeing_detail
 from ..matching.film import Film, exact, film_shape, film_times, part_times
 from ..matching.second_look import View, nearest_views
 from ..matching.third_look import third_look
@@ -68,6 +70,8 @@ class Filming:
         if not lines:
             return None
         seen = self._seen(a, b, film_times(a.seconds, b.seconds, lines), lines)
+        if seen is not None and seen.frozen and not seen.same:
+            seen = self._in_detail(a, b, seen)
         if seen is None or seen.same or exact(a.seconds, b.seconds):
             return seen
         return seen._replace(seconds=0.0)  # as good as nothing was compared
@@ -78,24 +82,41 @@ class Filming:
         times = part_times((span.query_start, span.query_end), line, a.seconds, b.seconds)
         return self._seen(a, b, times, [line])
 
+    def _in_detail(self, a: Filmed, b: Filmed, seen: ThirdLook) -> ThirdLook:
+        """The same with what a larger picture of each says, from the middle of videos that show one only."""
+        times = np.array([a.seconds / 2]), np.array([b.seconds / 2])
+        films = self._films_of(a, b, times, enlarged=TIMES)
+        if films is None or seen.placement is None:
+            return seen
+        return seen._replace(detail=agreeing_detail(films[0].values, films[1].values, seen.placement))
+
     def _seen(
         self, a: Filmed, b: Filmed, times: tuple[NDArray[np.float64], NDArray[np.float64]],
         lines: Sequence[Timeline],
     ) -> ThirdLook | None:  # fmt: skip
-        here, there = times
-        if min(len(here), len(there)) < 2:
+        if min(map(len, times)) < 2:
             return None
+        films = self._films_of(a, b, times)
+        return None if films is None else third_look(*films, lines)
+
+    def _films_of(
+        self, a: Filmed, b: Filmed, times: tuple[NDArray[np.float64], NDArray[np.float64]], enlarged: int = 1
+    ) -> tuple[Film, Film] | None:
         if self._decoders is None:
             self._decoders = DecodePool(2, self._limits)
         try:
             with ThreadPoolExecutor(2) as both:
-                first, second = both.map(self._film, (self._decoders,) * 2, (a, b), (here, there))
+                film = partial(self._film, self._decoders, enlarged=enlarged)
+                first, second = both.map(film, (a, b), times)
         except VideoError:  # its error is told where it is added or compared
             return None
-        return third_look(first, second, lines)
+        return first, second
 
-    def _film(self, decoders: DecodePool, video: Filmed, times: NDArray[np.float64]) -> Film:
-        shape = film_shape(video.width, video.height)
+    def _film(
+        self, decoders: DecodePool, video: Filmed, times: NDArray[np.float64], *, enlarged: int
+    ) -> Film:
+        height, width = film_shape(video.width, video.height)
+        shape = enlarged * height, enlarged * width
         key = _key(video.source, times, shape)
         if key is not None and (known := self._films.get(key)) is not None:
             return known
