@@ -93,6 +93,22 @@ def decisions() -> str:
     )
 
 
+def copy_descriptors() -> str:
+    result = load("copy_descriptors")
+    rows = [
+        (name, label, f"{likeness['recall_0']:.3f}", f"{likeness['recall_1e-3']:.3f}")
+        for name, figures in result["descriptors"].items()
+        for label, likeness in figures.items()
+        if isinstance(likeness, dict)
+    ]
+    return (
+        table(("descriptor", "compared", "recall, no false match", "recall at 1e-3"), rows)
+        + f"\n\n{result['copies']:,} copies of {result['originals']} originals, {result['stranger_pairs']:,} pairs "
+        "of strangers. SSCD and the network: floats of eight frames of the whole picture, their mean or each with its "
+        "counterpart; vhash: what a library keeps, of every view. " + source("copy_descriptors")
+    )
+
+
 def calibration() -> str:
     result = load("calibration_copy-256")
     rows = []

@@ -28,6 +28,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "headline": headline.headline,
     "near_duplicates": accuracy.near_duplicates,
     "decisions": accuracy.decisions,
+    "copy_descriptors": accuracy.copy_descriptors,
     "calibration": accuracy.calibration,
     "clip_in_video": accuracy.clip_in_video,
     "parts": parts.parts,
