@@ -233,7 +233,7 @@ def _describe(subject: Subject) -> str:
         left, top, right, bottom = subject.box.pixels(info.width, info.height)
         picture += f", content box {right - left}×{bottom - top} at {left}, {top}"
     if subject.panes:
-        picture += f", {len(subject.panes)} panes"
+        picture += ", a split screen"
     if code.unreliable:
         picture += f", {code.unreliable}"
     return f"{printable(str(subject.source))}  ({picture}, confidence {code.confidence:.2f})"
