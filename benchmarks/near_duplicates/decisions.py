@@ -86,7 +86,7 @@ class Asked:
         seen = self.views.of(entry.id)
         near = nearest(gallery.index(), gallery._picture_parts(), seen, radius=gallery.spec.bits, k=10)
 
-        def closer(_: Filmed, other: Entry) -> ThirdLook | None:  # both are in the library of everything
+        def closer(other: Entry) -> ThirdLook | None:  # both are in the library of everything
             return self.looks.at(entry, self.entries[other.path])
 
         verdict = replace(self.verdict, videos=len(gallery))
