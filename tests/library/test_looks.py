@@ -329,3 +329,16 @@ def test_a_file_that_was_replaced_is_filmed_again(
         assert first is not None and first.same
         shutil.copy(chair, given)
         assert filming.look(one, other) != first
+
+
+def test_looks_go_by_what_is_kept_of_a_file_by_now(tmp_path: Path, encoder: Encoder) -> None:
+    file = tmp_path / "film.mp4"
+    shutil.copy(SAMPLES / "glass.mp4", file)
+    with Library(tmp_path / "lib", encoder=encoder) as library:
+        library.add([file, SAMPLES / "legs.mp4"], workers=1)
+        (before, _) = library
+        code = library._looks._views().of(before.id)[0].code
+        shutil.copy(SAMPLES / "chair.mp4", file)
+        library.add([file], workers=1)
+        assert library.get(file) is not None
+        assert not np.array_equal(library._looks._views().of(before.id)[0].code, code)

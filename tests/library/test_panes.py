@@ -115,6 +115,22 @@ def test_a_split_screen_contains_the_videos_of_its_panes(folder: Path, library: 
         assert member.relation is VideoRelation.CONTAINS and "contains the one to keep" in member.not_offered
 
 
+def test_a_video_is_not_given_up_for_a_split_screen_that_shows_it_small(tmp_path: Path) -> None:
+    glass, backrest = frames("glass")[:60], frames("backrest")[:70]
+    longer = np.concatenate([glass, glass[-1:].repeat(10, 0)])
+    write(tmp_path / "glass.mp4", glass)
+    write(tmp_path / "longer.mp4", np.concatenate([backrest, longer], axis=2))
+    with Encoder("copy", threads=1) as encoder, Library(tmp_path / "lib", encoder=encoder) as library:
+        library.add([tmp_path / "glass.mp4", tmp_path / "longer.mp4"], workers=1)
+        (group,) = library.duplicates(keep="longest")
+        one, other = library
+        hits = {hit.entry.id: hit.relation for hit in library.companions().of(one)}
+        assert hits[other.id] is VideoRelation.PART
+        assert not library.duplicates(radius=10)[:1] or library.decide(one, other, radius=10).same
+    assert Path(group.representative.path).name == "longer.mp4"
+    assert "as a pane of a split screen only" in group.members[0].not_offered
+
+
 def test_compare_names_the_pane(folder: Path) -> None:
     with Encoder("copy", threads=1) as encoder:
         found = compare(folder / "glass.mp4", folder / "beside.mp4", encoder=encoder)

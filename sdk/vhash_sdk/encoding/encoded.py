@@ -43,8 +43,8 @@ class Encoded:
         sequence: the sampled frames' logits, where ``detail="views"`` asked for them and the model looks
             at single frames.
         box: the content box, where ``detail`` asked for it and it is not the whole picture.
-        panes: the halves or quarters of a split screen, where ``detail`` asked for the box and there are any
-            that tell something.
+        panes: of a split screen, halves or thirds in either direction, where ``detail`` asked for the box
+            and there are any that tell something; a box within one of them is among them.
     """
 
     source: Any

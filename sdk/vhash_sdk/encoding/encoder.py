@@ -216,9 +216,10 @@ class Encoder:
                 no source can crash, hang or bloat this one. Linux only.
             detail: how much to tell of each video. ``code``: the code of the whole picture. ``box``: also
                 that of the content box (between bars, over a blurred fill, inset in another video), as
-                ``Encoded.box``; a video that has one is decoded twice. ``views``: also the logits of
-                the sampled frames of both, as ``sequence``, which is what a library keeps and a second
-                look compares. It takes the place of ``frames=`` and ``box=``, which are no longer taken.
+                ``Encoded.box``, and the panes of a split screen, as ``Encoded.panes``; a video that has
+                them is decoded two or three times. ``views``: also the logits of the sampled frames of
+                all, as ``sequence``, which is what a library keeps and a second look compares. It takes
+                the place of ``frames=`` and ``box=``, which are no longer taken.
             stream: as in ``encode``, of every source.
             progress: show a progress bar on standard error.
 

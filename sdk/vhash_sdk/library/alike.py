@@ -26,6 +26,7 @@ class Alike:
     """Says whether two videos, by their places, are copies; keeps what it said.
 
     Attributes:
+        radius: bits between codes, of whatever views, beyond which nothing is a copy.
         said: of those that are.
         unlike: of how many that its code does not tell it from each was found to be no copy.
         related: of those that are not, but something else to each other.
@@ -38,6 +39,7 @@ class Alike:
     where: Places
     views: StoredViews
     looks: Looks | None
+    radius: int
     said: dict[tuple[int, int], Decision] = field(default_factory=dict)
     unlike: Counter[int] = field(default_factory=Counter)
     related: dict[tuple[int, int], Decision] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class Alike:
         closer = None if self.looks is None else partial(self._closer, self.looks, numbers)
         decision = self.verdict.decide(*map(self.views.of, numbers), told_apart=not vague, closer=closer)
         same = decision.same is True or (decision.same is None and not vague)
+        same = same and decision.distance <= self.radius  # panes may have been nearer, which are not compared
         if same:
             self.said[a, b] = decision
         elif vague:

@@ -69,7 +69,7 @@ PathBytes = Annotated[
     bytes,
     Kind("the bytes of an absolute path", (bytes,), lambda p: p[:1] == b"/" and b"\0" not in p),
 ]
-Place = Annotated[int, _whole(0, 99)]
+Place = Annotated[int, _whole(0, 14)]
 Size = Annotated[int, _whole(0, _INT64 - 1)]
 AnySize = Annotated[int, _whole(-1, _INT64 - 1)]  # of what could not be asked
 Nanoseconds = Annotated[int, _whole(-_INT64, _INT64 - 1)]

@@ -95,7 +95,7 @@ class Companions:
         said = verdict.decide(views.of(entry.id), views.of(other.id), told_apart=told_apart, closer=closer)
         rate = None if said.rate is None else said.rate.estimate
         same = entry.digest == other.digest or said.same
-        return Hit(said.distance, other, said.verified, rate, same, said.look)
+        return Hit(said.distance, other, said.verified, rate, same, said.look, said.relation)
 
     def _read(self) -> None:
         while rows := codes_since(self._database, self.seen, _PAGE):

@@ -105,7 +105,7 @@ def find_groups(
     radius = verdict.candidates(len(videos.ids)) if views.any else verdict.radius
     pairs = cache.near(known, spec.bits, radius)
 
-    alike = Alike(database, spec, verdict, videos, where, views, looks)
+    alike = Alike(database, spec, verdict, videos, where, views, looks, radius)
 
     def usable(near: NDArray[np.int64]) -> list[int]:
         return files.look_at(_files(database, videos, near))
@@ -210,11 +210,13 @@ class _Groups:
                 break
         if related is VideoRelation.CONTAINS and not barred:
             names, barred = (), "it contains the one to keep and more, which would be lost"
+        elif decision is not None and decision.in_a_pane and not barred:
+            names, barred = (), "the one to keep shows it as a pane of a split screen only"
         because = self.because(*places, *entries)
         sound = self.hear(*entries)
         return Member(
             entry,
-            bits,
+            bits if decision is None else decision.distance,
             rate,
             names,
             barred,
@@ -246,7 +248,8 @@ def decided(
     assert verdict.radius is not None
     radius = verdict.candidates(video_count(database)) if views.any else verdict.radius
     same = decision.same is True or (told_apart and decision.same is None)
-    same = same and decision.distance <= radius
+    if same and decision.distance > radius:
+        return no_match(decision)
     return replace(decision, same=same)
 
 

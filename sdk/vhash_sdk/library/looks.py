@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -49,12 +50,14 @@ class Looks:
 
     Args:
         database: of the library.
-        views: what it keeps of its videos.
+        views: gives what it keeps of its videos by now.
         file: where looks are kept.
         limits: what decoding may cost.
     """
 
-    def __init__(self, database: Database, views: StoredViews, file: Path, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, views: Callable[[], StoredViews], file: Path, limits: Limits
+    ) -> None:
         self._database, self._views, self._file = database, views, file
         self._filming = Filming(limits)
         self._known: dict[Pair, ThirdLook] | None = None
@@ -103,7 +106,7 @@ class Looks:
             return None
         if isinstance(look(entry.path, rows[0].size, rows[0].mtime_ns, readable=True), LeftOut):
             return None
-        return Filmed(entry.path, width, height, seconds, self._views.of(entry.id))
+        return Filmed(entry.path, width, height, seconds, self._views().of(entry.id))
 
     def save(self) -> None:
         """Keep what was seen; a disk that refuses costs one warning."""

@@ -78,7 +78,7 @@ class OpenLibrary:
         self._picture_parts = Remembered(db, lambda: PictureParts(db, spec, codes_of_parts(db)))
         self._segment_index = Remembered(db, lambda: segment_index(db, at, spec))
         may = (encoder.limits if encoder is not None else limits) or Limits()
-        self._looks = Looks(db, StoredViews(db, spec), at / "looks.npz", may)
+        self._looks = Looks(db, Remembered(db, lambda: StoredViews(db, spec)), at / "looks.npz", may)
 
     @property
     def spec(self) -> ModelSpec:

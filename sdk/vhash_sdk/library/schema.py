@@ -89,7 +89,7 @@ CREATE TABLE code_6 (           -- kinds have grown, which SQLite lets no table 
   place INTEGER NOT NULL DEFAULT 0  -- which of the panes of its video
 );
 INSERT INTO code_6 (id, video, kind, t0, t1, confidence, code)
-  SELECT id, video, kind, t0, t1, confidence, code FROM code;
+  SELECT id, video, kind, t0, t1, confidence, code FROM code WHERE video IN (SELECT id FROM video);
 DELETE FROM sqlite_sequence WHERE name = 'code_6';
 INSERT INTO sqlite_sequence (name, seq) SELECT 'code_6', seq FROM sqlite_sequence WHERE name = 'code';
 DROP TABLE code;
@@ -102,7 +102,8 @@ CREATE TABLE trajectory_6 (
   steps BLOB NOT NULL,
   PRIMARY KEY (video, kind, place)
 ) WITHOUT ROWID;
-INSERT INTO trajectory_6 (video, kind, steps) SELECT video, kind, steps FROM trajectory;
+INSERT INTO trajectory_6 (video, kind, steps) SELECT video, kind, steps FROM trajectory
+  WHERE video IN (SELECT id FROM video);
 DROP TABLE trajectory;
 ALTER TABLE trajectory_6 RENAME TO trajectory;
 """

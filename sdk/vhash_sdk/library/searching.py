@@ -245,6 +245,8 @@ class StoredViews:
 
     def _views(self, video: int) -> tuple[View, ...]:
         rows = seen_of(self._database, video)
+        if rows and all(row.kind == "pane" for row in rows):
+            raise StoreError(f"{self._database.path}: a video has panes but no picture; run `vhash verify`")
         codes = code_array(self._database.path, [row.code for row in rows], self._spec.bits)
         return tuple(
             View(code, self._frames(row), row.kind == "pane") for code, row in zip(codes, rows, strict=True)

@@ -32,6 +32,14 @@ class VideoRelation(StrEnum):
         return turned.get(self, self)
 
 
+def in_a_pane(a: Sequence[View], b: Sequence[View]) -> bool:
+    """Whether two copies are so because one is a pane of the other's split screen."""
+    if not a or not b:
+        return False
+    _, i, j = nearest_views(a, b)
+    return a[i].pane or b[j].pane
+
+
 def relation_of_copies(a: Sequence[View], b: Sequence[View]) -> VideoRelation:
     """Whether one of two copies is all of the other one, at any speed, or a part of its time or picture."""
     if not a or not b:

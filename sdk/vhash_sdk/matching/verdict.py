@@ -17,7 +17,7 @@ from ..codes import hamming_distance
 from ..errors import OptionError
 from ..spec import ModelSpec
 from .calibration import USUAL_RATE, Calibration, Rate, SecondLook
-from .relation import VideoRelation, relation_of_copies
+from .relation import VideoRelation, in_a_pane, relation_of_copies
 from .second_look import Seen, View, nearest_views
 from .third_look_result import ThirdLook
 
@@ -47,6 +47,7 @@ class Decision:
         same: whether they are copies of one; None where nothing can be concluded.
         look: what their pixels say, where there was a third look; then ``same`` goes by that.
         relation: what they are to each other; None where nothing can be concluded.
+        in_a_pane: whether one shows the other as a pane of its split screen only: smaller than it was.
     """
 
     distance: int
@@ -56,6 +57,7 @@ class Decision:
     same: bool | None
     look: ThirdLook | None = None
     relation: VideoRelation | None = None
+    in_a_pane: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class Verdict:
                 relation = VideoRelation.UNRELATED
             elif look.same is False or look.otherwise:
                 relation = VideoRelation.SHARES if look.shares else VideoRelation.TAKE
-        return replace(found, relation=relation)
+        return replace(found, relation=relation, in_a_pane=found.same is True and in_a_pane(a, b))
 
     def _share_panes(self, a: Sequence[View], b: Sequence[View], *, some: bool) -> bool:
         """Whether two split screens have panes in common; ``some``: but neither has all of the other's."""
