@@ -24,7 +24,7 @@ _ONE_PICTURE, _HARDLY = 0.9, 0.01  # the same where the pictures are one through
 _LIKE = 0.75  # agreement of pictures, below which copies would move alike or not at all
 _EQUAL, _A_LITTLE = 0.95, 0.025  # of pictures that are one; of what moves that may move otherwise there
 _ONE_SHOWN = 0.8  # agreement of pictures in copies that are short or hardly move
-_HELD = 1.5e-4  # movement, at most, where pictures are held; of empty streets it was 5e-4 and more
+_HELD = 3e-4  # movement, at most, where pictures are held; of empty streets it was 5e-4 and more
 _IN_DETAIL = 0.97  # of a picture's detail that has to be the same; of pages of one template 0.8 was
 _A_TRACE = 0.008  # movement that is more than an encoder's noise
 

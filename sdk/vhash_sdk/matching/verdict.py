@@ -28,7 +28,7 @@ _EQUAL = 0.04  # of the bits: codes as near as that whose frames differ may be o
 _FARTHER = 1.3  # of the radius, up to which what codes do not tell gets a third look
 _THROUGHOUT = 0.8  # of the frames whose pictures agree
 _WORST = 0.25  # agreement of the worst quarter of the frames below which two videos share a part only
-_LOOKS = 1.0  # strangers for each video that get a third look, by the calibration's scenes
+_LOOKS = 0.3  # strangers for each video that get a third look, by the calibration's scenes
 _PASSING = Rate(0.0, 1.6e-3, 4.8e-3)
 """Strangers that a third look takes for copies: of 624 in doubt, in ``decisions``, none was."""
 _STRANGERS = 4  # for each video, that a second look has to part from its copies
