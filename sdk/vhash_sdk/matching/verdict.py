@@ -28,6 +28,7 @@ _EQUAL = 0.04  # of the bits: codes as near as that whose frames differ may be o
 _FARTHER = 1.3  # of the radius, up to which what codes do not tell gets a third look
 _THROUGHOUT = 0.8  # of the frames whose pictures agree
 _WORST = 0.25  # agreement of the worst quarter of the frames below which two videos share a part only
+_OF_ALL_PANES = 0.08  # of the picture that may show something else where some panes do: one of nine is more
 _LOOKS = 0.3  # strangers for each video that get a third look, by the calibration's scenes
 _PASSING = Rate(0.0, 1.6e-3, 4.8e-3)
 """Strangers that a third look takes for copies: of 624 in doubt, in ``decisions``, none was."""
@@ -160,7 +161,7 @@ class Verdict:
             return self._related(found, a, b)
         same = self._closer(found, closer_look) if told_apart else closer_look.surely_same or None
         if shares:
-            same = closer_look.same is True
+            same = closer_look.same is True and closer_look.apart <= _OF_ALL_PANES
         found = replace(found, look=closer_look, same=same)
         if closer_look.same and found.same and found.rate is not None:  # both have to be wrong
             rate = Rate(*(one * other for one, other in zip(found.rate, _PASSING, strict=True)))
