@@ -205,6 +205,11 @@ def _judgements(given: Options) -> list[Judgement]:
     for file, kind, option in outputs:
         if file is not None:
             check_output(file, kind, option=option, inputs=read, library=given.lib, force=given.force)
+    if given.plan is not None and given.plan.suffix.lower() in _NO_PLANS:
+        name = printable(given.plan)
+        raise OptionError(
+            f"--plan {name}: a plan is a table (.csv) or a script (.sh); --json prints the groups"
+        )
     return [judgement for file in judged for judgement in read_judgements(file)]
 
 
@@ -242,10 +247,6 @@ def _write(given: Options, library: Library, facts: Facts, found: Parts | None, 
 
 
 def _plan_kind(file: Path | None) -> str:
-    if file is not None and file.suffix.lower() in _NO_PLANS:
-        raise OptionError(
-            f"--plan {printable(file)}: a plan is a table (.csv) or a script (.sh); --json prints the groups"
-        )
     return "table" if file is not None and file.suffix.lower() == ".csv" else "plan"
 
 

@@ -278,7 +278,9 @@ def _clip(answer: dict[str, Any], frames: int, request: dict[str, Any]) -> Clip:
         places.append(answer["box"])
     count = 1 + len(places)
     large = count * np.prod(shape, dtype=object) > _MAX_FRAME_BYTES
-    if places and (large or not request.get("with_views")):
+    if not places:
+        return Clip(_read_frames(frames, shape), times, exact)
+    if large or not request.get("with_views"):
         raise ValueError(f"{count} views of frames {list(shape)}")
     whole, *inside = np.split(_read_frames(frames, (count * shape[0], *shape[1:])), count)
     parts = [BoxFrames(_box(place), frames) for place, frames in zip(places, inside, strict=True)]
