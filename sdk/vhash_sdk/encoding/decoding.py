@@ -57,9 +57,7 @@ class Decoding:
             if self.resident is not None and not with_views:
                 return self.resident.decode(source, sampling, resize, stream=stream)
             with open_source(source, self.limits, stream=stream) as reader:
-                if with_views:
-                    return sample_views(reader, sampling, resize)
-                return reader.sample(sampling, resize)
+                return sample_views(reader, sampling, resize, parts=with_views)
 
     @contextmanager
     def reader(

@@ -40,10 +40,8 @@ class Companions:
         self, database: Database, spec: ModelSpec, verdict: Callable[[], Verdict], looks: Looks
     ) -> None:
         self._database, self._spec, self._verdict, self._looks = database, spec, verdict, looks
-        self._index, self._picture_parts = (
-            Index(spec.bits, model=spec.fingerprint),
-            PictureParts(database, spec),
-        )
+        self._index = Index(spec.bits, model=spec.fingerprint)
+        self._picture_parts = PictureParts(database, spec)
         self.seen = 0
         verdict()  # a model without calibration is better known before than after
         self._read()
@@ -60,8 +58,7 @@ class Companions:
         seen = views.of(entry.id)
         if not seen:
             return []
-        assert verdict.radius is not None
-        radius = verdict.candidates(video_count(self._database)) if views.any else verdict.radius
+        radius = views.reach(verdict, video_count(self._database))
         near = {video for _, video in nearest(self._index, self._picture_parts, seen, radius=radius, k=None)}
         near |= {row.id for row in with_content(self._database, entry.digest)}
         barred = apart(self._database).get(entry.digest, ())

@@ -94,7 +94,6 @@ def find_groups(
         looks: takes third looks; None: nobody does.
         ask_disk: only files that are as they were when they were added, each under one of its names.
     """
-    assert verdict.radius is not None
     rules, where = KeepRules(keep), Places(roles)
     views, files = StoredViews(database, spec), Files()
     videos, codes = _read(database, spec, pixels=looks is not None and views.any)
@@ -102,7 +101,7 @@ def find_groups(
         videos = _with_traits(database, videos, where)
     measures = rules.measures(videos)
     known, places = distinct(codes)
-    radius = verdict.candidates(len(videos.ids)) if views.any else verdict.radius
+    radius = views.reach(verdict, len(videos.ids))
     pairs = cache.near(known, spec.bits, radius)
 
     alike = Alike(database, spec, verdict, videos, where, views, looks, radius)
@@ -245,8 +244,7 @@ def decided(
         return no_match(decision)
     if a.digest == b.digest:
         return replace(decision, same=True)
-    assert verdict.radius is not None
-    radius = verdict.candidates(video_count(database)) if views.any else verdict.radius
+    radius = views.reach(verdict, video_count(database))
     same = decision.same is True or (told_apart and decision.same is None)
     if same and decision.distance > radius:
         return no_match(decision)

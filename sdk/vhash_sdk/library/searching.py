@@ -243,6 +243,14 @@ class StoredViews:
         """Whether every video can be."""
         return every_trajectory(self._database)
 
+    def reach(self, verdict: Verdict, videos: int) -> int:
+        """The distance of codes up to which pairs of so many videos are asked about, in bits.
+
+        As far as a second look goes, where there is something to look at; the verdict has a threshold.
+        """
+        assert verdict.radius is not None
+        return verdict.candidates(videos) if self.any else verdict.radius
+
     def _views(self, video: int) -> tuple[View, ...]:
         rows = seen_of(self._database, video)
         if rows and all(row.kind == "pane" for row in rows):

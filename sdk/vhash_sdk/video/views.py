@@ -16,17 +16,17 @@ from .pane_finding import SplitScreen, find_split
 _SIDE = 0.04  # of the picture, by which the sides of a box may be off
 
 
-def sample_views(reader: Reader, sampling: Sampling, resize: Resize) -> Clip:
-    """``Reader.sample``, and the frames of the content box and the panes (``Clip``) where there are any.
+def sample_views(reader: Reader, sampling: Sampling, resize: Resize, *, parts: bool = True) -> Clip:
+    """``Reader.sample``; with ``parts`` also of the content box and the panes (``Clip``), if there are any.
 
-    They come from the source's own pixels, by reading the video a second time for the box, and for all panes
+    These come from the source's own pixels, by reading the video a second time for the box, and for all panes
     together. A model that sees only a part of the picture (``resize.crop``) gets none.
 
     Raises:
         VideoError: the source cannot be read.
     """
     clip = reader.sample(sampling, resize)
-    if resize.crop is not None:
+    if not parts or resize.crop is not None:
         return clip
     box, split = find_boxes(clip.frames)
     panes = _panes(reader, sampling, resize, split) if split is not None and resize.rule == "exact" else ()

@@ -94,11 +94,7 @@ class DecodePool:
         with _as_file(source) as (path, fd):
             if path is None and fd is None:
                 with open_source(source, self._limits, stream=stream) as reader:
-                    return (
-                        sample_views(reader, sampling, resize)
-                        if with_views
-                        else reader.sample(sampling, resize)
-                    )
+                    return sample_views(reader, sampling, resize, parts=with_views)
             what = {
                 "sampling": asdict(sampling), "resize": asdict(resize),
                 "with_views": with_views, "stream": stream,

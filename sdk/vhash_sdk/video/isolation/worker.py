@@ -41,7 +41,7 @@ def decode(
     from .. import open_source, sample_views
 
     with open_source(source, limits, stream=stream) as reader:
-        return sample_views(reader, sampling, resize) if with_views else reader.sample(sampling, resize)
+        return sample_views(reader, sampling, resize, parts=with_views)
 
 
 def frames_at(
