@@ -8,6 +8,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from tests.fake_encoder import BAD, MAGIC, FakeEncoder, code_of
 from vhash_sdk.codes import VideoCode, hamming_distance
 from vhash_sdk.errors import DecodeError, ModelMismatchError, StoreError
 from vhash_sdk.library import Library
+from vhash_sdk.library.lock import writer_lock
 
 
 class Place:
@@ -290,6 +293,31 @@ def test_a_second_writer_is_told_who_writes_and_readers_go_on(place: Place) -> N
         results.close()  # type: ignore[attr-defined]
         assert second.add([place.folder]).counts.keys() <= {"added", "unchanged"}
     assert len(place.contents()) == 3
+
+
+def test_a_writer_that_soon_ends_is_waited_for(place: Place) -> None:
+    """A judgement that a server wrote between two steps of a job ended the job."""
+    place.write("a", "a")
+    place.add()
+    held, free = threading.Event(), threading.Event()
+
+    def judge() -> None:
+        with writer_lock(place.directory / "lock"):
+            held.set()
+            free.wait(60)
+            time.sleep(0.2)
+
+    writer = threading.Thread(target=judge)
+    writer.start()
+    assert held.wait(60)
+    with place.open() as library:
+        library.patience = 0.0
+        with pytest.raises(StoreError, match="is being written by process"):
+            library.remove([place.folder])
+        free.set()
+        library.patience = 60.0
+        assert len(library.remove([place.folder])) == 1
+    writer.join()
 
 
 def test_what_was_handed_out_is_durable_and_what_was_done_is_kept(place: Place) -> None:

@@ -25,10 +25,14 @@ _TRIES = 5  # to read a file that is read without locks while it is written to
 
 
 class Database:
-    """One connection to a library's SQLite file. Used by one thread at a time."""
+    """One connection to a library's SQLite file. Used by one thread at a time.
+
+    Attributes:
+        patience: seconds to wait where another process writes; a judgement is written within one.
+    """
 
     def __init__(self, path: Path, opened: Opened) -> None:
-        self.path = path
+        self.path, self.patience = path, 2.0
         self._opened = opened
 
     @classmethod

@@ -14,22 +14,28 @@ from pathlib import Path
 from ..errors import StoreError
 from .database import Database
 
+_AGAIN = 0.02  # seconds between two tries to become the writer
+
 
 @contextlib.contextmanager
 def writing(database: Database) -> Iterator[None]:
-    """Be the one writer of a library while the block runs.
+    """Be the one writer of a library while the block runs; waits ``database.patience`` seconds for another.
 
     Raises:
         StoreError: nothing can be written there, or another process writes.
     """
     database.check_writable()
-    with writer_lock(database.path.with_name("lock")):
+    with writer_lock(database.path.with_name("lock"), patience=database.patience):
         yield
 
 
 @contextlib.contextmanager
-def writer_lock(path: Path) -> Iterator[None]:
+def writer_lock(path: Path, *, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of the one writer; the kernel frees it should this process die.
+
+    Args:
+        path: of the lock's file.
+        patience: seconds to wait for another process that holds it.
 
     Raises:
         StoreError: another process writes; the message says which.
@@ -43,7 +49,7 @@ def writer_lock(path: Path) -> Iterator[None]:
         ) from error
     try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file, patience)
         except BlockingIOError:
             holder = os.pread(file, 200, 0).decode(errors="replace").strip() or "another process"
             raise StoreError(
@@ -67,3 +73,15 @@ def writer_lock(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def _lock(file: int, patience: float) -> None:
+    """Raises BlockingIOError where another process still holds it after so many seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(_AGAIN)

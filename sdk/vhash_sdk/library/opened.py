@@ -91,6 +91,15 @@ class OpenLibrary:
         return self._pin.source
 
     @property
+    def patience(self) -> float:
+        """Seconds, 2 unless set, that a call waits where another process writes; then it raises StoreError."""
+        return self._db.patience
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self._db.patience = seconds
+
+    @property
     def encoder(self) -> Encoder:
         """The encoder of the library's model; made when it is first needed.
 

@@ -98,6 +98,7 @@ class Judging:
                 told = [Judgement(*pair, match=self.said(pair) != "not a match") for pair in pairs]
                 try:
                     with Library(self._directory, create=False) as library:
+                        library.patience = 0.0  # nobody waits for it: it is told later
                         library.judge(told)
                 except StoreError:  # somebody writes it; whoever ends a job asks again
                     return False

@@ -54,9 +54,11 @@ def main() -> None:
 def await_writer(work: Work, library: Library) -> None:
     """Wait until nobody else writes the library: the process of a server that was killed ends soon."""
     end = time.monotonic() + _WRITER
+    library.patience = 0.0  # between two tries it says so, and may be stopped
     while True:
         try:
             with library.exclusively():
+                library.patience = _WRITER  # a judgement, or another program, may come between two steps
                 return
         except StoreError:
             if time.monotonic() > end:
