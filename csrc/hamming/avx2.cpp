@@ -131,6 +131,10 @@ VHASH_AVX2_INLINE Vec majority(Vec a, Vec b, Vec c) {  // shares a ^ b with xor3
 VHASH_AVX2_INLINE Vec carry_of(Vec, Vec a, Vec b, Vec c) { return majority(a, b, c); }
 VHASH_AVX2_INLINE Vec complement(Vec a) { return _mm256_xor_si256(a, _mm256_set1_epi64x(-1)); }
 VHASH_AVX2_INLINE bool test_full(Vec a) { return _mm256_testc_si256(a, _mm256_set1_epi64x(-1)); }
+VHASH_AVX2_INLINE unsigned words_set(Vec a) {
+    const __m256i empty = _mm256_cmpeq_epi64(a, _mm256_setzero_si256());
+    return static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(empty))) ^ 15u;
+}
 
 // Bit 8i + j of a plane's 64 bits is row 8j + i: what transpose_tile() leaves.
 VHASH_AVX2_INLINE uint64_t row_order(uint64_t mask) { return transpose_8x8(mask); }
@@ -180,11 +184,12 @@ VHASH_AVX2 void transpose_tile(const uint64_t* codes, size_t words, size_t word,
 
 }  // namespace slice
 
-constexpr SliceKernels kSlice = {slice::kTile, 12, slice::build_slices, slice::scan_slices};
+constexpr BatchKernels kSlice = slice::batch_kernels(12);
 
 }  // namespace
 
-const Kernels kKernelsAvx2 = {"avx2", hamming_scan_avx2, hamming_gather_popcnt, &kSlice};
+const Kernels kKernelsAvx2 = {"avx2", hamming_scan_avx2, hamming_gather_popcnt, hamming_measure_popcnt, hamming_moments_popcnt,
+                               {&kSlice, nullptr}};
 
 }  // namespace vhash
 #endif

@@ -113,6 +113,30 @@ size_t hamming_scan_avx512(const uint64_t* codes, size_t rows, size_t words, con
     return fn(codes, rows, words, query, limit, live, hits, capacity, count);
 }
 
+template <size_t kWords>
+VHASH_AVX512 void moments(const uint64_t* codes, size_t rows, size_t any_words, const uint64_t* query, uint64_t* sum,
+                          uint64_t* squares) {
+    const size_t words = kWords ? kWords : any_words;
+    const __m512i q = broadcast<kWords>(query);
+    __m512i sums = _mm512_setzero_si512(), squared = sums;
+    size_t row = 0;
+    for (; row + 8 <= rows; row += 8) {
+        const __m512i d = eight_rows<kWords>(codes + row * words, query, words, q);
+        sums = _mm512_add_epi64(sums, d);
+        squared = _mm512_add_epi64(squared, _mm512_mul_epu32(d, d));
+    }
+    *sum += static_cast<uint64_t>(_mm512_reduce_add_epi64(sums));
+    *squares += static_cast<uint64_t>(_mm512_reduce_add_epi64(squared));
+    hamming_moments_popcnt(codes + row * words, rows - row, words, query, sum, squares);
+}
+
+void hamming_moments_avx512(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint64_t* sum,
+                            uint64_t* squares) {
+    static constexpr MomentsFn fixed[9] = {moments<0>, moments<1>, moments<2>, moments<3>, moments<4>,
+                                           moments<5>, moments<6>, moments<7>, moments<8>};
+    fixed[words <= 8 ? words : 0](codes, rows, words, query, sum, squares);
+}
+
 namespace slice {
 
 #define VHASH_SLICE VHASH_AVX512
@@ -131,6 +155,7 @@ VHASH_AVX512_INLINE Vec both(Vec a, Vec b) { return _mm512_and_si512(a, b); }
 VHASH_AVX512_INLINE Vec either(Vec a, Vec b) { return _mm512_or_si512(a, b); }
 VHASH_AVX512_INLINE Vec complement(Vec a) { return _mm512_ternarylogic_epi64(a, a, a, 0x55); }
 VHASH_AVX512_INLINE bool test_full(Vec a) { return _mm512_cmpneq_epi64_mask(a, _mm512_set1_epi64(-1)) == 0; }
+VHASH_AVX512_INLINE unsigned words_set(Vec a) { return _mm512_test_epi64_mask(a, a); }
 
 // Bit 8i + j of a plane's 64 bits is row 8j + i: what transpose_tile() leaves.
 VHASH_AVX512_INLINE uint64_t row_order(uint64_t mask) { return transpose_8x8(mask); }
@@ -178,11 +203,12 @@ VHASH_AVX512 void transpose_tile(const uint64_t* codes, size_t words, size_t wor
 
 }  // namespace slice
 
-constexpr SliceKernels kSlice = {slice::kTile, 24, slice::build_slices, slice::scan_slices};
+constexpr BatchKernels kSlice = slice::batch_kernels(24);
 
 }  // namespace
 
-const Kernels kKernelsAvx512 = {"avx512", hamming_scan_avx512, hamming_gather_popcnt, &kSlice};
+const Kernels kKernelsAvx512 = {"avx512", hamming_scan_avx512, hamming_gather_popcnt, hamming_measure_popcnt, hamming_moments_avx512,
+                                 {&kSlice, nullptr}};
 
 }  // namespace vhash
 #endif

@@ -32,21 +32,46 @@ using ScanFn = size_t (*)(const uint64_t* codes, size_t rows, size_t words, cons
 using GatherFn = size_t (*)(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query, uint32_t limit,
                             Hit* hits);
 
-// Bit-sliced kernels work on a tile of codes and a batch of queries; see slice.inc.
-struct SliceHit {
-    uint32_t query;
-    alignas(64) uint64_t mask[8];  // of the tile's rows: those below the query's threshold
+// The distance of each of n hits from its query; hits[i].row is a row of `codes`.
+struct BatchHit {
+    uint32_t query, row;
 };
-struct SliceKernels {
-    size_t tile;       // rows of a tile: the bits of a vector
-    size_t min_batch;  // queries from which it beats the row scan
-    // Fills a table of slice_table_bytes() for the rows codes[0, tile).
-    void (*build)(const uint64_t* codes, size_t words, void* table);
-    // Appends a hit for each of n queries that has rows below its threshold; returns their number.
-    size_t (*scan)(const void* table, size_t words, const uint16_t* queries, size_t stride, size_t n, SliceHit* hits);
+using MeasureFn = void (*)(const uint64_t* codes, size_t words, const uint64_t* queries, const BatchHit* hits, size_t n,
+                           uint32_t* distances);
+
+// Adds the distances of codes[0, rows) from the query to `sum`, and their squares to `squares`.
+using MomentsFn = void (*)(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint64_t* sum,
+                           uint64_t* squares);
+
+// What a batch kernel is asked of one tile of codes, and how far it has come.
+struct BatchScan {
+    const void* table;    // of the tile
+    const void* batch;    // the queries
+    size_t words, n;      // n queries
+    size_t early;         // words of a code after which it looks whether a row can still hit; 0: it does not
+    size_t next = 0;      // the query to go on with; n: done
+    size_t given_up = 0;  // queries that were done with after `early` words
 };
 
-constexpr size_t kSliceMaxWords = 16;  // 1024 bits
+// Kernels for a batch of queries over a tile of codes, both in a form of their own; see slice.inc and amx.cpp.
+struct BatchKernels {
+    size_t tile;       // rows
+    size_t min_batch;  // queries from which it beats the row scan
+    size_t min_words;
+    size_t (*table_bytes)(size_t words);
+    size_t (*batch_bytes)(size_t words, size_t n);
+    // Fills the table, 64-byte aligned, for the rows codes[0, tile).
+    void (*build)(const uint64_t* codes, size_t words, void* table);
+    // Puts query number q into its place in a batch, with a threshold that no row or few rows meet.
+    void (*set_query)(const uint64_t* query, size_t words, size_t q, void* batch);
+    // Sets its threshold so that exactly the rows with distance <= limit hit; limit < 64 * words.
+    void (*set_limit)(uint32_t limit, size_t words, size_t q, void* batch);
+    // Writes the hits by query, then row, of as many queries as surely fit into `capacity`, at least a tile;
+    // returns their number and moves `scan` on. To be called until scan.next is scan.n.
+    size_t (*scan)(BatchScan& scan, BatchHit* hits, size_t capacity);
+};
+
+constexpr size_t kBatchMaxWords = 16;  // 1024 bits
 
 // The table of a word, in planes: for each three of its bits two of their sum and eight of their carry,
 // then the bit that is left over and its complement.
@@ -69,14 +94,15 @@ constexpr size_t slice_table_bytes(size_t words, size_t tile) { return words * k
 // A query as the kernels want it: the digits of its threshold, then what it loads for each word.
 constexpr size_t slice_query_size(size_t words) { return slice_digits(words) + kWordOffsets * words; }
 void slice_query(const uint64_t* query, size_t words, size_t tile, uint16_t* out);
-// Sets the threshold so that rows with distance <= limit hit; limit < 64 * words.
 void slice_limit(uint32_t limit, size_t words, uint16_t* out);
 
 struct Kernels {
     const char* name;
     ScanFn scan;
     GatherFn gather;
-    const SliceKernels* slice;  // null: none
+    MeasureFn measure;
+    MomentsFn moments;
+    const BatchKernels* batch[2];  // in the order of preference; null: none
 };
 
 // The kernels in use: the best that the CPU has, or what VHASH_SIMD or set_simd_level() asks for.

@@ -74,6 +74,22 @@ size_t hamming_gather_neon(const uint64_t* const* codes, size_t n, size_t words,
     return found;
 }
 
+void hamming_measure_neon(const uint64_t* codes, size_t words, const uint64_t* queries, const BatchHit* hits, size_t n,
+                          uint32_t* distances) {
+    for (size_t i = 0; i < n; ++i)
+        distances[i] =
+            static_cast<uint32_t>(distance(codes + hits[i].row * words, queries + hits[i].query * words, words));
+}
+
+void hamming_moments_neon(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint64_t* sum,
+                          uint64_t* squares) {
+    for (size_t i = 0; i < rows; ++i) {
+        const uint64_t d = distance(codes + i * words, query, words);
+        *sum += d;
+        *squares += d * d;
+    }
+}
+
 namespace slice {
 
 #define VHASH_SLICE
@@ -90,6 +106,7 @@ inline Vec majority(Vec a, Vec b, Vec c) { return vbslq_u64(veorq_u64(a, b), c, 
 inline Vec carry_of(Vec, Vec a, Vec b, Vec c) { return majority(a, b, c); }
 inline Vec complement(Vec a) { return veorq_u64(a, vdupq_n_u64(~uint64_t{0})); }
 inline bool test_full(Vec a) { return (vgetq_lane_u64(a, 0) & vgetq_lane_u64(a, 1)) == ~uint64_t{0}; }
+inline unsigned words_set(Vec a) { return (vgetq_lane_u64(a, 0) != 0) | (vgetq_lane_u64(a, 1) != 0) << 1; }
 inline uint64_t row_order(uint64_t mask) { return mask; }
 
 void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* planes) {
@@ -105,11 +122,12 @@ void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* 
 
 }  // namespace slice
 
-constexpr SliceKernels kSlice = {slice::kTile, 16, slice::build_slices, slice::scan_slices};
+constexpr BatchKernels kSlice = slice::batch_kernels(16);
 
 }  // namespace
 
-const Kernels kKernelsNeon = {"neon", hamming_scan_neon, hamming_gather_neon, &kSlice};
+const Kernels kKernelsNeon = {"neon", hamming_scan_neon, hamming_gather_neon, hamming_measure_neon, hamming_moments_neon,
+                               {&kSlice, nullptr}};
 
 }  // namespace vhash
 #endif

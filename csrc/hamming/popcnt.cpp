@@ -40,7 +40,26 @@ VHASH_POPCNT size_t hamming_gather_popcnt(const uint64_t* const* codes, size_t n
     return found;
 }
 
-const Kernels kKernelsPopcnt = {"popcnt", hamming_scan_popcnt, hamming_gather_popcnt, nullptr};
+VHASH_POPCNT void hamming_measure_popcnt(const uint64_t* codes, size_t words, const uint64_t* queries,
+                                         const BatchHit* hits, size_t n, uint32_t* distances) {
+    for (size_t i = 0; i < n; ++i)
+        distances[i] = distance_popcnt(codes + hits[i].row * words, queries + hits[i].query * words, words);
+}
+
+VHASH_POPCNT void hamming_moments_popcnt(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query,
+                                         uint64_t* sum, uint64_t* squares) {
+    uint64_t sums = 0, squared = 0;
+    for (size_t i = 0; i < rows; ++i) {
+        const uint64_t d = distance_popcnt(codes + i * words, query, words);
+        sums += d;
+        squared += d * d;
+    }
+    *sum += sums;
+    *squares += squared;
+}
+
+const Kernels kKernelsPopcnt = {"popcnt", hamming_scan_popcnt, hamming_gather_popcnt, hamming_measure_popcnt,
+                                hamming_moments_popcnt, {}};
 
 }  // namespace vhash
 #endif

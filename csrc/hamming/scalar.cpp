@@ -44,8 +44,24 @@ size_t hamming_gather_scalar(const uint64_t* const* codes, size_t n, size_t word
     return found;
 }
 
+void hamming_measure_scalar(const uint64_t* codes, size_t words, const uint64_t* queries, const BatchHit* hits,
+                            size_t n, uint32_t* distances) {
+    for (size_t i = 0; i < n; ++i)
+        distances[i] = distance(codes + hits[i].row * words, queries + hits[i].query * words, words);
+}
+
+void hamming_moments_scalar(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint64_t* sum,
+                            uint64_t* squares) {
+    for (size_t i = 0; i < rows; ++i) {
+        const uint64_t d = distance(codes + i * words, query, words);
+        *sum += d;
+        *squares += d * d;
+    }
+}
+
 }  // namespace
 
-const Kernels kKernelsScalar = {"scalar", hamming_scan_scalar, hamming_gather_scalar, nullptr};
+const Kernels kKernelsScalar = {"scalar", hamming_scan_scalar, hamming_gather_scalar, hamming_measure_scalar,
+                                hamming_moments_scalar, {}};
 
 }  // namespace vhash

@@ -31,6 +31,10 @@ VHASH_POPCNT inline size_t scan_tail_popcnt(const uint64_t* codes, size_t row, s
 
 size_t hamming_gather_popcnt(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query,
                              uint32_t limit, Hit* hits);
+void hamming_measure_popcnt(const uint64_t* codes, size_t words, const uint64_t* queries, const BatchHit* hits,
+                            size_t n, uint32_t* distances);
+void hamming_moments_popcnt(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint64_t* sum,
+                            uint64_t* squares);
 
 }  // namespace vhash
 #endif

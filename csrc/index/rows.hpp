@@ -35,6 +35,7 @@ class MultiIndex;
 // What searches learn about an index, shared by its snapshots.
 struct Adaptive {
     std::atomic<uint64_t> saved{0};  // nanoseconds that a multi-index would have saved so far
+    std::atomic<int> slack{0};       // bits added to guesses of the k-th distance, because they were too small
 };
 
 struct Snapshot {

@@ -1,9 +1,11 @@
 // Search over a snapshot: which path answers which query, and which rows are scanned on which thread.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "hamming/hamming.hpp"
 #include "index/multi_index.hpp"
+#include "index/scan.hpp"
 #include "index/search.hpp"
 #include "system/files.hpp"
 #include "system/threads.hpp"
@@ -12,229 +14,98 @@ namespace vhash {
 namespace {
 
 constexpr size_t kSerialBytes = size_t{3} << 19;  // below this much work a second thread costs more than it saves
-constexpr size_t kTileBytes = size_t{24} << 10;   // codes that a batch keeps in the L1 cache
-constexpr size_t kHits = 1024;                    // hits taken from a kernel before the limit is looked at again
 constexpr size_t kSparse = 32;                    // one row in this many: below, eligible rows are looked up one by one
 constexpr size_t kQueryGroup = 1024;              // queries whose state is held at once
 constexpr size_t kMostSinks = 16384;              // the same where each thread has its own of each query
 
-struct alignas(64) CacheLine {
-    uint64_t words[8];
-};
-
-// What a thread keeps from call to call, so that a search touches no fresh memory.
-template <class Sink>
-struct Scratch {
-    std::vector<Sink> sinks;
-    std::vector<Hit> hits = std::vector<Hit>(kHits);
-    std::vector<CacheLine> table;  // a tile's planes
-    std::vector<uint16_t> slices;  // the queries as the bit-sliced kernel wants them
-    std::vector<SliceHit> slice_hits;
-    std::vector<int> limits;  // those in `slices`; kLoose: by rows
-};
-constexpr int kLoose = -2;
-
-// Lends the thread's own; a search by a signal handler, inside a search of the same thread, gets another.
-template <class Sink>
-class Lease {
-  public:
-    Lease() : own_(!lent()), scratch_(own_ ? &instance() : new Scratch<Sink>) {
-        if (own_) lent() = true;
-    }
-    ~Lease() {
-        if (own_) lent() = false;
-        else delete scratch_;
-    }
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    Scratch<Sink>& operator*() const { return *scratch_; }
-
-  private:
-    static Scratch<Sink>& instance() {
-        thread_local Scratch<Sink> scratch;
-        return scratch;
-    }
-    static bool& lent() {
-        thread_local bool lent = false;
-        return lent;
-    }
-    const bool own_;
-    Scratch<Sink>* const scratch_;
-};
-
-constexpr size_t kPollTiles = 16;  // some milliseconds at most
-
-// Few at first, because each tightens the limit for the next.
-size_t hits_wanted(const TopK& top) { return std::min(kHits, std::max(2 * kGroup, 2 * top.k())); }
-size_t hits_wanted(const Within&) { return kHits; }
-
-template <class Sink>
-void scan(const Kernels& kernels, const Snapshot& s, const Chunk& chunk, size_t from, size_t to, const uint64_t* query,
-          std::vector<Hit>& hits, Sink& sink) {
-    while (from < to) {
-        const int limit = sink.limit();
-        if (limit < 0) return;
-        size_t count = 0;
-        const uint64_t* live = chunk.live ? chunk.live.get() + from / kGroup : nullptr;
-        const size_t done = kernels.scan(chunk.codes.get() + from * s.words, to - from, s.words, query,
-                                         static_cast<uint32_t>(limit), live, hits.data(), hits_wanted(sink), &count);
-        for (size_t i = 0; i < count; ++i) sink.push(chunk.id(from + hits[i].row), hits[i].distance);
-        from += done;
-    }
-}
-
-// The part of a chunk that lies in rows [low, high) of the snapshot. A cut between two threads falls
-// on a group of rows in both.
-std::pair<size_t, size_t> inside(const Chunk& chunk, uint64_t low, uint64_t high) {
-    const auto cut = [&](uint64_t row) {
-        if (row <= chunk.start) return size_t{0};
-        return std::min<size_t>(chunk.rows, (row - chunk.start + kGroup - 1) / kGroup * kGroup);
-    };
-    return {cut(low), cut(high)};
-}
-
-// Rows [low, high), queries [0, n) into sinks[0, n): tile by tile, so that a tile is read from memory
-// once for all queries.
-template <class Sink>
-void scan_rows(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries,
-               size_t n, Scratch<Sink>& scratch, Sink* sinks) {
-    const size_t tile = n == 1 ? SIZE_MAX : std::max(kGroup, kTileBytes / (8 * s.words) / kGroup * kGroup);
-    size_t tiles = 0;
-    for (const Chunk& chunk : s.chunks) {
-        if (chunk.live_rows == 0) continue;
-        auto [from, end] = inside(chunk, low, high);
-        while (from < end) {
-            if (++tiles % kPollTiles == 0) poll();
-            const size_t to = end - from > tile ? from + tile : end;
-            for (size_t q = 0; q < n; ++q)
-                scan(kernels, s, chunk, from, to, queries + q * s.words, scratch.hits, sinks[q]);
-            from = to;
-        }
-    }
-}
-
-// The same by the bit-sliced kernel.
-template <class Sink>
-class SliceScan {
-  public:
-    SliceScan(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n, Scratch<Sink>& scratch,
-              Sink* sinks)
-        : kernels_(kernels),
-          slice_(*kernels.slice),
-          s_(s),
-          queries_(queries),
-          n_(n),
-          stride_(slice_query_size(s.words)),
-          scratch_(scratch),
-          sinks_(sinks) {
-        scratch.table.resize(slice_table_bytes(s.words, slice_.tile) / sizeof(CacheLine) + 1);
-        scratch.slices.resize(n * stride_);
-        scratch.slice_hits.resize(n);
-        scratch.limits.assign(n, kLoose);
-        for (size_t q = 0; q < n; ++q) {
-            slice_query(queries + q * s.words, s.words, slice_.tile, scratch.slices.data() + q * stride_);
-            set_limit(q);
-        }
-    }
-
-    void run(uint64_t low, uint64_t high) {
-        size_t tiles = 0;
-        for (const Chunk& chunk : s_.chunks) {
-            if (chunk.live_rows == 0) continue;
-            auto [from, end] = inside(chunk, low, high);
-            for (; from + slice_.tile <= end; from += slice_.tile) {
-                if (++tiles % kPollTiles == 0) poll();
-                tile(chunk, from);
-            }
-            for (size_t q = 0; q < n_ && from < end; ++q)
-                scan(kernels_, s_, chunk, from, end, queries_ + q * s_.words, scratch_.hits, sinks_[q]);
-        }
-    }
-
-  private:
-    // A query without a limit yet has every row as a hit: it goes by rows, under a threshold that none meets.
-    void set_limit(size_t q) {
-        const int limit = sinks_[q].limit(), widest = static_cast<int>(64 * s_.words);
-        if (limit == scratch_.limits[q]) return;
-        const bool loose = limit >= widest;
-        if (scratch_.limits[q] == kLoose) loose_ += loose;
-        else loose_ += static_cast<size_t>(loose) - static_cast<size_t>(scratch_.limits[q] >= widest);
-        scratch_.limits[q] = limit;
-        slice_limit(loose || limit < 0 ? 0 : static_cast<uint32_t>(limit), s_.words,
-                    scratch_.slices.data() + q * stride_);
-    }
-
-    void tile(const Chunk& chunk, size_t from) {
-        const uint64_t* codes = chunk.codes.get() + from * s_.words;
-        if (loose_) {
-            const int widest = static_cast<int>(64 * s_.words);
-            for (size_t q = 0; q < n_; ++q)
-                if (scratch_.limits[q] >= widest)
-                    scan(kernels_, s_, chunk, from, from + slice_.tile, queries_ + q * s_.words, scratch_.hits,
-                         sinks_[q]);
-            if (loose_ == n_) return refresh();
-        }
-        slice_.build(codes, s_.words, scratch_.table.data());
-        SliceHit* hits = scratch_.slice_hits.data();
-        const size_t count = slice_.scan(scratch_.table.data(), s_.words, scratch_.slices.data(), stride_, n_, hits);
-        for (size_t i = 0; i < count; ++i) take(chunk, from, hits[i]);
-        if (loose_) refresh();
-    }
-
-    void refresh() {
-        for (size_t q = 0; q < n_; ++q) set_limit(q);
-    }
-
-    void take(const Chunk& chunk, size_t from, const SliceHit& hit) {
-        const size_t q = hit.query;
-        const int limit = sinks_[q].limit();
-        if (limit < 0 || scratch_.limits[q] >= static_cast<int>(64 * s_.words)) return;  // by rows already
-        const uint64_t* codes = chunk.codes.get() + from * s_.words;
-        const uint64_t* place[512];
-        size_t n = 0;
-        for (size_t g = 0; g < slice_.tile / 64; ++g) {
-            uint64_t mask = hit.mask[g];
-            if (chunk.live) mask &= chunk.live.get()[from / 64 + g];
-            for (; mask; mask &= mask - 1)
-                place[n++] = codes + (64 * g + static_cast<size_t>(__builtin_ctzll(mask))) * s_.words;
-        }
-        if (n == 0) return;
-        Hit* out = scratch_.hits.data();
-        const size_t found =
-            kernels_.gather(place, n, s_.words, queries_ + q * s_.words, static_cast<uint32_t>(limit), out);
-        for (size_t i = 0; i < found; ++i)
-            sinks_[q].push(chunk.id(from + static_cast<size_t>(place[out[i].row] - codes) / s_.words), out[i].distance);
-        set_limit(q);
-    }
-
-    const Kernels& kernels_;
-    const SliceKernels& slice_;
-    const Snapshot& s_;
-    const uint64_t* queries_;
-    const size_t n_, stride_;
-    Scratch<Sink>& scratch_;
-    Sink* sinks_;
-    size_t loose_ = 0;  // queries whose limit no row exceeds
-};
-
-// Rows from which the k-th distance is known well enough for the bit-sliced kernel to be quiet.
+// Rows from which the k-th distance is known well enough for a batch kernel to be quiet.
 size_t warm_up(const TopK& top) { return std::max<size_t>(4096, 8 * top.k()); }
 size_t warm_up(const Within&) { return 0; }
 
-template <class Sink>
-bool use_slices(const Kernels& kernels, const Snapshot& s, size_t n, uint64_t rows, const Sink& sink) {
-    return kernels.slice && n >= kernels.slice->min_batch && s.bits >= 16 && s.words <= kSliceMaxWords &&
-           rows >= 4 * kernels.slice->tile && warm_up(sink) < rows / 2 && sink.limit() <= static_cast<int>(s.bits);
+// The batch kernel for n queries over so many rows; null: none.
+const BatchKernels* batch_kernel(const Kernels& kernels, const Snapshot& s, size_t n, uint64_t rows) {
+    if (s.bits < 16 || s.words > kBatchMaxWords) return nullptr;
+    for (const BatchKernels* batch : kernels.batch)
+        if (batch && n >= batch->min_batch && s.words >= batch->min_words && rows >= 4 * batch->tile) return batch;
+    return nullptr;
 }
 
 template <class Sink>
 void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries, size_t n,
               Scratch<Sink>& scratch, Sink* sinks) {
-    if (!use_slices(kernels, s, n, high - low, sinks[0]))
+    const BatchKernels* batch = batch_kernel(kernels, s, n, high - low);
+    if (!batch || warm_up(sinks[0]) >= (high - low) / 2)
         return scan_rows(kernels, s, low, high, queries, n, scratch, sinks);
     const uint64_t warm = std::min<uint64_t>(high, low + warm_up(sinks[0]));
     scan_rows(kernels, s, low, warm, queries, n, scratch, sinks);
-    SliceScan<Sink>(kernels, s, queries, n, scratch, sinks).run(warm, high);
+    TileScan<Sink>(kernels, *batch, s, queries, n, scratch, sinks).run(warm, high);
+}
+
+// Codes of live rows from all over the snapshot, some neighbours at each place; returns how many.
+size_t take_sample(const Snapshot& s, std::vector<uint64_t>& codes) {
+    constexpr size_t kPlaces = 64, kNeighbours = 16;
+    codes.resize(kPlaces * kNeighbours * s.words);
+    size_t taken = 0;
+    for (size_t place = 0; place < kPlaces; ++place) {
+        const uint64_t row = s.rows * place / kPlaces;
+        const Chunk& chunk = s.chunk_of(row);
+        const size_t from = row - chunk.start, to = std::min<size_t>(chunk.rows, from + kNeighbours);
+        for (size_t r = from; r < to; ++r)
+            if (chunk.is_live(r))
+                std::copy_n(chunk.codes.get() + r * s.words, s.words, codes.data() + s.words * taken++);
+    }
+    return taken;
+}
+
+// The z for which a normal variable is below -z with probability p < 0.5 (Abramowitz and Stegun, 26.2.23).
+double normal_tail(double p) {
+    const double t = std::sqrt(-2 * std::log(p));
+    return t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+}
+
+// A guess of how far the k-th nearest is, from the distances of a sample as if they were normal: k rows and some more
+// are within it. What was guessed too near shows in the end, and that query is searched again without a guess.
+void expect_bounds(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n,
+                   Scratch<TopK>& scratch, TopK* sinks) {
+    constexpr double kMargin = 0.3;  // standard deviations, for the error of the sample
+    const double k = static_cast<double>(sinks[0].k());
+    const double share = (k + 3 * std::sqrt(k) + 6) / static_cast<double>(s.live);
+    const size_t rows = share < 0.1 ? take_sample(s, scratch.sample) : 0;
+    if (rows < 256) return;
+    const double z = normal_tail(share) - kMargin;
+    const int slack = s.adaptive->slack.load(std::memory_order_relaxed);
+    for (size_t q = 0; q < n; ++q) {
+        uint64_t sum = 0, squares = 0;
+        kernels.moments(scratch.sample.data(), rows, s.words, queries + q * s.words, &sum, &squares);
+        const double mean = static_cast<double>(sum) / static_cast<double>(rows);
+        const double variance = static_cast<double>(squares) / static_cast<double>(rows) - mean * mean;
+        const double guess = mean - z * std::sqrt(std::max(0.0, variance)) - 0.5;
+        sinks[q].expect(std::max(0, static_cast<int>(std::ceil(guess)) + slack));
+    }
+}
+
+// Queries [first, first + n) by a batch kernel under guessed bounds. Those whose guess was too near are searched again.
+template <class Reset, class Emit>
+void scan_guessed(const Kernels& kernels, const BatchKernels& batch, const Snapshot& s, const uint64_t* queries,
+                  size_t first, size_t n, Scratch<TopK>& scratch, const Reset& reset, const Emit& emit) {
+    TopK* sinks = scratch.sinks.data();
+    expect_bounds(kernels, s, queries, n, scratch, sinks);
+    TileScan<TopK>(kernels, batch, s, queries, n, scratch, sinks).run(0, s.rows);
+    std::vector<size_t> again;
+    std::vector<uint64_t> codes;
+    for (size_t q = 0; q < n; ++q) {
+        if (sinks[q].complete()) {
+            emit(first + q, sinks[q]);
+            continue;
+        }
+        again.push_back(first + q);
+        codes.insert(codes.end(), queries + q * s.words, queries + (q + 1) * s.words);
+    }
+    if (again.empty()) return;
+    if (again.size() * 16 > n) s.adaptive->slack.fetch_add(1 + static_cast<int>(s.bits / 64), std::memory_order_relaxed);
+    for (size_t i = 0; i < again.size(); ++i) reset(sinks[i]);
+    scan_all(kernels, s, 0, s.rows, codes.data(), again.size(), scratch, sinks);
+    for (size_t i = 0; i < again.size(); ++i) emit(again[i], sinks[i]);
 }
 
 // Runs every query over rows [first, s.rows). `reset(sink)` readies a sink, `emit(q, sink)` takes the
@@ -270,6 +141,10 @@ void scan_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned
         Scratch<Sink>& mine = *lease;
         if (mine.sinks.size() < count) mine.sinks.resize(count);
         for (size_t q = 0; q < count; ++q) reset(mine.sinks[q]);
+        if constexpr (std::is_same_v<Sink, TopK>) {
+            if (const BatchKernels* batch = batch_kernel(kernel, s, count, s.rows))
+                return scan_guessed(kernel, *batch, s, queries + first * s.words, first, count, mine, reset, emit);
+        }
         scan_all(kernel, s, 0, s.rows, queries + first * s.words, count, mine, mine.sinks.data());
         for (size_t q = 0; q < count; ++q) emit(first + q, mine.sinks[q]);
     });
@@ -365,7 +240,7 @@ constexpr double kStart = 2000;  // nanoseconds of a search of nothing
 // Nanoseconds that one of n queries takes by scanning.
 double scan_cost(const Snapshot& s, size_t n) {
     const Kernels& kernel = kernels();
-    const bool sliced = kernel.slice && n >= kernel.slice->min_batch && s.words <= kSliceMaxWords;
+    const bool sliced = batch_kernel(kernel, s, n, s.rows);
     const double by_rows = n > 1 ? kBatched : kAlone;
     return kStart + static_cast<double>(s.rows) * static_cast<double>(s.words) * (sliced ? kSliced : by_rows);
 }
@@ -382,8 +257,7 @@ void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
         return gather_queries<Sink>(s, queries, n, threads, reset, emit);
     }
     trace.scan_cost = scan_cost(s, n);
-    const bool sliced = kernels().slice && n >= kernels().slice->min_batch && s.bits >= 16 && s.words <= kSliceMaxWords;
-    trace.path = sliced ? "bitslice" : "scan";
+    trace.path = batch_kernel(kernels(), s, n, s.rows) ? "bitslice" : "scan";
     std::vector<uint32_t> left;
     if (s.multi) {
         const double predicted = radius < 0 ? 0 : s.multi->cost(static_cast<uint32_t>(radius));

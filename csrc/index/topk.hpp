@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace vhash {
@@ -23,12 +24,16 @@ class TopK {
     // `ordered`: ids arrive in ascending order, so a candidate at the k-th distance comes too late.
     void reset(size_t k, unsigned max_distance, bool ordered) {
         k_ = k;
-        bound_ = static_cast<int>(max_distance);
+        bound_ = widest_ = static_cast<int>(max_distance);
         within_ = 0;
         ordered_ = ordered;
         histogram_.assign(max_distance + 1, 0);
         matches_.clear();
     }
+
+    // Takes for granted that k rows are within `distance`; complete() tells in the end whether they were.
+    void expect(int distance) { bound_ = std::min(bound_, distance); }
+    bool complete() const { return within_ >= k_ || bound_ == widest_; }
 
     size_t k() const { return k_; }
     // Whether every row within `distance` bits having been pushed means that the k nearest are known.
@@ -40,8 +45,10 @@ class TopK {
     // Whether (distance, id) with distance <= limit() is accepted is decided here for good.
     void push(int64_t id, uint32_t distance) {
         if (static_cast<int>(distance) > limit()) return;
-        if (matches_.size() >= 2 * k_ + kSlack) prune();
+        if (matches_.size() >= k_ + std::max(kSlack, k_ / 2)) prune();
         matches_.push_back({id, distance});
+        // many queries take turns: by the next one of this, the line it goes to would be far away
+        __builtin_prefetch(matches_.data() + matches_.size() + 3, 1);
         ++histogram_[distance];
         ++within_;
         while (within_ - histogram_[static_cast<size_t>(bound_)] >= k_)
@@ -51,7 +58,8 @@ class TopK {
     // The nearest at most k, in order. Valid until the next reset.
     const std::vector<Match>& finish() {
         if (matches_.size() > k_) prune();
-        std::sort(matches_.begin(), matches_.end());
+        if (ordered_ && matches_.size() >= kCounted) sort_by_counting();
+        else std::sort(matches_.begin(), matches_.end());
         return matches_;
     }
 
@@ -63,23 +71,46 @@ class TopK {
 
   private:
     static constexpr size_t kSlack = 64;
+    static constexpr size_t kCounted = 64;  // matches from which counting is faster than comparing
 
     void prune() {
-        const auto end = matches_.begin() + static_cast<std::ptrdiff_t>(k_);
-        std::nth_element(matches_.begin(), end, matches_.end());
-        matches_.resize(k_);
-        uint64_t below = 0;  // those at bound_ that were swept out must not be counted any more
+        uint64_t below = 0;
         for (int d = 0; d < bound_; ++d) below += histogram_[static_cast<size_t>(d)];
-        histogram_[static_cast<size_t>(bound_)] = static_cast<uint32_t>(k_ - below);
+        const size_t ties = k_ - below;  // of those at bound_
+        if (ordered_) {                  // the first of them
+            size_t kept = 0, tied = 0;
+            for (const Match& m : matches_) {
+                const int d = static_cast<int>(m.distance);
+                matches_[kept] = m;
+                kept += d < bound_ || (d == bound_ && tied++ < ties);
+            }
+            matches_.resize(kept);
+        } else {
+            const auto end = matches_.begin() + static_cast<std::ptrdiff_t>(k_);
+            std::nth_element(matches_.begin(), end, matches_.end());
+            matches_.resize(k_);
+        }
+        histogram_[static_cast<size_t>(bound_)] = static_cast<uint32_t>(ties);  // the others count no more
         within_ = k_;
+    }
+
+    // Ids ascend, so those at one distance stay as they are.
+    void sort_by_counting() {
+        std::fill(histogram_.begin(), histogram_.end(), 0);
+        for (const Match& m : matches_) ++histogram_[m.distance];
+        uint32_t place = 0;
+        for (uint32_t& count : histogram_) count = std::exchange(place, place + count);
+        sorted_.resize(matches_.size());
+        for (const Match& m : matches_) sorted_[histogram_[m.distance]++] = m;
+        matches_.swap(sorted_);
     }
 
     size_t k_ = 0;
     uint64_t within_ = 0;  // accepted with distance <= bound_
-    int bound_ = 0;
+    int bound_ = 0, widest_ = 0;
     bool ordered_ = false;
     std::vector<uint32_t> histogram_;
-    std::vector<Match> matches_;
+    std::vector<Match> matches_, sorted_;
 };
 
 // Everything within a radius.
