@@ -188,8 +188,12 @@ constexpr BatchKernels kSlice = slice::batch_kernels(12);
 
 }  // namespace
 
-const Kernels kKernelsAvx2 = {"avx2", hamming_scan_avx2, hamming_gather_popcnt, hamming_measure_popcnt, hamming_moments_popcnt,
-                               {&kSlice, nullptr}};
+const Kernels kKernelsAvx2 = {"avx2",
+                              hamming_scan_avx2,
+                              hamming_gather_popcnt,
+                              hamming_measure_popcnt,
+                              hamming_moments_popcnt,
+                              {&kSlice, nullptr}};
 
 }  // namespace vhash
 #endif

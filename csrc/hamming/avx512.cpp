@@ -160,6 +160,24 @@ VHASH_AVX512_INLINE unsigned words_set(Vec a) { return _mm512_test_epi64_mask(a,
 // Bit 8i + j of a plane's 64 bits is row 8j + i: what transpose_tile() leaves.
 VHASH_AVX512_INLINE uint64_t row_order(uint64_t mask) { return transpose_8x8(mask); }
 
+// One word of eight rows. A gather takes a load a row, and is only used where rows lie far from each other.
+VHASH_AVX512_INLINE __m512i column(const uint64_t* rows, size_t words, size_t word, __m512i lanes) {
+    if (words == 1) return _mm512_loadu_si512(rows);
+    const auto w = static_cast<long long>(word);
+    if (words == 2) {
+        const __m512i at = _mm512_add_epi64(_mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), _mm512_set1_epi64(w));
+        return _mm512_permutex2var_epi64(_mm512_loadu_si512(rows), at, _mm512_loadu_si512(rows + 8));
+    }
+    if (words == 4) {
+        const __m512i at = _mm512_add_epi64(_mm512_setr_epi64(0, 4, 8, 12, 0, 4, 8, 12), _mm512_set1_epi64(w));
+        const __m512i low = _mm512_permutex2var_epi64(_mm512_loadu_si512(rows), at, _mm512_loadu_si512(rows + 8));
+        const __m512i high =
+            _mm512_permutex2var_epi64(_mm512_loadu_si512(rows + 16), at, _mm512_loadu_si512(rows + 24));
+        return _mm512_mask_blend_epi64(0xf0, low, high);
+    }
+    return _mm512_i64gather_epi64(lanes, rows + word, 8);
+}
+
 // 64 rows at a time: bytes of one column come together by interleaving, then each bit of 64 bytes is
 // one mask.
 VHASH_AVX512 void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* planes) {
@@ -168,8 +186,7 @@ VHASH_AVX512 void transpose_tile(const uint64_t* codes, size_t words, size_t wor
     for (size_t group = 0; group < kTile / 64; ++group) {
         __m512i x[8], y[8];
         for (size_t m = 0; m < 8; ++m) {
-            const uint64_t* p = codes + (64 * group + 8 * m) * words + word;
-            x[m] = words == 1 ? _mm512_loadu_si512(p) : _mm512_i64gather_epi64(lanes, p, 8);
+            x[m] = column(codes + (64 * group + 8 * m) * words, words, word, lanes);
         }
         for (size_t m = 0; m < 4; ++m) {
             y[m] = _mm512_unpacklo_epi8(x[2 * m], x[2 * m + 1]);
@@ -207,8 +224,18 @@ constexpr BatchKernels kSlice = slice::batch_kernels(24);
 
 }  // namespace
 
-const Kernels kKernelsAvx512 = {"avx512", hamming_scan_avx512, hamming_gather_popcnt, hamming_measure_popcnt, hamming_moments_avx512,
-                                 {&kSlice, nullptr}};
+const Kernels kKernelsAvx512 = {
+    "avx512",          hamming_scan_avx512, hamming_gather_popcnt, hamming_measure_popcnt, hamming_moments_avx512,
+    {&kSlice, nullptr}};
+#if VHASH_HAS_AMX
+// for narrow codes, and where a scan can stop early, as without
+const Kernels kKernelsAmx = {"amx",
+                             hamming_scan_avx512,
+                             hamming_gather_popcnt,
+                             hamming_measure_popcnt,
+                             hamming_moments_avx512,
+                             {&kBatchAmx, &kSlice}};
+#endif
 
 }  // namespace vhash
 #endif

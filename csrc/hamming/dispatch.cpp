@@ -6,6 +6,7 @@
 #include <string>
 
 #include "hamming/hamming.hpp"
+#include "hamming/x86.hpp"
 
 namespace vhash {
 namespace {
@@ -23,6 +24,9 @@ struct Levels {
         if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vpopcntdq"))
             list[count++] = &kKernelsAvx512;
+#if VHASH_HAS_AMX
+        if (list[count - 1] == &kKernelsAvx512 && has_amx()) list[count++] = &kKernelsAmx;
+#endif
 #elif defined(__aarch64__)
         list[count++] = &kKernelsNeon;
 #endif

@@ -56,8 +56,10 @@ struct BatchScan {
 // Kernels for a batch of queries over a tile of codes, both in a form of their own; see slice.inc and amx.cpp.
 struct BatchKernels {
     size_t tile;       // rows
+    size_t group;      // queries that it takes at once
     size_t min_batch;  // queries from which it beats the row scan
     size_t min_words;
+    bool (*allowed)();  // whether the system lets this process use it; null: always
     size_t (*table_bytes)(size_t words);
     size_t (*batch_bytes)(size_t words, size_t n);
     // Fills the table, 64-byte aligned, for the rows codes[0, tile).
@@ -66,8 +68,8 @@ struct BatchKernels {
     void (*set_query)(const uint64_t* query, size_t words, size_t q, void* batch);
     // Sets its threshold so that exactly the rows with distance <= limit hit; limit < 64 * words.
     void (*set_limit)(uint32_t limit, size_t words, size_t q, void* batch);
-    // Writes the hits by query, then row, of as many queries as surely fit into `capacity`, at least a tile;
-    // returns their number and moves `scan` on. To be called until scan.next is scan.n.
+    // Writes the hits by query, then row, of as many queries as surely fit into `capacity`, at least
+    // tile * group; returns their number and moves `scan` on. To be called until scan.next is scan.n.
     size_t (*scan)(BatchScan& scan, BatchHit* hits, size_t capacity);
 };
 
@@ -109,7 +111,7 @@ struct Kernels {
 // Throws std::invalid_argument where VHASH_SIMD names a level that this CPU does not have.
 const Kernels& kernels();
 
-// Forces a level by name ("scalar", "popcnt", "avx2", "avx512", "neon") or "auto"; throws
+// Forces a level by name ("scalar", "popcnt", "avx2", "avx512", "amx", "neon") or "auto"; throws
 // std::invalid_argument naming the levels of this CPU.
 void set_simd_level(const char* name);
 

@@ -126,8 +126,8 @@ constexpr BatchKernels kSlice = slice::batch_kernels(16);
 
 }  // namespace
 
-const Kernels kKernelsNeon = {"neon", hamming_scan_neon, hamming_gather_neon, hamming_measure_neon, hamming_moments_neon,
-                               {&kSlice, nullptr}};
+const Kernels kKernelsNeon = {
+    "neon", hamming_scan_neon, hamming_gather_neon, hamming_measure_neon, hamming_moments_neon, {&kSlice, nullptr}};
 
 }  // namespace vhash
 #endif

@@ -58,8 +58,8 @@ VHASH_POPCNT void hamming_moments_popcnt(const uint64_t* codes, size_t rows, siz
     *squares += squared;
 }
 
-const Kernels kKernelsPopcnt = {"popcnt", hamming_scan_popcnt, hamming_gather_popcnt, hamming_measure_popcnt,
-                                hamming_moments_popcnt, {}};
+const Kernels kKernelsPopcnt = {
+    "popcnt", hamming_scan_popcnt, hamming_gather_popcnt, hamming_measure_popcnt, hamming_moments_popcnt, {}};
 
 }  // namespace vhash
 #endif

@@ -61,7 +61,7 @@ void hamming_moments_scalar(const uint64_t* codes, size_t rows, size_t words, co
 
 }  // namespace
 
-const Kernels kKernelsScalar = {"scalar", hamming_scan_scalar, hamming_gather_scalar, hamming_measure_scalar,
-                                hamming_moments_scalar, {}};
+const Kernels kKernelsScalar = {
+    "scalar", hamming_scan_scalar, hamming_gather_scalar, hamming_measure_scalar, hamming_moments_scalar, {}};
 
 }  // namespace vhash

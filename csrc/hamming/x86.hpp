@@ -6,9 +6,20 @@
 
 #include "hamming/hamming.hpp"
 
+#if defined(__linux__) && (__GNUC__ >= 11 || __clang_major__ >= 12)
+#define VHASH_HAS_AMX 1
+#else
+#define VHASH_HAS_AMX 0
+#endif
 #define VHASH_POPCNT __attribute__((target("popcnt")))
 
 namespace vhash {
+
+#if VHASH_HAS_AMX
+extern const BatchKernels kBatchAmx;
+bool has_amx();  // this CPU, and the kernel of the system
+extern const Kernels kKernelsAmx;
+#endif
 
 // 1 word per cycle: what the POPCNT port allows.
 VHASH_POPCNT inline uint32_t distance_popcnt(const uint64_t* a, const uint64_t* b, size_t words) {

@@ -27,11 +27,11 @@ template <class Sink>
 struct Scratch {
     std::vector<Sink> sinks;
     std::vector<Hit> hits = std::vector<Hit>(kHits);
-    std::vector<uint64_t> sample;              // codes
-    std::vector<CacheLine> table, batch;       // a tile's codes and the queries as the batch kernel wants them
-    std::vector<int> limits;                   // those in `batch`
-    std::vector<BatchHit> batch_hits;          // of a tile
-    std::vector<uint32_t> distances;           // theirs
+    std::vector<uint64_t> sample;         // codes
+    std::vector<CacheLine> table, batch;  // a tile's codes and the queries as the batch kernel wants them
+    std::vector<int> limits;              // those in `batch`
+    std::vector<BatchHit> batch_hits;     // of a tile
+    std::vector<uint32_t> distances;      // theirs
 };
 
 // Lends the thread's own; a search by a signal handler, inside a search of the same thread, gets another.
@@ -123,17 +123,18 @@ class EarlyOut {
     // `share` of the queries stopped there.
     void learn(double share) {
         if (words_ < 2) return;
+        bool better = false;
         if (at_ < words_) {
             // in words; a branch that goes both ways costs about a third of one whenever it is guessed wrongly
             const double gain = share * static_cast<double>(words_ - at_) - 0.3 * std::min(share, 1 - share);
-            const double known = best_ == at_ || best_ == words_ ? 0.05 : best_gain_;
-            if (gain > known) best_ = at_, best_gain_ = gain;
-            else if (best_ == at_) best_ = words_;
+            better = gain > (best_ == words_ ? 0.05 : best_gain_) && best_ != at_;
+            if (better) best_ = at_;
+            if (best_ == at_) best_gain_ = gain;
+            if (best_gain_ < 0.05) best_ = words_;
         }
-        const bool downhill = best_ == at_ && share > 0.9;
         at_ = best_;
-        if (++tiles_ % kTry == 0 || downhill) {
-            const bool lower = downhill || tiles_ / kTry % 2 == 0;
+        if (++tiles_ % kTry == 0 || better) {
+            const bool lower = better || tiles_ / kTry % 2 == 0;
             at_ = lower ? std::max<size_t>(best_ - 1, 1) : std::min(best_ + 1, words_ - 1);
         }
     }
@@ -162,8 +163,8 @@ class TileScan {
         const auto lines = [](size_t bytes) { return bytes / sizeof(CacheLine) + 1; };
         scratch.table.resize(lines(batch.table_bytes(s.words)));
         scratch.batch.resize(lines(batch.batch_bytes(s.words, n)));
-        scratch.batch_hits.resize(kHits + batch.tile);
-        scratch.distances.resize(kHits + batch.tile);
+        scratch.batch_hits.resize(kHits + batch.tile * batch.group);
+        scratch.distances.resize(scratch.batch_hits.size());
         scratch.limits.assign(n, kUnset);
         for (size_t q = 0; q < n; ++q) {
             batch.set_query(queries + q * s.words, s.words, q, scratch.batch.data());

@@ -22,23 +22,16 @@ constexpr size_t kMostSinks = 16384;              // the same where each thread 
 size_t warm_up(const TopK& top) { return std::max<size_t>(4096, 8 * top.k()); }
 size_t warm_up(const Within&) { return 0; }
 
-// The batch kernel for n queries over so many rows; null: none.
-const BatchKernels* batch_kernel(const Kernels& kernels, const Snapshot& s, size_t n, uint64_t rows) {
-    if (s.bits < 16 || s.words > kBatchMaxWords) return nullptr;
+// The batch kernel for n queries over so many rows; null: none. `last`: the last one that fits, not the first.
+const BatchKernels* batch_kernel(const Kernels& kernels, const Snapshot& s, size_t n, uint64_t rows,
+                                 bool last = false) {
+    const BatchKernels* found = nullptr;
+    if (s.bits < 16 || s.words > kBatchMaxWords) return found;
     for (const BatchKernels* batch : kernels.batch)
-        if (batch && n >= batch->min_batch && s.words >= batch->min_words && rows >= 4 * batch->tile) return batch;
-    return nullptr;
-}
-
-template <class Sink>
-void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries, size_t n,
-              Scratch<Sink>& scratch, Sink* sinks) {
-    const BatchKernels* batch = batch_kernel(kernels, s, n, high - low);
-    if (!batch || warm_up(sinks[0]) >= (high - low) / 2)
-        return scan_rows(kernels, s, low, high, queries, n, scratch, sinks);
-    const uint64_t warm = std::min<uint64_t>(high, low + warm_up(sinks[0]));
-    scan_rows(kernels, s, low, warm, queries, n, scratch, sinks);
-    TileScan<Sink>(kernels, *batch, s, queries, n, scratch, sinks).run(warm, high);
+        if (batch && (!found || last) && n >= batch->min_batch && s.words >= batch->min_words &&
+            rows >= 4 * batch->tile && (!batch->allowed || batch->allowed()))
+            found = batch;
+    return found;
 }
 
 // Codes of live rows from all over the snapshot, some neighbours at each place; returns how many.
@@ -57,6 +50,45 @@ size_t take_sample(const Snapshot& s, std::vector<uint64_t>& codes) {
     return taken;
 }
 
+// Mean and standard deviation of the distances of a sample from a query.
+std::pair<double, double> spread(const Kernels& kernels, const std::vector<uint64_t>& sample, size_t rows, size_t words,
+                                 const uint64_t* query) {
+    uint64_t sum = 0, squares = 0;
+    kernels.moments(sample.data(), rows, words, query, &sum, &squares);
+    const double n = static_cast<double>(rows), mean = static_cast<double>(sum) / n;
+    return {mean, std::sqrt(std::max(0.0, static_cast<double>(squares) / n - mean * mean))};
+}
+
+// Whether the bit-sliced kernel, which can stop early, beats the one before it in the list, which cannot: if after
+// three quarters of a code even the nearest of a tile is beyond the limit. By some of the queries and of the rows.
+template <class Sink>
+bool stops_early(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n, Scratch<Sink>& scratch,
+                 const Sink* sinks) {
+    if (!kernels.batch[1] || s.words < kernels.batch[0]->min_words) return false;
+    constexpr double kPart = 0.75, kNearest = 3.1;  // standard deviations that the nearest of 512 is below the mean
+    constexpr size_t kAsked = 8;
+    const size_t rows = take_sample(s, scratch.sample), step = std::max<size_t>(1, n / kAsked);
+    if (rows < 64) return false;
+    double over = 0;
+    for (size_t q = 0; q < n; q += step) {
+        const auto [mean, deviation] = spread(kernels, scratch.sample, rows, s.words, queries + q * s.words);
+        over += kPart * mean - kNearest * std::sqrt(kPart) * deviation - sinks[q].limit();
+    }
+    return over > 0;
+}
+
+template <class Sink>
+void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t high, const uint64_t* queries, size_t n,
+              Scratch<Sink>& scratch, Sink* sinks) {
+    const BatchKernels* batch = batch_kernel(kernels, s, n, high - low);
+    if (!batch || warm_up(sinks[0]) >= (high - low) / 2)
+        return scan_rows(kernels, s, low, high, queries, n, scratch, sinks);
+    const uint64_t warm = std::min<uint64_t>(high, low + warm_up(sinks[0]));
+    scan_rows(kernels, s, low, warm, queries, n, scratch, sinks);
+    if (stops_early(kernels, s, queries, n, scratch, sinks)) batch = batch_kernel(kernels, s, n, high - low, true);
+    TileScan<Sink>(kernels, *batch, s, queries, n, scratch, sinks).run(warm, high);
+}
+
 // The z for which a normal variable is below -z with probability p < 0.5 (Abramowitz and Stegun, 26.2.23).
 double normal_tail(double p) {
     const double t = std::sqrt(-2 * std::log(p));
@@ -65,8 +97,8 @@ double normal_tail(double p) {
 
 // A guess of how far the k-th nearest is, from the distances of a sample as if they were normal: k rows and some more
 // are within it. What was guessed too near shows in the end, and that query is searched again without a guess.
-void expect_bounds(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n,
-                   Scratch<TopK>& scratch, TopK* sinks) {
+void expect_bounds(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n, Scratch<TopK>& scratch,
+                   TopK* sinks) {
     constexpr double kMargin = 0.3;  // standard deviations, for the error of the sample
     const double k = static_cast<double>(sinks[0].k());
     const double share = (k + 3 * std::sqrt(k) + 6) / static_cast<double>(s.live);
@@ -75,22 +107,19 @@ void expect_bounds(const Kernels& kernels, const Snapshot& s, const uint64_t* qu
     const double z = normal_tail(share) - kMargin;
     const int slack = s.adaptive->slack.load(std::memory_order_relaxed);
     for (size_t q = 0; q < n; ++q) {
-        uint64_t sum = 0, squares = 0;
-        kernels.moments(scratch.sample.data(), rows, s.words, queries + q * s.words, &sum, &squares);
-        const double mean = static_cast<double>(sum) / static_cast<double>(rows);
-        const double variance = static_cast<double>(squares) / static_cast<double>(rows) - mean * mean;
-        const double guess = mean - z * std::sqrt(std::max(0.0, variance)) - 0.5;
-        sinks[q].expect(std::max(0, static_cast<int>(std::ceil(guess)) + slack));
+        const auto [mean, deviation] = spread(kernels, scratch.sample, rows, s.words, queries + q * s.words);
+        sinks[q].expect(std::max(0, static_cast<int>(std::ceil(mean - z * deviation - 0.5)) + slack));
     }
 }
 
 // Queries [first, first + n) by a batch kernel under guessed bounds. Those whose guess was too near are searched again.
 template <class Reset, class Emit>
-void scan_guessed(const Kernels& kernels, const BatchKernels& batch, const Snapshot& s, const uint64_t* queries,
+void scan_guessed(const Kernels& kernels, const BatchKernels* batch, const Snapshot& s, const uint64_t* queries,
                   size_t first, size_t n, Scratch<TopK>& scratch, const Reset& reset, const Emit& emit) {
     TopK* sinks = scratch.sinks.data();
     expect_bounds(kernels, s, queries, n, scratch, sinks);
-    TileScan<TopK>(kernels, batch, s, queries, n, scratch, sinks).run(0, s.rows);
+    if (stops_early(kernels, s, queries, n, scratch, sinks)) batch = batch_kernel(kernels, s, n, s.rows, true);
+    TileScan<TopK>(kernels, *batch, s, queries, n, scratch, sinks).run(0, s.rows);
     std::vector<size_t> again;
     std::vector<uint64_t> codes;
     for (size_t q = 0; q < n; ++q) {
@@ -102,7 +131,8 @@ void scan_guessed(const Kernels& kernels, const BatchKernels& batch, const Snaps
         codes.insert(codes.end(), queries + q * s.words, queries + (q + 1) * s.words);
     }
     if (again.empty()) return;
-    if (again.size() * 16 > n) s.adaptive->slack.fetch_add(1 + static_cast<int>(s.bits / 64), std::memory_order_relaxed);
+    if (again.size() * 16 > n)
+        s.adaptive->slack.fetch_add(1 + static_cast<int>(s.bits / 64), std::memory_order_relaxed);
     for (size_t i = 0; i < again.size(); ++i) reset(sinks[i]);
     scan_all(kernels, s, 0, s.rows, codes.data(), again.size(), scratch, sinks);
     for (size_t i = 0; i < again.size(); ++i) emit(again[i], sinks[i]);
@@ -143,7 +173,7 @@ void scan_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned
         for (size_t q = 0; q < count; ++q) reset(mine.sinks[q]);
         if constexpr (std::is_same_v<Sink, TopK>) {
             if (const BatchKernels* batch = batch_kernel(kernel, s, count, s.rows))
-                return scan_guessed(kernel, *batch, s, queries + first * s.words, first, count, mine, reset, emit);
+                return scan_guessed(kernel, batch, s, queries + first * s.words, first, count, mine, reset, emit);
         }
         scan_all(kernel, s, 0, s.rows, queries + first * s.words, count, mine, mine.sinks.data());
         for (size_t q = 0; q < count; ++q) emit(first + q, mine.sinks[q]);
