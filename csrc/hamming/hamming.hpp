@@ -55,6 +55,7 @@ struct BatchScan {
 
 // Kernels for a batch of queries over a tile of codes, both in a form of their own; see slice.inc and amx.cpp.
 struct BatchKernels {
+    const char* name;
     size_t tile;       // rows
     size_t group;      // queries that it takes at once
     size_t min_batch;  // queries from which it beats the row scan

@@ -287,7 +287,8 @@ void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
         return gather_queries<Sink>(s, queries, n, threads, reset, emit);
     }
     trace.scan_cost = scan_cost(s, n);
-    trace.path = batch_kernel(kernels(), s, n, s.rows) ? "bitslice" : "scan";
+    const BatchKernels* batch = batch_kernel(kernels(), s, n, s.rows);
+    trace.path = batch ? batch->name : "scan";
     std::vector<uint32_t> left;
     if (s.multi) {
         const double predicted = radius < 0 ? 0 : s.multi->cost(static_cast<uint32_t>(radius));

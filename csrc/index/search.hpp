@@ -12,7 +12,7 @@ namespace vhash {
 
 // How a search was answered; costs are predictions in nanoseconds per query.
 struct Trace {
-    const char* path = "none";  // scan, bitslice, gather, multi-index
+    const char* path = "none";  // scan, bitslice, products, gather, multi-index
     size_t queries = 0, fallbacks = 0;
     uint64_t rows = 0, lookups = 0, candidates = 0;
     double scan_cost = 0, multi_cost = 0;

@@ -164,11 +164,77 @@ def test_large_batches(level: str, bits: int) -> None:
             found = index.search(queries, k)
             np.testing.assert_array_equal(found.ids, keys[:, :k] % 2**32)
             np.testing.assert_array_equal(found.distances, keys[:, :k] // 2**32)
-        for radius in (0, int(bits * 0.42), bits):
+        for radius in (
+            0,
+            int(bits * 0.42),
+            bits - 1,
+            bits,
+        ):  # one less: every row is a hit of the batch kernel
             ranged = index.range_search(queries, radius)
             within = keys // 2**32 <= radius
             np.testing.assert_array_equal(ranged.ids, (keys % 2**32)[within])
             np.testing.assert_array_equal(np.diff(ranged.splits), within.sum(axis=1))
+
+
+def flipped(
+    rng: np.random.Generator, codes: np.ndarray, counts: np.ndarray, low: int, high: int
+) -> np.ndarray:
+    """Codes of which ``counts`` bits from [low, high) are turned, of each so many."""
+    order = rng.random((len(codes), high - low)).argsort(axis=1)
+    turned = np.zeros((len(codes), codes.shape[1] * 8), np.uint8)
+    turned[:, low:high] = order < counts[:, None]
+    return codes ^ np.packbits(turned, axis=1, bitorder="little")
+
+
+def check_nearest(index: Index, database: np.ndarray, queries: np.ndarray, k: int) -> None:
+    distances = hamming_distance(database[None], queries[:, None]).astype(np.int64)
+    keys = np.sort(distances * 2**32 + np.arange(len(database)), axis=1)[:, :k]
+    found = index.search(queries, k)
+    np.testing.assert_array_equal(found.ids, keys % 2**32)
+    np.testing.assert_array_equal(found.distances, keys // 2**32)
+
+
+@pytest.mark.parametrize("level", simd_levels())
+@pytest.mark.parametrize("bits", [64, 256, 512])
+def test_nearest_where_distances_are_nothing_like_normal(level: str, bits: int) -> None:
+    """A batch begins with a guess from the mean and the deviation of a sample: here it is far too near."""
+    set_simd_level(level)
+    rng = np.random.default_rng(bits)
+    centre = random_codes(rng, 1, bits)
+    counts = np.where(rng.random(12_000) < 0.5, bits // 2, bits // 2 - 8)
+    database = flipped(rng, np.repeat(centre, 12_000, axis=0), counts, 0, bits)
+    queries = flipped(rng, np.repeat(centre, 60, axis=0), rng.integers(0, 2, 60), 0, bits)
+    index = Index(bits, threads=1)
+    index.add(database)
+    for _ in range(3):  # it learns from that
+        for k in (1, 10, 100):
+            check_nearest(index, database, queries, k)
+    same = Index(bits, threads=1)
+    same.add(np.repeat(centre, 12_000, axis=0))
+    check_nearest(same, np.repeat(centre, 12_000, axis=0), queries, 70)
+
+
+@pytest.mark.parametrize("level", simd_levels())
+@pytest.mark.parametrize("bits", [128, 192, 256, 384, 512, 1024])
+def test_a_batch_that_may_stop_early_finds_what_differs_late(level: str, bits: int) -> None:
+    """Near copies that differ in the last or the first word only, among codes that are given up before."""
+    set_simd_level(level)
+    rng = np.random.default_rng(bits)
+    database, queries = random_codes(rng, 40_000, bits), random_codes(rng, 45, bits)
+    for low, high in ((0, 64), (bits - 64, bits), (0, bits)):
+        rows = rng.choice(40_000, 450, replace=False)
+        copies = np.repeat(queries, 10, axis=0)
+        database[rows] = flipped(rng, copies, rng.integers(0, bits // 8, 450), low, high)
+    index = Index(bits, threads=1)
+    index.add(database)
+    for radius in (bits // 16, bits // 8, bits // 4):
+        found = index.range_search(queries, radius)
+        distances = hamming_distance(database[None], queries[:, None])
+        np.testing.assert_array_equal(np.diff(found.splits), (distances <= radius).sum(axis=1))
+        for q in range(len(queries)):
+            ids = found.ids[found.splits[q] : found.splits[q + 1]]
+            np.testing.assert_array_equal(np.sort(ids), np.flatnonzero(distances[q] <= radius))
+    check_nearest(index, database, queries, 10)
 
 
 @pytest.mark.parametrize("bits", [20, 64, 100, 256])

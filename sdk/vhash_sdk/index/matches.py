@@ -67,8 +67,9 @@ class Explanation:
     """How a search was answered, and why.
 
     Attributes:
-        path: ``scan`` (row by row), ``bitslice`` (many queries at once), ``multi-index`` (look-ups
-            in substring tables), ``multi-index, then scan`` or ``gather`` (few eligible codes, one by one).
+        path: ``scan`` (row by row), ``bitslice`` or ``products`` (many queries at once; the second where
+            the CPU multiplies matrices), ``multi-index`` (look-ups in substring tables), ``multi-index, then
+            scan`` or ``gather`` (few eligible codes, one by one).
         reason: why that path, in words.
         simd: instruction set of the kernels.
         queries, rows, eligible: sizes of the search; rows include removed codes, eligible do not.
@@ -133,7 +134,7 @@ def reason(facts: dict[str, Any], has_multi_index: bool) -> str:
             else ""
         )
         return f"{facts['lookups']} look-ups cost less than a scan of {scan:.0f} µs a query{left}"
-    batch = "many queries share each tile" if facts["path"] == "bitslice" else "few queries"
+    batch = "many queries share each tile" if facts["path"] in ("bitslice", "products") else "few queries"
     if not has_multi_index:
         return f"{batch}; no multi-index has been built"
     if multi >= scan:
