@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 export TSAN_OPTIONS="halt_on_error=1" UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
-LEVELS=$(grep -q avx512_vpopcntdq /proc/cpuinfo 2>/dev/null && echo "scalar popcnt avx2 avx512" || echo "scalar auto")
+LEVELS=$(grep -q avx512_vpopcntdq /proc/cpuinfo 2>/dev/null && echo "scalar popcnt avx2 avx512 auto" || echo "scalar auto")
 
 programs() {
     cmake -S csrc -B "$WORK/lib" -DVHASH_SANITIZE="$1" -DCMAKE_INSTALL_PREFIX="$WORK/prefix" >/dev/null

@@ -1,13 +1,15 @@
-"""Exact Hamming search beside faiss, usearch and numpy, in one process, answers checked.
+"""Exact Hamming search beside faiss, usearch, NumKong, torch and numpy, in one process, answers checked.
 
     python -m benchmarks.speed.search [--quick] [--threads 1] [--rounds 5] [--plot FILE.webp]
 
 Cases are taken in turn, round after round, and timed by the CPU time of the process (with one
 thread that is the wall time of a quiet machine). faiss is measured in both of its modes (heap and
 counting) and with its hash indexes for near duplicates; the best counts. A peer that would take
-minutes gets fewer queries (``queries`` in the result); figures are nanoseconds per code and query.
-Beside each figure stands a limit measured in the same run: ``bandwidth``, reading the same bytes
-(for one query), or ``kernel``, the same batch over a megabyte of codes with a radius that none meets.
+minutes gets fewer queries; figures are nanoseconds per code and query. NumKong gives all distances of a
+batch, of which numpy selects the nearest; torch multiplies codes of -1 and 1 in bfloat16 and selects.
+Beside each figure stands the nearer of two limits measured in the same run: ``bandwidth``, reading the same
+bytes once for the batch, or ``kernel``, the same batch over a megabyte of codes with a radius that hardly any
+of them meets, just below the distance of the k-th nearest.
 Writes benchmarks/results/search.json. FAISS_SIMD_LEVEL and VHASH_SIMD force instruction sets.
 """
 
@@ -19,7 +21,9 @@ from collections.abc import Callable
 from typing import Any
 
 import faiss
+import numkong
 import numpy as np
+import torch
 from usearch.index import MetricKind
 from usearch.index import search as usearch_search
 
@@ -62,6 +66,25 @@ def numpy_search(codes: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
         distances = np.bitwise_count(words ^ query).sum(axis=1, dtype=np.uint16)
         out.append(np.sort(np.partition(distances, k - 1)[:k]))
     return np.array(out)
+
+
+def numkong_search(packed: Any, queries: np.ndarray, k: int) -> np.ndarray:
+    distances = np.asarray(numkong.hammings_packed(queries, packed))
+    return np.sort(np.partition(distances, k - 1, axis=1)[:, :k], axis=1)
+
+
+def signs(codes: np.ndarray) -> torch.Tensor:
+    """-1 and 1 for each bit."""
+    out = torch.empty((len(codes), codes.shape[1] * 8), dtype=torch.bfloat16)
+    for start in range(0, len(codes), 100_000):
+        bits = torch.from_numpy(np.unpackbits(codes[start : start + 100_000], axis=1))
+        out[start : start + 100_000] = bits.to(torch.bfloat16) * 2 - 1
+    return out
+
+
+def torch_search(codes: torch.Tensor, queries: np.ndarray, k: int) -> np.ndarray:
+    products = signs(queries) @ codes.T
+    return ((codes.shape[1] - torch.topk(products, k).values.float()) / 2).numpy()
 
 
 def check(index: Index, codes: np.ndarray, queries: np.ndarray, k: int) -> None:
@@ -111,13 +134,23 @@ def knn_case(bits: int, n: int, nq: int, k: int, *, threads: int, rounds: int) -
             codes, one, k, MetricKind.Hamming, exact=True, threads=threads
         )
         pairs["numpy"] = pairs["usearch exact"] = n * len(one)
+    if n <= 10**6 and nq >= 100:
+        some = queries[: max(1, 2 * 10**7 // n)]
+        packed, products = numkong.hammings_pack(codes), signs(codes)
+        cases["numkong"] = lambda: numkong_search(packed, some, k)
+        cases["torch bfloat16"] = lambda: torch_search(products, some, k)
+        pairs["numkong"] = pairs["torch bfloat16"] = n * len(some)
+        for name in ("numkong", "torch bfloat16") if bits <= 256 else ("numkong",):  # exact up to 256 there
+            if not np.array_equal(cases[name](), index.search(some, k).distances):
+                raise SystemExit(f"{name} disagrees about distances")
     words = codes.view(np.uint64).ravel()
     cases["limit: bandwidth"] = lambda: _core.read_memory(words)
-    pairs["limit: bandwidth"] = n
-    if nq >= 100:
+    pairs["limit: bandwidth"] = n * nq
+    if nq > 1:
         small = Index(bits, threads=threads)  # a megabyte of codes, in the L2 cache
         small.add(codes[: 2**23 // bits])
-        cases["limit: kernel"] = lambda: small.range_search(queries, 0)
+        radius = max(0, int(index.search(queries, k).distances[:, -1].min()) - 1)
+        cases["limit: kernel"] = lambda: small.range_search(queries, radius)
         pairs["limit: kernel"] = len(small) * nq
     clock = time.process_time if threads == 1 else time.perf_counter  # the first does not see neighbours
     repeat = 5 if nq == 1 else 1  # in a row: a service answers one query after the other
@@ -125,7 +158,7 @@ def knn_case(bits: int, n: int, nq: int, k: int, *, threads: int, rounds: int) -
     best = min(result["faiss heap"]["min"], result["faiss counting"]["min"])
     path = index.explain(queries, k).path
     ours = result["vhash"]["min"]
-    limit = "limit: kernel" if "limit: kernel" in result else "limit: bandwidth"
+    limit = max((name for name in result if name.startswith("limit")), key=lambda name: result[name]["min"])
     return {
         "bits": bits,
         "codes": n,
@@ -275,6 +308,7 @@ def main() -> None:
     parser.add_argument("--plot", help="write a plot here")
     arguments = parser.parse_args()
     faiss.omp_set_num_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads)
     results = []
     for case in QUICK if arguments.quick else CASES:
         r = knn_case(*case, threads=arguments.threads, rounds=arguments.rounds)

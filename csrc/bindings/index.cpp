@@ -96,7 +96,8 @@ struct Among {
     }
 };
 
-py::tuple search(Index& index, const Codes& queries, size_t k, unsigned threads, const std::optional<Ids>& among) {
+py::tuple search(Index& index, const Codes& queries, size_t k, unsigned threads, const std::optional<Ids>& among,
+                 double recall) {
     const auto rows = packed(index, queries);
     const size_t n = rows_of(index, queries);
     const Among only(among);
@@ -112,22 +113,22 @@ py::tuple search(Index& index, const Codes& queries, size_t k, unsigned threads,
     uint16_t* distance = distances.mutable_data();
     {
         const Released release;
-        search_knn(*now, rows.data(), n, found, threads, id, distance);
+        search_knn(*now, rows.data(), n, found, threads, id, distance, nullptr, recall);
         index.build_multi_index(threads);
     }
     return py::make_tuple(ids, distances);
 }
 
 py::tuple range_search(Index& index, const Codes& queries, uint32_t radius, std::optional<size_t> limit,
-                       unsigned threads, const std::optional<Ids>& among) {
+                       unsigned threads, const std::optional<Ids>& among, double recall) {
     const auto rows = packed(index, queries);
     const size_t n = rows_of(index, queries);
     const Among only(among);
     Ranges found;
     {
         const Released release;
-        found =
-            search_range(*eligible(index, only.ids, only.n), rows.data(), n, radius, limit.value_or(SIZE_MAX), threads);
+        found = search_range(*eligible(index, only.ids, only.n), rows.data(), n, radius, limit.value_or(SIZE_MAX),
+                             threads, nullptr, recall);
         index.build_multi_index(threads);
     }
     Ids splits(found.splits.size()), ids(found.matches.size());
@@ -144,7 +145,7 @@ py::tuple range_search(Index& index, const Codes& queries, uint32_t radius, std:
 
 // Runs a search for its trace: by k, or by radius where that is given.
 py::dict explain(Index& index, const Codes& queries, size_t k, std::optional<uint32_t> radius, unsigned threads,
-                 const std::optional<Ids>& among) {
+                 const std::optional<Ids>& among, double recall) {
     const auto rows = packed(index, queries);
     const size_t n = rows_of(index, queries);
     const Among only(among);
@@ -156,8 +157,8 @@ py::dict explain(Index& index, const Codes& queries, size_t k, std::optional<uin
         k = std::min<uint64_t>(k, now->live);
         std::vector<int64_t> ids(radius ? 0 : n * k);
         std::vector<uint16_t> distances(ids.size());
-        if (radius) search_range(*now, rows.data(), n, *radius, SIZE_MAX, threads, &trace);
-        else search_knn(*now, rows.data(), n, k, threads, ids.data(), distances.data(), &trace);
+        if (radius) search_range(*now, rows.data(), n, *radius, SIZE_MAX, threads, &trace, recall);
+        else search_knn(*now, rows.data(), n, k, threads, ids.data(), distances.data(), &trace, recall);
     }
     py::dict out;
     out["path"] = trace.path;
@@ -321,11 +322,12 @@ void bind_hamming(py::module_& module) {
         .def("upsert", upsert, py::arg("codes"), py::arg("ids"))
         .def("remove", remove, py::arg("ids"))
         .def("codes", codes, py::arg("ids"))
-        .def("search", search, py::arg("queries"), py::arg("k"), py::arg("threads"), py::arg("among"))
+        .def("search", search, py::arg("queries"), py::arg("k"), py::arg("threads"), py::arg("among"),
+             py::arg("recall") = 1.0)
         .def("range_search", range_search, py::arg("queries"), py::arg("radius"), py::arg("limit"), py::arg("threads"),
-             py::arg("among"))
+             py::arg("among"), py::arg("recall") = 1.0)
         .def("explain", explain, py::arg("queries"), py::arg("k"), py::arg("radius"), py::arg("threads"),
-             py::arg("among"))
+             py::arg("among"), py::arg("recall") = 1.0)
         .def(
             "build_multi_index", [](Index& index, unsigned threads) { index.build_multi_index(threads, true); },
             py::arg("threads"), py::call_guard<Released>())

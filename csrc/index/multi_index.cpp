@@ -27,6 +27,28 @@ unsigned substrings(unsigned bits, uint64_t rows) {
     return std::max(least, std::max(1u, static_cast<unsigned>(std::lround(bits / width))));
 }
 
+// The chance that a code at a distance has been met in no table after a step: in each it would differ in more bits
+// than were asked for there. `width`: of the wider substrings.
+double missed(unsigned bits, unsigned tables, unsigned step, unsigned distance) {
+    if (distance <= step) return 0;  // for certain
+    const unsigned width = (bits + tables - 1) / tables;
+    if (distance + width > bits) return 1;
+    double none = 1;  // that no bit of a substring differs
+    for (unsigned i = 0; i < width; ++i) none *= static_cast<double>(bits - distance - i) / (bits - i);
+    const auto more = [&](int asked) {  // the chance of more differing bits in one substring
+        double chance = none, sum = 0;
+        for (int x = 0; x <= asked && static_cast<unsigned>(x) <= width; ++x) {
+            sum += chance;
+            const double room = static_cast<double>(bits - width - distance) + x + 1;
+            chance *= (static_cast<double>(width) - x) * (static_cast<double>(distance) - x) / ((x + 1) * room);
+        }
+        return std::max(0.0, 1 - sum);
+    };
+    const int j = static_cast<int>(step / tables);
+    const unsigned asked = step % tables + 1;  // tables that were asked for j bits, the others for one less
+    return std::pow(more(j), asked) * std::pow(more(j - 1), tables - asked);
+}
+
 inline uint32_t substring(const uint64_t* code, unsigned from, unsigned bits) {
     const unsigned word = from / 64, shift = from % 64;
     uint64_t value = code[word] >> shift;
@@ -65,8 +87,10 @@ MultiIndex::MultiIndex(const Snapshot& s, unsigned threads)
     });
 }
 
-double MultiIndex::predict(unsigned bits, uint64_t rows, uint32_t radius) {
-    const unsigned m = substrings(bits, rows), width = (bits + m - 1) / m;
+double MultiIndex::predict(unsigned bits, uint64_t rows, uint32_t radius, double recall) {
+    const unsigned m = substrings(bits, rows), width = (bits + m - 1) / m, distance = radius;
+    if (recall < 1)
+        for (radius = 0; radius < distance && missed(bits, m, radius, distance) > 1 - recall;) ++radius;
     const double each =
         kLookup + kCandidate * static_cast<double>(rows) / std::exp2(double(width)) * (1 + double(bits) / 512);
     double total = 0, ways = 1;
@@ -121,8 +145,8 @@ void MultiIndex::verify(const Snapshot& s, const Kernels& kernels, Query& query,
 }
 
 template <class Sink>
-bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_t* code_of_query, double budget,
-                        Sink& sink, Probes& probes) const {
+bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_t* code_of_query, double recall,
+                        double budget, Sink& sink, Probes& probes) const {
     thread_local Query query;
     query.code = code_of_query;
     query.n = 0;
@@ -169,7 +193,9 @@ bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_
             }
         }
         if (query.n) verify(s, kernels, query, step, sink);
-        if (sink.settled(step)) return true;
+        const int reach = sink.reach();
+        if (reach >= 0 && reach <= static_cast<int>(step)) return true;
+        if (reach >= 0 && recall < 1 && missed(bits_, m, step, static_cast<unsigned>(reach)) <= 1 - recall) return true;
         // Clustered values make buckets longer than predicted: count what was really met.
         spent = std::max(
             spent, kLookup * static_cast<double>(probes.lookups) + kCandidate * static_cast<double>(probes.candidates));
@@ -177,8 +203,10 @@ bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_
     return true;
 }
 
-template bool MultiIndex::search(const Snapshot&, const Kernels&, const uint64_t*, double, TopK&, Probes&) const;
-template bool MultiIndex::search(const Snapshot&, const Kernels&, const uint64_t*, double, Within&, Probes&) const;
+template bool MultiIndex::search(const Snapshot&, const Kernels&, const uint64_t*, double, double, TopK&,
+                                 Probes&) const;
+template bool MultiIndex::search(const Snapshot&, const Kernels&, const uint64_t*, double, double, Within&,
+                                 Probes&) const;
 
 bool MultiIndex::worth_a_try() const {
     const uint32_t failures = std::min(failures_.load(std::memory_order_relaxed), 6u);

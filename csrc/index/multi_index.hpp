@@ -5,6 +5,10 @@
 // agree within floor(r / m) bits on at least one substring, more sharply: going through radius r =
 // 0, 1, 2, …, table r mod m is asked for all values at distance exactly floor(r / m) from the
 // query's; after step r every code within r bits has been met.
+//
+// Most codes that are further away have been met by then, too. If the bits in which a code differs lie anywhere with
+// equal chance, as those of unrelated codes do, the chance that it was missed follows from hypergeometric
+// distributions; an approximate search stops once that is small enough.
 #pragma once
 
 #include <atomic>
@@ -28,16 +32,16 @@ class MultiIndex {
 
     uint64_t rows() const { return rows_; }  // those below; later ones have to be scanned
 
-    // Nanoseconds that all radii up to `radius` take, predicted for codes without structure.
-    double cost(uint32_t radius) const { return predict(bits_, rows_, radius); }
-    static double predict(unsigned bits, uint64_t rows, uint32_t radius);
+    // Nanoseconds that a search within `radius` takes, predicted for codes without structure.
+    double cost(uint32_t radius, double recall) const { return predict(bits_, rows_, radius, recall); }
+    static double predict(unsigned bits, uint64_t rows, uint32_t radius, double recall);
     static uint64_t build_cost(unsigned bits, uint64_t rows);
 
-    // Pushes the live rows below rows() that matter to the sink; false: gave up because going on
-    // would have cost more than `budget` nanoseconds, and the sink is incomplete.
+    // Pushes the live rows below rows() that matter to the sink, each with a chance of at least `recall` (1: all);
+    // false: gave up because going on would have cost more than `budget` nanoseconds, and the sink is incomplete.
     template <class Sink>
-    bool search(const Snapshot& snapshot, const Kernels& kernels, const uint64_t* query, double budget, Sink& sink,
-                Probes& probes) const;
+    bool search(const Snapshot& snapshot, const Kernels& kernels, const uint64_t* query, double recall, double budget,
+                Sink& sink, Probes& probes) const;
 
     // Nearest neighbours that are far away make the attempt a waste: after failures it is made ever
     // more rarely.

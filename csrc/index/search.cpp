@@ -229,7 +229,7 @@ void gather_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsign
 // Queries through the multi-index, each within its budget; returns those that it gave up.
 template <class Sink, class Reset, class Emit>
 std::vector<uint32_t> probe_queries(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
-                                    double budget, const Reset& reset, const Emit& emit, Trace& trace) {
+                                    double recall, double budget, const Reset& reset, const Emit& emit, Trace& trace) {
     const Kernels& kernel = kernels();
     std::vector<char> done(n, 0);
     std::vector<Probes> probes(n);
@@ -243,7 +243,7 @@ std::vector<uint32_t> probe_queries(const Snapshot& s, const uint64_t* queries, 
             reset(sink);
             sink.unordered();
             const uint64_t* query = queries + q * s.words;
-            if (!s.multi->search(s, kernel, query, budget, sink, probes[q])) continue;
+            if (!s.multi->search(s, kernel, query, recall, budget, sink, probes[q])) continue;
             scan_from(kernel, s, s.multi->rows(), query, mine, sink);
             emit(q, sink);
             done[q] = 1;
@@ -277,8 +277,8 @@ double scan_cost(const Snapshot& s, size_t n) {
 
 // The path of a search. `radius`: the largest distance asked for; unknown in advance for the k nearest.
 template <class Sink, class Reset, class Emit>
-void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, int radius, const Reset& reset,
-         const Emit& emit, Trace& trace) {
+void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads, int radius, double recall,
+         const Reset& reset, const Emit& emit, Trace& trace) {
     trace.queries = n;
     trace.rows = s.rows;
     if (n == 0) return;
@@ -291,12 +291,13 @@ void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
     trace.path = batch ? batch->name : "scan";
     std::vector<uint32_t> left;
     if (s.multi) {
-        const double predicted = radius < 0 ? 0 : s.multi->cost(static_cast<uint32_t>(radius));
+        const double predicted = radius < 0 ? 0 : s.multi->cost(static_cast<uint32_t>(radius), recall);
         trace.multi_cost = predicted;
-        if (predicted < trace.scan_cost && (radius >= 0 || s.multi->worth_a_try())) {
-            left = probe_queries<Sink>(s, queries, n, threads, radius < 0 ? trace.scan_cost / 3 : INFINITY, reset, emit,
-                                       trace);
-            if (radius < 0) s.multi->learn(left.size() * 2 <= n);
+        const bool exact = recall >= 1;
+        if (predicted < trace.scan_cost && (radius >= 0 || !exact || s.multi->worth_a_try())) {
+            const double budget = radius >= 0 ? INFINITY : exact ? trace.scan_cost / 3 : trace.scan_cost;
+            left = probe_queries<Sink>(s, queries, n, threads, recall, budget, reset, emit, trace);
+            if (radius < 0 && exact) s.multi->learn(left.size() * 2 <= n);
             trace.fallbacks = left.size();
             trace.path = left.empty() ? "multi-index" : left.size() < n ? "multi-index, then scan" : trace.path;
             if (left.empty()) return;
@@ -318,13 +319,13 @@ void credit(const Snapshot& s, const Trace& trace, double multi_cost, size_t n) 
 }  // namespace
 
 size_t search_knn(const Snapshot& s, const uint64_t* queries, size_t n, size_t k, unsigned threads, int64_t* ids,
-                  uint16_t* distances, Trace* trace) {
+                  uint16_t* distances, Trace* trace, double recall) {
     Trace ignored;
     if (!trace) trace = &ignored;
     k = std::min<uint64_t>(k, s.live);
     if (k == 0) return 0;
     run<TopK>(
-        s, queries, n, threads, -1, [&](TopK& top) { top.reset(k, s.bits, s.ordered); },
+        s, queries, n, threads, -1, recall, [&](TopK& top) { top.reset(k, s.bits, s.ordered); },
         [&](size_t q, TopK& top) {
             const std::vector<Match>& matches = top.finish();
             // Fewer than live rows: distances beyond the width, which only a damaged mapped file has.
@@ -339,12 +340,12 @@ size_t search_knn(const Snapshot& s, const uint64_t* queries, size_t n, size_t k
         *trace);
     if (!s.multi && s.rows >= kMultiMinRows)
         for (size_t q = 0; q < n; ++q)
-            credit(s, *trace, MultiIndex::predict(s.bits, s.rows, distances[q * k + k - 1]), 1);
+            credit(s, *trace, MultiIndex::predict(s.bits, s.rows, distances[q * k + k - 1], recall), 1);
     return k;
 }
 
 Ranges search_range(const Snapshot& s, const uint64_t* queries, size_t n, uint32_t radius, size_t limit,
-                    unsigned threads, Trace* trace) {
+                    unsigned threads, Trace* trace, double recall) {
     Trace ignored;
     if (!trace) trace = &ignored;
     radius = std::min<uint32_t>(radius, s.bits);
@@ -353,9 +354,10 @@ Ranges search_range(const Snapshot& s, const uint64_t* queries, size_t n, uint32
     const int within = static_cast<int>(radius);
     if (limit < s.live)
         run<TopK>(
-            s, queries, n, threads, within, [&](TopK& top) { top.reset(limit, radius, s.ordered); }, emit, *trace);
-    else run<Within>(s, queries, n, threads, within, [&](Within& all) { all.reset(radius); }, emit, *trace);
-    if (!s.multi && s.rows >= kMultiMinRows) credit(s, *trace, MultiIndex::predict(s.bits, s.rows, radius), n);
+            s, queries, n, threads, within, recall, [&](TopK& top) { top.reset(limit, radius, s.ordered); }, emit,
+            *trace);
+    else run<Within>(s, queries, n, threads, within, recall, [&](Within& all) { all.reset(radius); }, emit, *trace);
+    if (!s.multi && s.rows >= kMultiMinRows) credit(s, *trace, MultiIndex::predict(s.bits, s.rows, radius, recall), n);
     Ranges out;
     out.splits.push_back(0);
     for (const auto& matches : found) out.splits.push_back(out.splits.back() + matches.size());

@@ -36,8 +36,8 @@ class TopK {
     bool complete() const { return within_ >= k_ || bound_ == widest_; }
 
     size_t k() const { return k_; }
-    // Whether every row within `distance` bits having been pushed means that the k nearest are known.
-    bool settled(uint32_t distance) const { return within_ >= k_ && bound_ <= static_cast<int>(distance); }
+    // How far rows may be that still have to be met; negative: not known before k have been met.
+    int reach() const { return within_ >= k_ ? bound_ : -1; }
 
     // The largest distance that can still matter; -1: none can.
     int limit() const { return k_ == 0 ? -1 : within_ < k_ || !ordered_ ? bound_ : bound_ - 1; }
@@ -123,7 +123,7 @@ class Within {
     int limit() const { return radius_; }
     void push(int64_t id, uint32_t distance) { matches_.push_back({id, distance}); }
     void unordered() {}
-    bool settled(uint32_t distance) const { return static_cast<int>(distance) >= radius_; }
+    int reach() const { return radius_; }
     const std::vector<Match>& accepted() const { return matches_; }
     const std::vector<Match>& finish() {
         std::sort(matches_.begin(), matches_.end());

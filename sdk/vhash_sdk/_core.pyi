@@ -48,7 +48,12 @@ class HammingIndex:
     def remove(self, ids: NDArray[np.int64]) -> int: ...
     def codes(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]: ...
     def search(
-        self, queries: NDArray[np.uint8], k: int, threads: int, among: NDArray[np.int64] | None
+        self,
+        queries: NDArray[np.uint8],
+        k: int,
+        threads: int,
+        among: NDArray[np.int64] | None,
+        recall: float = 1.0,
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]: ...
     def range_search(
         self,
@@ -57,6 +62,7 @@ class HammingIndex:
         limit: int | None,
         threads: int,
         among: NDArray[np.int64] | None,
+        recall: float = 1.0,
     ) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.int64]]: ...
     def explain(
         self,
@@ -65,6 +71,7 @@ class HammingIndex:
         radius: int | None,
         threads: int,
         among: NDArray[np.int64] | None,
+        recall: float = 1.0,
     ) -> dict[str, Any]: ...
     def build_multi_index(self, threads: int) -> None: ...
     def rows(self) -> Rows: ...

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -280,6 +281,44 @@ def test_multi_index_is_exact_through_changes(bits: int) -> None:
     check()
     index.build_multi_index()
     check()
+
+
+@pytest.mark.parametrize("bits", [64, 256])
+def test_an_approximate_search_finds_as_many_as_it_says(bits: int) -> None:
+    """Copies with bits flipped anywhere: at least the recall of them are found, and less takes less work."""
+    rng = np.random.default_rng(bits)
+    database, queries = random_codes(rng, 200_000, bits), random_codes(rng, 300, bits)
+    farthest = bits // 8
+    rows = rng.permutation(200_000)[:3000].reshape(300, 10)
+    copies = np.repeat(queries, 10, axis=0)
+    database[rows.ravel()] = flipped(
+        rng, copies, np.tile(np.linspace(0, farthest, 10).astype(int), 300), 0, bits
+    )
+    index = Index(bits, threads=1)
+    index.add(database)
+    index.build_multi_index()
+    exact = index.search(queries, 10)
+    lookups = []
+    for recall in (0.6, 0.9, 0.99, 1.0):
+        near = index.search(queries, 10, approximate=recall)
+        ranged = index.range_search(queries, farthest, approximate=recall)
+        for found in (near.ids, ranged.ids):
+            share = np.isin(rows + 200_000 * np.arange(300)[:, None], [
+                id + 200_000 * q for q, ids in enumerate(
+                    found if found is near.ids else np.split(ranged.ids, ranged.splits[1:-1])
+                ) for id in ids
+            ]).mean()  # fmt: skip
+            assert share >= recall - 2 * (recall * (1 - recall) / 3000) ** 0.5
+        assert (near.distances[:, :-1] <= near.distances[:, 1:]).all()
+        lookups.append(index.explain(queries, 10, approximate=recall).lookups)
+    assert np.array_equal(near.ids, exact.ids) and np.array_equal(near.distances, exact.distances)
+    assert lookups[:3] == sorted(lookups[:3]) and lookups[0] < lookups[2]
+
+
+@pytest.mark.parametrize("recall", [0, -0.5, 1.5, float("nan"), "0.9", True])
+def test_a_recall_that_is_none_is_refused(recall: Any) -> None:
+    with pytest.raises(OptionError, match="approximate=.*above 0 and up to 1"):
+        Index(64).search(np.zeros((1, 8), np.uint8), approximate=recall)
 
 
 def test_multi_index_is_built_once_it_would_have_paid() -> None:

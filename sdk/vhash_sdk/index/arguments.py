@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from ..codes import VideoCode, as_codes, same_model
 from ..errors import CodeError, ModelMismatchError, OptionError
-from ..system.checks import checked_count
+from ..system.checks import checked_count, shown
 
 Codes = VideoCode | Sequence[VideoCode] | ArrayLike
 """What the index takes as codes: one or many VideoCode, or ``uint8[bytes]`` or ``uint8[n, bytes]``."""
@@ -63,6 +63,17 @@ def checked_range(radius: int, limit: int | None, bits: int) -> tuple[int, int |
     """Radius, at most ``bits``, and limit of a range search. Raises OptionError."""
     most = None if limit is None else checked_count("limit", limit, 0)
     return min(checked_count("radius", radius, 0), bits), most
+
+
+def checked_recall(approximate: float | None) -> float:
+    """The recall asked of a search; None: all, which is 1. Raises OptionError."""
+    if approximate is None:
+        return 1.0
+    if isinstance(approximate, (bool, str)) or not 0 < approximate <= 1:
+        raise OptionError(
+            f"approximate={shown(approximate)}; allowed: a recall above 0 and up to 1, as 0.99, or None"
+        )
+    return float(approximate)
 
 
 def eligible_ids(among: ArrayLike | None) -> NDArray[np.int64] | None:

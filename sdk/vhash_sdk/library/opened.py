@@ -92,7 +92,7 @@ class OpenLibrary:
 
     @property
     def patience(self) -> float:
-        """Seconds, 2 unless set, that a call waits where another process writes; then it raises StoreError."""
+        """Seconds, 2 unless set, that a call waits for another process that writes."""
         return self._db.patience
 
     @patience.setter
