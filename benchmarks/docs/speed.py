@@ -36,34 +36,6 @@ def resize() -> str:
     )
 
 
-def search() -> str:
-    result = load("search")
-    rows = []
-    for case in result["knn"]:
-        nanoseconds = case["nanoseconds"]
-        best = min(row["min"] for name, row in nanoseconds.items() if name.startswith("faiss"))
-        share = f"{100 * case['share_of_limit']:.0f} % of {case['limit'].removeprefix('limit: ')}"
-        what = f"{case['bits']} bits, N = {case['codes']:.0e}, {case['queries']} queries, k = {case['k']}"
-        ours = nanoseconds["vhash"]["min"]
-        rows.append((what.replace("e+0", "e"), f"{ours:.3f}", f"{best:.3f}", f"{best / ours:.1f}×", share))
-    for case in result["range"]:
-        ours, theirs = (case["nanoseconds"][name]["min"] for name in ("vhash", "faiss"))
-        what = f"{case['bits']} bits, N = {case['codes']:.0e}, {case['queries']} queries, radius {case['radius']}"
-        rows.append((what.replace("e+0", "e"), f"{ours:.3f}", f"{theirs:.3f}", f"{theirs / ours:.1f}×", ""))
-    near, pairs = result["near_duplicates"], result["pairs"]
-    median = near["microseconds"]["vhash"]["p50"]
-    scan = near["microseconds"]["vhash scan"]["p50"]
-    return (
-        table(("exact search", "vhash ns", "faiss ns", "ratio", "of the measured limit"), rows)
-        + "\n\nNanoseconds for each code and query, best of several runs, one thread, faiss in its best mode, in the "
-        "same process with the same answers. "
-        f"The ten near-duplicates of a query among {near['codes']:.0e} 64-bit codes: {median:.0f} µs by "
-        f"multi-index hashing ({scan / 1e3:.1f} ms by scan). All {pairs['pairs']:,} pairs within {pairs['radius']} "
-        f"bits of {pairs['codes']:.0e} clustered codes: {pairs['seconds']:.1f} s, {pairs['times_faiss']:.0f} times "
-        f"as fast as faiss (extrapolated). {source('search')}"
-    ).replace("e+0", "e")
-
-
 def dedup() -> str:
     result = load("dedup")
     library, report = result["library"], result.get("report")

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks.common import ROOT, command_line
-from benchmarks.docs import accuracy, architecture, headline, parts, robustness, speed
+from benchmarks.docs import accuracy, architecture, headline, parts, robustness, search, speed
 from benchmarks.speed import scale_tables
 
 README = ROOT / "README.md"
@@ -37,7 +37,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "retrieval": accuracy.retrieval,
     "unseen": accuracy.unseen,
     "closed_sets": accuracy.closed_sets,
-    "search": speed.search,
+    "search": search.search,
+    "search_sizes": search.sizes,
+    "search_approximate": search.approximate,
+    "joins": search.joins,
     "dedup": speed.dedup,
     "app": speed.app,
     "encode": speed.encode,

@@ -18,7 +18,7 @@ import faiss
 import numpy as np
 
 from benchmarks.common import command_line, write_result
-from benchmarks.speed.search import PEER_PAIRS, faiss_modes, random_codes
+from benchmarks.speed.search import PEER_PAIRS, faiss_modes, kernel_alone, random_codes
 from vhash_sdk import _core
 from vhash_sdk.index import Index, simd_level
 
@@ -73,9 +73,7 @@ def measure(bits: int, n: int, per_byte: float) -> dict[str, Any]:
     else:
         words = codes.view(np.uint64).ravel()
         bandwidth = least(lambda: _core.read_memory(words), runs * 3)
-    small = Index(bits, threads=1)
-    small.add(random_codes(rng, 2**23 // bits, bits))
-    radius = max(0, int(index.search(queries[:100], K).distances[:, -1].min()) - 1)
+    small, radius = kernel_alone(index, random_codes(rng, 2**23 // bits, bits), queries[:100], K)
     kernel = least(lambda: small.range_search(queries, radius), 9) / len(queries) / len(small) * n
     row["limits"] = {"one": bandwidth, "batch": max(kernel, bandwidth / len(queries))}
     row["share"] = {name: row["limits"][name] / row["vhash"][name] for name in ("one", "batch")}

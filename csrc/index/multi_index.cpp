@@ -27,28 +27,6 @@ unsigned substrings(unsigned bits, uint64_t rows) {
     return std::max(least, std::max(1u, static_cast<unsigned>(std::lround(bits / width))));
 }
 
-// The chance that a code at a distance has been met in no table after a step: in each it would differ in more bits
-// than were asked for there. `width`: of the wider substrings.
-double missed(unsigned bits, unsigned tables, unsigned step, unsigned distance) {
-    if (distance <= step) return 0;  // for certain
-    const unsigned width = (bits + tables - 1) / tables;
-    if (distance + width > bits) return 1;
-    double none = 1;  // that no bit of a substring differs
-    for (unsigned i = 0; i < width; ++i) none *= static_cast<double>(bits - distance - i) / (bits - i);
-    const auto more = [&](int asked) {  // the chance of more differing bits in one substring
-        double chance = none, sum = 0;
-        for (int x = 0; x <= asked && static_cast<unsigned>(x) <= width; ++x) {
-            sum += chance;
-            const double room = static_cast<double>(bits - width - distance) + x + 1;
-            chance *= (static_cast<double>(width) - x) * (static_cast<double>(distance) - x) / ((x + 1) * room);
-        }
-        return std::max(0.0, 1 - sum);
-    };
-    const int j = static_cast<int>(step / tables);
-    const unsigned asked = step % tables + 1;  // tables that were asked for j bits, the others for one less
-    return std::pow(more(j), asked) * std::pow(more(j - 1), tables - asked);
-}
-
 inline uint32_t substring(const uint64_t* code, unsigned from, unsigned bits) {
     const unsigned word = from / 64, shift = from % 64;
     uint64_t value = code[word] >> shift;
@@ -85,12 +63,50 @@ MultiIndex::MultiIndex(const Snapshot& s, unsigned threads)
         for (size_t v = table.offsets.size() - 1; v > 0; --v) table.offsets[v] = table.offsets[v - 1];
         table.offsets[0] = 0;
     });
+    count_missed();
 }
 
-double MultiIndex::predict(unsigned bits, uint64_t rows, uint32_t radius, double recall) {
-    const unsigned m = substrings(bits, rows), width = (bits + m - 1) / m, distance = radius;
-    if (recall < 1)
-        for (radius = 0; radius < distance && missed(bits, m, radius, distance) > 1 - recall;) ++radius;
+// Of all ways to choose the differing bits of a code, those that leave more of them in every substring than it was
+// asked for: the coefficients of a product, of one polynomial for each substring.
+void MultiIndex::count_missed() {
+    constexpr unsigned kMostAsked = 6, kMostBits = 1000;  // bits of a substring; beyond, the numbers exceed a double
+    if (bits_ > kMostBits) return;
+    const auto choose = [](unsigned n) {
+        std::vector<double> ways{1};
+        for (unsigned k = 0; k < n; ++k) ways.push_back(ways.back() * (n - k) / (k + 1));
+        return ways;
+    };
+    const std::vector<double> all = choose(bits_);
+    const auto m = static_cast<unsigned>(tables_.size());
+    std::vector<double> product, next(bits_ + 1);
+    for (unsigned step = 0; step < m * kMostAsked; ++step) {
+        poll();
+        product.assign(bits_ + 1, 0);
+        product[0] = 1;
+        for (unsigned t = 0, sum = 0; t < m; sum += tables_[t++].bits) {
+            const std::vector<double> ways = choose(tables_[t].bits);
+            std::fill(next.begin(), next.end(), 0);
+            for (unsigned i = step / m + (t <= step % m); i < ways.size(); ++i)
+                for (unsigned d = 0; d <= sum; ++d) next[d + i] += product[d] * ways[i];
+            product.swap(next);
+        }
+        for (unsigned d = 0; d <= bits_; ++d) missed_.push_back(static_cast<float>(product[d] / all[d]));
+    }
+}
+
+double MultiIndex::missed(unsigned step, unsigned distance) const {
+    const size_t place = size_t{step} * (bits_ + 1) + distance;
+    return distance <= step ? 0 : place < missed_.size() ? missed_[place] : 1;
+}
+
+uint32_t MultiIndex::last_step(uint32_t distance, double recall) const {
+    uint32_t step = recall < 1 ? 0 : distance;
+    while (step < distance && missed(step, distance) > 1 - recall) ++step;
+    return step;
+}
+
+double MultiIndex::predict(unsigned bits, uint64_t rows, uint32_t radius) {
+    const unsigned m = substrings(bits, rows), width = (bits + m - 1) / m;
     const double each =
         kLookup + kCandidate * static_cast<double>(rows) / std::exp2(double(width)) * (1 + double(bits) / 512);
     double total = 0, ways = 1;
@@ -195,7 +211,7 @@ bool MultiIndex::search(const Snapshot& s, const Kernels& kernels, const uint64_
         if (query.n) verify(s, kernels, query, step, sink);
         const int reach = sink.reach();
         if (reach >= 0 && reach <= static_cast<int>(step)) return true;
-        if (reach >= 0 && recall < 1 && missed(bits_, m, step, static_cast<unsigned>(reach)) <= 1 - recall) return true;
+        if (reach >= 0 && recall < 1 && missed(step, static_cast<unsigned>(reach)) <= 1 - recall) return true;
         // Clustered values make buckets longer than predicted: count what was really met.
         spent = std::max(
             spent, kLookup * static_cast<double>(probes.lookups) + kCandidate * static_cast<double>(probes.candidates));

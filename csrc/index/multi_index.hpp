@@ -7,8 +7,8 @@
 // query's; after step r every code within r bits has been met.
 //
 // Most codes that are further away have been met by then, too. If the bits in which a code differs lie anywhere with
-// equal chance, as those of unrelated codes do, the chance that it was missed follows from hypergeometric
-// distributions; an approximate search stops once that is small enough.
+// equal chance, the chance that it was missed is a matter of counting; an approximate search stops once that is
+// small enough.
 #pragma once
 
 #include <atomic>
@@ -32,9 +32,10 @@ class MultiIndex {
 
     uint64_t rows() const { return rows_; }  // those below; later ones have to be scanned
 
-    // Nanoseconds that a search within `radius` takes, predicted for codes without structure.
-    double cost(uint32_t radius, double recall) const { return predict(bits_, rows_, radius, recall); }
-    static double predict(unsigned bits, uint64_t rows, uint32_t radius, double recall);
+    // Nanoseconds that all radii up to `radius` take, predicted for codes without structure.
+    static double predict(unsigned bits, uint64_t rows, uint32_t radius);
+    // Those that a search within `radius` takes.
+    double cost(uint32_t radius, double recall) const { return predict(bits_, rows_, last_step(radius, recall)); }
     static uint64_t build_cost(unsigned bits, uint64_t rows);
 
     // Pushes the live rows below rows() that matter to the sink, each with a chance of at least `recall` (1: all);
@@ -56,6 +57,12 @@ class MultiIndex {
     };
     struct Query;
 
+    // The chance that a code at a distance has been met in no table after a step.
+    double missed(unsigned step, unsigned distance) const;
+    // The step after which a search for codes at a distance may stop.
+    uint32_t last_step(uint32_t distance, double recall) const;
+    void count_missed();
+
     const uint64_t* code(const Snapshot& snapshot, uint32_t row) const;
     template <class Sink>
     void verify(const Snapshot& snapshot, const Kernels& kernels, Query& query, unsigned step, Sink& sink) const;
@@ -64,6 +71,7 @@ class MultiIndex {
     uint64_t rows_;
     std::vector<Table> tables_;
     std::vector<uint32_t> chunk_at_;  // the chunk of every 4096th row
+    std::vector<float> missed_;       // [step][distance], for the first steps
     mutable std::atomic<uint32_t> failures_{0}, turn_{0};
 };
 

