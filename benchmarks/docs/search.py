@@ -45,7 +45,13 @@ def sizes() -> str:
             for name in ("one", "batch")
         ]
         rows.append((row["bits"], f"{row['codes']:.0e}".replace("e+0", "e"), *cells, row["batch"]))
-    header = ("bits", "codes", "one query, ms (times faiss; of the limit)", "a query of a batch, ms", "queries of it")
+    header = (
+        "bits",
+        "codes",
+        "one query, ms (times faiss; of the limit)",
+        "a query of a batch, ms",
+        "queries of it",
+    )
     return (
         f"{table(header, rows)}\n\n![Time against the number of codes](search_sizes.webp)\n\n"
         "One thread, uniform codes, the ten nearest. The limits are reading the memory once, for one query, and the "
@@ -89,7 +95,9 @@ def _line(rows: list[dict[str, Any]], *names: str) -> str:
     return "; ".join(
         f"{row['codes']:.0e}".replace("e+0", "e")
         + ": "
-        + ", ".join(f"{row[name]:,.3g} {unit}" for name, unit in zip(names, ("s", "processor s", "MiB"), strict=True))
+        + ", ".join(
+            f"{row[name]:,.3g} {unit}" for name, unit in zip(names, ("s", "processor s", "MiB"), strict=True)
+        )
         for row in rows
     )
 
@@ -116,3 +124,44 @@ def joins() -> str:
         f"`Library.duplicates` with frame codes, 4 of 10 videos being copies: {_line(library['rows'], *names)}. It "
         f"grows with the {library['exponent']:.2f}th power. `{result['command']}`, {made_on(filters['machine'])}."
     )
+
+
+def billion() -> str:
+    result = load("billion")
+    rows = []
+    for row in result["rows"]:
+        n = f"{row['codes']:.0e} of {row['bits']} bits".replace("e+0", "e")
+        for name, title in (
+            ("cold", "read, nothing cached"), ("warm", "read, all cached"), ("writer", "read and write, all cached"),
+            ("scarce", "read, three quarters fit the cache"),
+        ):  # fmt: skip
+            one = row[name]
+            cells = (one["open_seconds"], one["first_query"] / 1e3, one["one_query"] / 1e3)
+            rows.append(
+                (
+                    n,
+                    title,
+                    *(f"{cell:.2f}" for cell in cells),
+                    f"{one['query_of_a_hundred']:.0f}",
+                    f"{one['mebibytes']:.0f}",
+                )
+            )
+    texts = []
+    for row in result["rows"]:
+        fill, change = row["fill"], row["change"]
+        texts.append(
+            f"{row['codes']:.0e} codes of {row['bits']} bits: filled at {fill['codes_per_second'] / 1e6:.1f} million a second "
+            f"with {fill['mebibytes']:.0f} MiB of memory, {fill['bytes'] / 1e9:.1f} GB on the disk; adding a million takes "
+            f"{change['add_a_million']:.2f} s, removing a million {change['remove_a_million']:.2f} s, compacting "
+            f"{change['compact_seconds']:.0f} s".replace("e+0", "e")
+        )
+    header = (
+        "codes",
+        "opened to",
+        "open, s",
+        "first query, s",
+        "one query, s",
+        "of a hundred, ms",
+        "MiB of its own",
+    )
+    return f"{table(header, rows)}\n\n{'. '.join(texts)}. Two threads. {source('billion')}"

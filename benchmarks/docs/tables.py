@@ -41,6 +41,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "search_sizes": search.sizes,
     "search_approximate": search.approximate,
     "joins": search.joins,
+    "billion": search.billion,
     "dedup": speed.dedup,
     "app": speed.app,
     "encode": speed.encode,

@@ -99,12 +99,13 @@ double normal_tail(double p) {
 // are within it. What was guessed too near shows in the end, and that query is searched again without a guess.
 void expect_bounds(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n, Scratch<TopK>& scratch,
                    TopK* sinks) {
-    constexpr double kMargin = 0.3;  // standard deviations, for the error of the sample
     const double k = static_cast<double>(sinks[0].k());
     const double share = (k + 3 * std::sqrt(k) + 6) / static_cast<double>(s.live);
     const size_t rows = share < 0.1 ? take_sample(s, scratch.sample) : 0;
     if (rows < 256) return;
-    const double z = normal_tail(share) - kMargin;
+    // less two and a half standard errors, of the mean and of the deviation of a sample
+    const double tail = normal_tail(share),
+                 z = tail - 2.5 * std::sqrt((1 + tail * tail / 2) / static_cast<double>(rows));
     const int slack = s.adaptive->slack.load(std::memory_order_relaxed);
     for (size_t q = 0; q < n; ++q) {
         const auto [mean, deviation] = spread(kernels, scratch.sample, rows, s.words, queries + q * s.words);
@@ -327,7 +328,7 @@ size_t search_knn(const Snapshot& s, const uint64_t* queries, size_t n, size_t k
     run<TopK>(
         s, queries, n, threads, -1, recall, [&](TopK& top) { top.reset(k, s.bits, s.ordered); },
         [&](size_t q, TopK& top) {
-            const std::vector<Match>& matches = top.finish();
+            const Matches matches = top.finish();
             // Fewer than live rows: distances beyond the width, which only a damaged mapped file has.
             if (matches.size() < k)
                 throw FormatError("codes of the index have padding bits set: its file was changed while it was "
@@ -350,7 +351,10 @@ Ranges search_range(const Snapshot& s, const uint64_t* queries, size_t n, uint32
     if (!trace) trace = &ignored;
     radius = std::min<uint32_t>(radius, s.bits);
     std::vector<std::vector<Match>> found(n);
-    const auto emit = [&](size_t q, auto& sink) { found[q] = sink.finish(); };
+    const auto emit = [&](size_t q, auto& sink) {
+        const Matches matches = sink.finish();
+        found[q].assign(matches.begin(), matches.end());
+    };
     const int within = static_cast<int>(radius);
     if (limit < s.live)
         run<TopK>(

@@ -17,6 +17,16 @@ inline bool operator<(const Match& a, const Match& b) {
     return a.distance != b.distance ? a.distance < b.distance : a.id < b.id;
 }
 
+// Some matches that lie elsewhere.
+struct Matches {
+    const Match* first;
+    size_t count;
+    const Match* begin() const { return first; }
+    const Match* end() const { return first + count; }
+    size_t size() const { return count; }
+    const Match& operator[](size_t i) const { return first[i]; }
+};
+
 // Counting top-k: distances are small integers, so a histogram of what has been accepted gives the
 // k-th distance after every push, and candidates beyond it are swept out only when their buffer is full.
 class TopK {
@@ -28,7 +38,8 @@ class TopK {
         within_ = 0;
         ordered_ = ordered;
         histogram_.assign(max_distance + 1, 0);
-        matches_.clear();
+        room_ = k + std::max(kSlack, k / 2);
+        count_ = 0;
     }
 
     // Takes for granted that k rows are within `distance`; complete() tells in the end whether they were.
@@ -45,10 +56,11 @@ class TopK {
     // Whether (distance, id) with distance <= limit() is accepted is decided here for good.
     void push(int64_t id, uint32_t distance) {
         if (static_cast<int>(distance) > limit()) return;
-        if (matches_.size() >= k_ + std::max(kSlack, k_ / 2)) prune();
-        matches_.push_back({id, distance});
-        // many queries take turns: by the next one of this, the line it goes to would be far away
-        __builtin_prefetch(matches_.data() + matches_.size() + 3, 1);
+        if (count_ == room_) prune();
+        if (count_ == matches_.size()) matches_.resize(std::min(room_, 2 * count_ + kSlack));
+        Match* place = matches_.data() + count_++;
+        *place = {id, distance};
+        __builtin_prefetch(place + 4, 1);  // many queries take turns: by its next match the line would be far away
         ++histogram_[distance];
         ++within_;
         while (within_ - histogram_[static_cast<size_t>(bound_)] >= k_)
@@ -56,18 +68,18 @@ class TopK {
     }
 
     // The nearest at most k, in order. Valid until the next reset.
-    const std::vector<Match>& finish() {
-        if (matches_.size() > k_) prune();
-        if (ordered_ && matches_.size() >= kCounted) sort_by_counting();
-        else std::sort(matches_.begin(), matches_.end());
-        return matches_;
+    Matches finish() {
+        if (count_ > k_) prune();
+        if (ordered_ && count_ >= kCounted) sort_by_counting();
+        else std::sort(matches_.data(), matches_.data() + count_);
+        return accepted();
     }
 
     // From here on ids may come in any order.
     void unordered() { ordered_ = false; }
 
     // What has been accepted, in no order: at least the k nearest. For merging.
-    const std::vector<Match>& accepted() const { return matches_; }
+    Matches accepted() const { return {matches_.data(), count_}; }
 
   private:
     static constexpr size_t kSlack = 64;
@@ -79,16 +91,15 @@ class TopK {
         const size_t ties = k_ - below;  // of those at bound_
         if (ordered_) {                  // the first of them
             size_t kept = 0, tied = 0;
-            for (const Match& m : matches_) {
+            for (const Match& m : accepted()) {
                 const int d = static_cast<int>(m.distance);
                 matches_[kept] = m;
                 kept += d < bound_ || (d == bound_ && tied++ < ties);
             }
-            matches_.resize(kept);
+            count_ = kept;
         } else {
-            const auto end = matches_.begin() + static_cast<std::ptrdiff_t>(k_);
-            std::nth_element(matches_.begin(), end, matches_.end());
-            matches_.resize(k_);
+            std::nth_element(matches_.data(), matches_.data() + k_, matches_.data() + count_);
+            count_ = k_;
         }
         histogram_[static_cast<size_t>(bound_)] = static_cast<uint32_t>(ties);  // the others count no more
         within_ = k_;
@@ -97,20 +108,20 @@ class TopK {
     // Ids ascend, so those at one distance stay as they are.
     void sort_by_counting() {
         std::fill(histogram_.begin(), histogram_.end(), 0);
-        for (const Match& m : matches_) ++histogram_[m.distance];
+        for (const Match& m : accepted()) ++histogram_[m.distance];
         uint32_t place = 0;
         for (uint32_t& count : histogram_) count = std::exchange(place, place + count);
         sorted_.resize(matches_.size());
-        for (const Match& m : matches_) sorted_[histogram_[m.distance]++] = m;
+        for (const Match& m : accepted()) sorted_[histogram_[m.distance]++] = m;
         matches_.swap(sorted_);
     }
 
-    size_t k_ = 0;
+    size_t k_ = 0, room_ = 0, count_ = 0;
     uint64_t within_ = 0;  // accepted with distance <= bound_
     int bound_ = 0, widest_ = 0;
     bool ordered_ = false;
     std::vector<uint32_t> histogram_;
-    std::vector<Match> matches_, sorted_;
+    std::vector<Match> matches_, sorted_;  // longer than they are full
 };
 
 // Everything within a radius.
@@ -124,10 +135,10 @@ class Within {
     void push(int64_t id, uint32_t distance) { matches_.push_back({id, distance}); }
     void unordered() {}
     int reach() const { return radius_; }
-    const std::vector<Match>& accepted() const { return matches_; }
-    const std::vector<Match>& finish() {
+    Matches accepted() const { return {matches_.data(), matches_.size()}; }
+    Matches finish() {
         std::sort(matches_.begin(), matches_.end());
-        return matches_;
+        return accepted();
     }
 
   private:

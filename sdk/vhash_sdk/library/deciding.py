@@ -96,19 +96,28 @@ class DecidingLibrary(OpenLibrary):
         barred = self._judged_apart(video)
         return hits(self._db, self.spec, verdict, near, asked, closer=closer, barred=barred)
 
+    def judged_apart(self, a: Source | VideoCode | Entry, b: Source | VideoCode | Entry) -> bool:
+        """Whether two videos were judged no match (``judge``): those of the library, or files of such contents."""
+        barred = self._judged_apart(a)
+        return bool(barred) and self._content(b) in barred
+
     def _judged_apart(self, video: Source | VideoCode | Encoded | Entry) -> set[bytes]:
         """The contents that a query is no match with: a video of the library, or a file of such a content."""
-        if not any_judged(self._db):
-            return set()
+        content = self._content(video) if any_judged(self._db) else None
+        return set() if content is None else no_match_with(self._db, content)
+
+    @staticmethod
+    def _content(video: Source | VideoCode | Encoded | Entry) -> bytes | None:
+        """The digest of what a file holds; None where it is none, or gone since it was encoded."""
         if isinstance(video, Entry):
-            return no_match_with(self._db, video.digest)
+            return video.digest
         source = video.source if isinstance(video, Encoded) else video
         if not isinstance(source, (str, os.PathLike)):
-            return set()
+            return None
         try:
-            return no_match_with(self._db, content_digest(os.fspath(source)))
-        except SourceError:  # gone since it was encoded
-            return set()
+            return content_digest(os.fspath(source))
+        except SourceError:
+            return None
 
     def duplicates(
         self,

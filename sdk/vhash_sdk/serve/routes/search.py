@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ from ...errors import VhashError
 from ...library.browsing import Filters
 from ...library.library import Library
 from ...library.records import Entry
+from ...library.searching import no_match
 from ...names import safe
 from ...report.pixels import look_entry
 from ..media import Shown
@@ -211,6 +213,8 @@ def compare(request: Request, given: Compare) -> dict[str, Any]:
                 sides.append(VideoCode.from_text(source.code or ""))
         try:
             said = compare_videos(*sides, encoder=library.encoder, spans=given.spans)
+            if library.judged_apart(*sides):
+                said = replace(said, decision=no_match(said.decision))
         except VhashError as error:
             raise _hidden(error, files) from error
     return {**_comparison(said), "compared": _compared(given.a, given.b)}
