@@ -41,8 +41,8 @@ typedef struct vhash_index vhash_index;
 /* Why the last call on this thread failed; never null. */
 VHASH_API const char* vhash_error(void);
 
-/* Forces the kernels: "scalar", "popcnt", "avx2", "avx512", "amx", "neon" or "auto"; vhash_simd_level() names those
-   in use. */
+/* Forces the kernels: "scalar", "popcnt", "avx2", "avx512bw", "avx512", "amx", "neon" or "auto"; vhash_simd_level()
+   names those in use. */
 VHASH_API vhash_status vhash_set_simd_level(const char* name);
 VHASH_API const char* vhash_simd_level(void);
 

@@ -18,18 +18,19 @@ Exponents are those of straight lines through the logarithms. Writes benchmarks/
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import RESULTS, command_line, load, machine, write_result
+from benchmarks.speed.billion import memory
 from benchmarks.speed.search import random_codes
 from vhash_sdk import Index, Library
 from vhash_sdk.codes import hamming_distance
@@ -101,9 +102,10 @@ def apart(work: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, 
 
 
 def _measured(work: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, Any]:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: imports took more once
+    before = memory("VmRSS")
     found = work(*arguments)
-    return {**found, "mebibytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
+    return {**found, "mebibytes": memory("VmHWM") - before}
 
 
 def join(n: int) -> dict[str, Any]:

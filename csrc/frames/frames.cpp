@@ -344,7 +344,9 @@ void rgb_to_rgb(const Rgb& rgb, const Target& target, Level level, std::uint8_t*
 }
 
 Level level_named(std::string_view name) {
-    return name == "avx512" || name == "amx" ? Level::avx512 : name == "avx2" ? Level::avx2 : Level::scalar;
+    return name == "avx512" || name == "avx512bw" || name == "amx" ? Level::avx512
+           : name == "avx2"                                        ? Level::avx2
+                                                                   : Level::scalar;
 }
 
 }  // namespace vhash::frames

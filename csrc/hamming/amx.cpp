@@ -208,7 +208,7 @@ bool has_amx() {
     return syscall(SYS_arch_prctl, kSupported, &supported) == 0 && (supported >> kTileData & 1);
 }
 
-const BatchKernels kBatchAmx = {"products",  kRows,       kSide, 24,        3,         allowed,
+const BatchKernels kBatchAmx = {"products",  kRows,       kSide, 24,        3,         false,           allowed,
                                 table_bytes, batch_bytes, build, set_first, set_limit, hamming_products};
 
 }  // namespace vhash

@@ -105,6 +105,8 @@ VHASH_AVX2 size_t scan(const uint64_t* codes, size_t rows, size_t any_words, con
     return row;
 }
 
+}  // namespace
+
 size_t hamming_scan_avx2(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint32_t limit,
                          const uint64_t* live, Hit* hits, size_t capacity, size_t* count) {
     static constexpr ScanFn fixed[9] = {scan<0>, scan<1>, scan<2>, scan<3>, scan<4>,
@@ -112,6 +114,8 @@ size_t hamming_scan_avx2(const uint64_t* codes, size_t rows, size_t words, const
     const ScanFn fn = fixed[words <= 8 ? words : 0];
     return fn(codes, rows, words, query, limit, live, hits, capacity, count);
 }
+
+namespace {
 
 namespace slice {
 
@@ -184,7 +188,7 @@ VHASH_AVX2 void transpose_tile(const uint64_t* codes, size_t words, size_t word,
 
 }  // namespace slice
 
-constexpr BatchKernels kSlice = slice::batch_kernels(12);
+constexpr BatchKernels kSlice = slice::batch_kernels<3>(12), kWideSlice = slice::batch_kernels<7>(200);
 
 }  // namespace
 
@@ -193,7 +197,7 @@ const Kernels kKernelsAvx2 = {"avx2",
                               hamming_gather_popcnt,
                               hamming_measure_popcnt,
                               hamming_moments_popcnt,
-                              {&kSlice, nullptr}};
+                              {&kWideSlice, &kSlice}};
 
 }  // namespace vhash
 #endif

@@ -1,4 +1,4 @@
-// AVX-512 with VPOPCNTDQ: one population count per 64 bytes, 64 rows decided by one branch. At 64
+// AVX-512. With VPOPCNTDQ one population count per 64 bytes, 64 rows decided by one branch. At 64
 // bits about 2 operations per 8 rows on the busiest port, far above the memory bandwidth of a core.
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12 takes the deliberately undefined operands of its own intrinsics for a mistake (bug 105593).
@@ -139,29 +139,29 @@ void hamming_moments_avx512(const uint64_t* codes, size_t rows, size_t words, co
 
 namespace slice {
 
-#define VHASH_SLICE VHASH_AVX512
-#define VHASH_SLICE_INLINE VHASH_AVX512_INLINE
+#define VHASH_SLICE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,popcnt,bmi")))
+#define VHASH_SLICE_INLINE VHASH_SLICE __attribute__((always_inline)) inline
 using Vec = __m512i;
 constexpr size_t kTile = 512;
 
-VHASH_AVX512_INLINE Vec load(const void* p) { return _mm512_loadu_si512(p); }
-VHASH_AVX512_INLINE void store(void* p, Vec x) { _mm512_storeu_si512(p, x); }
-VHASH_AVX512_INLINE Vec xor3(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
-VHASH_AVX512_INLINE Vec majority(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0xe8); }
+VHASH_SLICE_INLINE Vec load(const void* p) { return _mm512_loadu_si512(p); }
+VHASH_SLICE_INLINE void store(void* p, Vec x) { _mm512_storeu_si512(p, x); }
+VHASH_SLICE_INLINE Vec xor3(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0x96); }
+VHASH_SLICE_INLINE Vec majority(Vec a, Vec b, Vec c) { return _mm512_ternarylogic_epi64(a, b, c, 0xe8); }
 // Where b = c the carry is b, else it is not the sum: without a the sum may overwrite it, and no
 // register is copied (a copy of 64 bytes is not free on Intel).
-VHASH_AVX512_INLINE Vec carry_of(Vec sum, Vec, Vec b, Vec c) { return _mm512_ternarylogic_epi64(b, sum, c, 0xb2); }
-VHASH_AVX512_INLINE Vec both(Vec a, Vec b) { return _mm512_and_si512(a, b); }
-VHASH_AVX512_INLINE Vec either(Vec a, Vec b) { return _mm512_or_si512(a, b); }
-VHASH_AVX512_INLINE Vec complement(Vec a) { return _mm512_ternarylogic_epi64(a, a, a, 0x55); }
-VHASH_AVX512_INLINE bool test_full(Vec a) { return _mm512_cmpneq_epi64_mask(a, _mm512_set1_epi64(-1)) == 0; }
-VHASH_AVX512_INLINE unsigned words_set(Vec a) { return _mm512_test_epi64_mask(a, a); }
+VHASH_SLICE_INLINE Vec carry_of(Vec sum, Vec, Vec b, Vec c) { return _mm512_ternarylogic_epi64(b, sum, c, 0xb2); }
+VHASH_SLICE_INLINE Vec both(Vec a, Vec b) { return _mm512_and_si512(a, b); }
+VHASH_SLICE_INLINE Vec either(Vec a, Vec b) { return _mm512_or_si512(a, b); }
+VHASH_SLICE_INLINE Vec complement(Vec a) { return _mm512_ternarylogic_epi64(a, a, a, 0x55); }
+VHASH_SLICE_INLINE bool test_full(Vec a) { return _mm512_cmpneq_epi64_mask(a, _mm512_set1_epi64(-1)) == 0; }
+VHASH_SLICE_INLINE unsigned words_set(Vec a) { return _mm512_test_epi64_mask(a, a); }
 
 // Bit 8i + j of a plane's 64 bits is row 8j + i: what transpose_tile() leaves.
-VHASH_AVX512_INLINE uint64_t row_order(uint64_t mask) { return transpose_8x8(mask); }
+VHASH_SLICE_INLINE uint64_t row_order(uint64_t mask) { return transpose_8x8(mask); }
 
 // One word of eight rows. A gather takes a load a row, and is only used where rows lie far from each other.
-VHASH_AVX512_INLINE __m512i column(const uint64_t* rows, size_t words, size_t word, __m512i lanes) {
+VHASH_SLICE_INLINE __m512i column(const uint64_t* rows, size_t words, size_t word, __m512i lanes) {
     if (words == 1) return _mm512_loadu_si512(rows);
     const auto w = static_cast<long long>(word);
     if (words == 2) {
@@ -180,7 +180,7 @@ VHASH_AVX512_INLINE __m512i column(const uint64_t* rows, size_t words, size_t wo
 
 // 64 rows at a time: bytes of one column come together by interleaving, then each bit of 64 bytes is
 // one mask.
-VHASH_AVX512 void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* planes) {
+VHASH_SLICE void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* planes) {
     const __m512i lanes =
         _mm512_mullo_epi64(_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), _mm512_set1_epi64(static_cast<long long>(words)));
     for (size_t group = 0; group < kTile / 64; ++group) {
@@ -220,10 +220,14 @@ VHASH_AVX512 void transpose_tile(const uint64_t* codes, size_t words, size_t wor
 
 }  // namespace slice
 
-constexpr BatchKernels kSlice = slice::batch_kernels(24);
+constexpr BatchKernels kSlice = slice::batch_kernels<3>(24);
 
 }  // namespace
 
+// Skylake and Cascade Lake servers: no population count of vectors, which the bit-sliced kernel does without.
+const Kernels kKernelsAvx512bw = {
+    "avx512bw",        hamming_scan_avx2, hamming_gather_popcnt, hamming_measure_popcnt, hamming_moments_popcnt,
+    {&kSlice, nullptr}};
 const Kernels kKernelsAvx512 = {
     "avx512",          hamming_scan_avx512, hamming_gather_popcnt, hamming_measure_popcnt, hamming_moments_avx512,
     {&kSlice, nullptr}};

@@ -21,9 +21,10 @@ struct Levels {
         __builtin_cpu_init();
         if (__builtin_cpu_supports("popcnt")) list[count++] = &kKernelsPopcnt;
         if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")) list[count++] = &kKernelsAvx2;
-        if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vpopcntdq"))
-            list[count++] = &kKernelsAvx512;
+        const bool wide = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                          __builtin_cpu_supports("avx512vl") && list[count - 1] == &kKernelsAvx2;
+        if (wide) list[count++] = &kKernelsAvx512bw;
+        if (wide && __builtin_cpu_supports("avx512vpopcntdq")) list[count++] = &kKernelsAvx512;
 #if VHASH_HAS_AMX
         if (list[count - 1] == &kKernelsAvx512 && has_amx()) list[count++] = &kKernelsAmx;
 #endif
@@ -65,16 +66,17 @@ const Kernels& kernels() {
 
 void set_simd_level(const char* name) { current.store(find(name), std::memory_order_release); }
 
-void slice_query(const uint64_t* query, size_t words, size_t tile, uint16_t* out) {
-    const auto plane = static_cast<uint16_t>(tile / 8);
+void slice_query(SliceShape shape, const uint64_t* query, size_t words, size_t tile, uint16_t* out) {
+    const size_t plane = tile / 8;
+    const auto put = [&](size_t place) { *out++ = static_cast<uint16_t>(place * plane); };
     out += slice_digits(words);
     for (size_t w = 0; w < words; ++w) {
-        for (size_t i = 0; i < kTriples; ++i) {
-            const auto pattern = static_cast<unsigned>(query[w] >> (3 * i) & 7), odd = (0x96u >> pattern) & 1;
-            *out++ = static_cast<uint16_t>((kTriplePlanes * i + odd) * plane);
-            *out++ = static_cast<uint16_t>((kTriplePlanes * i + kSumPlanes + pattern) * plane);
+        for (size_t i = 0; i < shape.groups(); ++i) {
+            const size_t pattern = query[w] >> (shape.group * i) & (shape.patterns() - 1);
+            put(static_cast<size_t>(__builtin_parityll(pattern)));
+            for (size_t digit = 1; digit < shape.digits(); ++digit) put(2 + (digit - 1) * shape.patterns() + pattern);
         }
-        *out++ = static_cast<uint16_t>((kLastPlane + (query[w] >> kLastBit)) * plane);
+        put(query[w] >> SliceShape::kLastBit);
     }
 }
 

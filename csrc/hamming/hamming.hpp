@@ -60,6 +60,7 @@ struct BatchKernels {
     size_t group;      // queries that it takes at once
     size_t min_batch;  // queries from which it beats the row scan
     size_t min_words;
+    bool stops;         // whether it looks at BatchScan::early
     bool (*allowed)();  // whether the system lets this process use it; null: always
     size_t (*table_bytes)(size_t words);
     size_t (*batch_bytes)(size_t words, size_t n);
@@ -76,15 +77,19 @@ struct BatchKernels {
 
 constexpr size_t kBatchMaxWords = 16;  // 1024 bits
 
-// The table of a word, in planes: for each three of its bits two of their sum and eight of their carry,
-// then the bit that is left over and its complement.
-constexpr size_t kTriples = 21;
-constexpr size_t kSumPlanes = 2, kCarryPlanes = 8, kTriplePlanes = kSumPlanes + kCarryPlanes;
-constexpr size_t kLastBit = 3 * kTriples;                // the one that is left over
-constexpr size_t kLastPlane = kTriples * kTriplePlanes;  // where its planes are
-constexpr size_t kWordPlanes = kLastPlane + 2;
-constexpr size_t kWordOffsets = 2 * kTriples + 1;  // loads of a query: a sum and a carry for each three, a bit
-static_assert(kLastBit == 63, "a word has 64 bits");
+// The bit-sliced table of a word, in planes: for each group of three or seven of its bits the binary digits of how many
+// of them differ from a query's, two planes of the lowest one and for each higher one a plane for every pattern of the
+// query; then the bit that is left over and its complement.
+struct SliceShape {
+    static constexpr size_t kLastBit = 63;
+    size_t group;  // bits
+    constexpr size_t digits() const { return group == 3 ? 2 : 3; }
+    constexpr size_t groups() const { return kLastBit / group; }
+    constexpr size_t patterns() const { return size_t{1} << group; }
+    constexpr size_t group_planes() const { return 2 + (digits() - 1) * patterns(); }
+    constexpr size_t word_planes() const { return groups() * group_planes() + 2; }
+    constexpr size_t word_offsets() const { return groups() * digits() + 1; }  // loads of a query
+};
 
 // Digits of the running total below the test: 2^digits >= bits, and at least a word's own.
 constexpr size_t kWordDigits = 6;
@@ -93,10 +98,12 @@ constexpr size_t slice_digits(size_t words) {
     while ((size_t{1} << digits) < 64 * words) ++digits;
     return digits;
 }
-constexpr size_t slice_table_bytes(size_t words, size_t tile) { return words * kWordPlanes * (tile / 8); }
-// A query as the kernels want it: the digits of its threshold, then what it loads for each word.
-constexpr size_t slice_query_size(size_t words) { return slice_digits(words) + kWordOffsets * words; }
-void slice_query(const uint64_t* query, size_t words, size_t tile, uint16_t* out);
+// A query as the kernels want it: the digits of its threshold, then what it loads for each word: places in the planes
+// of a group, in bytes.
+constexpr size_t slice_query_size(SliceShape shape, size_t words) {
+    return slice_digits(words) + shape.word_offsets() * words;
+}
+void slice_query(SliceShape shape, const uint64_t* query, size_t words, size_t tile, uint16_t* out);
 void slice_limit(uint32_t limit, size_t words, uint16_t* out);
 
 struct Kernels {
@@ -112,7 +119,7 @@ struct Kernels {
 // Throws std::invalid_argument where VHASH_SIMD names a level that this CPU does not have.
 const Kernels& kernels();
 
-// Forces a level by name ("scalar", "popcnt", "avx2", "avx512", "amx", "neon") or "auto"; throws
+// Forces a level by name ("scalar", "popcnt", "avx2", "avx512bw", "avx512", "amx", "neon") or "auto"; throws
 // std::invalid_argument naming the levels of this CPU.
 void set_simd_level(const char* name);
 
@@ -121,7 +128,7 @@ const Kernels* const* available_kernels();
 
 extern const Kernels kKernelsScalar;
 #if defined(__x86_64__)
-extern const Kernels kKernelsPopcnt, kKernelsAvx2, kKernelsAvx512;
+extern const Kernels kKernelsPopcnt, kKernelsAvx2, kKernelsAvx512bw, kKernelsAvx512;
 #elif defined(__aarch64__)
 extern const Kernels kKernelsNeon;
 #endif

@@ -122,7 +122,7 @@ void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* 
 
 }  // namespace slice
 
-constexpr BatchKernels kSlice = slice::batch_kernels(16);
+constexpr BatchKernels kSlice = slice::batch_kernels<3>(16);
 
 }  // namespace
 

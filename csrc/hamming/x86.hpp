@@ -40,6 +40,8 @@ VHASH_POPCNT inline size_t scan_tail_popcnt(const uint64_t* codes, size_t row, s
     return found;
 }
 
+size_t hamming_scan_avx2(const uint64_t* codes, size_t rows, size_t words, const uint64_t* query, uint32_t limit,
+                         const uint64_t* live, Hit* hits, size_t capacity, size_t* count);
 size_t hamming_gather_popcnt(const uint64_t* const* codes, size_t n, size_t words, const uint64_t* query,
                              uint32_t limit, Hit* hits);
 void hamming_measure_popcnt(const uint64_t* codes, size_t words, const uint64_t* queries, const BatchHit* hits,

@@ -1,4 +1,6 @@
 // Search over a snapshot: which path answers which query, and which rows are scanned on which thread.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
@@ -16,22 +18,35 @@ namespace {
 constexpr size_t kSerialBytes = size_t{3} << 19;  // below this much work a second thread costs more than it saves
 constexpr size_t kSparse = 32;                    // one row in this many: below, eligible rows are looked up one by one
 constexpr size_t kQueryGroup = 1024;              // queries whose state is held at once
+constexpr size_t kUsualL2 = size_t{512} << 10;    // bytes; of older processors
 constexpr size_t kMostSinks = 16384;              // the same where each thread has its own of each query
 
 // Rows from which the k-th distance is known well enough for a batch kernel to be quiet.
 size_t warm_up(const TopK& top) { return std::max<size_t>(4096, 8 * top.k()); }
 size_t warm_up(const Within&) { return 0; }
 
-// The batch kernel for n queries over so many rows; null: none. `last`: the last one that fits, not the first.
+// The L2 cache of a core, in bytes; little where the system does not say.
+size_t l2_bytes() {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    static const long said = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    if (said > 0) return static_cast<size_t>(said);
+#endif
+    return 0;
+}
+
+// Whether a batch kernel may be taken for n queries over so many rows: its table leaves room in the L2 cache.
+bool fits(const BatchKernels& batch, const Snapshot& s, size_t n, uint64_t rows) {
+    return n >= batch.min_batch && s.words >= batch.min_words && rows >= 4 * batch.tile &&
+           2 * batch.table_bytes(s.words) <= std::max(l2_bytes(), kUsualL2) && (!batch.allowed || batch.allowed());
+}
+
+// The batch kernel for n queries over so many rows; null: none. `stops`: one that can stop early.
 const BatchKernels* batch_kernel(const Kernels& kernels, const Snapshot& s, size_t n, uint64_t rows,
-                                 bool last = false) {
-    const BatchKernels* found = nullptr;
-    if (s.bits < 16 || s.words > kBatchMaxWords) return found;
+                                 bool stops = false) {
+    if (s.bits < 16 || s.words > kBatchMaxWords) return nullptr;
     for (const BatchKernels* batch : kernels.batch)
-        if (batch && (!found || last) && n >= batch->min_batch && s.words >= batch->min_words &&
-            rows >= 4 * batch->tile && (!batch->allowed || batch->allowed()))
-            found = batch;
-    return found;
+        if (batch && (batch->stops || !stops) && fits(*batch, s, n, rows)) return batch;
+    return nullptr;
 }
 
 // Codes of live rows from all over the snapshot, some neighbours at each place; returns how many.
@@ -59,22 +74,23 @@ std::pair<double, double> spread(const Kernels& kernels, const std::vector<uint6
     return {mean, std::sqrt(std::max(0.0, static_cast<double>(squares) / n - mean * mean))};
 }
 
-// Whether the bit-sliced kernel, which can stop early, beats the one before it in the list, which cannot: if after
-// three quarters of a code even the nearest of a tile is beyond the limit. By some of the queries and of the rows.
+// Instead of a kernel that cannot stop early one that can, if after three quarters of a code even the nearest of a tile
+// is beyond the limit. By some of the queries and of the rows.
 template <class Sink>
-bool stops_early(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n, Scratch<Sink>& scratch,
-                 const Sink* sinks) {
-    if (!kernels.batch[1] || s.words < kernels.batch[0]->min_words) return false;
+const BatchKernels* better_kernel(const BatchKernels* batch, const Kernels& kernels, const Snapshot& s, uint64_t span,
+                                  const uint64_t* queries, size_t n, Scratch<Sink>& scratch, const Sink* sinks) {
+    const BatchKernels* other = batch->stops ? nullptr : batch_kernel(kernels, s, n, span, true);
+    if (!other) return batch;
     constexpr double kPart = 0.75, kNearest = 3.1;  // standard deviations that the nearest of 512 is below the mean
     constexpr size_t kAsked = 8;
     const size_t rows = take_sample(s, scratch.sample), step = std::max<size_t>(1, n / kAsked);
-    if (rows < 64) return false;
+    if (rows < 64) return batch;
     double over = 0;
     for (size_t q = 0; q < n; q += step) {
         const auto [mean, deviation] = spread(kernels, scratch.sample, rows, s.words, queries + q * s.words);
         over += kPart * mean - kNearest * std::sqrt(kPart) * deviation - sinks[q].limit();
     }
-    return over > 0;
+    return over > 0 ? other : batch;
 }
 
 template <class Sink>
@@ -85,7 +101,7 @@ void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t 
         return scan_rows(kernels, s, low, high, queries, n, scratch, sinks);
     const uint64_t warm = std::min<uint64_t>(high, low + warm_up(sinks[0]));
     scan_rows(kernels, s, low, warm, queries, n, scratch, sinks);
-    if (stops_early(kernels, s, queries, n, scratch, sinks)) batch = batch_kernel(kernels, s, n, high - low, true);
+    batch = better_kernel(batch, kernels, s, high - low, queries, n, scratch, sinks);
     TileScan<Sink>(kernels, *batch, s, queries, n, scratch, sinks).run(warm, high);
 }
 
@@ -119,7 +135,7 @@ void scan_guessed(const Kernels& kernels, const BatchKernels* batch, const Snaps
                   size_t first, size_t n, Scratch<TopK>& scratch, const Reset& reset, const Emit& emit) {
     TopK* sinks = scratch.sinks.data();
     expect_bounds(kernels, s, queries, n, scratch, sinks);
-    if (stops_early(kernels, s, queries, n, scratch, sinks)) batch = batch_kernel(kernels, s, n, s.rows, true);
+    batch = better_kernel(batch, kernels, s, s.rows, queries, n, scratch, sinks);
     TileScan<TopK>(kernels, *batch, s, queries, n, scratch, sinks).run(0, s.rows);
     std::vector<size_t> again;
     std::vector<uint64_t> codes;
