@@ -3,10 +3,10 @@
     python -m benchmarks.speed.billion [--disk DIR] [--gigabytes 8] [--no-result]
 
 10^9 codes of 64 bits, and as many bytes of codes of 256 bits, of uniform random bits. Each step has a
-process of its own: seconds, the memory that it holds (without the pages of the files, which the system may take
-back), and, for searches, milliseconds of one query and of one of a hundred. ``cold``: nothing of the files in
-the page cache. ``scarce``: so much memory is taken by another process that three quarters of the files fit into
-the page cache. Needs twice the size on the disk. Writes benchmarks/results/billion.json.
+process of its own: seconds, the memory that it holds (without the pages of the files, which the system may
+take back), and, for searches, milliseconds of one query and of one of a hundred. ``cold``: nothing of the
+files in the page cache. ``scarce``: another process takes so much memory that three quarters of the files fit
+into the page cache. Needs twice the size on the disk. Writes benchmarks/results/billion.json.
 """
 
 from __future__ import annotations

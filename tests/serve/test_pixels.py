@@ -67,7 +67,11 @@ def test_answers_tell_what_pixels_say(tmp_path: Path, serve: Callable[..., Serve
         for asked in (ids["middle.mp4"], middle):  # what a person has said holds for both
             hit = next(hit for hit in client.search(asked, text="bunny").hits)
             assert hit.video.name == "bunny.mp4" and hit.same is False and hit.relation in (None, "unrelated")
-        for one, other in ((bunny, middle), (ids["bunny.mp4"], middle), (ids["bunny.mp4"], ids["middle.mp4"])):
+        for one, other in (
+            (bunny, middle),
+            (ids["bunny.mp4"], middle),
+            (ids["bunny.mp4"], ids["middle.mp4"]),
+        ):
             assert client.compare(one, other, spans=False).same is False
         other = client.compare(ids["bunny.mp4"], ids["chair.mp4"], spans=False)
         assert other.same is False and other.pixels is None

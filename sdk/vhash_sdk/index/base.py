@@ -115,8 +115,8 @@ class BaseIndex:
             among: eligible ids, or a boolean mask with a place for each id from 0; None: all.
             approximate: a recall, as 0.99: each of the k nearest is found with at least that chance, if the
                 bits in which it differs from the query lie anywhere; in place of one that is missed comes a
-                farther one. It saves time where the substring tables (``build_multi_index``) lead to near codes
-                among millions; elsewhere it is exact. None: all of them.
+                farther one. It saves time where the substring tables (``build_multi_index``) lead to near
+                codes among millions; elsewhere it is exact. None: all of them.
 
         Raises:
             OptionError: an argument is none that is allowed.

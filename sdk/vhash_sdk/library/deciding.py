@@ -97,7 +97,7 @@ class DecidingLibrary(OpenLibrary):
         return hits(self._db, self.spec, verdict, near, asked, closer=closer, barred=barred)
 
     def judged_apart(self, a: Source | VideoCode | Entry, b: Source | VideoCode | Entry) -> bool:
-        """Whether two videos were judged no match (``judge``): those of the library, or files of such contents."""
+        """Whether two videos, of the library or files of such contents, were judged no match (``judge``)."""
         barred = self._judged_apart(a)
         return bool(barred) and self._content(b) in barred
 

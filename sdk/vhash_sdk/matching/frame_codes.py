@@ -12,7 +12,7 @@ is only compared with itself. Two takes of one scene do neither.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -171,7 +171,7 @@ def _patterns(
     """
     nearest = np.minimum(lines.low + (lines.part >= 0.5), len(b) - 1)
     taken = lines.shared * shows[:, 0] * others[nearest, 0]
-    first, second = np.triu_indices(len(a), 1)
+    first, second = _two_frames(len(a))
     pairs = taken[:, first] * taken[:, second]
     x, y = (a @ a.T)[first, second] * pairs, (b @ b.T)[nearest[:, first], nearest[:, second]] * pairs
     count = np.maximum(pairs.sum(1), 1)
@@ -179,6 +179,12 @@ def _patterns(
     spreads = ((z * z).sum(1) - z.sum(1) ** 2 / count for z in (x, y))
     found: NDArray[np.float32] = covariance / np.sqrt(np.prod([np.maximum(z, 1) for z in spreads], axis=0))
     return found
+
+
+@lru_cache(maxsize=16)
+def _two_frames(frames: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places of each two frames, the earlier one first."""
+    return np.triu_indices(frames, 1)
 
 
 def _mean_of_best(
