@@ -53,7 +53,7 @@ def sizes() -> str:
         "queries of it",
     )
     return (
-        f"{table(header, rows)}\n\n![Time against the number of codes](search_sizes.webp)\n\n"
+        f"{table(header, rows)}\n\n![Time against the number of codes](../benchmarks/results/search_sizes.webp)\n\n"
         "One thread, uniform codes, the ten nearest. The limits are reading the memory once, for one query, and the "
         "kernel alone over a megabyte of codes, for a batch; below a hundred thousand codes what a call costs at all "
         f"weighs as much as its codes. {source('search_sizes')}"

@@ -149,7 +149,8 @@ def knn_case(bits: int, n: int, nq: int, k: int, *, threads: int, rounds: int) -
         packed, products = numkong.hammings_pack(codes), signs(codes)
         cases["numkong"] = lambda: numkong_search(packed, some, k)
         cases["torch bfloat16"] = lambda: torch_search(products, some, k)
-        pairs["numkong"] = pairs["torch bfloat16"] = n * len(some)
+        cases["numkong, no selection"] = lambda: numkong.hammings_packed(some, packed)
+        pairs["numkong"] = pairs["numkong, no selection"] = pairs["torch bfloat16"] = n * len(some)
         for name in ("numkong", "torch bfloat16") if bits <= 256 else ("numkong",):  # exact up to 256 there
             if not np.array_equal(cases[name](), index.search(some, k).distances):
                 raise SystemExit(f"{name} disagrees about distances")

@@ -1,6 +1,6 @@
 """How the time of an exact search grows from 10^4 to 10^9 codes, beside faiss and the limits of the machine.
 
-    python -m benchmarks.speed.search_sizes [--largest 1e9] [--plot docs/…/search_sizes.webp]
+    python -m benchmarks.speed.search_sizes [--largest 1e9] [--plot FILE.webp]
 
 One thread, uniform codes, the ten nearest; for each width one query and a batch. Two limits are measured in
 the same run: ``bandwidth``, reading as many bytes once (up to a gigabyte, beyond it by the byte), and
