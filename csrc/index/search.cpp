@@ -279,8 +279,8 @@ std::vector<uint32_t> probe_queries(const Snapshot& s, const uint64_t* queries, 
 // the bit-sliced kernel. `python -m benchmarks.speed.search` shows them, as `knn` in its result. In the stored
 // one (benchmarks/results/search.json: one thread of a two-core Intel Xeon with AVX-512) they are 0.3 to 0.5, 0.1
 // and 0.04 to 0.05 for the ten nearest of a million codes and more; with AVX2 on such a machine (search_avx2.json)
-// 0.3 to 0.5, 0.25 and 0.06 to 0.1. They only choose between this scan and the multi-index, whose cost grows so fast with
-// the radius that a factor of two moves the choice by a bit or two.
+// 0.3 to 0.5, 0.25 and 0.06 to 0.1. They only choose between this scan and the multi-index, whose cost grows so fast
+// with the radius that a factor of two moves the choice by a bit or two.
 constexpr double kAlone = 0.3, kBatched = 0.1, kSliced = 0.05;
 constexpr double kStart = 2000;  // nanoseconds of a search of nothing
 
