@@ -49,6 +49,8 @@ def write(
         streams = []
         for part in parts:
             options = {"g": str(gop)} if part.codec in ("libx264", "mpeg2video", "mpeg4", "libvpx") else {}
+            if part.codec == "libx264":  # its kernels for AVX-512 do not write the same twice
+                options["x264-params"] = "no-asm=1"
             stream = out.add_stream(part.codec, rate=part.rate, options=options)
             stream.width, stream.height, stream.pix_fmt = part.width, part.height, part.pixels
             if part.default is not None:

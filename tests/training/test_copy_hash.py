@@ -78,7 +78,7 @@ def test_itq_turns_principal_axes_and_centres() -> None:
 
 
 def test_training_finds_more_than_itq_with_every_width(network: CopyNetwork) -> None:
-    known, asked = descriptors(600, noise=1.5), descriptors(200, noise=1.5, seed=1)
+    known, asked = descriptors(600, noise=2.0), descriptors(200, noise=2.0, seed=1)
     config = HashTraining(steps=150, batch=128, bits=128, lr=5e-3)
     project = itq(known.clean, config.bits, config.seed)
     before = bit_recalls(project, asked)

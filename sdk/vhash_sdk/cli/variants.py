@@ -24,7 +24,7 @@ class Variant:
     Attributes:
         name: short, as the tables show it.
         filters: FFmpeg filters, in order.
-        crf: rate factor of the encoder: 23 is usual, 40 is poor.
+        crf: rate factor of the encoder: 23 is usual, 36 is poor.
         span: what is kept, as fractions of the length.
     """
 
@@ -47,7 +47,7 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("low quality", crf=40),
+    Variant("low quality", crf=36),
     Variant("half size", (("scale", "trunc(iw/4)*2:trunc(ih/4)*2"),)),
     Variant("letterbox", (("pad", "max(iw,trunc(ih*3/8)*2):max(ih,trunc(iw*3/8)*2):-1:-1"),)),
     Variant("cropped", (("crop", "trunc(iw*0.45)*2:trunc(ih*0.45)*2"),)),
