@@ -19,7 +19,8 @@ async function route() {
   if (!state.session) return;
   const { name, rest, wanted } = asked();
   const number = ++opening;
-  const module = await import(`./${wanted}.js`).catch(() => serverAway().then(() => import(`./${wanted}.js`)));
+  // a browser may remember for good that it could not load an address
+  const module = await import(`./${wanted}.js`).catch(() => serverAway().then(() => import(`./${wanted}.js?${number}`)));
   if (number !== opening) return; // another one was asked for meanwhile
   leave();
   view?.close?.();
