@@ -43,7 +43,6 @@ VHASH_AMX void build(const uint64_t* codes, size_t words, void* table) {
     for (size_t t = 0; t < kTiles; ++t)
         for (size_t w = 0; w < words; ++w) {
             const uint64_t* word = codes + t * kSide * words + w;
-#pragma GCC unroll 16
             for (size_t r = 0; r < kSide; ++r, word += words, out += kStep)
                 _mm512_store_si512(out, _mm512_mask_blend_epi8(*word, minus, one));
         }
@@ -87,7 +86,6 @@ VHASH_AMX_INLINE __m512i largest(const int32_t (*products)[kSide]) {
 VHASH_AMX size_t write_hits(const int32_t (*products)[kSide], __m512i thresholds, __mmask16 valid, size_t query,
                             size_t row, BatchHit* hits) {
     alignas(32) uint16_t of_row[kSide];
-#pragma GCC unroll 16
     for (size_t r = 0; r < kSide; ++r)
         of_row[r] = _mm512_mask_cmpge_epi32_mask(valid, _mm512_load_si512(products[r]), thresholds);
     const __m256i all = _mm256_load_si256(reinterpret_cast<const __m256i*>(of_row));
@@ -132,7 +130,6 @@ VHASH_AMX size_t scan(BatchScan& scan, BatchHit* hits, size_t capacity) {
             _tile_stored(3, products + 3 * kSide, 64);
         }
         const char *a = rows, *b = batch + g * group;
-#pragma GCC unroll 4
         for (size_t w = 0; w < words && g < groups; ++w, a += kMatrix, b += kMatrix) {
             if (ahead)
                 for (size_t line = 0; line < kMatrix; line += 64) _mm_prefetch(b + group + line, _MM_HINT_T0);
