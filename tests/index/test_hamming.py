@@ -204,7 +204,8 @@ def test_nearest_where_distances_are_nothing_like_normal(level: str, bits: int) 
     centre = random_codes(rng, 1, bits)
     counts = np.where(rng.random(12_000) < 0.5, bits // 2, bits // 2 - 8)
     database = flipped(rng, np.repeat(centre, 12_000, axis=0), counts, 0, bits)
-    queries = flipped(rng, np.repeat(centre, 60, axis=0), rng.integers(0, 2, 60), 0, bits)
+    # so many that every kernel for batches has its turn
+    queries = flipped(rng, np.repeat(centre, 210, axis=0), rng.integers(0, 2, 210), 0, bits)
     index = Index(bits, threads=1)
     index.add(database)
     for _ in range(3):  # it learns from that
@@ -213,6 +214,24 @@ def test_nearest_where_distances_are_nothing_like_normal(level: str, bits: int) 
     same = Index(bits, threads=1)
     same.add(np.repeat(centre, 12_000, axis=0))
     check_nearest(same, np.repeat(centre, 12_000, axis=0), queries, 70)
+
+
+@pytest.mark.parametrize("level", simd_levels())
+@pytest.mark.parametrize("bits", [64, 65, 128, 200, 256])
+def test_batches_of_hundreds(level: str, bits: int) -> None:
+    """From 200 queries on other tables pay, on some processors."""
+    set_simd_level(level)
+    rng = np.random.default_rng(bits)
+    database, queries = random_codes(rng, 3000, bits, 2000), random_codes(rng, 230, bits)
+    queries[::5] = database[rng.integers(0, 3000, 46)]
+    index = Index(bits, threads=1)
+    index.add(database)
+    for k in (1, 10, 100):
+        check_nearest(index, database, queries, k)
+    distances = hamming_distance(database[None], queries[:, None])
+    for radius in (0, bits // 3, bits - 1):
+        found = index.range_search(queries, radius)
+        np.testing.assert_array_equal(np.diff(found.splits), (distances <= radius).sum(axis=1))
 
 
 @pytest.mark.parametrize("level", simd_levels())
