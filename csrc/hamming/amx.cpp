@@ -1,6 +1,6 @@
 // AMX (Sapphire Rapids and later): distances as products of matrices of -1 and +1 in int8. One instruction
 // multiplies 16 codes with 16 queries, 64 bits of each: 16 cycles for 256 pairs, where the bit-sliced kernel
-// takes about 23 of AVX-512. Copying the sums out of the tiles costs as much as a word, so it pays for wide codes.
+// takes about 26 of AVX-512. Copying the sums out of the tiles costs as much as a word, so it pays for wide codes.
 //
 // The product of two codes of b bits at distance d is b - 2d.
 #if defined(__GNUC__) && !defined(__clang__)
