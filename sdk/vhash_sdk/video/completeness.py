@@ -32,6 +32,7 @@ _PARTIAL = frozenset(("avi", "flv", "ivf", "mov", "nut", "yuv4mpegpipe"))
 _NEVER_ZERO = frozenset(("flv", "mpeg", "mpegts", "ogg"))
 """Demuxers of formats in which something begins anew long before so many zeros."""
 _EMPTY = 1 << 16
+_FLV_MISSING = 0.25  # seconds of an FLV file's word that are more than its last frame's own
 _LEVEL_1 = {
     b"\x11\x4d\x9b\x74",  # SeekHead
     b"\x15\x49\xa9\x66",  # Info
@@ -236,14 +237,22 @@ def _super_index_end(file: BinaryIO, at: int, until: int) -> int:
 
 
 def _flv(file: BinaryIO, size: int) -> int:
-    (length,) = struct.unpack(">I", _at(file, size - 4, 4))
-    tag = _at(file, size - 4 - length, 4) if 11 <= length < size else b""
-    if len(tag) == 4 and tag[0] in (8, 9, 18) and int.from_bytes(tag[1:], "big") == length - 11:
-        return 0  # it ends with a whole tag, so its word may be that of another file before it was edited
     head = _at(file, 0, 1 << 16)
-    at = head.find(b"\x00\x08filesize\x00")
-    promised: float = struct.unpack_from(">d", head, at + 11)[0] if at >= 0 else 0.0
-    return int(promised) if math.isfinite(promised) else 0
+    promised, duration = (_flv_number(head, name) for name in (b"filesize", b"duration"))
+    (length,) = struct.unpack(">I", _at(file, size - 4, 4))
+    tag = _at(file, size - 4 - length, 8) if 11 <= length < size else b""
+    if len(tag) == 8 and tag[0] in (8, 9, 18) and int.from_bytes(tag[1:4], "big") == length - 11:
+        # It ends with a whole tag, so its size may be that of another file before it was edited.
+        time = int.from_bytes(tag[7:] + tag[4:7], "big") / 1000
+        return int(promised) if tag[0] != 18 and duration - time > _FLV_MISSING else 0
+    return int(promised)
+
+
+def _flv_number(head: bytes, name: bytes) -> float:
+    """A number of an FLV file's metadata; 0 where it is not told."""
+    at = head.find(b"\x00" + bytes((len(name),)) + name + b"\x00")
+    number: float = struct.unpack_from(">d", head, at + len(name) + 3)[0] if at >= 0 else 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _asf(file: BinaryIO, size: int) -> int:
