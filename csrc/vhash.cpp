@@ -12,6 +12,7 @@
 #include "index/search.hpp"
 #include "store/store.hpp"
 #include "system/files.hpp"
+#include "system/machine.hpp"
 #include "system/threads.hpp"
 
 struct vhash_index {

@@ -68,7 +68,7 @@ int main(int argc, char** argv) {
     vhash::StoreOptions options;
     options.bits = 64;
     options.seal_rows = 200;
-    const auto store = vhash::Store::open(directory, options);
+    auto store = vhash::Store::open(directory, options);
     std::atomic<bool> done{false};
     std::vector<std::thread> threads;
     for (int i = 0; i < 2; ++i)
@@ -110,6 +110,7 @@ int main(int argc, char** argv) {
     for (std::thread& thread : threads) thread.join();
     const size_t size = store->index().size();
     store->close();
+    store.reset();  // with what it has mapped, which Windows does not remove
     options.writable = false;
     if (vhash::Store::open(directory, options)->index().size() != size) throw std::runtime_error("something was lost");
     std::filesystem::remove_all(directory);

@@ -57,6 +57,8 @@ def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_figure_comes_from_a_result_file(page: Path) -> None:
+    if page.name == "architecture.md" and not (ROOT / "sdk").is_dir():
+        pytest.skip("drawn from the sources, which are not beside an installed wheel")
     assert render(page.read_text("utf-8")) == page.read_text("utf-8"), "run: python -m benchmarks.docs.tables"
 
 

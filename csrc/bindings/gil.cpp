@@ -3,9 +3,17 @@
 #undef __EXCEPTIONS
 #include "system/gil.hpp"  // Python.h wants to be the first
 
+#if !defined(_WIN32)
 #include <pthread.h>
+#include <unistd.h>
+#endif
 
 namespace vhash {
+#if defined(_WIN32)
+
+void take_gil(PyThreadState* state) { PyEval_RestoreThread(state); }  // ends a thread without unwinding
+
+#else
 namespace {
 
 void sleep_until_the_process_is_gone(void*) {
@@ -19,5 +27,7 @@ void take_gil(PyThreadState* state) {
     PyEval_RestoreThread(state);
     pthread_cleanup_pop(0);
 }
+
+#endif
 
 }  // namespace vhash

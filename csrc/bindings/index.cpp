@@ -13,6 +13,7 @@
 #include "index/search.hpp"
 #include "system/checksum.hpp"
 #include "system/files.hpp"
+#include "system/machine.hpp"
 #include "system/threads.hpp"
 
 namespace py = pybind11;

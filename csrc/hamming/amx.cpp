@@ -12,11 +12,12 @@
 
 #if defined(__x86_64__)
 #if VHASH_HAS_AMX
-#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstring>
+
+#include "system/x86.hpp"
 
 #define VHASH_AMX \
     __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,popcnt,bmi")))
@@ -198,11 +199,8 @@ bool allowed() {
 
 bool has_amx() {
     constexpr long kSupported = 0x1021;  // ARCH_GET_XCOMP_SUPP
-    constexpr unsigned kTile = 1u << 24, kInt8 = 1u << 25;
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (kTile | kInt8)) != (kTile | kInt8)) return false;
     uint64_t supported = 0;
-    return syscall(SYS_arch_prctl, kSupported, &supported) == 0 && (supported >> kTileData & 1);
+    return x86().amx_int8 && syscall(SYS_arch_prctl, kSupported, &supported) == 0 && (supported >> kTileData & 1);
 }
 
 const BatchKernels kBatchAmx = {"products",  kRows,       kSide, 24,        3,         false,           allowed,

@@ -7,6 +7,7 @@
 
 #include "hamming/hamming.hpp"
 #include "hamming/x86.hpp"
+#include "system/x86.hpp"
 
 namespace vhash {
 namespace {
@@ -18,13 +19,10 @@ struct Levels {
     Levels() {
         list[count++] = &kKernelsScalar;
 #if defined(__x86_64__)
-        __builtin_cpu_init();
-        if (__builtin_cpu_supports("popcnt")) list[count++] = &kKernelsPopcnt;
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi")) list[count++] = &kKernelsAvx2;
-        const bool wide = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                          __builtin_cpu_supports("avx512vl") && list[count - 1] == &kKernelsAvx2;
-        if (wide) list[count++] = &kKernelsAvx512bw;
-        if (wide && __builtin_cpu_supports("avx512vpopcntdq")) list[count++] = &kKernelsAvx512;
+        if (x86().popcnt) list[count++] = &kKernelsPopcnt;
+        if (x86().avx2) list[count++] = &kKernelsAvx2;
+        if (x86().avx512) list[count++] = &kKernelsAvx512bw;
+        if (x86().avx512vpopcntdq) list[count++] = &kKernelsAvx512;
 #if VHASH_HAS_AMX
         if (list[count - 1] == &kKernelsAvx512 && has_amx()) list[count++] = &kKernelsAmx;
 #endif

@@ -7,9 +7,6 @@
 // Every version that was ever written is read for ever.
 #include "index/file.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -22,6 +19,7 @@
 #include "index/model.hpp"
 #include "index/rows.hpp"
 #include "system/checksum.hpp"
+#include "system/machine.hpp"
 #include "system/threads.hpp"
 
 namespace vhash {
@@ -165,7 +163,7 @@ bool padding_is_zero(const uint64_t* codes, uint64_t count, unsigned bits) {
 }  // namespace
 
 IndexFile read_index_file(const std::string& path, bool map, bool verify) {
-    const File file(path, O_RDONLY);
+    const File file(path, Access::read);
     const Header h = read_header(file);
     IndexFile found;
     found.bits = h.bits;
@@ -203,8 +201,8 @@ void write_index_file(const std::string& path, unsigned bits, const std::string&
     const File file = [&] {
         for (int attempt = 0;; ++attempt) {
             try {
-                return File(path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(turn++),
-                            O_RDWR | O_CREAT | O_EXCL);
+                return File(path + ".tmp." + std::to_string(process_id()) + "." + std::to_string(turn++),
+                            Access::create_new);
             } catch (const FileError& e) {  // left by a crash of a process with our number, or in use by one
                 if (e.code != EEXIST || attempt == 1000) throw;
             }

@@ -1,16 +1,13 @@
 #include "index/rows.hpp"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <new>
+
+#include "system/machine.hpp"
 
 namespace vhash {
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kChunkBytes = size_t{4} << 20;
 constexpr size_t kFirstRows = 64;
 
@@ -19,10 +16,7 @@ template <class T>
 std::shared_ptr<T> allocate(size_t count) {
     const size_t bytes = std::max<size_t>(64, count * sizeof(T));
     const size_t align = bytes >= kHugePage ? kHugePage : 64;
-    void* memory = std::aligned_alloc(align, (bytes + align - 1) / align * align);
-    if (!memory) throw std::bad_alloc();
-    if (align == kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
-    return std::shared_ptr<T>(static_cast<T*>(memory), [](T* p) { std::free(p); });
+    return std::shared_ptr<T>(static_cast<T*>(aligned_memory(align, bytes)), free_aligned);
 }
 
 std::shared_ptr<uint64_t> copy_live(const Chunk& chunk) {

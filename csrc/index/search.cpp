@@ -1,6 +1,4 @@
 // Search over a snapshot: which path answers which query, and which rows are scanned on which thread.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
@@ -10,6 +8,7 @@
 #include "index/scan.hpp"
 #include "index/search.hpp"
 #include "system/files.hpp"
+#include "system/machine.hpp"
 #include "system/threads.hpp"
 
 namespace vhash {
@@ -24,15 +23,6 @@ constexpr size_t kMostSinks = 16384;              // the same where each thread 
 // Rows from which the k-th distance is known well enough for a batch kernel to be quiet.
 size_t warm_up(const TopK& top) { return std::max<size_t>(4096, 8 * top.k()); }
 size_t warm_up(const Within&) { return 0; }
-
-// The L2 cache of a core, in bytes; little where the system does not say.
-size_t l2_bytes() {
-#ifdef _SC_LEVEL2_CACHE_SIZE
-    static const long said = sysconf(_SC_LEVEL2_CACHE_SIZE);
-    if (said > 0) return static_cast<size_t>(said);
-#endif
-    return 0;
-}
 
 // Whether a batch kernel may be taken for n queries over so many rows: its table leaves room in the L2 cache.
 bool fits(const BatchKernels& batch, const Snapshot& s, size_t n, uint64_t rows) {

@@ -1,8 +1,5 @@
 #include "store/lock.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -10,30 +7,24 @@
 #include <set>
 
 #include "system/fork.hpp"
+#include "system/machine.hpp"
 
 namespace vhash {
 namespace {
 
 std::string lock_path(const std::string& directory) { return directory + "/LOCK"; }
 
-struct flock whole_file(short type) {
-    struct flock range{};
-    range.l_type = type;
-    range.l_whence = SEEK_SET;
-    return range;
-}
-
 // The lock is one of the open file description: it goes with the process, however that ends. A child of
 // fork() shares it and must not keep it for its parent, so it closes what is listed here.
 struct Locks final : ForkLock {
     std::mutex mutex;
-    std::set<int> held;
+    std::set<File::Handle> held;
 
     Locks() : ForkLock(ForkOrder::lock_files) { adopt(); }
     void hold() override { mutex.lock(); }
     void let_go(bool child) override {
         if (child)
-            for (const int fd : held) ::close(fd);
+            for (const File::Handle handle : held) File::close(handle);
         mutex.unlock();
     }
 };
@@ -47,16 +38,14 @@ Locks& locks() {
 File take_lock(const std::string& directory) {
     Locks& all = locks();
     std::lock_guard<std::mutex> guard(all.mutex);
-    File file(lock_path(directory), O_RDWR | O_CREAT);
-    struct flock range = whole_file(F_WRLCK);
-    if (::fcntl(file.fd(), F_OFD_SETLK, &range) != 0) {
-        if (errno != EAGAIN && errno != EACCES) fail_file("cannot lock", file.path());
+    File file(lock_path(directory), Access::create);
+    if (!file.lock()) {
         char pid[24] = {};
         const bool known = file.read(0, pid, sizeof pid - 1) > 0;
         throw StoreError("store '" + directory + "' is being written by " +
                              (known ? "process " + std::string(pid) : "another process") +
                              "; close it there, or open this one with mode=\"r\" to search",
-                         EWOULDBLOCK);
+                         EAGAIN);
     }
     // Nothing but a number is ever written here: what holds more may be another's file, under this name too.
     char before[32] = {};
@@ -66,10 +55,10 @@ File take_lock(const std::string& directory) {
         throw StoreError(
             "'" + file.path() +
             "' is not the lock of a store: it holds something else than the number of a process; move it elsewhere");
-    const std::string pid = std::to_string(::getpid());
+    const std::string pid = std::to_string(process_id());
     file.truncate(0);
     file.write(0, pid.data(), pid.size());
-    all.held.insert(file.fd());
+    all.held.insert(file.handle());
     return file;
 }
 
@@ -77,26 +66,23 @@ void release_lock(File& file) {
     if (!file) return;
     Locks& all = locks();
     std::lock_guard<std::mutex> guard(all.mutex);
-    all.held.erase(file.fd());
+    all.held.erase(file.handle());
     file.close();
 }
 
 bool has_writer(const std::string& directory) {
     File file;
     try {
-        file = File(lock_path(directory), O_RDONLY);
+        file = File(lock_path(directory), Access::read);
     } catch (const FileError& e) {
         if (e.code == ENOENT) return false;
         throw;
     }
-    struct flock query = whole_file(F_WRLCK);
-    if (::fcntl(file.fd(), F_OFD_GETLK, &query) != 0) fail_file("cannot query the lock", file.path());
-    return query.l_type != F_UNLCK;
+    return file.is_locked();
 }
 
 uint64_t new_session() {
-    return static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^
-           (static_cast<uint64_t>(::getpid()) << 40);
+    return static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^ (process_id() << 40);
 }
 
 }  // namespace vhash

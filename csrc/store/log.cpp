@@ -1,8 +1,5 @@
 #include "store/log.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -10,6 +7,7 @@
 #include <thread>
 
 #include "system/checksum.hpp"
+#include "system/machine.hpp"
 #include "system/threads.hpp"
 
 namespace vhash {
@@ -97,8 +95,7 @@ Log Log::create(const std::string& path, unsigned bits, uint64_t number, uint64_
     h.bits = bits;
     h.number = number;
     h.first_sequence = first_sequence;
-    h.born = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^
-             (static_cast<uint64_t>(::getpid()) << 48);
+    h.born = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) ^ (process_id() << 48);
     h.crc = crc32c(0, &h, offsetof(Header, crc));
     Log log;
     log.file_ = File::create(path);
@@ -112,7 +109,7 @@ Log Log::create(const std::string& path, unsigned bits, uint64_t number, uint64_
 
 Log Log::open(const std::string& path, unsigned bits, uint64_t number, uint64_t first_sequence, bool writable) {
     Log log;
-    log.file_ = File(path, writable ? O_RDWR : O_RDONLY);
+    log.file_ = File(path, writable ? Access::write : Access::read);
     Header h;
     check(log.file_.read(0, &h, sizeof h) == sizeof h && log.file_.size() >= kFrames, path,
           "is damaged: its beginning is missing; restore it from a copy");
@@ -237,12 +234,8 @@ void Log::append(Journal::Kind kind, const uint8_t* codes, size_t n, const int64
     h.size = padded(used);
     h.crc = crc32c(salt_, reinterpret_cast<const char*>(&h) + kCheckedFrom, sizeof h - kCheckedFrom);
     h.crc = crc32c(crc32c(crc32c(h.crc, ids, id_bytes), codes, code_bytes), zeros, h.size - used);
-    iovec parts[4] = {{&h, sizeof h},
-                      {const_cast<int64_t*>(ids), id_bytes},
-                      {const_cast<uint8_t*>(codes), code_bytes},
-                      {const_cast<char*>(zeros), h.size - used}};
     try {
-        file_.write(position_.offset, parts, 4);
+        file_.write(position_.offset, {{&h, sizeof h}, {ids, id_bytes}, {codes, code_bytes}, {zeros, h.size - used}});
     } catch (const FileError&) {
         try {
             file_.truncate(position_.offset);

@@ -1,8 +1,5 @@
 #include "store/manifest.hpp"
 
-#include <dirent.h>
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cstring>
@@ -49,10 +46,7 @@ std::string numbered(const std::string& directory, const char* kind, uint64_t nu
 // Names of the directory's files that are ours: segment-*, live-*, log-*, MANIFEST.tmp.
 std::vector<std::string> store_files(const std::string& directory) {
     std::vector<std::string> names;
-    DIR* dir = ::opendir(directory.c_str());
-    if (!dir) fail_file("cannot list", directory);
-    while (const dirent* entry = ::readdir(dir)) {
-        const std::string name = entry->d_name;
+    for (const std::string& name : list_directory(directory)) {
         const size_t dash = name.find('-');
         const std::string kind = name.substr(0, dash);
         const bool ours = dash != std::string::npos && dash + 1 < name.size() &&
@@ -61,7 +55,6 @@ std::vector<std::string> store_files(const std::string& directory) {
         const bool kept = name.size() > 8 && name.compare(name.size() - 8, 8, ".damaged") == 0;
         if ((ours && !kept) || name == "MANIFEST.tmp") names.push_back(name);
     }
-    ::closedir(dir);
     return names;
 }
 
@@ -110,7 +103,7 @@ std::string log_path(const std::string& directory, uint64_t number) {
 
 Manifest read_manifest(const std::string& directory) {
     const std::string path = manifest_path(directory);
-    const File file(path, O_RDONLY);
+    const File file(path, Access::read);
     const uint64_t size = file.size();
     Header h;
     check(size >= sizeof h + 4 && size < kLargest, path,

@@ -1,6 +1,4 @@
 // What can be saved of a damaged store.
-#include <fcntl.h>
-
 #include <cerrno>
 
 #include "store/store.hpp"
@@ -15,7 +13,7 @@ void set_aside(const std::string& path) {
 }
 
 void copy_aside(const std::string& path) {
-    const File from(path, O_RDONLY), to = File::create(path + ".damaged");
+    const File from(path, Access::read), to = File::create(path + ".damaged");
     const uint64_t size = from.size();
     to.write(0, from.read_all(size).get(), size);
 }

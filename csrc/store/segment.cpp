@@ -1,7 +1,5 @@
 #include "store/segment.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -36,7 +34,7 @@ std::vector<uint64_t> read_live(const std::string& path, const SegmentEntry& ent
     const auto check = [&](bool good, const std::string& what) {
         if (!good) throw FormatError("bitmap '" + path + "' " + what);
     };
-    const File file(path, O_RDONLY);
+    const File file(path, Access::read);
     LiveHeader h;
     std::vector<uint64_t> live(bitmap_words(entry.rows));
     check(file.read(0, &h, sizeof h) == sizeof h && file.size() == sizeof h + live.size() * 8 &&
@@ -152,8 +150,7 @@ void write_live(const std::string& directory, uint64_t number, const SegmentEntr
     h.bitmap_crc = crc32c(0, live.data(), live.size() * 8);
     h.header_crc = crc32c(0, &h, offsetof(LiveHeader, header_crc));
     const File file = File::create(live_path(directory, number));
-    iovec parts[2] = {{&h, sizeof h}, {const_cast<uint64_t*>(live.data()), live.size() * 8}};
-    file.write(0, parts, 2);
+    file.write(0, {{&h, sizeof h}, {live.data(), live.size() * 8}});
     file.sync();
     sync_directory(directory);
 }

@@ -1,10 +1,6 @@
 // Opening, changing and following a store; sealing and merging is in maintenance.cpp.
 #include "store/store.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -13,6 +9,7 @@
 #include "hamming/hamming.hpp"
 #include "index/model.hpp"
 #include "store/lock.hpp"
+#include "system/machine.hpp"
 #include "system/threads.hpp"
 
 namespace vhash {
@@ -78,7 +75,7 @@ std::unique_ptr<Store> Store::open(const std::string& directory, const StoreOpti
         require_store(directory, options);
         File lock;
         if (options.writable) {
-            if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) fail_file("cannot create", directory);
+            make_directory(directory);
             lock = take_lock(directory);
             if (!file_exists(manifest_path(directory))) create_store(directory, options);
         }
@@ -102,7 +99,7 @@ Store::Store(const std::string& directory, const StoreOptions& options, const Ma
     : directory_(directory),
       options_(options),
       seal_rows_(options.seal_rows ? options.seal_rows : rows_per_log(manifest.bits)),
-      owner_(::getpid()),
+      owner_(process_id()),
       index_(manifest.bits, manifest.model),
       manifest_(manifest),
       rotate_at_(seal_rows_) {}
@@ -110,7 +107,7 @@ Store::Store(const std::string& directory, const StoreOptions& options, const Ma
 Store::~Store() { close(); }
 
 void Store::close() {
-    if (::getpid() != owner_) {  // a child after fork: thread and lock are the parent's
+    if (process_id() != owner_) {  // a child after fork: thread and lock are the parent's
         (void)worker_.release();
         (void)new File(std::move(lock_));
         return;
@@ -139,7 +136,7 @@ Store::Maintenance::Maintenance(Store& store) : store_(store), before_(maintaini
     if (maintaining == &store)
         throw StoreError("store '" + store.directory_ +
                          "' is being compacted or refreshed by this very thread; wait until that has returned");
-    if (::getpid() != store.owner_) {
+    if (process_id() != store.owner_) {
         lock_ = std::unique_lock<std::mutex>(store.maintenance_, std::try_to_lock);
         if (!lock_)
             throw StoreError("store '" + store.directory_ +
@@ -344,7 +341,7 @@ void Store::fail(const std::string& why) noexcept {
 std::unique_lock<std::mutex> Store::lock_usable() const {
     const auto refuse = [&](const std::string& why) { throw StoreError("store '" + directory_ + "' " + why); };
     if (!options_.writable) refuse("is open for reading; open it with mode=\"rw\" to change it");
-    if (::getpid() != owner_) refuse("was opened before this process was forked; open it in the process that writes");
+    if (process_id() != owner_) refuse("was opened before this process was forked; open it in the process that writes");
     std::unique_lock<std::mutex> lock(mutex_);
     if (closed_) refuse("is closed; open it again");
     if (!failed_.empty()) refuse("takes no more changes: " + failed_ + "; search still works, open it again to write");
@@ -393,7 +390,7 @@ void Store::record_model(const std::string& model) {
 // Where the directory cannot be flushed, a crash may leave either manifest: whatever were written now
 // might belong to a log that only the other one names. So nothing more is.
 void Store::publish(Manifest next) {
-    if (closed_ || ::getpid() != owner_)  // the directory is another writer's
+    if (closed_ || process_id() != owner_)  // the directory is another writer's
         throw StoreError("store '" + directory_ +
                          "' was closed; nothing more is published, what was acknowledged is safe");
     next.next_file = std::max(next.next_file, manifest_.next_file);

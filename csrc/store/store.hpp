@@ -10,8 +10,6 @@
 // and publishes by a new MANIFEST; the index in memory holds the same rows before and after.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <memory>
@@ -131,7 +129,7 @@ class Store : private Journal {
     const std::string directory_;
     const StoreOptions options_;
     const uint64_t seal_rows_;
-    const pid_t owner_;
+    const uint64_t owner_;
     Index index_;
 
     mutable std::mutex mutex_;  // guards what follows, up to closed_

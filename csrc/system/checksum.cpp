@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
+
+#include "system/x86.hpp"
 #endif
 
 namespace vhash {
@@ -60,7 +62,7 @@ VHASH_CRC32 uint32_t crc32c_sse42(uint32_t crc, const unsigned char* p, size_t n
 uint32_t crc32c(uint32_t crc, const void* data, size_t size) {
     const auto* bytes = static_cast<const unsigned char*>(data);
 #if defined(__x86_64__)
-    static const bool instruction = (__builtin_cpu_init(), __builtin_cpu_supports("sse4.2"));
+    static const bool instruction = x86().sse42;
     if (instruction) return ~crc32c_sse42(~crc, bytes, size);
 #endif
     return ~crc32c_portable(~crc, bytes, size);

@@ -1,13 +1,13 @@
 // Files as the engine needs them: whole reads and writes, errors that carry the path and errno.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace vhash {
 
@@ -24,21 +24,36 @@ struct FileError : std::runtime_error {
 // Throws FileError: "<what> '<path>': <text of errno>".
 [[noreturn]] void fail_file(const std::string& what, const std::string& path);
 
-// An open file. Every method throws FileError.
+// What a file is opened for; what may be written may be read, too.
+enum class Access { read, write, create, create_new };  // create: what is there is kept; create_new: nothing may be
+
+// Some of the bytes that are written one after the other.
+struct Part {
+    const void* data;
+    size_t size;
+};
+
+// An open file. Every method throws FileError. Paths are UTF-8 on Windows, the bytes of the system elsewhere.
 class File {
   public:
+#if defined(_WIN32)
+    using Handle = void*;
+#else
+    using Handle = int;
+#endif
     File() = default;
-    // open(2) with O_CLOEXEC; mode 0644 where it creates. Throws FormatError where it is no regular file.
+    // No child of exec has it; mode 0644 where it creates. Throws FormatError where it is no regular file.
     // What may be written is never reached through a link: the directory may be another one's.
-    File(std::string path, int flags);
+    File(std::string path, Access access);
     File(File&& other) noexcept;
     File& operator=(File&& other) noexcept;
     ~File();
 
-    explicit operator bool() const { return fd_ >= 0; }
-    int fd() const { return fd_; }
+    explicit operator bool() const { return handle_ != kNone; }
+    Handle handle() const { return handle_; }
     const std::string& path() const { return path_; }
     void close();
+    static void close(Handle handle) noexcept;
     // A new file for writing; what has the name (what a crash left, a link) is removed first.
     static File create(const std::string& path);
 
@@ -46,22 +61,36 @@ class File {
     // As many bytes as the file has there, at most `size`.
     size_t read(uint64_t offset, void* out, size_t size) const;
     void write(uint64_t offset, const void* data, size_t size) const;
-    void write(uint64_t offset, iovec* parts, int count) const;  // changes `parts`
+    void write(uint64_t offset, std::initializer_list<Part> parts) const;  // at most kMostParts
     void truncate(uint64_t size) const;
-    void sync() const;       // fsync
-    void sync_data() const;  // fdatasync
+    void sync() const;       // with what the directory says of it
+    void sync_data() const;  // the bytes
+
+    // Takes the lock of the whole file, which is let go when the file is closed, however that comes about; false:
+    // somebody else has it. Who reads or writes does not ask for it.
+    bool lock() const;
+    bool is_locked() const;  // by anyone else
 
     // The first `size` bytes, mapped or read; they outlive the file object.
     std::shared_ptr<char> map(size_t size) const;
     std::shared_ptr<char> read_all(size_t size) const;
 
+    static constexpr size_t kMostParts = 4;
+
   private:
-    int fd_ = -1;
+#if defined(_WIN32)
+    static constexpr Handle kNone = nullptr;
+#else
+    static constexpr Handle kNone = -1;
+#endif
+    Handle handle_ = kNone;
     std::string path_;
 };
 
 // Throws std::invalid_argument where the system would see another path than the caller: empty, or a NUL.
 void check_path(const std::string& path);
+void make_directory(const std::string& directory);  // or it is there
+std::vector<std::string> list_directory(const std::string& directory);
 void sync_directory(const std::string& directory);
 std::string directory_of(const std::string& path);
 bool file_exists(const std::string& path);

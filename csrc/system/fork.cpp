@@ -1,6 +1,8 @@
 #include "system/fork.hpp"
 
+#if !defined(_WIN32)
 #include <pthread.h>
+#endif
 
 #include <mutex>
 #include <set>
@@ -15,20 +17,15 @@ struct Registry {
     std::set<ForkLock*> locks[kOrders];
 };
 
-void let_go(bool child);
+Registry& registry();
 
-Registry& registry() {
-    static Registry* const instance = [] {
-        ::pthread_atfork(
-            [] {
-                registry().mutex.lock();
-                for (const auto& locks : registry().locks)
-                    for (ForkLock* lock : locks) lock->hold();
-            },
-            [] { let_go(false); }, [] { let_go(true); });
-        return new Registry;  // never freed: a child may be forked while the process ends
-    }();
-    return *instance;
+#if defined(_WIN32)  // where no process forks
+void watch_forks() {}
+#else
+void hold_all() {
+    registry().mutex.lock();
+    for (const auto& locks : registry().locks)
+        for (ForkLock* lock : locks) lock->hold();
 }
 
 void let_go(bool child) {
@@ -37,6 +34,19 @@ void let_go(bool child) {
         for (ForkLock* lock : all.locks[order]) lock->let_go(child);
     if (child) new (&all.mutex) std::mutex;
     else all.mutex.unlock();
+}
+
+void watch_forks() {
+    ::pthread_atfork(hold_all, [] { let_go(false); }, [] { let_go(true); });
+}
+#endif
+
+Registry& registry() {
+    static Registry* const instance = [] {
+        watch_forks();
+        return new Registry;  // never freed: a child may be forked while the process ends
+    }();
+    return *instance;
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <Python.h>
-#include <unistd.h>
 
 namespace vhash {
 

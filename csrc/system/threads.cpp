@@ -1,7 +1,8 @@
 #include "system/threads.hpp"
 
+#if !defined(_WIN32)
 #include <pthread.h>
-#include <sched.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -137,8 +138,10 @@ std::atomic<Pool*> current{nullptr};
 Pool& pool() {
     Pool* instance = current.load(std::memory_order_acquire);
     if (instance) return *instance;
+#if !defined(_WIN32)
     static const int registered = pthread_atfork(nullptr, nullptr, [] { current.store(nullptr); });
     (void)registered;
+#endif
     Pool* fresh = new Pool;
     if (current.compare_exchange_strong(instance, fresh)) return *fresh;
     delete fresh;  // no worker in it yet
@@ -146,13 +149,6 @@ Pool& pool() {
 }
 
 }  // namespace
-
-unsigned available_threads() {
-    cpu_set_t set;
-    unsigned count = std::thread::hardware_concurrency();
-    if (sched_getaffinity(0, sizeof set, &set) == 0) count = static_cast<unsigned>(CPU_COUNT(&set));
-    return std::min(std::max(1u, count), kMaxThreads);
-}
 
 Interruptible::Interruptible(Interrupt interrupt) : interrupt_(watch.interrupt), cancel_(watch.cancel) {
     watch.interrupt = interrupt;

@@ -9,9 +9,6 @@ namespace vhash {
 
 constexpr unsigned kMaxThreads = 256;  // that one call may use
 
-// CPUs that this process may use (its affinity mask), at least 1 and at most kMaxThreads.
-unsigned available_threads();
-
 // What a long call asks about ten times a second, on the thread that made it; it ends the call by throwing.
 using Interrupt = void (*)();
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="a peer of the benchmark needs scipy, of the extra bench")
+
 from benchmarks.near_duplicates.parts import figures
 from benchmarks.near_duplicates.parts_gallery import Maker, Run, Shared, Video, truth
 from benchmarks.near_duplicates.parts_join import joined, like

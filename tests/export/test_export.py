@@ -173,6 +173,7 @@ def test_new_models_have_the_last_rule_and_bundled_ones_their_own() -> None:
 def test_an_export_writes_over_models_only(tmp_path: Path) -> None:
     from argparse import Namespace
 
+    pytest.importorskip("onnxslim")
     from export.to_onnx import check_targets
     from vhash_sdk.errors import OptionError
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,23 @@ WIDTHS = [1, 7, 8, 63, 64, 65, 127, 128, 192, 200, 256, 320, 511, 512, 513, 1024
 def restore_level() -> Iterator[None]:
     yield
     set_simd_level("auto")
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="needs /proc/cpuinfo")
+def test_the_levels_are_what_the_processor_has() -> None:
+    """Whatever the compiler: one whose library answered no to everything gave wheels of scalar code."""
+    lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    flags = {word for line in lines if line.startswith("flags") for word in line.split(":", 1)[1].split()}
+    needs = {
+        "popcnt": {"popcnt"},
+        "avx2": {"popcnt", "avx2", "bmi1"},
+        "avx512bw": {"popcnt", "avx2", "bmi1", "avx512f", "avx512bw", "avx512dq", "avx512vl"},
+    }
+    needs["avx512"] = needs["avx512bw"] | {"avx512_vpopcntdq"}
+    expected = {level for level, wanted in needs.items() if wanted <= flags}
+    assert set(simd_levels()) - {"scalar", "neon", "amx"} == expected
+    if "amx" in simd_levels():
+        assert {"amx_tile", "amx_int8"} <= flags
 
 
 def random_codes(rng: np.random.Generator, n: int, bits: int, distinct: int | None = None) -> np.ndarray:

@@ -55,6 +55,7 @@ CASES = [
 @pytest.fixture
 def chip(emulated: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A pretended GPU with NVDEC; the module that stands for PyNvVideoCodec."""
+    pytest.importorskip("cuda.bindings", reason="needs cuda-bindings, of the extra gpu")
     pretend(monkeypatch, tmp_path)
     return install(monkeypatch)
 
