@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from ..errors import MissingDependencyError, VideoError
 from ..system.extras import pip_install
+from ..video.isolation import ISOLATES
 
 try:
     from threatexchange.content_type.content_base import ContentType
@@ -126,7 +127,7 @@ class VHashSignal(SignalType, FileHasher, CanGenerateRandomSignal):
         from others (a black one, say).
         """
         encoder = _encoder(os.environ.get("VHASH_MODEL") or "default")
-        found = next(iter(encoder.encode_many([os.fspath(file)], workers=1, isolate=_can_isolate())))
+        found = next(iter(encoder.encode_many([os.fspath(file)], workers=1, isolate=ISOLATES)))
         if found.code is None:
             if isinstance(found.error, VideoError):
                 _log.warning("no code: %s", found.error)
@@ -161,10 +162,6 @@ def _encoder(model: str) -> Encoder:
         if key not in _encoders:
             _encoders[key] = Encoder(model)
         return _encoders[key]
-
-
-def _can_isolate() -> bool:
-    return hasattr(os, "memfd_create")
 
 
 TX_MANIFEST = ThreatExchangeExtensionManifest(signal_types=(VHashSignal,))

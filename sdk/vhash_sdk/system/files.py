@@ -8,6 +8,7 @@ import errno
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import BinaryIO
@@ -62,6 +63,14 @@ def write_private(file: Path, content: bytes) -> None:
     """Write a file of ours whole or not at all, for the eyes of this user only. Raises OSError."""
     with write_whole(file, follow=False, private=True) as stream:
         stream.write(content)
+
+
+def memory_file(name: str) -> int:
+    """A descriptor of an empty file without a place: in memory, or where the system cannot, with no name."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(name)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        return os.dup(file.fileno())
 
 
 def rename_new(source: Path, target: Path) -> None:

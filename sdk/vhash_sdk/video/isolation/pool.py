@@ -6,7 +6,7 @@ taken over can lie about a video, but cannot run code here. Frames come back thr
 file, read with ``pread`` so that a worker that truncates it cannot raise SIGBUS in the caller.
 
 A worker that oversteps its time is killed and replaced; its memory is capped by the kernel
-(RLIMIT_AS); it dies with the caller, even while it is stuck in a decoder.
+(RLIMIT_AS, on Linux only); it dies with the caller, even while it is stuck in a decoder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from ...errors import TimeLimitError, VideoError, WorkerError
 from ...matching.sound import Sound
 from ...spec import Resize, Sampling
 from ...system.checks import MAX_THREADS, checked_count
+from ...system.files import memory_file
 from .. import Box, BoxFrames, Clip, Limits, Source, VideoInfo, describe, open_source, sample_views
+from . import ISOLATES
 from .process import DecodeProcess, DiedError
 
 R = TypeVar("R")
@@ -60,9 +62,10 @@ class DecodePool:
     def __init__(
         self, workers: int, limits: Limits, *, target: str = "vhash_sdk.video.isolation.worker:decode"
     ) -> None:
-        if not hasattr(os, "memfd_create"):
+        if not ISOLATES:
             raise errors.BackendError(
-                f"isolated decoding works on Linux, this is {sys.platform}; use isolate=False"
+                f"isolated decoding, which a library needs, works on Linux and macOS, not on {sys.platform}: "
+                "give Encoder.encode_many isolate=False, or run vhash in WSL"
             )
         checked_count("workers", workers, 1, MAX_THREADS)
         config = json.dumps({"limits": asdict(limits), "target": target}).encode()
@@ -211,7 +214,7 @@ def _as_file(source: Any) -> Iterator[tuple[str | None, int | None]]:
             raise errors.SourceError(f"{path[:80]!r}…: a path of {len(path)} bytes; no file has one so long")
         yield path.hex(), None
     elif isinstance(source, (bytes, bytearray, memoryview)):
-        with open(os.memfd_create("vhash-source"), "w+b") as file:
+        with open(memory_file("vhash-source"), "w+b") as file:
             file.write(source)
             file.flush()
             yield None, file.fileno()

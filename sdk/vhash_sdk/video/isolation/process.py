@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -13,8 +12,9 @@ import threading
 from typing import Any
 
 from ...system.child import child_command, child_environment
+from ...system.files import memory_file
 from ...system.strict_json import parse_json
-from .worker import MESSAGE_BYTES
+from .messages import receive_message, send_message
 
 _START_SECONDS = 120.0  # a worker starts in 0.2 s; a machine that swaps may need a while
 _GRACE_SECONDS = 0.25  # the worker checks the time as well; its own error keeps it alive
@@ -48,8 +48,8 @@ class DecodeProcess:
         if self._closed.is_set():
             raise DiedError("was stopped, because the pool is closed")
         # none of these descriptors reaches any other worker: Popen closes what is not passed on
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.frames = os.memfd_create("vhash-frames")
+        self._socket, theirs = socket.socketpair()
+        self.frames = memory_file("vhash-frames")
         life, self._life = os.pipe()
         passed = (theirs.fileno(), self.frames, life)
         needs = ("numpy", "av", self._needs)
@@ -89,23 +89,16 @@ class DecodeProcess:
 
     def _send(self, message: bytes, fd: int | None) -> None:
         try:
-            if fd is None:
-                self._socket.send(message)
-            else:
-                socket.send_fds(self._socket, [message], [fd])
+            send_message(self._socket, message, fd, seconds=_START_SECONDS)
         except OSError:  # it has died since
             raise DiedError(self._epitaph()) from None
 
     def _receive(self, seconds: float | None) -> dict[str, Any]:
-        poller = select.poll()
-        poller.register(self._socket, select.POLLIN)
-        if not poller.poll(None if seconds is None else max(int(seconds * 1000), 1)):
-            self.stop()
-            raise TimeoutError
         try:
-            message = self._socket.recv(MESSAGE_BYTES)
-        except OSError:
-            message = b""
+            message, _ = receive_message(self._socket, seconds=seconds)
+        except TimeoutError:
+            self.stop()
+            raise
         if not message:
             raise DiedError(self._epitaph())
         answer = parse_json(message, surrogates=True)  # names of files that are not UTF-8

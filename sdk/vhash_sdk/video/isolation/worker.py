@@ -20,9 +20,7 @@ from ...errors import DecodeError, MemoryLimitError, VhashError
 from ...spec import Resize, Sampling
 from ...system.strict_json import parse_json
 from .. import Clip, Limits
-
-MESSAGE_BYTES = 128 << 10
-"""The longest message in either direction: a path, or the times of 1024 frames, and change."""
+from .messages import receive_message, send_message
 
 _RETIRE_BYTES = 256 << 20  # a worker that keeps this much more than it began with is replaced
 _ALARM_SLACK = 5.0
@@ -66,24 +64,25 @@ def main() -> None:
     _die_with_caller(life)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=control) as caller:
-        config = parse_json(caller.recv(MESSAGE_BYTES))
+        config = parse_json(receive_message(caller)[0])
         limits = Limits(**config["limits"])
         try:
             module, _, function = config["target"].partition(":")
             target = getattr(import_module(module), function)
             import_module("av")  # so that the first source does not pay for it out of its time
         except Exception as error:
-            caller.send(json.dumps({"error": type(error).__name__, "message": str(error)[:1000]}).encode())
+            refusal = {"error": type(error).__name__, "message": str(error)[:1000]}
+            send_message(caller, json.dumps(refusal).encode())
             return
         born = _virtual_and_resident()
-        if limits.memory is not None:
+        if limits.memory is not None and sys.platform == "linux":  # macOS reserves gigabytes before main()
             hard = resource.getrlimit(resource.RLIMIT_AS)[1]
             wanted = born[0] + limits.memory
             soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        caller.send(b'{"ready": true}')
+        send_message(caller, b'{"ready": true}')
         while True:
-            message, passed, _, _ = socket.recv_fds(caller, MESSAGE_BYTES, 1)
+            message, passed = receive_message(caller, descriptors=1)
             if not message:
                 return
             # should the caller be unable to stop us, the kernel does, whatever the decoder is doing
@@ -91,7 +90,7 @@ def main() -> None:
             answer = _serve(parse_json(message, surrogates=True), passed, target, limits, frames)
             signal.setitimer(signal.ITIMER_REAL, 0)
             answer["retire"] = _virtual_and_resident()[1] > born[1] + _RETIRE_BYTES
-            caller.send(json.dumps(answer).encode())
+            send_message(caller, json.dumps(answer).encode())
 
 
 def _serve(
