@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import secrets
@@ -156,6 +155,8 @@ class Journal:
             ) from error
 
     def _lock(self) -> None:
+        import fcntl  # which Windows lacks; a library, of which there is a plan, refuses to be opened there
+
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..video.isolation import ISOLATES
 from .output import Output, Precision, error_entry, number, path_entry, printable, safe
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def encode_all(
     paths: Sequence[str],
     out: Output,
     *,
-    isolate: bool = True,
+    isolate: bool = ISOLATES,
     detail: Detail = "code",
     stream: int | None = None,
     show: Callable[[Encoded], None] | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 import stat
@@ -77,6 +76,8 @@ def writer_lock(path: Path, *, patience: float = 0.0) -> Iterator[None]:
 
 def _lock(file: int, patience: float) -> None:
     """Raises BlockingIOError where another process still holds it after so many seconds."""
+    import fcntl  # which Windows lacks; a library refuses to be opened there
+
     end = time.monotonic() + patience
     while True:
         try:

@@ -7,8 +7,6 @@ file may vanish at any time.
 from __future__ import annotations
 
 import logging
-import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -24,7 +22,7 @@ from ..system.files import write_whole
 from ..video import Limits
 from ..video.filming import Filmed, Filming
 from .database import Database
-from .near_pairs import plain_archive
+from .kept_arrays import read_arrays
 from .on_disk import LeftOut, look
 from .reading import files_of
 from .records import Entry
@@ -168,13 +166,8 @@ def look_of(numbers: list[float]) -> ThirdLook:
 def _load(cache: Path) -> dict[Pair, ThirdLook]:
     """The looks of a file; nothing where it is missing, damaged or of another version."""
     try:
-        # not blocking: a pipe is opened and refused, not waited for
-        with open(cache, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or not plain_archive(stream, status.st_size):
-                return {}
-            with np.load(stream, allow_pickle=False) as file:
-                version, pairs, looks = int(file["version"]), file["pairs"], file["looks"]
+        file = read_arrays(cache)
+        version, pairs, looks = int(file["version"]), file["pairs"], file["looks"]
         if version != VERSION or pairs.dtype != np.uint8 or looks.dtype != np.float64:
             return {}
         digests = pairs.reshape(len(looks), 2, _DIGEST)

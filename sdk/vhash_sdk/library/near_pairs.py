@@ -8,13 +8,9 @@ any time.
 from __future__ import annotations
 
 import logging
-import os
-import stat
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +19,7 @@ from ..errors import OptionError
 from ..index.matches import Pairs
 from ..index.memory import Index
 from ..system.files import write_whole
+from .kept_arrays import read_arrays
 from .sorted_join import sorted_pairs
 
 logger = logging.getLogger("vhash_sdk")
@@ -230,14 +227,9 @@ def _keys(codes: NDArray[np.uint8]) -> NDArray[np.void]:
 def _load(cache: Path, width: int, bits: int) -> NearPairs | None:
     """The cache, or None where it is missing, damaged (the archive has checksums) or of other codes."""
     try:
-        # not blocking: a pipe is opened and refused, not waited for
-        with open(cache, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or not plain_archive(stream, status.st_size):
-                return None
-            with np.load(stream, allow_pickle=False) as file:
-                codes, ends, distances = file["codes"], file["ends"], file["distances"]
-                radius, exact = int(file["radius"]), bool(file["exact"]) if "exact" in file else True
+        file = read_arrays(cache)
+        codes, ends, distances = file["codes"], file["ends"], file["distances"]
+        radius, exact = int(file["radius"]), bool(file["exact"]) if "exact" in file else True
     except Exception:  # an archive that anybody may have written can fail in any way
         return None
     shapes = codes.ndim == 2 and codes.shape[1] == width and ends.shape == (len(distances), 2)
@@ -247,15 +239,6 @@ def _load(cache: Path, width: int, bits: int) -> NearPairs | None:
     if ends.size and (not 0 <= ends.min() <= ends.max() < len(codes) or distances.max() > radius):
         return None
     return NearPairs(codes, radius, ends, distances, exact)
-
-
-def plain_archive(stream: BinaryIO, size: int) -> bool:
-    """Whether an archive holds no more than the file does: nothing compressed, nothing twice."""
-    with zipfile.ZipFile(stream) as archive:
-        members = archive.infolist()
-    stream.seek(0)
-    stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
-    return stored and sum(member.file_size for member in members) <= size
 
 
 def _save(pairs: NearPairs, cache: Path) -> None:

@@ -7,8 +7,6 @@ any time.
 from __future__ import annotations
 
 import logging
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from ..matching.parts import SharedSpan
 from ..matching.third_look_result import ThirdLook
 from ..system.files import write_whole
 from . import looks as third_looks
-from .near_pairs import plain_archive
+from .kept_arrays import read_arrays
 
 logger = logging.getLogger("vhash_sdk")
 
@@ -94,15 +92,10 @@ class PartCache:
 def _load(cache: Path) -> tuple[int, Kept] | None:
     """The cache, or None where it is missing, damaged or something else."""
     try:
-        # not blocking: a pipe is opened and refused, not waited for
-        with open(cache, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or not plain_archive(stream, status.st_size):
-                return None
-            with np.load(stream, allow_pickle=False) as file:
-                version, radius = file["version"].tolist(), int(file["radius"])
-                keys, counts, spans = file["keys"], file["counts"], file["spans"]
-                looked, looks = file["looked"], file["looks"]
+        file = read_arrays(cache)
+        version, radius = file["version"].tolist(), int(file["radius"])
+        keys, counts, spans = file["keys"], file["counts"], file["spans"]
+        looked, looks = file["looked"], file["looks"]
     except Exception:  # an archive that anybody may have written can fail in any way
         return None
     if not isinstance(version, list) or version[:1] != [_VERSION]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import OptionError, StoreError
+from ..errors import BackendError, OptionError, StoreError
 from ..scan import Found, scan
 from ..system.checks import checked_path
+from ..video.isolation import ISOLATES
 from .database import Database
 
 
@@ -18,7 +20,13 @@ def open_database(directory: str | os.PathLike[str], *, create: bool) -> Databas
     Raises:
         OptionError: ``directory`` is no path.
         StoreError: no library there, not one that can be read, or the disk fails.
+        BackendError: this system has no isolated decoding, without which no file gets into a library.
     """
+    if not ISOLATES:
+        raise BackendError(
+            f"a library works on Linux and macOS, not on {sys.platform}; run vhash in WSL (Index and Encoder "
+            "work here, with isolate=False)"
+        )
     file = Path(os.path.abspath(checked_path("directory", directory))) / "library.db"
     if create:
         _make_directory(file.parent)

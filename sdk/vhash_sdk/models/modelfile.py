@@ -22,6 +22,7 @@ from ..errors import ModelError, ModelNotFoundError
 from ..matching.calibration import Calibration
 from ..spec import ModelSpec
 from ..system.checks import checked_path
+from ..system.files import not_waiting
 from ..system.strict_json import JsonError, parse_json
 from .onnx_wire import ExternalDataError, scan_model
 
@@ -126,7 +127,7 @@ def read_model(path: str | os.PathLike[str]) -> ModelFile:
 
 def _content(path: Path) -> bytes:
     """The bytes of a regular file; a library may name any path as its model, a pipe or a device too."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+    with open(path, "rb", opener=not_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ModelError(f"{path}: a pipe, socket or device, not a file; give a .onnx file")

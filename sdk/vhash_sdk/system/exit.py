@@ -8,10 +8,11 @@ objects are gone already. So the end waits for the runs that go on, and no daemo
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from .forking import in_every_child
 
 _LONGEST = 60.0  # seconds that a run is waited for
 
@@ -54,4 +55,4 @@ def _start_anew() -> None:
 
 
 atexit.register(_end)
-os.register_at_fork(after_in_child=_start_anew)
+in_every_child(_start_anew)

@@ -41,7 +41,7 @@ def write_whole(file: Path, *, follow: bool = True, private: bool = False) -> It
     allowed = 0o600 if private else 0o666
     try:
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, allowed)) as stream:
-            if mode is not None and not private:
+            if mode is not None and not private and hasattr(os, "fchmod"):
                 os.fchmod(stream.fileno(), stat.S_IMODE(mode))
             yield stream
             stream.flush()
@@ -63,6 +63,11 @@ def write_private(file: Path, content: bytes) -> None:
     """Write a file of ours whole or not at all, for the eyes of this user only. Raises OSError."""
     with write_whole(file, follow=False, private=True) as stream:
         stream.write(content)
+
+
+def not_waiting(name: str, flags: int) -> int:
+    """The ``opener`` of ``open`` for a name that anybody may have given: a pipe is opened, not waited for."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def memory_file(name: str) -> int:
@@ -111,7 +116,7 @@ def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable, where its file system can do that."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, AttributeError):  # Windows opens no folder
         return
     try:
         with contextlib.suppress(OSError):

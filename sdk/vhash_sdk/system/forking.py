@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from threading import Lock
 
 
@@ -33,4 +34,10 @@ def _renew_all() -> None:
         lock.renew()
 
 
-os.register_at_fork(after_in_child=_renew_all)
+def in_every_child(call: Callable[[], None]) -> None:
+    """Have a function called in each child of ``fork``, where processes fork."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=call)
+
+
+in_every_child(_renew_all)
