@@ -51,6 +51,17 @@ except BackendError as error:
 """
 
 
+COMMAND = """
+import sys
+
+from vhash_sdk.cli import main
+
+sample, folder = sys.argv[1:]
+sys.argv = ["vhash", *COMMAND.replace("SAMPLE", sample).split()]
+main()
+"""
+
+
 def run(script: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "script.py"
     file.write_text(script)
@@ -72,3 +83,10 @@ def test_what_does_not_work_says_so(tmp_path: Path) -> None:
     done = run(REFUSED, tmp_path)
     assert done.stdout.startswith("a library works on Linux and macOS, not on"), done.stderr
     assert done.returncode == 1 and "isolate=False" in done.stderr
+
+
+def test_commands(tmp_path: Path) -> None:
+    done = run(f'COMMAND = "encode SAMPLE --model small"\n{COMMAND}', tmp_path)
+    assert done.returncode == 0 and done.stdout.startswith("vh1:"), done.stderr
+    done = run(f'COMMAND = "compare SAMPLE SAMPLE"\n{COMMAND}', tmp_path)
+    assert done.returncode and "works on Linux and macOS" in done.stderr, done.stdout
