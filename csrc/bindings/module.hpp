@@ -41,8 +41,9 @@ inline pybind11::object text(const std::string& message) {
         PyUnicode_DecodeFSDefaultAndSize(message.data(), static_cast<Py_ssize_t>(message.size())));
 }
 
-void bind_hamming(pybind11::module_& module);  // index.cpp
-void bind_frames(pybind11::module_& module);   // frames.cpp
-void bind_store(pybind11::module_& module);    // store.cpp
+void bind_hamming(pybind11::module_& module);   // index.cpp
+void bind_frames(pybind11::module_& module);    // frames.cpp
+void bind_matching(pybind11::module_& module);  // matching.cpp
+void bind_store(pybind11::module_& module);     // store.cpp
 
 }  // namespace vhash

@@ -126,6 +126,17 @@ def frames_rgb_to_rgb(
     area: bool,
 ) -> None: ...
 
+# --- the second look (csrc/bindings/matching.cpp) ---
+
+def frame_likeness(
+    a: NDArray[np.uint8],
+    b: NDArray[np.uint8],
+    shared: NDArray[np.float32],
+    low: NDArray[np.int64],
+    part: NDArray[np.float32],
+    weights: NDArray[np.float32],
+) -> NDArray[np.float64]: ...
+
 # --- Store (csrc/bindings/store.cpp) ---
 
 def repair_store(directory: bytes) -> list[str]: ...

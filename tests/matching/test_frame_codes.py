@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.matching import numpy_likeness
+from vhash_sdk import _core
 from vhash_sdk.errors import CodeError
 from vhash_sdk.matching.frame_codes import FrameCodes, frame_bits, likeness
 from vhash_sdk.matching.second_look import Evidence, View, frames_from_bytes, frames_of, frames_width
@@ -102,6 +104,31 @@ def test_two_takes_of_one_scene_are_alike_but_change_otherwise() -> None:
     one, other = codes(1, motion=0.35), codes(2, motion=0.35)
     same, take = likeness(one, one), likeness(one, other)
     assert take[0] > 0.5 and take[3] < 0.5 * same[3] and take[4] > 0.2 > same[4]
+
+
+@pytest.mark.parametrize("durations", [(9.0, 9.0), (4.0, 9.0), (9.0, 2.5), (float("nan"), 3.0), (0.3, 60.0)])
+def test_the_engine_gives_what_numpy_gave(durations: tuple[float, float]) -> None:
+    generator = np.random.default_rng(int(sum(d for d in durations if d == d)))
+    for blank, noise in ((0, 0.1), (5, 0.02), (24, 0.3), (20, 0.5)):
+        first = frames_of(video(3, 2.0, 8.0))
+        assert isinstance(first, FrameCodes)
+        flips = np.packbits(generator.random((T, 128)) < noise, axis=1, bitorder="little")
+        second = (first.codes ^ flips)[:: -1 if blank == 5 else 1].copy()
+        second[generator.permutation(T)[:blank]] = 0
+        a, b = (FrameCodes(c, SPEC, d) for c, d in zip((first.codes, second), durations, strict=True))
+        for one, other in ((a, b), (b, a), (a, a)):
+            assert likeness(one, other) == pytest.approx(numpy_likeness.likeness(one, other), abs=2e-5)
+
+
+def test_lines_that_leave_a_video_are_refused() -> None:
+    codes, ones = np.ones((3, 16), np.uint8), np.ones((1, 3), np.float32)
+    for low in (-1, 3):
+        with pytest.raises(ValueError, match="leaves the other video"):
+            _core.frame_likeness(codes, codes, ones, np.full((1, 3), low), ones, ones)
+    with pytest.raises(ValueError, match="other shapes"):
+        _core.frame_likeness(codes, codes[:, :8].copy(), ones, np.zeros((1, 3), np.int64), ones, ones)
+    with pytest.raises(ValueError, match="other shapes"):
+        _core.frame_likeness(codes, codes, ones, np.zeros((1, 2), np.int64), ones, ones)
 
 
 def test_the_worst_quarter_gives_a_shared_intro_away() -> None:

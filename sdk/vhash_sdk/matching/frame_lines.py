@@ -91,17 +91,6 @@ def along(a: NDArray[np.float32], b: NDArray[np.float32], lines: Alignments) -> 
     return Along(product.sum(1) / count, covariance / spread, spread / count)
 
 
-def products(
-    a: NDArray[np.float32], b: NDArray[np.float32], lines: Alignments, line: int
-) -> NDArray[np.float32]:
-    """Inner product of each frame of ``a`` that has a counterpart in ``b`` with it, along one line."""
-    shared = lines.shared[line] > 0
-    low, part = lines.low[line][shared], lines.part[line][shared, None]
-    theirs = b[low] * (1 - part) + b[np.minimum(low + 1, len(b) - 1)] * part
-    found: NDArray[np.float32] = (a[shared] * theirs).sum(1)
-    return found
-
-
 def duration_ratio(a: float, b: float) -> float:
     """Of two durations in seconds, to a hundredth; 1 where one is not known.
 
