@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import math
 import os
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,10 +111,15 @@ class Calibration:
         if any(type(n) is not int or n < 0 for row in histograms for n in row) or not sum(self.negatives):
             raise ModelError("calibration: numbers of pairs are not counts, or there are none; make it again")
 
-    @property
+    @cached_property
     def pairs(self) -> int:
         """Number of negative pairs."""
         return sum(self.negatives)
+
+    @cached_property
+    def _within(self) -> list[int]:
+        """How many negative pairs lie within each distance."""
+        return list(accumulate(self.negatives))
 
     @property
     def smallest_rate(self) -> float:
@@ -143,13 +151,13 @@ class Calibration:
                 f"fmr={fmr:g}: {self.pairs:,} pairs support rates down to {self.smallest_rate:.2g}; this one "
                 f"takes {math.ceil(_SUPPORT / fmr):,} pairs, which `vhash calibrate` makes from your videos"
             )
-        within = np.flatnonzero(np.cumsum(self.negatives) <= fmr * self.pairs)
-        if not len(within):
+        within = bisect_right(self._within, fmr * self.pairs)
+        if not within:
             raise OptionError(
                 f"fmr={fmr:g}: even equal codes match falsely more often, {self.negatives[0]} times in "
                 f"{self.pairs:,} pairs; allow a higher rate, or leave out videos without content"
             )
-        return int(within[-1])
+        return within - 1
 
     def false_match_rate(self, distance: int) -> Rate:
         """How often videos of different scenes lie within ``distance``, inclusive.
