@@ -48,7 +48,7 @@ module() {
     cp "$WORK"/module/vhash_sdk/_core*.so "$WORK/sdk/vhash_sdk/"
     # libstdc++ beside libasan: otherwise the first C++ exception is missed by the interceptor
     LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
-        PYTHONPATH="$WORK/sdk" "$python" -m pytest -p no:cacheprovider tests/index/test_hamming.py tests/index/test_index.py tests/index/test_store.py tests/index/test_store_model.py tests/index/test_golden.py tests/index/test_index_files.py \
+        PYTHONPATH="$WORK/sdk" "$python" -m pytest -p no:cacheprovider tests/index/test_hamming.py tests/index/test_index.py tests/index/test_store.py tests/index/test_store_model.py tests/index/test_golden.py tests/index/test_index_files.py tests/matching/test_frame_codes.py \
         -k "not environment and not light and not fork"
     LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
         PYTHONPATH="$WORK/sdk" "$python" -m pytest -p no:cacheprovider tests/test_fuzz.py -k "index or manifest or bitmap or log or segment or capi"
