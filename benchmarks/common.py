@@ -120,8 +120,19 @@ def write_result(name: str, result: Mapping[str, Any]) -> Path:
     """Write ``benchmarks/results/NAME.json``: the machine, the command and the result."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(in_lines({"machine": machine(), **result}))
+    path.write_text(in_lines(rounded({"machine": machine(), **result})))
     return path
+
+
+def rounded(value: Any) -> Any:
+    """The same with six digits of each float, which is more than any of them is known to."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {key: rounded(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(entry) for entry in value]
+    return value
 
 
 def in_lines(result: Mapping[str, Any]) -> str:

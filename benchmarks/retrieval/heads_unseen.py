@@ -1,0 +1,97 @@
+"""The hash heads of `training.methods` on classes they never saw, beside the features that they code: real10.
+
+    python -m benchmarks.retrieval.heads_unseen     # features as for real10_unseen and supervised_runs
+    python -m benchmarks.retrieval.heads_unseen --only csq --features i3d
+
+Each head is trained on the train split of eight classes and asked about the other two (`training.unseen`, all
+45 pairs), with its narrow options, on principal components of the means. Features: I3D's, those of the copy
+descriptor's frames (``training.frame_features .cache/real10/copy_160 --size 160 --backbone copy-256…``), both
+joined, and EfficientNet-Lite0's. Adds entries to ``results/real10_unseen.json``, which has the uncoded
+features and ITQ under the same protocol; ``semantic`` goes to the best code of that table.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.common import CACHE, command_line, load
+from benchmarks.retrieval.paper_methods import POOLED
+from benchmarks.retrieval.real10_unseen import affine, mean_features, real10, record, uncoded
+from benchmarks.retrieval.supervised_runs import real10_tokens
+from training import baselines
+from training.methods.registry import METHODS
+from training.methods.train import encode, train
+from training.reduce import Reduced, project
+from training.unseen import Code, Fit, Rows, unseen_classes
+from training.uvvh import feature_scale
+
+BITS = 64
+COMPONENTS = 128  # the smallest split has 168 videos to learn from
+ABOUT = {
+    "i3d": "I3D, mean over windows",
+    "copy": "copy descriptor, mean over frames",
+    "i3d+copy": "I3D and copy descriptor, unit length each, side by side",
+    "lite0": "EfficientNet-Lite0, mean over frames",
+}
+
+
+def features() -> dict[str, NDArray[np.float32]]:
+    """Means of each kind, ``[541, F]``."""
+    i3d, copy = real10_tokens()[1].float().mean(1).numpy(), mean_features(CACHE / "real10" / "copy_160")
+    joined = np.concatenate([baselines.unit_length(i3d), baselines.unit_length(copy)], axis=1)
+    return {"i3d": i3d, "copy": copy, "i3d+copy": joined, "lite0": mean_features()}
+
+
+def learned(x: NDArray[np.float32], labels: NDArray[np.str_], name: str) -> Fit:
+    """A method of the registry, on principal components of unit features."""
+    unit = baselines.unit_length(x)[:, None]
+
+    def fit(rows: Rows, seed: int) -> Code:
+        centre, basis = baselines.principal_components(unit[rows, 0], COMPONENTS)
+        seen = project(unit[rows], centre, basis)
+        places = torch.as_tensor(centre), torch.as_tensor(basis)
+        data = Reduced(
+            seen, seen[:0], feature_scale(seen), x.shape[1], *places, np.zeros((0, len(rows)), bool)
+        )
+        known = labels[rows][:, None] == np.unique(labels[rows])[None]
+        method = METHODS[name]
+        trained = train(method, method.options(**method.narrow), data, known, bits=BITS, seed=seed)
+        return lambda asked: encode(trained.head, project(unit[asked], centre, basis))
+
+    return fit
+
+
+def main() -> None:
+    parser = command_line(__doc__)
+    parser.add_argument("--only", nargs="*", help="methods (default: all that see means)")
+    parser.add_argument("--features", nargs="*", choices=ABOUT, help="kinds of features (default: all)")
+    parser.add_argument("--seeds", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data, there = real10(), set(load("real10_unseen")["models"])
+    for kind, x in features().items():
+        if kind not in (options.features or ABOUT):
+            continue
+        for name in ("uncoded", "itq", *POOLED):
+            if name not in (options.only or (name,)):
+                continue
+            title = f"{kind}, centred cosine" if name == "uncoded" else f"{kind} {name}-{BITS}"
+            if title in there:
+                continue
+            fit = {"uncoded": partial(uncoded, x), "itq": partial(affine, x, "itq", BITS)}.get(
+                name, partial(learned, x, data.labels, name)
+            )()
+            seeds = 1 if name == "uncoded" else options.seeds
+            start = time.process_time()
+            found = unseen_classes(data, fit, seeds=tuple(range(seeds)))
+            about = {"features": ABOUT[kind], "seeds": seeds, "bits": 0 if name == "uncoded" else BITS}
+            record(title, found, **about, cpu_seconds=round(time.process_time() - start, 1))
+
+
+if __name__ == "__main__":
+    main()
