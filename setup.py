@@ -251,7 +251,8 @@ def component(kind: str, name: str, number: str, free: str) -> dict[str, Any]:
     }
 
 
-rooms = ("bindings", "frames", "hamming", "index", "matching", "store", "system")  # csrc/cuda is a module of its own
+# csrc/cuda is a module of its own
+rooms = ("bindings", "frames", "hamming", "index", "matching", "store", "system")
 core = sorted(glob("csrc/vhash.*") + [part for room in rooms for part in glob(f"csrc/{room}/*")])
 extensions = [
     Pybind11Extension(

@@ -6,7 +6,8 @@ taken over can lie about a video, but cannot run code here. Frames come back thr
 file, read with ``pread`` so that a worker that truncates it cannot raise SIGBUS in the caller.
 
 A worker that oversteps its time is killed and replaced; its memory is capped by the kernel
-(RLIMIT_AS, on Linux only); it dies with the caller, even while it is stuck in a decoder.
+(RLIMIT_AS); it dies with the caller, even while it is stuck in a decoder. On macOS memory is not capped, and
+a worker that is stuck outlives its caller until its time is up.
 """
 
 from __future__ import annotations

@@ -180,7 +180,8 @@ def _die_with_caller(life: int) -> None:
     """Have the kernel end this process (SIGIO's default) when the other end of ``life`` closes.
 
     Works while a decoder is stuck and holds the interpreter's lock; PR_SET_PDEATHSIG would not do,
-    it fires when the *thread* ends that started the process.
+    it fires when the *thread* ends that started the process. macOS ignores SIGIO: there a stuck process
+    ends when its time is up.
     """
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
