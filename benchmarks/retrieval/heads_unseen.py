@@ -31,6 +31,7 @@ from training.unseen import Code, Fit, Rows, Unseen, unseen_classes
 from training.uvvh import feature_scale
 
 NAME = "heads_unseen"
+PROTOCOL = "as real10_unseen, one seed; differences paired by query, 95 % by a bootstrap over groups"
 BITS = 64
 COMPONENTS = 128  # the smallest split has 168 videos to learn from
 ABOUT = {
@@ -101,13 +102,8 @@ def main() -> None:
             about = {"bits": BITS, "features": ABOUT[kind], "cpu_seconds": seconds}
             done[title] = entry(found, {"i3d": best, "uncoded": own}, **about)
             print(title, done[title]["left out"], flush=True)
-            protocol = (
-                "as real10_unseen, one seed; differences paired by query, 95 % by a bootstrap over groups"
-            )
-            write_result(
-                NAME,
-                {"command": f"python -m benchmarks.retrieval.{NAME}", "protocol": protocol, "codes": done},
-            )
+            command = f"python -m benchmarks.retrieval.{NAME}"
+            write_result(NAME, {"command": command, "protocol": PROTOCOL, "codes": done})
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def likeness(a: FrameCodes, b: FrameCodes) -> NDArray[np.float64]:
     what it lacks of 1, times the same. *Same pattern*: correlation of how like each two frames of one video
     are with how like the same two of the other one are, times the share of full motion; *another*: what it
     lacks of 1, times the same. Where nothing moves the last four are 0. Frames that show nothing are left
-    out; where hardly any are left, all seven are 0.
+    out; where hardly any are left, all seven are 0. Computed by the engine (``csrc/matching``), from bits.
 
     >>> from vhash_sdk.models import zoo
     >>> generator = np.random.default_rng(0)
