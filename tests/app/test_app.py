@@ -84,6 +84,24 @@ def test_the_page_finds_a_server_that_was_killed_again(tab: Tab, server: Server)
     tab.page.wait_for_selector(".jobs .job.done:first-child")
 
 
+def test_what_ends_while_the_page_hears_nothing_is_shown(tab: Tab, server: Server) -> None:
+    tab.page.route("**/v1/jobs/events", lambda route: route.abort())
+    held: list[Any] = []
+    tab.open("library")
+    tab.page.route("**/v1/jobs?limit=50", lambda route: route.continue_() if held else held.append(route))
+    tab.go("jobs")
+    tab.page.click(".adding .main")
+    until(lambda: held and tab.texts(".jobs .job .count"))
+    number = tab.page.get_attribute(".jobs .job:first-child", "data-id")
+    early = held[0].fetch()  # as the list was, with a job that runs: answered late, as by a slow network
+    tab.until(f"fetch('/v1/jobs/{number}').then((a) => a.json()).then((job) => job.state == 'done')")
+    tab.page.unroute("**/v1/jobs/events")
+    tab.page.wait_for_selector(f".jobs .job.done[data-id={number}]")
+    held[0].fulfill(response=early)
+    tab.page.wait_for_timeout(300)
+    assert tab.texts(f".jobs .job.done[data-id={number}]"), "an old answer came over a newer one"
+
+
 def test_names_are_shown_and_never_obeyed(tab: Tab) -> None:
     tab.open("library")
     tab.page.locator(".compact", has_text="onerror").wait_for()

@@ -159,13 +159,31 @@ def test_events_tell_what_was_missed(own: Made, serve: Callable[..., Server]) ->
     assert {one["id"] for one in seen} == {later["id"]} and seen[-1]["revision"] > seen[0]["revision"]
 
 
+def test_who_has_heard_of_no_job_hears_of_those_that_end_while_it_is_away(
+    own: Made, serve: Callable[..., Server]
+) -> None:
+    server = serve(own.library)
+    numbers = []
+    for _ in range(2):  # a browser comes back with the last number that it was given
+        headers = {"Last-Event-ID": numbers[0]} if numbers else {}
+        with server.client().stream("GET", "/v1/jobs/events", headers=headers) as stream:
+            for line in stream.iter_lines():
+                if line.startswith("id: "):
+                    numbers.append(line[4:])
+                    break
+        if len(numbers) == 1:
+            job = server.run(kind="dedup")
+    assert int(numbers[1]) == server.done(job)["revision"] > int(numbers[0])
+
+
 def test_it_stops_while_somebody_listens(own: Made, serve: Callable[..., Server]) -> None:
     server = serve(own.library)
     with server.client().stream("GET", "/v1/jobs/events") as stream:
         lines = stream.iter_lines()
         next(lines)
         assert server.stop(signal.SIGINT) == 0
-        assert all(line.strip() == "" or line.startswith(":") for line in lines)
+        told = [line for line in lines if line.strip() and not line.startswith(":")]
+        assert told == ["id: 0", "event: listening", "data: {}"]
 
 
 _DYING = """

@@ -51,10 +51,13 @@ class Jobs:
 
     def start(self) -> None:
         """Begin with what was queued or running when the server ended."""
-        again = "message = 'started again: the server ended meanwhile', state = 'queued'"
-        self._state.execute(f"UPDATE job SET {again} WHERE state = 'running' AND attempts < ?", _ATTEMPTS)
-        lost = f"message = 'the server ended {_ATTEMPTS} times while it ran', state = 'failed', ended = ?"
-        self._state.execute(f"UPDATE job SET {lost} WHERE state = 'running'", time.time())
+        for row in self._state.rows("SELECT id, attempts FROM job WHERE state = 'running'"):
+            if row["attempts"] < _ATTEMPTS:
+                message = "started again: the server ended meanwhile"
+                self._changed(row["id"], state="queued", message=message)
+            else:
+                message = f"the server ended {_ATTEMPTS} times while it ran"
+                self._changed(row["id"], state="failed", message=message, ended=time.time())
         self._thread.start()
 
     def add(self, kind: str, options: dict[str, Any], user: str) -> dict[str, Any]:

@@ -113,15 +113,13 @@ async def events(request: Request, job: str | None = None) -> Response:
     mark = f'"id": "{job}"'.encode() if job is not None else b""
 
     def missed() -> Iterable[bytes]:
-        if last.isascii() and last.isdigit() and len(last) < 16:
-            rows = service.state.rows("SELECT * FROM job WHERE revision > ? ORDER BY revision", int(last))
-        else:
-            rows = service.state.rows(
-                "SELECT * FROM job WHERE state IN ('queued', 'running') ORDER BY revision"
-            )
-        for row in rows:
+        again = last.isascii() and last.isdigit() and len(last) < 16
+        which, values = ("revision > ?", [int(last)]) if again else ("state IN ('queued', 'running')", [])
+        now = service.state.value("SELECT coalesce(max(revision), 0) FROM job")
+        for row in service.state.rows(f"SELECT * FROM job WHERE {which} ORDER BY revision", *values):
             if job is None or row["id"] == job:
                 yield event("job", job_shape(row), row["revision"])
+        yield event("listening", {}, now)  # also who has heard of no job yet comes back with a number
 
     def wanted(content: bytes) -> bool:
         return job is None or mark in content[:200]

@@ -143,7 +143,7 @@ export class Listing {
 // Jobs, judgements, basket and library, as they change.
 export function listen() {
   const events = new EventSource("/v1/jobs/events");
-  for (const name of ["job", "judgements", "basket", "library"]) {
+  for (const name of ["job", "judgements", "basket", "library", "listening"]) {
     events.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));
   }
   events.addEventListener("error", () => {

@@ -9,7 +9,7 @@ import { openCompare } from "./compare.js";
 import { openFinding } from "./finding.js";
 import { leave, playCell, strip } from "./media.js";
 import { openNear } from "./near.js";
-import { jobBar } from "./progress.js";
+import { beginJob, jobBar } from "./progress.js";
 import { groupTabs, Related, relatedCount } from "./related.js";
 import { button, complain, empty, guarded, head, icon, selectOf, state, textField, toast } from "./shell.js";
 import { VirtualList } from "./virtual.js";
@@ -301,7 +301,7 @@ class Duplicates {
 
   // ---------------------------------------------------------------- what comes from outside
   async find() {
-    await openFinding(this.run, async (options) => this.job(await post("/v1/jobs", { kind: "dedup", ...options })));
+    await openFinding(this.run, (options) => beginJob("dedup", options));
   }
   job(job) {
     if (job.kind !== "dedup") return;

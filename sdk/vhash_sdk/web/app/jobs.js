@@ -2,8 +2,8 @@
 import { make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
 import { number, seconds } from "../shared/text.js";
-import { get, post } from "./api.js";
-import { jobBar } from "./progress.js";
+import { get } from "./api.js";
+import { beginJob, jobBar } from "./progress.js";
 import { complain, empty, guarded, head, state } from "./shell.js";
 
 export function open(host) {
@@ -25,28 +25,28 @@ class Jobs {
     const segments = make("input", { type: "checkbox", checked: state.library.has_segments });
     return make("form", { class: "card adding", onsubmit: guarded(async (event) => {
       event.preventDefault();
-      this.job(await post("/v1/jobs", { kind: "add", paths: [path.value], segments: segments.checked || null }));
+      await beginJob("add", { paths: [path.value], segments: segments.checked || null });
     }) }, make("h2", {}, S.addVideos), make("div", { class: "row" }, make("label", { class: "wide" }, `${S.folder} `, path),
       make("datalist", { id: "roots" }, ...roots.map((root) => make("option", { value: root }))), make("button", { class: "main" }, S.add)),
     make("label", { class: "choice" }, segments, S.withSegments));
   }
   async load() {
     const { items } = await get("/v1/jobs?limit=50");
-    this.list.replaceChildren();
-    this.cards.clear();
-    for (const job of items.reverse()) this.job(job);
-    if (!items.length) this.list.append(empty(S.noJobs, S.noJobsText));
+    for (const job of items) this.job(job); // some may have been told meanwhile, as they are by now
+    if (!this.cards.size) this.list.replaceChildren(empty(S.noJobs, S.noJobsText));
   }
   job(job) {
     const known = this.cards.get(job.id);
-    if (known && known.revision > job.revision) return;
-    const card = this.card(job);
-    if (known) known.element.replaceWith(card);
+    if (known && known.job.revision > job.revision) return;
+    const element = this.card(job);
+    if (known) known.element.replaceWith(element);
     else {
       this.list.querySelector(".empty")?.remove();
-      this.list.prepend(card);
+      const older = [...this.cards.values()].filter((each) => each.job.created < job.created);
+      older.sort((a, b) => b.job.created - a.job.created);
+      this.list.insertBefore(element, older[0]?.element || null);
     }
-    this.cards.set(job.id, { element: card, revision: job.revision });
+    this.cards.set(job.id, { element, job });
   }
   card(job) {
     const counts = Object.entries(job.counts || {}).filter(([, n]) => n).map(([name, n]) => `${number.format(n)} ${S.counts[name] || name}`);
@@ -58,6 +58,9 @@ class Jobs {
       : make("div", { class: "job-line" }, make("b", {}, S.jobKinds[job.kind] || job.kind), make("span", { class: `tag ${job.state}` }, S.jobStates[job.state]), make("span", { class: "soft" }, took), make("span", { class: "grow" }),
         make("time", { class: "soft" }, new Date(1000 * (job.ended || job.created)).toLocaleString())),
     counts.length ? make("div", { class: "soft counts" }, counts.join(" · ")) : "", job.message ? make("p", { class: job.state === "failed" ? "problem" : "soft" }, job.message) : "", problems);
+  }
+  listening() {
+    this.load().catch(complain);
   }
   back() {
     this.load().catch(complain);

@@ -3,7 +3,8 @@ import { byId, make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
 import { bytes, number, seconds } from "../shared/text.js";
 import { metaOf, nameOf } from "../shared/video.js";
-import { Listing, post } from "./api.js";
+import { Listing } from "./api.js";
+import { beginJob } from "./progress.js";
 import { strip } from "./media.js";
 import { openNear, openVideo } from "./near.js";
 import { button, complain, empty, guarded, head, selectOf, state, tabs, textField } from "./shell.js";
@@ -51,7 +52,7 @@ class Videos {
       button([kind ? S.errorKinds[kind] || kind : S.all, make("b", {}, number.format(files))], () => this.filter(failures, "kind", kind), { class: "chip", data: { kind }, "aria-pressed": String(kind === failures.kind), title: kind })));
     return [textField(S.path, failures.text, (value) => this.filter(failures, "text", value), { placeholder: S.partOfPath }), this.chips, make("span", { class: "grow" }),
       state.library.roots.length ? button(S.retry, guarded(async () => {
-        await post("/v1/jobs", { kind: "add", paths: state.library.roots, retry: true });
+        await beginJob("add", { paths: state.library.roots, retry: true });
         location.hash = "#/jobs";
       })) : ""];
   }

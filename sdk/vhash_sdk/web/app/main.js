@@ -1,9 +1,9 @@
 // Starts the app: signs in, listens to the server, shows the view that the address names.
 import { announce, byId, forOthers, make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
-import { close, get, listen, on, open, Problem, serverAway } from "./api.js";
+import { close, get, listen, on, open, Problem, serverAway, tell } from "./api.js";
 import { leave } from "./media.js";
-import { badge, banner, buildShell, button, complain, state, tellKeys, toast, VIEWS } from "./shell.js";
+import { badge, banner, buildShell, button, complain, guarded, state, tellKeys, toast, VIEWS } from "./shell.js";
 
 let view = null; // what is shown
 let opening = 0;
@@ -102,8 +102,9 @@ async function start() {
 
 // ---------------------------------------------------------------- what the server tells
 on("job", (job) => {
+  if (state.jobs.get(job.id)?.revision >= job.revision) return;
   state.jobs.set(job.id, job);
-  const running = [...state.jobs.values()].filter((each) => each.state === "running" || each.state === "queued");
+  const running = unended();
   badge("jobs", running.length ? jobShare(running[0]) : "", running[0]?.current || "");
   if (["done", "failed"].includes(job.state) && job.ended && Date.now() / 1000 - job.ended < 20) {
     announce(S.jobEnded(job));
@@ -111,6 +112,7 @@ on("job", (job) => {
   }
   view?.job?.(job);
 });
+const unended = () => [...state.jobs.values()].filter((each) => each.state === "running" || each.state === "queued");
 const jobShare = (job) => (job.total ? `${Math.floor((100 * job.done) / job.total)} %` : "…");
 on("basket", ({ items }) => {
   state.basket = items;
@@ -128,20 +130,31 @@ on("library", () => {
   }, 400);
 });
 on("away", () => banner(S.away_));
-on("back", async () => {
+on("back", () => {
   banner("");
   if (!state.session) return;
   announce(S.back);
   toast(S.back);
-  try {
-    await open();
-    state.library = await get("/v1/library");
-    view?.library?.(state.library);
-    view?.back?.();
-  } catch (error) {
-    complain(error);
-  }
+  open().catch(complain);
 });
+let heard = false;
+on("listening", guarded(async () => { // what happened before was told to nobody
+  for (const { id } of unended()) {
+    const now = await get(`/v1/jobs/${id}`).catch(() => null);
+    if (now) tell("job", now);
+    else state.jobs.delete(id); // a server that keeps nothing has forgotten it
+  }
+  if (!heard) view?.listening?.();
+  else {
+    const [library, basket] = await Promise.all([get("/v1/library"), get("/v1/basket")]);
+    state.library = library;
+    told();
+    tell("basket", { items: basket.items.length });
+    view?.library?.(library);
+    view?.back?.();
+  }
+  heard = true;
+}));
 on("unauthorized", (problem) => {
   if (state.session) signIn(problem.login, S.signedOut);
 });

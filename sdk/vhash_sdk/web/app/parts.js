@@ -2,10 +2,10 @@
 import { make } from "../shared/dom.js";
 import { commonArticle, pairArticle, partsFacts } from "../shared/parts.js";
 import { S } from "../shared/strings.js";
-import { get, Listing, post, put } from "./api.js";
+import { get, Listing, put } from "./api.js";
 import { openCompare } from "./compare.js";
 import { urlOf } from "./media.js";
-import { jobBar } from "./progress.js";
+import { beginJob, jobBar } from "./progress.js";
 import { button, complain, empty, guarded, head, selectOf, state, textField } from "./shell.js";
 import { VirtualList } from "./virtual.js";
 
@@ -35,7 +35,7 @@ class Parts {
     this.load().catch(complain);
   }
   async find() {
-    this.job(await post("/v1/jobs", { kind: "parts", seconds: 5 }));
+    await beginJob("parts", { seconds: 5 });
   }
   async load() {
     this.listing?.close();

@@ -3,10 +3,10 @@ import { make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
 import { bytes, number, plural } from "../shared/text.js";
 import { metaOf, nameOf } from "../shared/video.js";
-import { get, post, remove } from "./api.js";
+import { get, remove } from "./api.js";
 import { openCompare } from "./compare.js";
 import { strip } from "./media.js";
-import { jobBar } from "./progress.js";
+import { beginJob, jobBar } from "./progress.js";
 import { ask, badge, button, complain, empty, guarded, head, selectOf, state } from "./shell.js";
 import { VirtualList } from "./virtual.js";
 
@@ -66,12 +66,12 @@ class Plan {
     const left = done - undone;
     return make("article", { class: "card journal", data: { name } }, make("div", { class: "job-line" }, make("b", {}, S.actions[what] || what), make("span", { class: "soft" }, S.steps(plural(steps, S.one.file), number.format(done), number.format(undone))),
       unfinished && make("span", { class: "tag bad" }, S.unfinished), make("span", { class: "grow" }), make("time", { class: "soft" }, new Date(1000 * began).toLocaleString()),
-      left > 0 || unfinished ? button(S.undoJournal, guarded(async () => this.job(await post("/v1/jobs", { kind: "undo", journal: name }))), { class: "undo" }) : make("span", { class: "tag" }, S.allUndone)));
+      left > 0 || unfinished ? button(S.undoJournal, guarded(() => beginJob("undo", { journal: name })), { class: "undo" }) : make("span", { class: "tag" }, S.allUndone)));
   }
   async apply(dry) {
     const count = plural(this.items.length, S.one.file);
     if (!dry && !(await ask(S.applyPlan, S.reallyApply(count, S.actionTexts[action]), S.actions[action], { bad: true }))) return;
-    this.job(await post("/v1/jobs", { kind: "apply", action, different: this.different.firstChild.checked && !this.different.hidden, dry_run: dry }));
+    await beginJob("apply", { action, different: this.different.firstChild.checked && !this.different.hidden, dry_run: dry });
   }
   async clear() {
     await remove("/v1/basket");

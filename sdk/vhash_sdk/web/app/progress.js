@@ -2,8 +2,13 @@
 import { make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
 import { number } from "../shared/text.js";
-import { post } from "./api.js";
+import { post, tell } from "./api.js";
 import { button, guarded } from "./shell.js";
+
+// What the server answers may come after what it tells of the same job: both go one way, and the newer counts.
+export async function beginJob(kind, options) {
+  tell("job", await post("/v1/jobs", { kind, ...options }));
+}
 
 export function jobBar(job, { cancel = true } = {}) {
   const share = job.total ? job.done / job.total : null;
@@ -14,6 +19,6 @@ export function jobBar(job, { cancel = true } = {}) {
   return make("div", { class: "job-bar", data: { job: job.id } },
     make("div", { class: "job-line" }, make("b", {}, S.jobDoing[job.kind] || job.kind), make("span", { class: "count" }, job.state === "queued" ? S.queued : counted),
       job.attempts > 1 && make("span", { class: "tag" }, S.attempt(job.attempts)), make("span", { class: "grow" }),
-      cancel && button(S.cancel, guarded(() => post(`/v1/jobs/${job.id}/cancel`)), { class: "small" })),
+      cancel && button(S.cancel, guarded(async () => tell("job", await post(`/v1/jobs/${job.id}/cancel`))), { class: "small" })),
     bar, make("div", { class: "current" }, make("bdi", {}, job.current || "")));
 }
