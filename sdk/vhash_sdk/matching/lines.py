@@ -15,6 +15,7 @@ STEP = 0.25
 _CHANCE = 0.25  # similarity that a window must exceed to prolong a stretch
 _BESIDE = 0.12  # the same where a stretch has proved itself
 _SHORTEST = 2.0  # seconds of the query
+_END = 1.0  # seconds that may lie between an end of the query and the middle of the window there
 _PREFER = 0.004  # share of the sum that a speed must gain for each step that it is away from 1
 _FINE_SPEEDS = 1 + np.arange(-4, 5) * 0.0075
 _USUAL_SPEEDS = np.array([0.8, 24 / 25, 1.0, 25 / 24, 1.25])
@@ -108,14 +109,18 @@ def _refined(near: Floats, query: Track, reference: Track, line: Line) -> Line:
 
 
 def _extended(near: Floats, query: Track, reference: Track, line: Line) -> Line:
-    """To the ends of the query, where what lies before or after it agrees less, but more than by chance."""
+    """To the ends of the query, where what lies before or after it agrees less, but more than by chance.
+
+    Not to an end that only a chunk of the query has: there the next chunk goes on.
+    """
     speed, offset, first, last = line
     at = offset + speed * query.times
     gain = (_between(near, reference, at) - _BESIDE) * query.weights
     gain[(at < reference.times[0] - 0.5) | (at > reference.times[-1] + 0.5)] = -1.0
-    if first and gain[:first].sum() > 0:
+    begins, ends = query.times[0] <= _END, query.duration - query.times[-1] <= _END
+    if begins and first and gain[:first].sum() > 0:
         first = 0
-    if last + 1 < len(query) and gain[last + 1 :].sum() > 0:
+    if ends and last + 1 < len(query) and gain[last + 1 :].sum() > 0:
         last = len(query) - 1
     return Line(speed, offset, first, last)
 

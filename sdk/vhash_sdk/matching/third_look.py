@@ -111,7 +111,7 @@ def _anywhere(a: Film, b: Film, places: Iterable[Placement | None]) -> float:
         if place is None:
             continue
         both = overlaid(a.values, b.values, place)
-        x, y = both.a - both.a.mean(0), both.b - both.b.mean(0)
+        x, y = (frames - frames.mean(0) for frames in map(_shown, (both.a, both.b)))
         one, two = ((z * z).sum(1) for z in (x, y))
         alike = (x @ y.T) / np.sqrt(one[:, None] * two[None] + 1e-6) >= _FOUND
         shares = [float(each[has].sum() / (each.sum() + 1e-6)) for each, has in
@@ -194,9 +194,26 @@ def _moves(both: Overlaid, place: Placement, lines: NDArray[np.int64]) -> ThirdL
     shared, at = lines >= 0, np.maximum(lines, 0)
     alike = _correlations(both.a - both.a.mean(0), both.b - both.b.mean(0), at, shared)
     line = int(np.abs(alike).argmax())
-    here, there = both.a[shared[line]], both.b[at[line][shared[line]]]
+    here, there = _that_show(both.a[shared[line]], both.b[at[line][shared[line]]])
     changes = here - here.mean(0), there - there.mean(0)
     return _measured((here, there), changes, both.tiles)._replace(placement=place)
+
+
+def _that_show(here: Frames, there: Frames) -> tuple[Frames, Frames]:
+    """Without the frames that are blank in both: of two clips with a blank end, only that would change."""
+    shows = _shows(np.maximum((here * here).sum(1), (there * there).sum(1)))
+    return here[shows], there[shows]
+
+
+def _shown(frames: Frames) -> Frames:
+    """Without the frames that are blank."""
+    return frames[_shows((frames * frames).sum(1))]
+
+
+def _shows(power: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which frames show something, by the power of their detail; all if hardly any does."""
+    shows: NDArray[np.bool_] = power >= _SHOWS**2 * power.mean()
+    return shows if shows.sum() > 1 else np.ones(len(power), bool)
 
 
 def _measured(

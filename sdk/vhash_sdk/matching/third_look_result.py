@@ -26,6 +26,7 @@ _EQUAL, _A_LITTLE = 0.95, 0.025  # of pictures that are one; of what moves that 
 _ONE_SHOWN = 0.8  # agreement of pictures in copies that are short or hardly move
 _HELD = 3e-4  # movement, at most, where pictures are held; of empty streets it was 5e-4 and more
 _IN_DETAIL = 0.97  # of a picture's detail that has to be the same; of pages of one template 0.8 was
+_ALMOST_ALL = 0.8  # of what moves
 _A_TRACE = 0.008  # movement that is more than an encoder's noise
 
 
@@ -98,6 +99,19 @@ class ThirdLook(NamedTuple):
         return self.same is False and (self.moves_alike or self._divided or self._parted)
 
     @property
+    def parted(self) -> bool:
+        """Whether a large part of the pictures shows something else all the time."""
+        return self.apart >= _PARTED
+
+    @property
+    def else_beside(self) -> bool:
+        """Whether it does not tell, but a part of the pictures shows something else all the time.
+
+        No copy where the codes of parts of the pictures are near, and those of the wholes are not.
+        """
+        return self.same is None and self.apart >= _APART and self.still > -_ONE_SCENE
+
+    @property
     def unlike(self) -> bool:
         """Whether too little moves alike however they are laid on each other, though enough does in both."""
         differ = self.together < OTHERS or (self.together < _COPIES and abs(self.still) < _LIKE)
@@ -107,6 +121,12 @@ class ThirdLook(NamedTuple):
     def barely_like(self) -> bool:
         """Whether nothing moves alike of the little that moves: no copy if the codes are far apart too."""
         enough = self.moving >= _A_TRACE and self.seconds >= LEAST_SECONDS
+        return self.same is None and enough and self.still > 0 and self.together < OTHERS
+
+    @property
+    def nothing_alike(self) -> bool:
+        """Whether almost all of what little moves, be it noise, moves otherwise: no copy if codes are far."""
+        enough = self.against >= _ALMOST_ALL and self.seconds >= LEAST_SECONDS
         return self.same is None and enough and self.still > 0 and self.together < OTHERS
 
     @property
@@ -158,7 +178,7 @@ class ThirdLook(NamedTuple):
 
     @property
     def _parted(self) -> bool:
-        return self._tells and self.apart >= _PARTED and self.together >= OTHERS
+        return self._tells and self.parted and self.together >= OTHERS
 
     @property
     def _tells(self) -> bool:

@@ -17,6 +17,7 @@ from ..codes import hamming_distance
 from ..errors import OptionError
 from ..spec import ModelSpec
 from .calibration import USUAL_RATE, Calibration, Rate, SecondLook
+from .panes import CommonPanes, common_panes
 from .relation import VideoRelation, in_a_pane, relation_of_copies
 from .second_look import Seen, View, nearest_views
 from .third_look_result import ThirdLook
@@ -25,9 +26,11 @@ _SURE = 0.25  # of the bits: verified distance up to which nobody looks a third 
 _CHANGE = 0.3  # of full change that has to be alike in both for that
 _SURER = 0.4375  # of the bits: up to this, only a scene that is one all the time is another take
 _EQUAL = 0.04  # of the bits: codes as near as that whose frames differ may be of the same pieces, reordered
-_FARTHER = 1.3  # of the radius, up to which what codes do not tell gets a third look
+_NEAR = 0.1  # of the bits: codes of copies where nothing moves
+_FARTHER = 1.45  # of the radius, up to which what codes do not tell gets a third look
 _THROUGHOUT = 0.8  # of the frames whose pictures agree
 _WORST = 0.25  # agreement of the worst quarter of the frames below which two videos share a part only
+_WORST_OF_SURE = 0.5  # the same where the rest leaves no doubt; of copies it was 0.56 and more
 _OF_ALL_PANES = 0.08  # of the picture that may show something else where some panes do: one of nine is more
 _LOOKS = 0.3  # strangers for each video that get a third look, by the calibration's scenes
 _PASSING = Rate(0.0, 1.6e-3, 4.8e-3)
@@ -153,20 +156,40 @@ class Verdict:
         found = self._by_codes(near, seen, told_apart)
         doubtful = self._doubtful(found, seen) if told_apart else self._may_be_copies(near)
         certain = found.same is None or (found.same and not doubtful)
-        shares = told_apart and not certain and self._share_panes(a, b, some=found.same is True)
-        if shares:  # what is alike in the whole pictures may be that pane alone
+        panes = CommonPanes.NONE
+        if found.same is not None:
+            panes = common_panes(a, b, self._same_view, self.radius or 0)
+        apart = panes is CommonPanes.APART
+        if apart or (not certain and self._share_panes(panes, found)):
+            # what is alike in the whole pictures may be those panes alone
             found = replace(found, same=False, relation=VideoRelation.SHARES)
-        closer_look = closer() if closer is not None and doubtful else None
-        if closer_look is None:
-            return self._related(found, a, b)
-        same = self._closer(found, closer_look) if told_apart else closer_look.surely_same or None
-        if shares:
-            same = closer_look.same is True and closer_look.apart <= _OF_ALL_PANES
-        found = replace(found, look=closer_look, same=same)
-        if closer_look.same and found.same and found.rate is not None:  # both have to be wrong
+        closer_look = closer() if closer is not None and doubtful and not apart else None
+        if closer_look is not None and told_apart:
+            found = self._looked(found, closer_look, seen, panes, nearest_views(a, b))
+        elif closer_look is not None:
+            found = replace(found, look=closer_look, same=closer_look.surely_same or None)
+        return self._related(found, a, b)
+
+    def _looked(
+        self,
+        found: Decision,
+        look: ThirdLook,
+        seen: Seen | None,
+        panes: CommonPanes,
+        near: tuple[int, int, int],
+    ) -> Decision:
+        """What is to be said after a third look; ``near``: of ``nearest_views``."""
+        same = self._closer(found, look, seen)
+        if self._share_panes(panes, found):
+            taken = look.otherwise and not self._far(found)
+            same = look.same is True and look.apart <= _OF_ALL_PANES and not taken
+        elif same and self._else_beside(look, panes, near):
+            same, found = False, replace(found, relation=VideoRelation.SHARES)
+        found = replace(found, look=look, same=same)
+        if look.same and found.same and found.rate is not None:  # both have to be wrong
             rate = Rate(*(one * other for one, other in zip(found.rate, _PASSING, strict=True)))
             found = replace(found, rate=rate)
-        return self._related(found, a, b)
+        return found
 
     @staticmethod
     def _related(found: Decision, a: Sequence[View], b: Sequence[View]) -> Decision:
@@ -181,14 +204,17 @@ class Verdict:
                 relation = VideoRelation.SHARES if look.shares else VideoRelation.TAKE
         return replace(found, relation=relation, in_a_pane=found.same is True and in_a_pane(a, b))
 
-    def _share_panes(self, a: Sequence[View], b: Sequence[View], *, some: bool) -> bool:
-        """Whether two split screens have panes in common; ``some``: but neither has all of the other's."""
-        one, two = ([replace(view, pane=False) for view in views if view.pane] for views in (a, b))
-        same = np.array([[self._same_view(x, y) for y in two] for x in one], bool)
-        if not same.any():
-            return False
-        whole = same.any(1).all() or same.any(0).all()
-        return not (some and whole)
+    @staticmethod
+    def _share_panes(panes: CommonPanes, found: Decision) -> bool:
+        """Whether two split screens only have panes in common, as far as codes can tell."""
+        return panes is CommonPanes.SOME or (panes is not CommonPanes.NONE and found.same is False)
+
+    @staticmethod
+    def _else_beside(look: ThirdLook, panes: CommonPanes, near: tuple[int, int, int]) -> bool:
+        """Whether parts of two pictures have near codes, and something else is beside them."""
+        if panes is CommonPanes.ALL_OF_ONE:
+            return look.apart > _OF_ALL_PANES
+        return near[1:] != (0, 0) and look.else_beside
 
     def _same_view(self, a: View, b: View) -> bool:
         near = int(hamming_distance(a.code, b.code))
@@ -201,7 +227,7 @@ class Verdict:
         if look is None or seen is None or found.verified is None or found.same is None or self.fmr is None:
             return False
         rate = max(self.fmr, look.table.smallest_rate, _LOOKS / self.videos)
-        sure = found.verified <= _SURE * self._bits and seen.changes >= _CHANGE
+        sure = self._sure(seen) and not _WORST <= seen.worst < _WORST_OF_SURE
         near = found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
         return not sure and (near or found.distance <= _EQUAL * self._bits)
 
@@ -210,17 +236,30 @@ class Verdict:
         most = _FARTHER * (self.radius or 0)
         return self.fmr is not None and distance <= min(most, self.candidates(self.videos))
 
-    def _closer(self, found: Decision, look: ThirdLook) -> bool | None:
+    def _sure(self, seen: Seen) -> bool:
+        """Whether what changes is alike beyond a doubt, if it is alike all the time."""
+        return seen.verified <= _SURE * self._bits and seen.changes >= _CHANGE
+
+    def _far(self, found: Decision) -> bool:
+        """Whether what changes in two videos is hardly alike by their codes."""
+        return found.verified is not None and found.verified > _SURER * self._bits
+
+    def _closer(self, found: Decision, look: ThirdLook, seen: Seen | None) -> bool | None:
         """Whether they are copies, by their pixels where these tell, else by what was found before."""
         assert found.verified is not None
-        far = found.verified > _SURER * self._bits
+        far = self._far(found)
+        divided = seen is not None and seen.worst < _WORST_OF_SURE
         if look.otherwise and not far:
             return False
         if look.same is None:
             # a copy moves alike, however it was altered
-            return False if look.unlike or (far and look.barely_like) else found.same
+            strange = look.nothing_alike and (found.distance > _NEAR * self._bits or divided)
+            return False if look.unlike or (far and (look.barely_like or strange)) else found.same
         # a picture that moves over the other one looks like "no copy" too
         believed = look.same or look.shares or far or look.agreeing >= _THROUGHOUT
+        believed = believed or look.parted or divided
+        if found.relation is VideoRelation.SHARES:  # by its codes
+            return look.same and (look.path > 0 or look.together >= _THROUGHOUT or not look.moves_alike)
         return look.same if believed else found.same
 
     @property
@@ -235,7 +274,8 @@ class Verdict:
             rate = look.table.false_match_rate(verified)
             if most is None or verified > most:
                 return Decision(near, verified, most, rate, None if most is None else False)
-            part = seen.worst < _WORST  # what the rest shows is something else
+            # what the rest shows is something else
+            part = seen.worst < (_WORST_OF_SURE if self._sure(seen) else _WORST)
             return Decision(
                 near, verified, most, rate, not part, None, VideoRelation.SHARES if part else None
             )
