@@ -322,6 +322,11 @@ def test_codes_that_are_all_but_equal_are_looked_at_whatever_their_frames_say() 
     assert verdict.decide(ordered, shuffled).same is False
     look = SEEN._replace(motion=0.1, still=0.9, agreeing=0.9, moving=0.1, variety=5.0, anywhere=0.95)
     assert verdict.decide(ordered, shuffled, closer=lambda: look).same is True
+    take = look._replace(still=0.97, agreeing=1.0, against=0.9)
+    for anywhere, same in ((0.75, True), (0.55, False)):
+        most = take._replace(anywhere=anywhere)
+        assert most.same is False
+        assert verdict.decide(ordered, shuffled, closer=lambda most=most: most).same is same
 
 
 def test_where_codes_change_little_the_pixels_are_asked_however_near_they_are() -> None:

@@ -16,6 +16,7 @@ _DIVIDED = 0.2  # of the frames that agree well, and of those that do not at all
 _MOSTLY = 0.8  # of the time that has to agree, else they share a part of it
 _PARTLY = 0.2  # of what moves that may move otherwise, else they share a part of the picture
 _IN_ANOTHER_ORDER = 0.8  # of the changes in either film that are in the other one, wherever: then copies
+_MOST_PIECES = 0.65  # the same where codes are all but equal: of takes so near it was below 0.6
 _IN_PART = 0.6  # the same, from which on more than a part of the time is the same
 _APART = 0.18  # of the picture that may show something else: a quarter of a split screen is more
 _PARTED = 0.3  # of the picture that shows something else, where the rest is no copy by itself either
@@ -83,6 +84,11 @@ class ThirdLook(NamedTuple):
         if self._divided or self._parted:
             return False
         return False if self._tells and self.together < OTHERS else None
+
+    @property
+    def of_the_same_pieces(self) -> bool:
+        """Whether most of what changes in one is in the other: copies in another order, if codes are equal."""
+        return self.anywhere >= _MOST_PIECES + self._by_chance
 
     @property
     def frozen(self) -> bool:

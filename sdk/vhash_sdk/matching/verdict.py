@@ -249,6 +249,8 @@ class Verdict:
         assert found.verified is not None
         far = self._far(found)
         divided = seen is not None and seen.worst < _WORST_OF_SURE
+        if found.distance <= _EQUAL * self._bits and look.of_the_same_pieces:
+            return True
         if look.otherwise and not far:
             return False
         if look.same is None:
