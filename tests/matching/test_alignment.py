@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from vhash_sdk.errors import OptionError
@@ -91,6 +91,8 @@ def test_a_stranger_is_not_found(seed: int, length: float) -> None:
 
 @settings(max_examples=8, deadline=None, phases=PHASES)
 @given(start=st.floats(0, 280), before=st.floats(0, 20), after=st.floats(0, 20), seed=st.integers(1, 10_000))
+@example(start=6.07, before=2.14, after=17.94, seed=1285)  # the copy goes on past the end of a chunk
+@example(start=166.3, before=4.77, after=17.53, seed=7872)
 def test_intro_and_outro_are_left_out(start: float, before: float, after: float, seed: int) -> None:
     strange = world(seed, 41.0)
     parts = [
