@@ -217,6 +217,17 @@ def test_black_and_tiny_films_say_nothing() -> None:
     assert third_look(whole, whole, [Timeline(1.0, 1000.0)]) == NOTHING
 
 
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_cut_to_black_is_no_movement(place: int) -> None:
+    """Two takes whose ends are blank: that both go black at once says nothing of them."""
+    one, other = scene(place, 1), scene(place, 2)
+    for pictures in (one, other):
+        pictures[18:] = 0
+    assert third_look(film(one), film(noisy(one)), ALL).same is True
+    apart = third_look(film(one), film(other), ALL)
+    assert apart.same is not True and apart.together < 0.6
+
+
 def test_what_does_not_move_is_left_to_the_codes() -> None:
     still = np.repeat(scene(1, 0)[:1], FRAMES, 0)
     assert third_look(film(noisy(still)), film(still), ALL).same is None
