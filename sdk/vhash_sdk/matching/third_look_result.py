@@ -87,7 +87,7 @@ class ThirdLook(NamedTuple):
 
     @property
     def of_the_same_pieces(self) -> bool:
-        """Whether most of what changes in one is in the other: copies in another order, if codes are equal."""
+        """Whether most of what changes in one is in the other: a copy in another order if codes are equal."""
         return self.anywhere >= _MOST_PIECES + self._by_chance
 
     @property

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ..codes import hamming_distance
 from ..errors import OptionError
 from ..spec import ModelSpec
@@ -248,20 +246,20 @@ class Verdict:
         """Whether they are copies, by their pixels where these tell, else by what was found before."""
         assert found.verified is not None
         far = self._far(found)
-        divided = seen is not None and seen.worst < _WORST_OF_SURE
         if found.distance <= _EQUAL * self._bits and look.of_the_same_pieces:
             return True
         if look.otherwise and not far:
             return False
+        divided = seen is not None and seen.worst < _WORST_OF_SURE
         if look.same is None:
             # a copy moves alike, however it was altered
             strange = look.nothing_alike and (found.distance > _NEAR * self._bits or divided)
             return False if look.unlike or (far and (look.barely_like or strange)) else found.same
-        # a picture that moves over the other one looks like "no copy" too
-        believed = look.same or look.shares or far or look.agreeing >= _THROUGHOUT
-        believed = believed or look.parted or divided
-        if found.relation is VideoRelation.SHARES:  # by its codes
+        if found.relation is VideoRelation.SHARES:  # by its codes, which few pictures overrule
             return look.same and (look.path > 0 or look.together >= _THROUGHOUT or not look.moves_alike)
+        # a picture that moves over the other one looks like "no copy" too
+        throughout = look.agreeing >= _THROUGHOUT or look.parted or divided
+        believed = look.same or look.shares or far or throughout
         return look.same if believed else found.same
 
     @property
