@@ -30,7 +30,7 @@ from .searching import StoredViews
 
 logger = logging.getLogger("vhash_sdk")
 
-VERSION = 4
+VERSION = 5
 """Of what third looks measure: others are taken again."""
 _SAVED = 200  # new looks after which all are written, lest a killed run begins anew
 _MOST = 1 << 20  # looks that are kept, of 200 bytes; beyond that the oldest go

@@ -22,7 +22,8 @@ _SCALES = tuple(float(scale) for scale in np.exp(np.arange(-12, 13) * 0.08))  # 
 TILE = 8
 """Pixels of a side of what is asked for itself whether it moves alike."""
 HOPELESS = 0.3
-"""Agreement that is left alone after the longest steps: of copies in place it was 0.4 or more by then."""
+"""Agreement of a placement made exact below which nothing is measured, where there is another one."""
+_AT_A_LOSS = 0.1  # agreement after the longest steps, below which the shorter ones are not tried
 _LEAST = 60  # pixels that have to lie on each other
 
 
@@ -105,7 +106,7 @@ def refined(a: Frames, b: Frames, place: Placement) -> Placement:
                 if best != stays:  # the other way leads back
                     break
         steps = steps / 2
-        if abs(best) < HOPELESS:
+        if abs(best) < _AT_A_LOSS:
             break
     growth, tilt, stretch, row, column = now.tolist()
     return place._replace(row=row, column=column, agreement=best, tilt=tilt, stretch=stretch, growth=growth)
