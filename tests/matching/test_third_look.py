@@ -281,7 +281,7 @@ def test_strangers_are_given_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
     sampled = registration._sampled
     monkeypatch.setattr(registration, "_sampled", lambda *args: taken.append(1) or sampled(*args))
     assert not third_look(film(scene(1, 0)), film(scene(2, 0)), ALL).same
-    assert len(taken) < 250  # to make all placements exact takes twice as many
+    assert len(taken) < 350  # to make all placements exact takes 403
 
 
 def test_a_squashed_copy_lies_in_place() -> None:
