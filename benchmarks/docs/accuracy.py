@@ -65,14 +65,14 @@ def decisions() -> str:
     name = "decisions_copy-256"
     result = load(name)
     takes, sets = result["other takes called copies"], result["made alike"].values()
-    shares = [f"{result[asked]['reporting']['all']['share']:.3f}" for asked in _DECISIONS]
-    told = [
-        f"{found['reporting']['all']['share']:.3f}" if (found := result.get(f"{asked}, or part")) else ""
-        for asked in _DECISIONS
-    ]
+
+    def shares(what: str) -> list[str]:  # `find` only where it was asked for, and it has no parts
+        found = [result.get(asked + what) for asked in _DECISIONS]
+        return [f"{one['reporting']['all']['share']:.3f}" if one else "" for one in found]
+
     counts = (
         f"{result['search']['strangers']} of {result['search']['stranger pairs']:,}",
-        f"{result['find']['strangers']}", f"{takes['found']} of {takes['of']}",
+        f"{result['find']['strangers']}" if "find" in result else "", f"{takes['found']} of {takes['of']}",
         f"{sum(one['false groups'] for one in sets)}",
         f"{sum(one['re-encodes grouped'] for one in sets)} of {sum(one['of'] for one in sets)}",
     )  # fmt: skip
@@ -83,7 +83,10 @@ def decisions() -> str:
     reported = result["compare"]["reporting"]
     total, kinds = reported["all"]["of"], len(reported["kinds"])
     weak = ", ".join(f"{kind} {at:.2f}" for kind, at in reported["kinds"].items() if at < 0.9)
-    rows = [("called copies", *shares, *counts), ("or told to share a part", *told, *[""] * len(counts))]
+    rows = [
+        ("called copies", *shares(""), *counts),
+        ("or told to share a part", *shares(", or part"), *[""] * len(counts)),
+    ]
     return (
         table(header, rows)
         + f"\n\nThe share of {total} copies, {kinds} kinds of {total // kinds} originals, on which nothing was tuned. "

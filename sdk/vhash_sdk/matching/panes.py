@@ -19,7 +19,7 @@ class CommonPanes(Enum):
 
     NONE = auto()  # or one of the two is none
     SOME = auto()  # either has panes that the other has not
-    APART = auto()  # the same, beyond a doubt
+    APART = auto()  # as SOME, beyond a doubt
     ALL_OF_ONE = auto()  # one has all of the other's, and another one beside them
     ALL = auto()
 

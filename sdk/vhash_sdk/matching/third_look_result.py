@@ -126,14 +126,12 @@ class ThirdLook(NamedTuple):
     @property
     def barely_like(self) -> bool:
         """Whether nothing moves alike of the little that moves: no copy if the codes are far apart too."""
-        enough = self.moving >= _A_TRACE and self.seconds >= LEAST_SECONDS
-        return self.same is None and enough and self.still > 0 and self.together < OTHERS
+        return self._not_together and self.moving >= _A_TRACE
 
     @property
     def nothing_alike(self) -> bool:
         """Whether almost all of what little moves, be it noise, moves otherwise: no copy if codes are far."""
-        enough = self.against >= _ALMOST_ALL and self.seconds >= LEAST_SECONDS
-        return self.same is None and enough and self.still > 0 and self.together < OTHERS
+        return self._not_together and self.against >= _ALMOST_ALL
 
     @property
     def otherwise(self) -> bool:
@@ -165,6 +163,12 @@ class ThirdLook(NamedTuple):
     def moves_alike(self) -> bool:
         """Whether what moves is as alike as in copies."""
         return self.together >= _COPIES + self._by_chance
+
+    @property
+    def _not_together(self) -> bool:
+        """Whether it does not tell, though for long enough nothing moved alike in pictures that agree."""
+        enough = self.same is None and self.seconds >= LEAST_SECONDS
+        return enough and self.still > 0 and self.together < OTHERS
 
     @property
     def _by_chance(self) -> float:

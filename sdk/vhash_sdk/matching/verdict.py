@@ -255,7 +255,7 @@ class Verdict:
             # a copy moves alike, however it was altered
             strange = look.nothing_alike and (found.distance > _NEAR * self._bits or divided)
             return False if look.unlike or (far and (look.barely_like or strange)) else found.same
-        if found.relation is VideoRelation.SHARES:  # by its codes, which few pictures overrule
+        if found.relation is VideoRelation.SHARES:  # by its codes, which only much that is alike overrules
             return look.same and (look.path > 0 or look.together >= _THROUGHOUT or not look.moves_alike)
         # a picture that moves over the other one looks like "no copy" too
         throughout = look.agreeing >= _THROUGHOUT or look.parted or divided

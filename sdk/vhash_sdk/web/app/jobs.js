@@ -63,7 +63,7 @@ class Jobs {
     this.load().catch(complain);
   }
   back() {
-    this.load().catch(complain);
+    this.listening();
   }
   key() {
     return false;

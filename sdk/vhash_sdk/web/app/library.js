@@ -4,9 +4,9 @@ import { S } from "../shared/strings.js";
 import { bytes, number, seconds } from "../shared/text.js";
 import { metaOf, nameOf } from "../shared/video.js";
 import { Listing } from "./api.js";
-import { beginJob } from "./progress.js";
 import { strip } from "./media.js";
 import { openNear, openVideo } from "./near.js";
+import { beginJob } from "./progress.js";
 import { button, complain, empty, guarded, head, selectOf, state, tabs, textField } from "./shell.js";
 import { VirtualList } from "./virtual.js";
 

@@ -140,9 +140,10 @@ on("back", () => {
 let heard = false;
 on("listening", guarded(async () => { // what happened before was told to nobody
   for (const { id } of unended()) {
-    const now = await get(`/v1/jobs/${id}`).catch(() => null);
-    if (now) tell("job", now);
-    else state.jobs.delete(id); // a server that keeps nothing has forgotten it
+    await get(`/v1/jobs/${id}`).then((now) => tell("job", now), (error) => {
+      if (error.status !== 404) throw error;
+      state.jobs.delete(id); // a server that keeps nothing has forgotten it
+    });
   }
   if (!heard) view?.listening?.();
   else {
