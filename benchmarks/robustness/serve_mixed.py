@@ -154,6 +154,7 @@ class Client:
     def __init__(self, server: Server, record: Record, kind: str) -> None:
         self.server, self.record, self.kind = server, record, kind
         self.connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        self.connected_to = server.process
         self.draw = random.Random(kind)
 
     def ask(
@@ -166,16 +167,19 @@ class Client:
             body, given = json.dumps(body).encode(), {**given, **JSON}
         end = time.monotonic() + PATIENCE
         while True:
-            process, began = self.server.process, time.perf_counter()
-            was_down = self.server.down.is_set()
+            began, was_down = time.perf_counter(), self.server.down.is_set()
+            if self.connection.sock is None:
+                self.connected_to = self.server.process
             try:
                 self.connection.request(method, path, body, given)
                 answer = self.connection.getresponse()
                 content = answer.read()
             except (OSError, HTTPException) as error:
                 self.connection.close()
-                # killed meanwhile, or down before or after
-                excused = was_down or self.server.down.is_set() or process is not self.server.process
+                # down before or after, or killed since this connection was made: it may have been idle
+                # all the while that the server was down
+                killed = self.connected_to is not self.server.process
+                excused = was_down or self.server.down.is_set() or killed
                 self.record.lost_answer(kind or self.kind, excused, error)
                 if time.monotonic() > end:
                     raise
