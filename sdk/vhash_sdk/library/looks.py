@@ -30,12 +30,12 @@ from .searching import StoredViews
 
 logger = logging.getLogger("vhash_sdk")
 
-VERSION = 5
+VERSION = 6
 """Of what third looks measure: others are taken again."""
 _SAVED = 200  # new looks after which all are written, lest a killed run begins anew
 _MOST = 1 << 20  # looks that are kept, of 200 bytes; beyond that the oldest go
 _DIGEST = 32
-_MEASURED, _PLACED = 12, 10  # numbers of a look, and of how two videos lie on each other
+_MEASURED, _PLACED = 13, 10  # numbers of a look, and of how two videos lie on each other
 NUMBERS = _MEASURED + _PLACED
 """By which a look is kept."""
 
@@ -141,8 +141,8 @@ class Looks:
 
 def numbers_of(seen: ThirdLook) -> list[float]:
     """A look as it is kept."""
-    *measured, place, divided, apart, anywhere, path, detail = seen
-    measured += [divided, apart, anywhere, path, detail]
+    *measured, place, divided, apart, anywhere, path, detail, elsewhen = seen
+    measured += [divided, apart, anywhere, path, detail, elsewhen]
     if place is None:
         return measured + [0.0] * _PLACED
     moved = [place.row, place.column, place.agreement, place.pixels, place.tilt, place.stretch, place.growth]

@@ -9,6 +9,7 @@ import numpy as np
 from .pictures import Frames, scaled_shape
 
 _ANOTHER_SCALE = 0.05  # as a logarithm
+_ZOOMS = (1.5, 1 / 1.5, 2.0, 1 / 2.0)
 
 
 class Placement(NamedTuple):
@@ -71,6 +72,16 @@ def windows(a: Frames, b: Frames) -> list[Placement]:
             height, width = scaled_shape(b.shape[1:], min(1.0, 1 / scale))
             middle = (height - 1) / 2, (width - 1) / 2
             found.append(whole._replace(scale=scale, row=middle[0], column=middle[1], stretch=0.0))
+    return found
+
+
+def zoomed(a: Frames, b: Frames) -> list[Placement]:
+    """The placements of a cut out of the middle of one, enlarged to the whole picture of the other."""
+    whole, found = in_place(a, b), []
+    for zoom in _ZOOMS:
+        height, width = scaled_shape(b.shape[1:], min(1.0, 1 / (whole.scale * zoom)))
+        middle = (height - 1) / 2, (width - 1) / 2
+        found.append(whole._replace(scale=whole.scale * zoom, row=middle[0], column=middle[1]))
     return found
 
 

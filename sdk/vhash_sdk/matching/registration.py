@@ -23,7 +23,8 @@ TILE = 8
 """Pixels of a side of what is asked for itself whether it moves alike."""
 HOPELESS = 0.3
 """Agreement of a placement made exact below which nothing is measured, where there is another one."""
-_AT_A_LOSS = 0.1  # agreement after the longest steps, below which the shorter ones are not tried
+AT_A_LOSS = 0.1
+"""Agreement after the longest steps, below which the shorter ones are not tried."""
 _LEAST = 60  # pixels that have to lie on each other
 
 
@@ -59,7 +60,9 @@ def register(
     """
     rough = shifts(resized(a, 0.5), resized(b, 0.5), scales, turns)
     rough.sort(key=lambda place: -place.significance)
-    found: list[Placement] = []
+    # the likeliest turn is none, and where little shows any other one may seem to agree better
+    found = [place for place in rough if place.turn == (0, False)][:1]
+    most += len(found)
     for place in rough:
         # a neighbouring scale says the same again
         if all(place.turn != other.turn or abs(np.log(place.scale / other.scale)) > 0.2 for other in found):
@@ -71,10 +74,10 @@ def register(
     return sorted(exact, key=lambda place: -place.significance)
 
 
-def refined(a: Frames, b: Frames, place: Placement) -> Placement:
+def refined(a: Frames, b: Frames, place: Placement, at_a_loss: float = AT_A_LOSS) -> Placement:
     """A placement made exact, by steps in one direction at a time that become smaller.
 
-    One that agrees no better than chance after the first of them stays inexact.
+    One that agrees less than ``at_a_loss`` after the first of them stays inexact.
     """
     first, second = alike_scaled(a, b, place)
     shapes = first.shape[1:], second.shape[1:]
@@ -106,7 +109,7 @@ def refined(a: Frames, b: Frames, place: Placement) -> Placement:
                 if best != stays:  # the other way leads back
                     break
         steps = steps / 2
-        if abs(best) < _AT_A_LOSS:
+        if abs(best) < at_a_loss:
             break
     growth, tilt, stretch, row, column = now.tolist()
     return place._replace(row=row, column=column, agreement=best, tilt=tilt, stretch=stretch, growth=growth)

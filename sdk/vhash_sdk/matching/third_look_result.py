@@ -28,6 +28,8 @@ _ONE_SHOWN = 0.8  # agreement of pictures in copies that are short or hardly mov
 _HELD = 3e-4  # movement, at most, where pictures are held; of empty streets it was 5e-4 and more
 _IN_DETAIL = 0.97  # of a picture's detail that has to be the same; of pages of one template 0.8 was
 _ALMOST_ALL = 0.8  # of what moves
+_THEN, _SCENE_THEN, _ELSEWHEN = 0.45, 0.85, 0.2  # where the same moves at the right time, and only then
+_NOWHERE = 0.05  # of such pictures that may show something else
 _A_TRACE = 0.008  # movement that is more than an encoder's noise
 
 
@@ -54,6 +56,8 @@ class ThirdLook(NamedTuple):
         path: by how many pixels of the film one moves over the other; 0: it stays.
         detail: share of the detail of two pictures, one of each, that is the same, 0 to 1; looked at where
             nothing moves in either (``frozen``), else 0.
+        elsewhen: how alike what changes is at other times than those that belong together, at most, as a
+            share of how alike it is then; looked at where little is alike, else 1.
     """
 
     motion: float
@@ -69,6 +73,7 @@ class ThirdLook(NamedTuple):
     anywhere: float = 0.0
     path: float = 0.0
     detail: float = 0.0
+    elsewhen: float = 1.0
 
     @property
     def same(self) -> bool | None:
@@ -78,8 +83,10 @@ class ThirdLook(NamedTuple):
         """
         if self.anywhere >= _IN_ANOTHER_ORDER + self._by_chance or self.detail >= _IN_DETAIL:
             return True
+        whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY and self.apart <= _APART
+        if whole and self.faintly_alike and self.elsewhen <= _ELSEWHEN:
+            return True
         if self.moves_alike:
-            whole = self.agreeing >= _MOSTLY and self.against <= _PARTLY and self.apart <= _APART
             return True if whole else False if self._tells else None
         if self._divided or self._parted:
             return False
@@ -89,6 +96,16 @@ class ThirdLook(NamedTuple):
     def of_the_same_pieces(self) -> bool:
         """Whether most of what changes in one is in the other: a copy in another order if codes are equal."""
         return self.anywhere >= _MOST_PIECES + self._by_chance
+
+    @property
+    def faintly_alike(self) -> bool:
+        """Whether one picture is shown all the time, and something of what moves is alike.
+
+        Noise and few bits leave no more of a copy where little moves. Other takes have as much in common, but
+        then at other times too: a page that is turned, a head that nods.
+        """
+        one = abs(self.still) >= _SCENE_THEN and self.agreeing >= _EQUAL and self.apart <= _NOWHERE
+        return one and self.together >= _THEN and self.seconds >= LEAST_SECONDS
 
     @property
     def frozen(self) -> bool:
