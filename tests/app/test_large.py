@@ -76,6 +76,33 @@ def test_a_filter_finds_one_of_all(large: Tab, tmp_path: Path) -> None:
     until(lambda: any(5000 < int(name[6:13]) < 6000 for name in large.texts(".compact .name")))
 
 
+def test_what_is_filtered_is_looked_at_from_its_beginning(large: Tab) -> None:
+    large.open("library")
+    large.page.wait_for_selector(".compact")
+
+    def far_down() -> None:
+        large.page.evaluate("scrollTo(0, document.documentElement.scrollHeight / 2)")
+        until(lambda: any(5000 < int(name[6:13]) < 6000 for name in large.texts(".compact .name")))
+        large.answers.clear()
+
+    def first_of(hundred: str) -> bool:
+        rows = large.page.locator(".compact[aria-posinset='1'][aria-setsize='100']")
+        return bool(rows.count()) and rows.locator(".name").inner_text().startswith(hundred)
+
+    far_down()
+    large.page.fill("main input[type=search]", "video 00033")
+    until(lambda: first_of("video 0003300"))
+    box = large.page.locator(".compact[aria-posinset='1']").bounding_box()
+    assert 0 < box["y"] < large.page.viewport_size["height"] / 2
+    assert not [url for _, url in large.answers if "cursor" in url]  # what nobody looks at is not asked for
+    large.page.fill("main input[type=search]", "")
+    until(lambda: large.page.locator(".compact[aria-setsize='11000']").count() > 3)
+    far_down()
+    large.page.click("main .bar button")  # the other way round
+    until(lambda: large.texts(".compact[aria-posinset='1'] .name") == ["video 0010999.mp4"])
+    large.page.click("main .bar button")
+
+
 def test_the_map_of_all_is_drawn(large: Tab) -> None:
     large.open("map")
     until(lambda: large.texts(".legend .count") == ["11,000 of 11,000 in view"])

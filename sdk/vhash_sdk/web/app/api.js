@@ -110,8 +110,8 @@ export class Listing {
     Object.assign(this, { path, values, page, loaded, items: [], total: null, head: null, pages: new Map() });
     this.abort = new AbortController();
   }
-  at(place) {
-    if (!(place in this.items)) this.want(place);
+  at(place) { // before the first page is there, nobody knows whether there is such a place
+    if (!(place in this.items) && this.total !== null) this.want(place);
     return this.items[place];
   }
   want(place) {

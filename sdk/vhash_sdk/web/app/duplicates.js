@@ -58,6 +58,7 @@ class Duplicates {
   }
   filter(name, value) {
     filters[name] = value;
+    this.list.begin();
     this.load().catch(complain);
   }
 

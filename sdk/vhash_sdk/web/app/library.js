@@ -43,6 +43,7 @@ class Videos {
         filters.order = filters.order === "asc" ? "desc" : "asc";
         event.target.textContent = filters.order === "asc" ? "↑" : "↓";
         event.target.setAttribute("aria-label", S.orders[filters.order]);
+        this.list.begin();
         this.load().catch(complain);
       }, { "aria-label": S.orders[filters.order] })];
   }
@@ -59,6 +60,7 @@ class Videos {
   filter(of, name, value) {
     of[name] = value;
     for (const chip of this.chips?.children || []) chip.setAttribute("aria-pressed", String(chip.dataset.kind === failures.kind));
+    this.list.begin();
     this.load().catch(complain);
   }
   async load() {
@@ -69,8 +71,7 @@ class Videos {
     await listing.want(0);
   }
   loaded(first, answer) {
-    if (first === 0 && this.list.count !== answer.total) this.list.reset(answer.total);
-    else if (first === 0) this.list.reset(answer.total);
+    if (first === 0) this.list.reset(answer.total);
     this.none.replaceChildren(answer.total ? "" : this.errors ? empty(S.noErrors, S.noErrorsText) : empty(S.noneLeft, state.library.videos ? S.noVideoLeft : S.noVideosText));
     this.list.refresh(first, first + answer.items.length);
   }

@@ -32,6 +32,7 @@ class Parts {
   }
   filter(name, value) {
     filters[name] = value;
+    this.list.begin();
     this.load().catch(complain);
   }
   async find() {

@@ -32,6 +32,7 @@ export class Related {
   }
   filter(name, value) {
     filters[name] = value;
+    this.list.begin();
     this.load().catch(complain);
   }
   async load() {

@@ -2,6 +2,7 @@
 import { make } from "../shared/dom.js";
 
 const NEAR = 600; // pixels above and below the window
+const BELOW_BARS = 120; // what stays at the window's top covers no more
 
 // Sums of heights that can be changed one by one (a Fenwick tree).
 class Heights {
@@ -44,12 +45,17 @@ export class VirtualList {
     addEventListener("scroll", this.onscroll, { passive: true });
     addEventListener("resize", this.onscroll);
   }
+  begin() { // what comes next is another list, to be looked at from its beginning
+    this.begins = true;
+  }
   reset(count) {
     this.count = count;
     this.heights = new Heights(count, this.estimate);
     for (const element of this.shown.values()) this.sizes.unobserve(element);
     this.shown.clear();
     this.list.replaceChildren();
+    if (this.begins) scrollBy(0, Math.min(0, this.list.getBoundingClientRect().top - BELOW_BARS));
+    this.begins = false;
     this.update();
   }
   refresh(from = 0, to = this.count) {
@@ -125,7 +131,7 @@ export class VirtualList {
   show(place) { // bring it into the window; its element
     const y = this.list.getBoundingClientRect().top + this.heights.before(place);
     const height = this.heights.one[place];
-    if (y < 120 || y + height > innerHeight - 40) scrollBy(0, y - Math.max(120, (innerHeight - height) / 3));
+    if (y < BELOW_BARS || y + height > innerHeight - 40) scrollBy(0, y - Math.max(BELOW_BARS, (innerHeight - height) / 3));
     this.update();
     return this.shown.get(place);
   }
