@@ -18,6 +18,7 @@ from ..runtime.choice import Backend, Precision, check_options, choose, run_fram
 from ..runtime.onnx import usable_cores
 from ..spec import ModelSpec
 from ..system.checks import MAX_THREADS, check_choice, check_kind, check_positive, checked_count, checked_path
+from ..system.unpicklable import NotPickled
 from ..video import Box, Clip, Limits, Source
 from .decoding import Decoding, decode_pool, resident_of
 from .encoded import Detail, Encoded
@@ -40,7 +41,7 @@ class EncoderOptions(TypedDict, total=False):
     calibration: Calibration | str | os.PathLike[str] | None
 
 
-class Encoder:
+class Encoder(NotPickled):
     """Turns videos into codes. May be shared by threads.
 
     Args:
@@ -68,6 +69,8 @@ class Encoder:
     >>> code.bits
     256
     """
+
+    _instead = "make one in each process, or in each worker's initializer"
 
     def __init__(
         self,

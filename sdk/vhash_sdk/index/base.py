@@ -18,11 +18,12 @@ from ..codes import same_model
 from ..errors import ModelMismatchError, VhashError
 from ..system.checks import checked_count, checked_path
 from ..system.forking import ForkedLock
+from ..system.unpicklable import NotPickled
 from .arguments import Codes, checked_codes, checked_ids, checked_range, checked_recall, eligible_ids
 from .matches import Explanation, Matches, Pairs, PairShare, RangeMatches, reason
 
 
-class BaseIndex:
+class BaseIndex(NotPickled):
     """The methods of ``Index`` and ``StoredIndex``, over one engine of the C++ module.
 
     Args:

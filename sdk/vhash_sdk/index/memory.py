@@ -33,6 +33,8 @@ class Index(BaseIndex):
     (array([[1, 0]]), array([[1, 2]], dtype=uint16))
     """
 
+    _instead = "save() it, and Index.load() the file where it is needed"
+
     def __init__(self, bits: int, *, model: str | None = None, threads: int | None = None) -> None:
         code_bytes(bits)
         super().__init__(_core.HammingIndex(int(bits), checked_model(model)), checked_threads(threads))

@@ -81,6 +81,7 @@ class StoredIndex(BaseIndex):
         "StoredIndex has no load(): Index.load(file) reads a file that save() wrote, "
         "StoredIndex(directory) opens a directory"
     )
+    _instead = "open its directory where it is needed"
     open = _Elsewhere("StoredIndex has no open(): StoredIndex(directory) or Index.open(directory) opens one")
 
     def __init__(

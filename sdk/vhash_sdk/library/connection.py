@@ -202,6 +202,8 @@ def named(path: Path) -> Iterator[None]:
             f"{path}: takes more memory to read than there is (SQLITE_NOMEM); {_advice('SQLITE_CORRUPT')}"
         ) from error
     except sqlite3.Error as error:
+        if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+            raise StoreError(f"{path}: was closed; open it again") from error
         name = getattr(error, "sqlite_errorname", "") or type(error).__name__
         raise StoreError(f"{path}: {error} ({name}); {_advice(name)}") from error
 

@@ -15,6 +15,7 @@ from ..matching.verdict import Verdict
 from ..scan import Found, content_digest
 from ..spec import ModelSpec
 from ..system.checks import checked_count
+from ..system.unpicklable import NotPickled
 from ..video import Limits, Source
 from .browsing import FailureOrder, Filters, Holdings, Order, Place, failures_page, holdings, mark, page_of
 from .cache import Remembered, cached_index
@@ -48,8 +49,10 @@ if TYPE_CHECKING:
     from ..index.memory import Index
 
 
-class OpenLibrary:
+class OpenLibrary(NotPickled):
     """What a library is and what is in it; see ``Library`` for how it is opened and what it does."""
+
+    _instead = "open its directory where it is needed"
 
     def __init__(
         self,
