@@ -63,7 +63,7 @@ class Unseen:
     chance: NDArray[np.float64]
 
     def summary(self) -> dict[str, Any]:
-        """For each database: mAP@K, 95 % interval (bootstrap over groups), chance, each query's AP."""
+        """For each database: mAP@K, 95 % interval (bootstrap over groups), chance."""
         out: dict[str, Any] = {}
         for d, database in enumerate(DATABASES):
             cells: dict[str, Any] = {"chance": round(float(self.chance[d]), 4)}
@@ -73,7 +73,6 @@ class Unseen:
                     "mean": round(found["mean"], 4),
                     "interval": [round(found["low"], 4), round(found["high"], 4)],
                 }
-            cells["each query"] = np.round(self.ap[d, :, KS.index(None)], 4).tolist()
             out[database] = cells
         return out
 

@@ -91,6 +91,38 @@ def approximate() -> str:
     )
 
 
+def pruning() -> str:
+    result = load("pruning")
+    rows = []
+    for name, one in result["sets"].items():
+        far, stops, groups = one["strangers' distances"], one["stops"], one["clusters"]
+        best = min(min(found.values()) for found in groups.values())
+        index = [
+            f"{100 * found['candidates']:.1f} % in {found['lookups']:,}"
+            for found in one["multi-index"].values()
+        ]
+        rows.append(
+            (
+                f"{name}, {one['codes']:,}", f"{far['mean']:.0f} ± {far['deviation']:.1f}",
+                *(f"{100 * stops[order]['a tile of 512']:.0f} %" for order in ("as stored", "most telling first")),
+                f"{100 * best:.0f} %", *index,
+            )
+        )  # fmt: skip
+    parts = next(iter(result["sets"].values()))["multi-index"]
+    header = (
+        f"codes of {result['bits']} bits", "strangers' distances", "bits read before a tile can be left",
+        "most telling bits first", "distances behind clusters' bounds",
+        *(f"{name}: codes looked at, in so many look-ups" for name in parts),
+    )  # fmt: skip
+    return (
+        f"{table(header, rows)}\n\nCounted for queries within {result['radius']} bits. *Fitted* codes have the mean and "
+        "the covariance of the default model's logits of pictures, *real* ones are those pictures, several of one clip: "
+        "that is what the clusters find there. No bound of a cluster reaches so far: strangers are as near to each "
+        "other's centre as to each other. "
+        f"{source('pruning')}"
+    )
+
+
 def _line(rows: list[dict[str, Any]], *names: str) -> str:
     return "; ".join(
         f"{row['codes']:.0e}".replace("e+0", "e")

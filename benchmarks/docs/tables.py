@@ -40,6 +40,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "search": search.search,
     "search_sizes": search.sizes,
     "search_approximate": search.approximate,
+    "pruning": search.pruning,
     "joins": search.joins,
     "billion": search.billion,
     "dedup": speed.dedup,

@@ -129,7 +129,9 @@ def main() -> None:
         "narrowed": NARROW,
         "cpu_seconds_per_run": {f"{m} {b}": round(float(np.mean(s)), 1) for (m, b), s in seconds.items()},
     }  # fmt: skip
-    measured = {f"{m} {b}": [p for p in c if "map@100" in p] for (m, b), c in curves.items() if c}
+    measured = {  # the lengths that are drawn
+        f"{m} {b}": [p for p in c if "map@100" in p] for (m, b), c in curves.items() if c and b == 64
+    }
     curves_out = {  # between two measured epochs only losses move; the plots have them
         name: {k: [round(p[k], 4) for p in points] for k in points[0] if k != "seconds"}
         for name, points in measured.items()
