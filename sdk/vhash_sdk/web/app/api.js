@@ -8,7 +8,7 @@ export class Problem extends Error {
   }
 }
 
-// "changed" (a name of what has changed, its data), "away" and "back" of the server, "unauthorized"
+// "changed" (a name of what has changed, its data), "away" and "back" of the server, "unauthorized", "loaded" (no page of a list is asked for any more)
 export const bus = new EventTarget();
 export const tell = (name, detail) => bus.dispatchEvent(new CustomEvent(name, { detail }));
 export const on = (name, does) => bus.addEventListener(name, (event) => does(event.detail));
@@ -104,6 +104,10 @@ export function upload(file, progress) {
   return { done, cancel: () => request.abort() };
 }
 
+// Pages of lists that are asked for: pictures wait for them.
+let pages = 0;
+export const loading = () => pages > 0;
+
 // A list of the server's of which only pages that are looked at are loaded.
 export class Listing {
   constructor(path, values, { page = 100, loaded } = {}) {
@@ -122,12 +126,16 @@ export class Listing {
   async load(first) {
     const url = query(this.path, { ...this.values, limit: this.page, cursor: first ? `@${first}` : null });
     let answer;
+    pages++;
     try {
       answer = await get(url, { signal: this.abort.signal });
     } catch (error) {
       this.pages.delete(first);
       if (this.abort.signal.aborted) return null;
       throw error;
+    } finally {
+      pages--;
+      if (!pages) tell("loaded");
     }
     answer.items.forEach((item, i) => (this.items[first + i] = item));
     this.total = answer.total;

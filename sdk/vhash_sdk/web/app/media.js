@@ -2,7 +2,7 @@
 import { make } from "../shared/dom.js";
 import { S } from "../shared/strings.js";
 import { cutPath } from "../shared/text.js";
-import { query } from "./api.js";
+import { loading as listsLoading, on, query } from "./api.js";
 
 const AT_ONCE = 3; // pictures that are asked for; the browser has six connections
 const FRAMES = innerWidth < 640 ? 4 : 6;
@@ -22,7 +22,7 @@ function nearest() {
 }
 
 function next() {
-  while (loading < AT_ONCE && queue.length) {
+  while (!listsLoading() && loading < AT_ONCE && queue.length) {
     const image = queue.splice(nearest(), 1)[0];
     if (!image.isConnected || image.src || !image.dataset.near) continue;
     loading++;
@@ -39,6 +39,8 @@ function next() {
     image.src = image.dataset.source;
   }
 }
+
+on("loaded", next);
 
 const nearby = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
