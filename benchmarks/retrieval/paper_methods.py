@@ -9,7 +9,7 @@
 for `real10_unseen`. *i3d*: the I3D windows of the same clips, extracted as for `supervised_runs`, for the
 supervised methods. The protocol is that of `unsupervised_runs`: train split = training and database, test
 split = queries, ties averaged over. All see the same input, `COMPONENTS` principal components of the frames,
-fitted on the videos' means, and have their narrow options, chosen on UCF101's validation queries
+fitted on the videos' means, and have their narrow options, made for two CPU cores
 (``python -m training.methods NAME --options narrow``). Codes are kept in ``.cache/retrieval/paper_methods/``,
 a run that was stopped goes on, and whatever is there is scored into ``results/paper_methods.json``;
 `unsupervised_report` draws the tables. One thread, so that CPU seconds compare.

@@ -10,6 +10,16 @@ from collections.abc import Iterable
 from typing import Any
 
 
+def absolute(path: str | os.PathLike[str]) -> str:
+    """``os.path.abspath`` with a single slash at its beginning: POSIX lets two stand, of the same file.
+
+    >>> absolute("//tmp/../videos")
+    '/videos'
+    """
+    whole = os.path.abspath(path)
+    return whole[1:] if whole.startswith("//") else whole
+
+
 def path_entry(path: str | os.PathLike[str]) -> dict[str, str]:
     r"""A path for JSON: ``path``, and ``path_base64`` where the name is not valid UTF-8.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .errors import OptionError, SourceError
+from .names import absolute
 from .system.patterns import has_magic, matches
 
 VIDEO_SUFFIXES = frozenset((
@@ -55,7 +57,8 @@ def scan(
     """Every file under the given paths, in the order of names; what cannot be read comes with its reason.
 
     Args:
-        paths: files, folders (walked to the bottom), or patterns with ``*``, ``?``, ``[``, ``**``.
+        paths: files, folders (walked to the bottom, but for trashes), or patterns with ``*``, ``?``, ``[``,
+            ``**``.
         exclude: patterns of names (``*.txt``, ``thumbs``) or absolute paths (``/disk/old/*``) to leave out.
         follow_symlinks: enter symbolic links inside folders (and where ``**`` finds them); loops are
             recognised, and a folder that several links lead to is entered once by them. Paths that are
@@ -100,8 +103,8 @@ def _expand(path: str, follow: bool) -> list[tuple[str, bool]]:
     """(absolute path, whether it is followed if it is a link to a folder) of what a path stands for."""
     if not os.path.lexists(path) and has_magic(path):
         follow_top = follow or "**" not in path.split(os.sep)
-        return [(os.path.abspath(match), follow_top) for match in matches(path, follow)] or [(path, True)]
-    return [(os.path.abspath(path), True)]
+        return [(absolute(match), follow_top) for match in matches(path, follow)] or [(path, True)]
+    return [(absolute(path), True)]
 
 
 def _excluded(path: str, patterns: tuple[str, ...]) -> bool:
@@ -123,6 +126,9 @@ def _walk(top: str, patterns: tuple[str, ...], follow: bool, follow_top: bool) -
             yield Found(path, error=_unreadable(path, error))
             continue
         if stat.S_ISDIR(status.st_mode):
+            if path != top and is_trash(path):
+                yield _skip(path, "a trash; what is in it is about to go")
+                continue
             here = (status.st_dev, status.st_ino)
             if here in parents:
                 yield _skip(path, "a symbolic link to a folder that it lies in")
@@ -150,6 +156,28 @@ def _walk(top: str, patterns: tuple[str, ...], follow: bool, follow_top: bool) -
             yield _skip(path, _LINK)
         else:  # opening a pipe would wait for ever, opening a device may do anything
             yield _skip(path, "a pipe, socket or device")
+
+
+def is_trash(path: str) -> bool:
+    """Whether a folder is one that file managers move to what is thrown away.
+
+    By freedesktop's trash specification 1.0 (``.Trash``, ``.Trash-UID``, and ``Trash`` with ``files`` and
+    ``info``), macOS (``.Trash``, ``.Trashes``) and Windows (``$RECYCLE.BIN``).
+    """
+    name = os.path.basename(path)
+    if re.fullmatch(r"\.Trash(-\d+|es)?|\$RECYCLE\.BIN", name, re.IGNORECASE):
+        return True
+    return name == "Trash" and all(os.path.isdir(os.path.join(path, part)) for part in ("files", "info"))
+
+
+def in_trash(path: str) -> bool:
+    """Whether a file lies in a trash, at whatever depth."""
+    folder = os.path.dirname(path)
+    while folder != os.path.dirname(folder):
+        if is_trash(folder):
+            return True
+        folder = os.path.dirname(folder)
+    return False
 
 
 def modified_ns(status: os.stat_result) -> int:

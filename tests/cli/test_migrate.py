@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cli.test_cli import SAMPLES, run, run_json
 from vhash_sdk import Library
@@ -50,6 +51,23 @@ def test_it_goes_on_where_it_stopped_and_names_what_is_gone(old: Path, tmp_path:
     assert document["counts"] == {"failed": 1, "unchanged": 1}
     assert document["problems"][0]["path"] == str(tmp_path / "videos" / "glass.mp4")
     assert document["library"]["videos"] == 1 and document["previous"]["videos"] == 2
+
+
+def test_pictures_come_along(old: Path) -> None:
+    Image.new("RGB", (64, 48), (200, 90, 30)).save(old.with_name("videos") / "still.png")
+    run("add", old, old.with_name("videos"), "--pictures")
+    document = run_json("migrate", old)
+    assert document["counts"] == {"added": 3} and document["library"]["videos"] == 3
+
+
+def test_what_is_gone_is_no_pattern_of_other_names(old: Path) -> None:
+    videos = old.with_name("videos")
+    (videos / "glass.mp4").rename(videos / "glass [ab].mp4")
+    run("add", old, videos)
+    (videos / "glass [ab].mp4").rename(videos / "glass a.mp4")  # never added by this name
+    document = run_json("migrate", old, code=1)
+    assert document["counts"] == {"added": 1, "failed": 1}
+    assert document["problems"][0]["path"] == str(videos / "glass [ab].mp4")
 
 
 def test_segments_are_kept_where_they_were(old: Path) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 
 from ..errors import RefusedError
 from ..names import printable
 from ..system.files import rename_new, sync_folder
-from .moving import copy_bytes, discard, is_link_to, relocate
+from .moving import copy_bytes, discard, is_link_to, relocate, same_bytes
 from .steps import FileId, Step
 from .trash import find, is_content, remove_info, remove_strays, send
 
@@ -140,7 +141,8 @@ def _move_back(step: Step) -> None:
     there = is_content(step.target, step.file.size, step.digest)
     if in_place(step):
         discard(part)
-        if there and _are_two(step.path, step.target):  # a move between file systems came as far as its copy
+        # a move between file systems came as far as its copy; of large files digests only are of samples
+        if there and _are_two(step.path, step.target) and same_bytes(step.path, step.target):
             os.unlink(step.target)
     elif os.path.lexists(step.path):
         raise _taken(step, step.target)
@@ -214,8 +216,8 @@ def _stand_back(step: Step) -> None:
     if os.path.lexists(old):  # this undoing was interrupted
         if not os.path.lexists(step.path):
             rename_new(old, step.path)
-        elif in_place(step) or os.path.islink(old) or os.lstat(old).st_nlink > 1:
-            os.unlink(old)  # a link, or a second name of the file that is kept
+        elif os.path.islink(old) or os.lstat(old).st_nlink > 1 or same_bytes(step.path, old):
+            os.unlink(old)  # a link, a second name of the file that is kept, or the same once more
         else:
             raise _taken(step, old)
     discard(part)
@@ -239,6 +241,8 @@ def _copy_in(step: Step, source: str, old: str, part: str, *, linked: bool) -> N
             raise RefusedError(
                 f"{printable(step.path)}: {printable(source)} does not hold the same bytes any more"
             )
+        with contextlib.suppress(OSError):  # what people have attached to it, as far as it can be had
+            shutil.copystat(source, part)
         with contextlib.suppress(OSError):  # only an administrator gives files to others
             os.chown(part, step.file.user, step.file.group)
         os.chmod(part, step.file.mode)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import OptionError, RefusedError
 from ..library.roles import Places
 from ..names import printable
+from ..scan import in_trash
 from .moving import same_attributes, same_bytes
 from .plan_file import Named, Plan, PlannedGroup, inodes
 from .steps import Action, FileId
@@ -181,6 +182,11 @@ class Checks:
                 continue
             if os.path.samestat(there, status):
                 said.append(f"it and {printable(named.path)} are one file")
+                continue
+            if in_trash(kept.path):
+                said.append(
+                    f"{printable(kept.path)} is in the trash; bring it back, or remove it from the library"
+                )
                 continue
             asked = self._threshold
             decision = self._library.decide(

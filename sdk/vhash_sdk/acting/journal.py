@@ -235,6 +235,8 @@ def _parsed(path: str, descriptor: int) -> tuple[About, dict[int, Step], int]:
 
 
 def _take(steps: dict[int, Step], run: str, line: dict[str, Any]) -> None:
+    if line["state"] == "begin" and "action" not in line and line["step"] in steps:
+        return  # 0.1 wrote that of a begun step that could not be undone: it is open as before
     if line["state"] == "begin":
         step = Step.read(run, line)
         if step.number in steps:

@@ -114,8 +114,10 @@ def _table(text: str) -> tuple[str | None, dict[str, _Draft], int]:
     library: str | None = None
     for row in rows:
         where = f"line {rows.line_num}"
-        group, action, size, path = ((row[name] or "").strip() for name in _NEEDED)
-        if place := (row.get("library") or "").strip():
+        group, action, size, path = (row[name] or "" for name in _NEEDED)
+        # a name may end in a blank, but none of a whole path begins with one
+        group, action, size, path = group.strip(), action.strip(), size.strip(), path.lstrip()
+        if place := (row.get("library") or "").lstrip():
             library = _same_library(where, library, _path(where, place))
         if action in _IGNORED:
             if group in drafts:

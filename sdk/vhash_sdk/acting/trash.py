@@ -41,6 +41,7 @@ def send(path: str, file: FileId, digest: str) -> tuple[str, str]:
         RefusedError: it went there, and cannot be found; or was another file than the one that was looked at.
         OSError: it cannot be moved; it is where it was.
     """
+    os.environ["XDG_DATA_HOME"] = _data_home()  # Send2Trash reads it once, and follows whatever it says
     from send2trash import send2trash
 
     try:
@@ -112,7 +113,7 @@ def remove_info(info: str) -> None:
 
 def _trashes(path: str) -> Iterator[tuple[str, str]]:
     """(folder, what relative paths in it start from) of the trashes that a file may be in."""
-    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    data = _data_home()
     top = os.path.dirname(_real(path))
     while not os.path.ismount(top):
         top = os.path.dirname(top)
@@ -124,6 +125,12 @@ def _trashes(path: str) -> Iterator[tuple[str, str]]:
     ):
         if os.path.isdir(os.path.join(trash, "files")):
             yield trash, base
+
+
+def _data_home() -> str:
+    """Where this user's own trash is: what is no absolute path is not to be followed."""
+    given = os.path.expanduser(os.environ.get("XDG_DATA_HOME", ""))
+    return given if os.path.isabs(given) else os.path.expanduser("~/.local/share")
 
 
 def _names(folder: str) -> Iterator[tuple[str, int]]:

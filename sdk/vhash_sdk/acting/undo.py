@@ -71,8 +71,9 @@ def _undone(journal: Journal, step: Step) -> Undone:
         undo_step(step)
     except OSError as error:
         said = str(error) if isinstance(error, VhashError) else f"{printable(step.path)}: {error.strerror}"
-        # back, with something left to tidy up: then the step is open until that is done
-        journal.note(step, state="undoing" if in_place(step) else was, error=said)
+        # back, with something left to tidy up, or begun and never done: then the step stays open
+        stays = in_place(step) or was == "begin"
+        journal.note(step, state="undoing" if stays else was, error=said)
         refused = isinstance(error, RefusedError)
         return Undone(step.number, step.action, step.path, "refused" if refused else "failed", said)
     journal.note(step, state="undone")

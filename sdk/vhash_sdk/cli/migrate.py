@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import OptionError
+from ..errors import OptionError, SourceError
+from ..scan import Found
 from .add import Run
 from .inputs import place
 from .library import Lib, model_entry
@@ -87,10 +89,20 @@ def _migrate(old: Library, new: Library, run: Run, workers: int | None) -> None:
     new.judge(old.judgements())
     if old.roles.any:
         new.set_roles(new.roles.with_more(**asdict(old.roles)))
-    found = list(new.scan([entry.path for entry in old]))
+    paths = [entry.path for entry in old]
+    there = [path for path in paths if os.path.isfile(path)]
+    # by name only: what is gone may look like a pattern, or be a folder now
+    gone = [
+        Found(path, error=SourceError(f"{path}: does not exist (any more); check the path"))
+        for path in sorted(set(paths) - set(there))
+    ]
+    found = [*new.scan(there), *gone]
     try:
         with run.out.progress("encoding anew", len(found)) as step:
-            for result in new.adding(found, workers=workers, awaiting=lambda path: step(0, path)):
+            pictures = old.has_pictures or None
+            for result in new.adding(
+                found, workers=workers, pictures=pictures, awaiting=lambda path: step(0, path)
+            ):
                 run.take(result)
                 step(1, result.path)
     except KeyboardInterrupt:

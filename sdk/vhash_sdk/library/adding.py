@@ -12,6 +12,7 @@ from itertools import chain
 from .. import errors
 from ..encoding.encoded import Encoded
 from ..errors import SourceError, UnsupportedVideoError, VhashError, VideoError
+from ..names import absolute
 from ..scan import Found, content_digest
 from ..video.rules import DECODING, touched
 from ..video.sources import open_media
@@ -212,7 +213,7 @@ class Adding:
 
     def _vanished(self, roots: Iterable[str]) -> Iterator[Added]:
         seen: set[bytes] = set()  # roots may lie in each other
-        for root in map(os.fsencode, map(os.path.abspath, roots)):
+        for root in map(os.fsencode, map(absolute, roots)):
             for path in paths_under(self._db, root):
                 if not exists(path) and path not in seen:
                     seen.add(path)

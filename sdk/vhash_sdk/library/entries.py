@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import VideoCode
+from ..names import absolute
 from ..spec import ModelSpec
 from ..system.checks import checked_path
 from .database import Database
@@ -41,7 +42,7 @@ def entries_of(database: Database, spec: ModelSpec, videos: Iterable[int]) -> li
 
 def entry_at(database: Database, spec: ModelSpec, path: str | os.PathLike[str]) -> Entry | None:
     """The entry of the video at a path, or None."""
-    raw = os.fsencode(os.path.abspath(checked_path("path", path)))
+    raw = os.fsencode(absolute(checked_path("path", path)))
     found = _entries(database, spec, "WHERE v.path = ?", raw)
     return found[0] if found else None
 
@@ -89,7 +90,9 @@ def remove(
     database: Database, paths: Iterable[str | os.PathLike[str]] = (), *, missing: bool = False
 ) -> list[str]:
     """Remove entries and failures, see ``Library.remove``; the caller holds the writer's lock."""
-    roots = [os.fsencode(os.path.abspath(checked_path("path", path))) for path in paths]
+    given = [checked_path("path", path) for path in paths]
+    # an earlier version kept two slashes at the beginning, where they were given
+    roots = [os.fsencode(root) for p in given for root in dict.fromkeys((absolute(p), os.path.abspath(p)))]
     removed: dict[str, None] = {}
     with database.transaction(codes=True):
         for root in roots or ([b"/"] if missing else []):

@@ -12,6 +12,7 @@ from ..encoding.encoder import Encoder
 from ..errors import OptionError, SourceError
 from ..matching.calibration import Calibration
 from ..matching.verdict import Verdict
+from ..names import absolute
 from ..scan import Found, content_digest
 from ..spec import ModelSpec
 from ..system.checks import checked_count
@@ -161,7 +162,7 @@ class OpenLibrary(NotPickled):
     def missing(self, roots: Iterable[str]) -> Iterator[str]:
         """The paths of videos at and under some folders that are not on the disk any more."""
         for root in roots:
-            for path in paths_under(self._db, os.fsencode(os.path.abspath(root))):
+            for path in paths_under(self._db, os.fsencode(absolute(root))):
                 if not exists(path):
                     yield os.fsdecode(path)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import BackendError, OptionError, StoreError
+from ..names import absolute
 from ..scan import Found, scan
 from ..system.checks import checked_path
 from ..video.isolation import ISOLATES
@@ -27,7 +28,7 @@ def open_database(directory: str | os.PathLike[str], *, create: bool) -> Databas
             f"a library works on Linux and macOS, not on {sys.platform}; run vhash in WSL (Index and Encoder "
             "work here, with isolate=False)"
         )
-    file = Path(os.path.abspath(checked_path("directory", directory))) / "library.db"
+    file = Path(absolute(checked_path("directory", directory))) / "library.db"
     if create:
         _make_directory(file.parent)
     elif not _exists(file):

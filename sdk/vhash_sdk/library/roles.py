@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError, StoreError
-from ..names import path_entry, path_from_entry, printable
+from ..names import absolute, path_entry, path_from_entry, printable
 from ..system.checks import check_kind, checked_path
 from ..system.files import write_whole
 from ..system.strict_json import parse_json
@@ -49,7 +49,7 @@ class Roles:
             given: Any = getattr(self, name)
             if isinstance(given, (str, bytes)):  # each letter would be a folder
                 raise OptionError(f"{name}={given!r}; give a list of folders")
-            paths = (os.path.abspath(checked_path(name, path)) for path in given)
+            paths = (absolute(checked_path(name, path)) for path in given)
             object.__setattr__(self, name, tuple(dict.fromkeys(paths)))
         check_kind("across_only", self.across_only, bool, "True or False")
 
@@ -78,7 +78,7 @@ class Roles:
         Raises:
             OptionError: a folder has none.
         """
-        gone = {os.path.abspath(checked_path("folder", path)) for path in paths}
+        gone = {absolute(checked_path("folder", path)) for path in paths}
         for path in sorted(gone - {*self.references, *self.ignored_within}):
             raise OptionError(f"{printable(path)}: has no role here; `vhash roles` lists those that have one")
         references, ignored = (

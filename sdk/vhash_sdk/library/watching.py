@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import MissingDependencyError, OptionError, SourceError, StoreError
+from ..names import absolute
 from ..scan import Found
 from ..system.checks import check_positive
 from ..system.extras import pip_install
@@ -68,7 +69,7 @@ class Watch:
 
     def leaves_out(self, path: str) -> bool:
         """Whether a path is excluded, itself or by a folder that it lies in, is a link, or is in no root."""
-        for root in map(os.path.abspath, self.roots):
+        for root in map(absolute, self.roots):
             if path == root:
                 return False
             if not path.startswith(root.rstrip(os.sep) + os.sep):
@@ -137,7 +138,7 @@ class Watcher:
     def __init__(self, library: Library, watch: Watch) -> None:
         library.check_writable()
         self._library, self._watch = library, watch
-        self._roots = [os.path.abspath(root) for root in watch.roots]
+        self._roots = [absolute(root) for root in watch.roots]
         for root in self._roots:
             if not os.path.isdir(root):
                 raise SourceError(f"{root}: is no folder; make it first, or give another one")

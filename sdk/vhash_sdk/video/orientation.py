@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Matrix = tuple[int, int, int, int]
 _UNKNOWN_TYPE = re.compile(r"(\d+) is not a valid")
+_NEVER_NAMED = "yuv", "nv", "p0"
+"""How formats begin in which no decoder gives a colour profile a name."""
 _UNKNOWN_MOST = 4  # kinds of data on one frame that PyAV has no name for
 
 
@@ -61,6 +63,9 @@ def oriented(rgb: NDArray[np.uint8], rotation: int, mirrored: bool) -> NDArray[n
 def _matrix(frame: VideoFrame) -> Matrix | None:
     from av.sidedata.sidedata import Type
 
+    if not frame.format.name.startswith(_NEVER_NAMED):
+        # PyAV 18 frees the name of a profile, which PNG has, a second time once it was asked for any data
+        frame = _without(frame, "ICC_PROFILE")
     for _ in range(_UNKNOWN_MOST):
         try:
             kept: Any = frame.side_data  # its stub knows motion vectors only
