@@ -142,6 +142,19 @@ VHASH_AVX2_INLINE unsigned words_set(Vec a) {
 
 // Bit 8i + j of a plane's 64 bits is row 8j + i: what transpose_tile() leaves.
 VHASH_AVX2_INLINE uint64_t row_order(uint64_t mask) { return transpose_8x8(mask); }
+VHASH_AVX2_INLINE unsigned row_of(unsigned bit) { return bit % 8 * 8 + bit / 8; }
+
+VHASH_AVX2_INLINE size_t append_words(Vec plane, uint32_t first, uint64_t* masks, uint32_t* places) {
+    alignas(32) uint64_t words[kTile / 64];
+    store(words, plane);
+    size_t count = 0;
+    for (uint32_t i = 0; i < kTile / 64; ++i) {
+        masks[count] = words[i];
+        places[count] = first + i;
+        count += words[i] != 0;
+    }
+    return count;
+}
 
 // 32 rows at a time, the lower or upper four of each eight; otherwise as for AVX-512.
 VHASH_AVX2 void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* planes) {

@@ -159,6 +159,17 @@ VHASH_SLICE_INLINE unsigned words_set(Vec a) { return _mm512_test_epi64_mask(a, 
 
 // Bit 8i + j of a plane's 64 bits is row 8j + i: what transpose_tile() leaves.
 VHASH_SLICE_INLINE uint64_t row_order(uint64_t mask) { return transpose_8x8(mask); }
+VHASH_SLICE_INLINE unsigned row_of(unsigned bit) { return bit % 8 * 8 + bit / 8; }
+
+VHASH_SLICE_INLINE size_t append_words(Vec plane, uint32_t first, uint64_t* masks, uint32_t* places) {
+    const __mmask8 some = static_cast<__mmask8>(words_set(plane));
+    const __m256i all =
+        _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(first)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    // a compressing store is slow on some processors
+    _mm512_storeu_si512(masks, _mm512_maskz_compress_epi64(some, plane));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(places), _mm256_maskz_compress_epi32(some, all));
+    return static_cast<size_t>(__builtin_popcount(some));
+}
 
 // One word of eight rows. A gather takes a load a row, and is only used where rows lie far from each other.
 VHASH_SLICE_INLINE __m512i column(const uint64_t* rows, size_t words, size_t word, __m512i lanes) {

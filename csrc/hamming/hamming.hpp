@@ -49,6 +49,7 @@ struct BatchScan {
     const void* batch;    // the queries
     size_t words, n;      // n queries
     size_t early;         // words of a code after which it looks whether a row can still hit; 0: it does not
+    bool dense;           // whether many queries are expected to hit something
     size_t next = 0;      // the query to go on with; n: done
     size_t given_up = 0;  // queries that were done with after `early` words
 };

@@ -108,6 +108,17 @@ inline Vec complement(Vec a) { return veorq_u64(a, vdupq_n_u64(~uint64_t{0})); }
 inline bool test_full(Vec a) { return (vgetq_lane_u64(a, 0) & vgetq_lane_u64(a, 1)) == ~uint64_t{0}; }
 inline unsigned words_set(Vec a) { return (vgetq_lane_u64(a, 0) != 0) | (vgetq_lane_u64(a, 1) != 0) << 1; }
 inline uint64_t row_order(uint64_t mask) { return mask; }
+inline unsigned row_of(unsigned bit) { return bit; }
+
+inline size_t append_words(Vec plane, uint32_t first, uint64_t* masks, uint32_t* places) {
+    const uint64_t low = vgetq_lane_u64(plane, 0), high = vgetq_lane_u64(plane, 1);
+    size_t count = low != 0;
+    masks[0] = low;
+    places[0] = first;
+    masks[count] = high;
+    places[count] = first + 1;
+    return count + (high != 0);
+}
 
 void transpose_tile(const uint64_t* codes, size_t words, size_t word, uint64_t* planes) {
     for (size_t group = 0; group < kTile / 64; ++group) {

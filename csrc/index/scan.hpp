@@ -163,7 +163,7 @@ class TileScan {
         const auto lines = [](size_t bytes) { return bytes / sizeof(CacheLine) + 1; };
         scratch.table.resize(lines(batch.table_bytes(s.words)));
         scratch.batch.resize(lines(batch.batch_bytes(s.words, n)));
-        scratch.batch_hits.resize(kHits + batch.tile * batch.group);
+        scratch.batch_hits.resize(4 * kHits + batch.tile * batch.group);
         scratch.distances.resize(scratch.batch_hits.size());
         scratch.limits.assign(n, kUnset);
         for (size_t q = 0; q < n; ++q) {
@@ -190,6 +190,7 @@ class TileScan {
 
   private:
     static constexpr int kUnset = -2;
+    static constexpr size_t kDense = 8;  // from one hit for so many queries on, to ask each for some costs more
 
     // A query without a limit yet has every row as a hit: it goes by rows, under a threshold that few meet.
     bool loose(int limit) const { return limit >= widest_; }
@@ -213,22 +214,28 @@ class TileScan {
             if (loose_ == n_) return refresh();
         }
         batch_.build(codes, s_.words, scratch_.table.data());
-        BatchScan scan{scratch_.table.data(), scratch_.batch.data(), s_.words, n_, early_.place()};
+        BatchScan scan{scratch_.table.data(), scratch_.batch.data(), s_.words, n_, early_.place(), dense_};
+        size_t hit = 0;
         while (scan.next < n_) {
             BatchHit* hits = scratch_.batch_hits.data();
             const size_t count = batch_.scan(scan, hits, scratch_.batch_hits.size());
+            hit += count;
             kernels_.measure(codes, s_.words, queries_, hits, count, scratch_.distances.data());
-            for (size_t i = 0; i < count; ++i) take(chunk, from, hits[i], scratch_.distances[i]);
+            take(chunk, from, hits, scratch_.distances.data(), count);
         }
+        dense_ = hit > n_ / kDense;
         early_.learn(static_cast<double>(scan.given_up) / static_cast<double>(n_));
         if (loose_) refresh();
     }
 
-    void take(const Chunk& chunk, size_t from, const BatchHit& hit, uint32_t distance) {
-        const size_t row = from + hit.row, q = hit.query;
-        if (loose(scratch_.limits[q]) || !chunk.is_live(row)) return;  // a loose one went by rows
-        sinks_[q].push(chunk.id(row), distance);
-        set_limit(q);
+    void take(const Chunk& chunk, size_t from, const BatchHit* hits, const uint32_t* distances, size_t count) {
+        constexpr size_t kAhead = 8;
+        for (size_t i = 0; i < count; ++i) {
+            if (i + kAhead < count) sinks_[hits[i + kAhead].query].prepare();
+            const size_t row = from + hits[i].row, q = hits[i].query;
+            if ((loose_ && loose(scratch_.limits[q])) || !chunk.is_live(row)) continue;  // a loose one went by rows
+            if (sinks_[q].push(chunk.id(row), distances[i])) set_limit(q);
+        }
     }
 
     void refresh() {
@@ -244,7 +251,8 @@ class TileScan {
     Scratch<Sink>& scratch_;
     Sink* sinks_;
     EarlyOut early_;
-    size_t loose_ = 0;  // queries whose limit no row exceeds
+    size_t loose_ = 0;    // queries whose limit no row exceeds
+    bool dense_ = false;  // whether many queries had a hit in the tile before
 };
 
 }  // namespace vhash

@@ -5,6 +5,7 @@
 
 #include "hamming/hamming.hpp"
 #include "index/multi_index.hpp"
+#include "index/sample.hpp"
 #include "index/scan.hpp"
 #include "index/search.hpp"
 #include "system/files.hpp"
@@ -39,31 +40,6 @@ const BatchKernels* batch_kernel(const Kernels& kernels, const Snapshot& s, size
     return nullptr;
 }
 
-// Codes of live rows from all over the snapshot, some neighbours at each place; returns how many.
-size_t take_sample(const Snapshot& s, std::vector<uint64_t>& codes) {
-    constexpr size_t kPlaces = 64, kNeighbours = 16;
-    codes.resize(kPlaces * kNeighbours * s.words);
-    size_t taken = 0;
-    for (size_t place = 0; place < kPlaces; ++place) {
-        const uint64_t row = s.rows * place / kPlaces;
-        const Chunk& chunk = s.chunk_of(row);
-        const size_t from = row - chunk.start, to = std::min<size_t>(chunk.rows, from + kNeighbours);
-        for (size_t r = from; r < to; ++r)
-            if (chunk.is_live(r))
-                std::copy_n(chunk.codes.get() + r * s.words, s.words, codes.data() + s.words * taken++);
-    }
-    return taken;
-}
-
-// Mean and standard deviation of the distances of a sample from a query.
-std::pair<double, double> spread(const Kernels& kernels, const std::vector<uint64_t>& sample, size_t rows, size_t words,
-                                 const uint64_t* query) {
-    uint64_t sum = 0, squares = 0;
-    kernels.moments(sample.data(), rows, words, query, &sum, &squares);
-    const double n = static_cast<double>(rows), mean = static_cast<double>(sum) / n;
-    return {mean, std::sqrt(std::max(0.0, static_cast<double>(squares) / n - mean * mean))};
-}
-
 // Instead of a kernel that cannot stop early one that can, if after three quarters of a code even the nearest of a tile
 // is beyond the limit. By some of the queries and of the rows.
 template <class Sink>
@@ -95,19 +71,15 @@ void scan_all(const Kernels& kernels, const Snapshot& s, uint64_t low, uint64_t 
     TileScan<Sink>(kernels, *batch, s, queries, n, scratch, sinks).run(warm, high);
 }
 
-// The z for which a normal variable is below -z with probability p < 0.5 (Abramowitz and Stegun, 26.2.23).
-double normal_tail(double p) {
-    const double t = std::sqrt(-2 * std::log(p));
-    return t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
-}
-
 // A guess of how far the k-th nearest is, from the distances of a sample as if they were normal: k rows and some more
 // are within it. What was guessed too near shows in the end, and that query is searched again without a guess.
 void expect_bounds(const Kernels& kernels, const Snapshot& s, const uint64_t* queries, size_t n, Scratch<TopK>& scratch,
                    TopK* sinks) {
     const double k = static_cast<double>(sinks[0].k());
     const double share = (k + 3 * std::sqrt(k) + 6) / static_cast<double>(s.live);
-    const size_t rows = share < 0.1 ? take_sample(s, scratch.sample) : 0;
+    // a guess that is a bit too far is met by twice as many rows: of many neighbours that costs more than a sample does
+    const size_t places = std::clamp(sinks[0].k() / 4, kSamplePlaces, 4 * kSamplePlaces);
+    const size_t rows = share < 0.1 ? take_sample(s, scratch.sample, places) : 0;
     if (rows < 256) return;
     // less two and a half standard errors, of the mean and of the deviation of a sample
     const double tail = normal_tail(share),
@@ -334,15 +306,10 @@ size_t search_knn(const Snapshot& s, const uint64_t* queries, size_t n, size_t k
     run<TopK>(
         s, queries, n, threads, -1, recall, [&](TopK& top) { top.reset(k, s.bits, s.ordered); },
         [&](size_t q, TopK& top) {
-            const Matches matches = top.finish();
             // Fewer than live rows: distances beyond the width, which only a damaged mapped file has.
-            if (matches.size() < k)
+            if (top.finish(ids + q * k, distances + q * k) < k)
                 throw FormatError("codes of the index have padding bits set: its file was changed while it was "
                                   "searched; restore it from a copy");
-            for (size_t i = 0; i < k; ++i) {
-                ids[q * k + i] = matches[i].id;
-                distances[q * k + i] = static_cast<uint16_t>(matches[i].distance);
-            }
         },
         *trace);
     if (!s.multi && s.rows >= kMultiMinRows)

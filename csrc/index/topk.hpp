@@ -38,12 +38,17 @@ class TopK {
         within_ = 0;
         ordered_ = ordered;
         histogram_.assign(max_distance + 1, 0);
-        room_ = k + std::max(kSlack, k / 2);
+        room_ = k + std::max(kSlack, k);
         count_ = 0;
+        space_ = std::min(room_, matches_.size());
+        set_limit();
     }
 
     // Takes for granted that k rows are within `distance`; complete() tells in the end whether they were.
-    void expect(int distance) { bound_ = std::min(bound_, distance); }
+    void expect(int distance) {
+        bound_ = std::min(bound_, distance);
+        set_limit();
+    }
     bool complete() const { return within_ >= k_ || bound_ == widest_; }
 
     size_t k() const { return k_; }
@@ -51,20 +56,29 @@ class TopK {
     int reach() const { return within_ >= k_ ? bound_ : -1; }
 
     // The largest distance that can still matter; -1: none can.
-    int limit() const { return k_ == 0 ? -1 : within_ < k_ || !ordered_ ? bound_ : bound_ - 1; }
+    int limit() const { return limit_; }
 
-    // Whether (distance, id) with distance <= limit() is accepted is decided here for good.
-    void push(int64_t id, uint32_t distance) {
-        if (static_cast<int>(distance) > limit()) return;
-        if (count_ == room_) prune();
-        if (count_ == matches_.size()) matches_.resize(std::min(room_, 2 * count_ + kSlack));
+    // Whether (distance, id) with distance <= limit() is accepted is decided here for good. Returns whether that has
+    // changed the limit.
+    bool push(int64_t id, uint32_t distance) {
+        if (static_cast<int>(distance) > limit_) return false;
+        if (count_ == space_) make_room();
         Match* place = matches_.data() + count_++;
         *place = {id, distance};
         __builtin_prefetch(place + 4, 1);  // many queries take turns: by its next match the line would be far away
         ++histogram_[distance];
-        ++within_;
+        if (++within_ < k_) return false;
         while (within_ - histogram_[static_cast<size_t>(bound_)] >= k_)
             within_ -= histogram_[static_cast<size_t>(bound_--)];
+        const int before = limit_;
+        set_limit();
+        return limit_ != before;
+    }
+
+    // The next push comes soon.
+    void prepare() const {
+        __builtin_prefetch(this, 1);
+        __builtin_prefetch(&within_, 1);
     }
 
     // The nearest at most k, in order. Valid until the next reset.
@@ -75,8 +89,39 @@ class TopK {
         return accepted();
     }
 
+    // The same, written to where they are wanted; returns how many. Whatever lies behind them there stays as it is.
+    size_t finish(int64_t* ids, uint16_t* distances) {
+        if (!ordered_ || count_ < kCounted) {
+            const Matches nearest = finish();
+            for (size_t i = 0; i < nearest.size(); ++i) {
+                ids[i] = nearest[i].id;
+                distances[i] = static_cast<uint16_t>(nearest[i].distance);
+            }
+            return nearest.size();
+        }
+        // Up to bound_ the histogram is of what has been accepted; what was before that tightened gets no place.
+        const size_t some = std::min<size_t>(k_, within_);
+        uint32_t place = 0;
+        for (size_t d = 0; d < histogram_.size(); ++d) {
+            const uint32_t count = std::exchange(histogram_[d], place);
+            place = static_cast<int>(d) < bound_ ? place + count : static_cast<uint32_t>(some);
+        }
+        int64_t no_id;
+        uint16_t no_distance;
+        for (const Match& m : accepted()) {
+            const uint32_t at = histogram_[m.distance]++;
+            const bool counts = at < some;
+            *(counts ? ids + at : &no_id) = m.id;
+            *(counts ? distances + at : &no_distance) = static_cast<uint16_t>(m.distance);
+        }
+        return some;
+    }
+
     // From here on ids may come in any order.
-    void unordered() { ordered_ = false; }
+    void unordered() {
+        ordered_ = false;
+        set_limit();
+    }
 
     // What has been accepted, in no order: at least the k nearest. For merging.
     Matches accepted() const { return {matches_.data(), count_}; }
@@ -84,6 +129,14 @@ class TopK {
   private:
     static constexpr size_t kSlack = 64;
     static constexpr size_t kCounted = 64;  // matches from which counting is faster than comparing
+
+    void set_limit() { limit_ = k_ == 0 ? -1 : within_ < k_ || !ordered_ ? bound_ : bound_ - 1; }
+
+    void make_room() {
+        if (count_ == room_) prune();
+        if (count_ == matches_.size()) matches_.resize(std::min(room_, 2 * count_ + kSlack));
+        space_ = std::min(room_, matches_.size());
+    }
 
     void prune() {
         uint64_t below = 0;
@@ -116,12 +169,14 @@ class TopK {
         matches_.swap(sorted_);
     }
 
-    size_t k_ = 0, room_ = 0, count_ = 0;
-    uint64_t within_ = 0;  // accepted with distance <= bound_
-    int bound_ = 0, widest_ = 0;
+    int limit_ = -1, bound_ = 0, widest_ = 0;
     bool ordered_ = false;
+    size_t count_ = 0, space_ = 0;  // matches, and how many there can be before room has to be made
+    std::vector<Match> matches_;    // longer than it is full
     std::vector<uint32_t> histogram_;
-    std::vector<Match> matches_, sorted_;  // longer than they are full
+    uint64_t within_ = 0;  // accepted with distance <= bound_
+    size_t k_ = 0, room_ = 0;
+    std::vector<Match> sorted_;
 };
 
 // Everything within a radius.
@@ -131,8 +186,12 @@ class Within {
         radius_ = static_cast<int>(radius);
         matches_.clear();
     }
+    void prepare() const {}
     int limit() const { return radius_; }
-    void push(int64_t id, uint32_t distance) { matches_.push_back({id, distance}); }
+    bool push(int64_t id, uint32_t distance) {
+        matches_.push_back({id, distance});
+        return false;
+    }
     void unordered() {}
     int reach() const { return radius_; }
     Matches accepted() const { return {matches_.data(), matches_.size()}; }
