@@ -14,8 +14,8 @@ from vhash_sdk.matching.pictures import TURNS, resized, turned, without_local_me
 from vhash_sdk.matching.placement import in_place, windows, zoomed
 from vhash_sdk.matching.registration import overlaid, refined, register
 from vhash_sdk.matching.shifts import shifts
-from vhash_sdk.matching.third_look import NOTHING, third_look
-from vhash_sdk.matching.third_look_result import ThirdLook
+from vhash_sdk.matching.third_look import NOTHING, _telling, third_look
+from vhash_sdk.matching.third_look_result import OTHERS, ThirdLook
 from vhash_sdk.matching.timelines import Timeline
 
 Pictures = NDArray[np.float32]
@@ -307,6 +307,18 @@ def test_the_upright_placement_is_tried_even_if_others_agree_better(monkeypatch:
     monkeypatch.setattr(registration, "shifts", lambda *args: list(worse))
     placed = register(shown, shown)
     assert placed[0].turn == (0, False) and placed[0].agreement > 0.99 and len(placed) == 4
+
+
+def test_a_placement_that_is_inverted_by_accident_is_not_preferred() -> None:
+    """Two presenters in one studio: their pictures agree; half as large and inverted, a little moves alike."""
+    upright = NOTHING._replace(motion=0.1, still=0.75, variety=5.0)
+    accident = NOTHING._replace(motion=-0.4, still=-0.5, variety=5.0)
+    assert accident.together >= OTHERS
+    assert max(accident, upright, key=_telling) == upright
+    inverted = accident._replace(motion=-0.9, still=-0.95)  # a copy moves as alike as any other
+    faint = upright._replace(motion=0.4)
+    assert max(upright, inverted, key=_telling) == inverted
+    assert max(upright._replace(still=0.9), faint, key=_telling) == faint
 
 
 def faint(pictures: Pictures) -> Pictures:

@@ -150,10 +150,32 @@ def test_nobody_looks_a_third_time_without_a_doubt() -> None:
     verdict = Verdict.at(SPEC, TABLE, 1e-4)
     assert TABLE is not None and TABLE.second_look is not None
     assert verdict.decide(at(0, 1), at(1, 1), closer=asked).same  # surely a copy
-    assert verdict.decide(at(0, 1), at(TABLE.second_look.radius + 1, 2), closer=asked).same is False
+    many = replace(verdict, videos=1000)
+    assert many.decide(at(0, 1), at(TABLE.second_look.radius + 1, 2), closer=asked).same is False
     assert Verdict(TABLE, radius=30).decide(at(0, 1), at(20, 2), closer=asked).same is False  # in bits
     crowd = Verdict.at(SPEC, TABLE, 1e-4, videos=10_000_000)
     assert crowd.decide(at(0, 1), at(40, 2), closer=asked).same is False  # too many strangers come so near
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_far_codes_make_copies_only_of_pixels_that_leave_no_doubt(within: bool) -> None:
+    """As of a film that was taken off a screen: of strangers edited alike, little is the same too."""
+    assert TABLE is not None and TABLE.second_look is not None
+    reach, frames = TABLE.second_look.radius, TABLE.second_look.table
+    verdict = Verdict.at(SPEC, TABLE, 1e-4, videos=40 if within else 1)
+    videos = at(0, 1), at(TABLE.threshold(1 / 40) if within else reach + 1, 2)
+    codes = verdict.decide(*videos)
+    assert codes.same is False and codes.relation is VideoRelation.UNRELATED
+    if within:  # the second look takes them for strangers
+        assert codes.verified is not None and codes.verified > frames.threshold(0.3 / 40)
+    copies = verdict.decide(*videos, closer=lambda: SEEN)
+    assert copies.same is True and copies.look == SEEN and copies.relation is VideoRelation.SAME
+    for changes in ({"still": 0.7}, {"agreeing": 0.9}, {"motion": 0.05}):
+        look = SEEN._replace(**changes)
+        assert verdict.decide(*videos, closer=lambda look=look: look) == codes
+    # among many videos so many strangers are as near that nobody looks
+    many = replace(verdict, videos=10_000)
+    assert many.decide(*videos, closer=lambda: SEEN).same is False
 
 
 def test_candidates_go_as_far_as_the_second_look_but_not_into_a_crowd() -> None:

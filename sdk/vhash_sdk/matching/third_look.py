@@ -213,7 +213,9 @@ def _better(best: ThirdLook, a: Film, b: Film, place: Placement, lines: NDArray[
 def _telling(found: ThirdLook) -> tuple[float, float]:
     """Of ways to lay one on the other that in which the same moves, else that in which both agree."""
     together = found.together
-    return (together, 0.0) if together >= OTHERS else (0.0, abs(found.still))
+    # what is inverted by accident moves alike a little; a copy does as much as any other
+    counts = together >= OTHERS and (found.still > 0 or found.moves_alike)
+    return (together, 0.0) if counts else (0.0, abs(found.still))
 
 
 def _moves(both: Overlaid, place: Placement, lines: NDArray[np.int64]) -> ThirdLook:

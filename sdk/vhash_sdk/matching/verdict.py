@@ -31,6 +31,7 @@ _WORST = 0.25  # agreement of the worst quarter of the frames below which two vi
 _WORST_OF_SURE = 0.5  # the same where the rest leaves no doubt; of copies it was 0.56 and more
 _OF_ALL_PANES = 0.08  # of the picture that may show something else where some panes do: one of nine is more
 _LOOKS = 0.3  # strangers for each video that get a third look, by the calibration's scenes
+_FAR_LOOKS = 1.0  # the same by their codes, of which only pixels that leave no doubt make copies
 _PASSING = Rate(0.0, 1.6e-3, 4.8e-3)
 """Strangers that a third look takes for copies: of 624 in doubt, in ``decisions``, none was."""
 _STRANGERS = 4  # for each video, that a second look has to part from its copies
@@ -162,10 +163,10 @@ class Verdict:
             # what is alike in the whole pictures may be those panes alone
             found = replace(found, same=False, relation=VideoRelation.SHARES)
         closer_look = closer() if closer is not None and doubtful and not apart else None
-        if closer_look is not None and told_apart:
-            found = self._looked(found, closer_look, seen, panes, nearest_views(a, b))
-        elif closer_look is not None:
+        if closer_look is not None and not told_apart:
             found = replace(found, look=closer_look, same=closer_look.surely_same or None)
+        elif closer_look is not None and (self._frames_near(found) or closer_look.surely_same):
+            found = self._looked(found, closer_look, seen, panes, nearest_views(a, b))
         return self._related(found, a, b)
 
     def _looked(
@@ -221,13 +222,27 @@ class Verdict:
     def _doubtful(self, found: Decision, seen: Seen | None) -> bool:
         """Whether a third look is worth its time."""
         table = self.calibration
-        look = None if table is None else table.second_look
-        if look is None or seen is None or found.verified is None or found.same is None or self.fmr is None:
+        if table is None or table.second_look is None or found.same is None or self.fmr is None:
             return False
-        rate = max(self.fmr, look.table.smallest_rate, _LOOKS / self.videos)
+        near = self._frames_near(found) or self._codes_near(found, table)
+        if seen is None or found.verified is None:
+            return near and not found.same
         sure = self._sure(seen) and not _WORST <= seen.worst < _WORST_OF_SURE
+        return near and not sure
+
+    def _frames_near(self, found: Decision) -> bool:
+        """Whether the frames of two videos are as near as few strangers' are, or the codes all but equal."""
+        look = None if self.calibration is None else self.calibration.second_look
+        if look is None or found.verified is None:
+            return False
+        rate = max(self.fmr or 0.0, look.table.smallest_rate, _LOOKS / self.videos)
         near = found.verified <= max(look.even, look.table.threshold(min(1.0, rate)))
-        return not sure and (near or found.distance <= _EQUAL * self._bits)
+        return near or found.distance <= _EQUAL * self._bits
+
+    def _codes_near(self, found: Decision, table: Calibration) -> bool:
+        """Whether the codes are as near as few strangers' are: of a degraded copy they say more than frames."""
+        rate = min(1.0, _FAR_LOOKS / self.videos)
+        return rate >= table.smallest_rate and found.distance <= table.threshold(rate)
 
     def _may_be_copies(self, distance: int) -> bool:
         """Whether codes that tell little are near enough for a third look."""
@@ -240,11 +255,10 @@ class Verdict:
 
     def _far(self, found: Decision) -> bool:
         """Whether what changes in two videos is hardly alike by their codes."""
-        return found.verified is not None and found.verified > _SURER * self._bits
+        return found.verified is None or found.verified > _SURER * self._bits
 
     def _closer(self, found: Decision, look: ThirdLook, seen: Seen | None) -> bool | None:
         """Whether they are copies, by their pixels where these tell, else by what was found before."""
-        assert found.verified is not None
         far = self._far(found)
         if found.distance <= _EQUAL * self._bits and look.of_the_same_pieces:
             return True
