@@ -188,7 +188,7 @@ IndexFile read_index_file(const std::string& path, bool map, bool verify) {
     return found;
 }
 
-void write_index_file(const std::string& path, unsigned bits, const std::string& model, int64_t next_id,
+void write_index_file(const std::string& path, Before before, unsigned bits, const std::string& model, int64_t next_id,
                       const Rows& rows) {
     static std::atomic<unsigned> turn{0};
     Header header{};
@@ -198,10 +198,11 @@ void write_index_file(const std::string& path, unsigned bits, const std::string&
     header.next_id = next_id;
     header.codes_offset = kCodesOffset;
     std::memcpy(header.model, model.data(), model.size());
+    const std::string name = before == Before::own ? replaced_name(path) : path;
     const File file = [&] {
         for (int attempt = 0;; ++attempt) {
             try {
-                return File(path + ".tmp." + std::to_string(process_id()) + "." + std::to_string(turn++),
+                return File(name + ".tmp." + std::to_string(process_id()) + "." + std::to_string(turn++),
                             Access::create_new);
             } catch (const FileError& e) {  // left by a crash of a process with our number, or in use by one
                 if (e.code != EEXIST || attempt == 1000) throw;
@@ -209,13 +210,14 @@ void write_index_file(const std::string& path, unsigned bits, const std::string&
         }
     }();
     try {
+        if (before == Before::own) file.take_permissions_of(name);
         write_rows(file, rows, header);
-        rename_file(file.path(), path);
+        rename_file(file.path(), name);
     } catch (...) {
         discard_file(file.path());
         throw;
     }
-    sync_directory(directory_of(path));
+    sync_directory(directory_of(name));
 }
 
 }  // namespace vhash

@@ -31,8 +31,11 @@ using RowVisitor = std::function<void(int64_t id, const uint64_t* code)>;
 // Shows every row, in the same order each time it is called.
 using Rows = std::function<void(const RowVisitor&)>;
 
+// What has the name that is written: a person's own file, which hands on its permissions and may be a link; or whatever
+// it is in a directory of ours, which is replaced.
+enum class Before { own, whatever };
 // Writes under a temporary name, flushes to the disk, renames.
-void write_index_file(const std::string& path, unsigned bits, const std::string& model, int64_t next_id,
+void write_index_file(const std::string& path, Before before, unsigned bits, const std::string& model, int64_t next_id,
                       const Rows& rows);
 
 }  // namespace vhash

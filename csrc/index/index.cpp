@@ -372,7 +372,7 @@ void Index::assign(Index& other) {
 void Index::save(const std::string& path) const {
     check_path(path);
     const SnapshotPtr now = snapshot();
-    write_index_file(path, bits_, model(), next_id(), [&](const RowVisitor& visit) {
+    write_index_file(path, Before::own, bits_, model(), next_id(), [&](const RowVisitor& visit) {
         for (const Chunk& chunk : now->chunks)
             for (size_t r = 0; r < chunk.rows; ++r) {
                 if (r % 4096 == 0) poll();

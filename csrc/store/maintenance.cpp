@@ -45,6 +45,7 @@ void Store::go_on() const {
 }
 
 void Store::maintain() {
+    check_still_ours();
     const auto stopped = [&] {
         std::lock_guard<std::mutex> lock(mutex_);
         return stop_ || !failed_.empty();
@@ -139,7 +140,7 @@ void Store::merge_segments(const std::vector<size_t>& chosen) {
 SegmentPtr Store::write_segment(const Manifest& manifest, uint64_t number, int64_t next_id, const Rows& rows) const {
     const std::string path = segment_path(directory_, number);
     try {
-        write_index_file(path, manifest.bits, manifest.model, next_id, [&](const RowVisitor& visit) {
+        write_index_file(path, Before::whatever, manifest.bits, manifest.model, next_id, [&](const RowVisitor& visit) {
             uint64_t seen = 0;
             rows([&](int64_t id, const uint64_t* code) {
                 if (seen++ % kStep == 0) go_on();

@@ -68,9 +68,10 @@ void check_options(const std::string& directory, const StoreOptions& options, co
 
 }  // namespace
 
-std::unique_ptr<Store> Store::open(const std::string& directory, const StoreOptions& options) {
-    check_path(directory);
+std::unique_ptr<Store> Store::open(const std::string& given, const StoreOptions& options) {
+    check_path(given);
     check_model(options.model);
+    const std::string directory = absolute_path(given);  // the working directory may change
     try {
         require_store(directory, options);
         File lock;
@@ -345,7 +346,17 @@ std::unique_lock<std::mutex> Store::lock_usable() const {
     std::unique_lock<std::mutex> lock(mutex_);
     if (closed_) refuse("is closed; open it again");
     if (!failed_.empty()) refuse("takes no more changes: " + failed_ + "; search still works, open it again to write");
+    check_still_ours();
     return lock;
+}
+
+// The lock is one of a file: where another one has its name by now, there may be another writer, and what we wrote
+// would destroy that one's store.
+void Store::check_still_ours() const {
+    if (lock_ && !lock_.has_its_name())
+        throw StoreError("the directory of store '" + directory_ +
+                         "' was removed or replaced while it was open for writing; nothing more is written there, "
+                         "search still works: save() writes what it holds to a file");
 }
 
 void Store::record(Kind kind, const uint8_t* codes, size_t n, const int64_t* ids, int64_t first_id) {
@@ -393,6 +404,7 @@ void Store::publish(Manifest next) {
     if (closed_ || process_id() != owner_)  // the directory is another writer's
         throw StoreError("store '" + directory_ +
                          "' was closed; nothing more is published, what was acknowledged is safe");
+    check_still_ours();
     next.next_file = std::max(next.next_file, manifest_.next_file);
     next.generation = manifest_.generation + 1;
     replace_manifest(directory_, next);

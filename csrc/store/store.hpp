@@ -100,8 +100,9 @@ class Store : private Journal {
     void apply(Index& index, const Log& log, const LogFrame& frame, Additions* additions) const;
 
     std::unique_lock<std::mutex> lock_usable() const;  // throws StoreError
-    void publish(Manifest next);                       // mutex_ held
-    void begin_log(uint64_t first_sequence);           // mutex_ held
+    void check_still_ours() const;
+    void publish(Manifest next);              // mutex_ held
+    void begin_log(uint64_t first_sequence);  // mutex_ held
     void fail(const std::string& why) noexcept;
 
     // One thread at a time seals, merges or refreshes.

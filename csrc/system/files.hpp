@@ -70,6 +70,10 @@ class File {
     // somebody else has it. Who reads or writes does not ask for it.
     bool lock() const;
     bool is_locked() const;  // by anyone else
+    // Whether its name still is that of this file: nobody has replaced or removed it.
+    bool has_its_name() const;
+    // Gives it the permissions of a file that it is to replace, if there is one.
+    void take_permissions_of(const std::string& path) const;
 
     // The first `size` bytes, mapped or read; they outlive the file object.
     std::shared_ptr<char> map(size_t size) const;
@@ -93,8 +97,13 @@ void make_directory(const std::string& directory);  // or it is there
 std::vector<std::string> list_directory(const std::string& directory);
 void sync_directory(const std::string& directory);
 std::string directory_of(const std::string& path);
+// The same place whatever the working directory becomes.
+std::string absolute_path(const std::string& path);
 bool file_exists(const std::string& path);
 void rename_file(const std::string& from, const std::string& to);
+// The name of what a person's file is replaced under: that of its target where it is a link. Throws FormatError where
+// it is no regular file.
+std::string replaced_name(const std::string& path);
 // Removes a file; that it is gone already, or stays, is no error: what nothing names is swept later.
 void discard_file(const std::string& path) noexcept;
 

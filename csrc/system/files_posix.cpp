@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -155,6 +156,18 @@ bool File::is_locked() const {
 #endif
 }
 
+bool File::has_its_name() const {
+    struct stat ours, there;
+    return ::fstat(handle_, &ours) == 0 && ::lstat(path_.c_str(), &there) == 0 && ours.st_dev == there.st_dev &&
+           ours.st_ino == there.st_ino;
+}
+
+void File::take_permissions_of(const std::string& path) const {
+    struct stat status;
+    if (::stat(path.c_str(), &status) == 0 && ::fchmod(handle_, status.st_mode & 07777) != 0)
+        fail_file("cannot set the permissions of", path_);
+}
+
 std::shared_ptr<char> File::map(size_t size) const {
     void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, handle_, 0);
     if (memory == MAP_FAILED) fail_file("cannot map", path_);
@@ -188,6 +201,17 @@ std::string directory_of(const std::string& path) {
     return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
+std::string absolute_path(const std::string& path) {
+    if (!path.empty() && path[0] == '/') return path;
+    std::string here(256, 0);
+    while (!::getcwd(&here[0], here.size())) {
+        if (errno != ERANGE) fail_file("cannot find the working directory for", path);
+        here.resize(2 * here.size());
+    }
+    here.resize(std::strlen(here.c_str()));
+    return here + (here.back() == '/' ? "" : "/") + path;
+}
+
 bool file_exists(const std::string& path) {
     struct stat status;
     if (::stat(path.c_str(), &status) == 0) return true;
@@ -197,6 +221,22 @@ bool file_exists(const std::string& path) {
 
 void rename_file(const std::string& from, const std::string& to) {
     if (::rename(from.c_str(), to.c_str()) != 0) fail_file("cannot replace", to);
+}
+
+std::string replaced_name(const std::string& path) {
+    struct stat status;
+    if (::stat(path.c_str(), &status) != 0) {
+        if (errno != ENOENT) fail_file("cannot look at", path);
+        return path;
+    }
+    if (!S_ISREG(status.st_mode))
+        throw FormatError("'" + path + "' is " + (S_ISDIR(status.st_mode) ? "a directory" : "no regular file") +
+                          ", which a file would replace; name another one");
+    char* const target = ::realpath(path.c_str(), nullptr);
+    if (!target) fail_file("cannot look at", path);
+    std::string name(target);
+    std::free(target);
+    return name;
 }
 
 void discard_file(const std::string& path) noexcept { ::unlink(path.c_str()); }

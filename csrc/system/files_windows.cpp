@@ -199,6 +199,34 @@ std::vector<std::string> list_directory(const std::string& directory) {
 // NTFS keeps its directories in a journal of its own, and lets nobody flush one.
 void sync_directory(const std::string&) {}
 
+bool File::has_its_name() const {
+    const HANDLE other = CreateFileW(wide(path_).c_str(), 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                                     nullptr, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
+    if (other == INVALID_HANDLE_VALUE) return false;
+    BY_HANDLE_FILE_INFORMATION ours, there;
+    const bool known = GetFileInformationByHandle(handle_, &ours) && GetFileInformationByHandle(other, &there);
+    CloseHandle(other);
+    return known && ours.dwVolumeSerialNumber == there.dwVolumeSerialNumber &&
+           ours.nFileIndexHigh == there.nFileIndexHigh && ours.nFileIndexLow == there.nFileIndexLow;
+}
+
+std::string absolute_path(const std::string& path) {
+    const std::wstring name = wide(path);
+    const DWORD size = GetFullPathNameW(name.c_str(), 0, nullptr, nullptr);
+    std::wstring full(size, 0);
+    const DWORD wrote = size ? GetFullPathNameW(name.c_str(), size, &full[0], nullptr) : 0;
+    if (wrote == 0 || wrote >= size) fail_last("cannot find the working directory for", path);
+    const int bytes =
+        WideCharToMultiByte(CP_UTF8, 0, full.data(), static_cast<int>(wrote), nullptr, 0, nullptr, nullptr);
+    std::string utf8(static_cast<size_t>(bytes), 0);
+    WideCharToMultiByte(CP_UTF8, 0, full.data(), static_cast<int>(wrote), &utf8[0], bytes, nullptr, nullptr);
+    return utf8;
+}
+
+std::string replaced_name(const std::string& path) { return path; }
+
+void File::take_permissions_of(const std::string&) const {}  // a new file has those of its directory there
+
 std::string directory_of(const std::string& path) {
     const size_t slash = path.find_last_of("/\\");
     if (slash == std::string::npos) return path.size() > 1 && path[1] == ':' ? path.substr(0, 2) + "." : ".";

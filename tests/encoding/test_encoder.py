@@ -123,6 +123,8 @@ def test_a_closed_encoder_says_so(tiny: Path) -> None:
     encoder.close()
     with pytest.raises(BackendError, match="closed"):
         encoder.encode(clips(1)[0])
+    with pytest.raises(BackendError, match="closed"):  # it started a session of its own
+        list(encoder.encode_many(clips(1)))
 
 
 def test_many_sources_are_not_one_path(tiny: Path) -> None:

@@ -346,3 +346,72 @@ def test_c_interface(tmp_path: Path) -> None:
         c.c.vhash_index_free(index)
     with Index.open(where) as index:
         assert len(index) == 250
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a directory that is the working one")
+def test_a_relative_directory_stays_the_one_that_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    with Index.open(second / "s", bits=64) as other:
+        other.add(random_codes(1000))
+        expected = contents(other)
+    monkeypatch.chdir(first)
+    with StoredIndex("s", bits=64, seal_rows=20) as index:
+        index.add(random_codes(10, seed=1))
+        monkeypatch.chdir(second)
+        with Index.open(first / "s", mode="r") as reader:
+            index.add(random_codes(30, seed=2))
+            index.compact()
+            assert reader.refresh() and len(reader) == 40
+        assert index.directory == str(first / "s")
+    monkeypatch.chdir(first)
+    with Index.open("s", mode="r") as reader:
+        monkeypatch.chdir(second)
+        assert not reader.refresh() and len(reader) == 40
+    with Index.open(second / "s", mode="r") as other:
+        assert contents(other) == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a directory whose files are open")
+@pytest.mark.parametrize("again", [False, True])
+def test_a_writer_whose_directory_was_taken_away_leaves_the_new_one_alone(
+    tmp_path: Path, again: bool
+) -> None:
+    with Index.open(tmp_path / "s", bits=64) as index:
+        index.add(random_codes(10))
+        shutil.rmtree(tmp_path / "s")
+        if again:
+            with Index.open(tmp_path / "s", bits=64) as other:
+                other.add(random_codes(1000, seed=1))
+                expected = contents(other)
+        for change in (lambda: index.add(random_codes(5, seed=2)), lambda: index.remove([1]), index.compact):
+            with pytest.raises(StoreError, match="was removed or replaced while it was open"):
+                change()
+        assert len(index) == 10
+        index.save(tmp_path / "rescued.vhash")
+    assert len(Index.load(tmp_path / "rescued.vhash")) == 10
+    if again:
+        with Index.open(tmp_path / "s") as other:
+            assert contents(other) == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links, pipes and permissions of POSIX")
+def test_saving_replaces_files_only_and_keeps_their_permissions(tmp_path: Path) -> None:
+    index = Index(64)
+    index.add(random_codes(3))
+    os.mkfifo(tmp_path / "pipe")
+    for name, said in (("pipe", "no regular file"), (".", "a directory")):
+        with pytest.raises(IndexFormatError, match=said):
+            index.save(tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
+    target = tmp_path / "real.vhash"
+    target.write_bytes(b"old")
+    target.chmod(0o600)
+    (tmp_path / "link").symlink_to("real.vhash")
+    index.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and target.stat().st_mode & 0o777 == 0o600
+    assert len(Index.load(target)) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "real.vhash"]

@@ -310,7 +310,7 @@ def test_the_upright_placement_is_tried_even_if_others_agree_better(monkeypatch:
 
 
 def test_a_placement_that_is_inverted_by_accident_is_not_preferred() -> None:
-    """Two presenters in one studio: their pictures agree; half as large and inverted, a little moves alike."""
+    """Two presenters in one studio: their pictures agree; half as large, inverted, a little moves alike."""
     upright = NOTHING._replace(motion=0.1, still=0.75, variety=5.0)
     accident = NOTHING._replace(motion=-0.4, still=-0.5, variety=5.0)
     assert accident.together >= OTHERS

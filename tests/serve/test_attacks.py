@@ -232,6 +232,23 @@ def test_slow_clients_are_given_up(own: Made, serve: Callable[..., Server]) -> N
     assert lives(server)
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/livez"), ("POST", "/v1/jobs"), ("GET", "/nope")])
+def test_a_body_that_nobody_reads_must_not_take_for_ever(
+    own: Made, serve: Callable[..., Server], method: str, path: str
+) -> None:
+    """A thousand of them, a byte now and then, locked everyone out."""
+    server = serve(own.library, patch=QUICK)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:
+        request = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 9000\r\n\r\n"
+        wire.sendall(request.encode())
+        assert wire.recv(12).startswith(b"HTTP/1.1 ")
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(50):
+                wire.sendall(b"a")
+                time.sleep(0.1)
+    assert lives(server)
+
+
 def test_hostile_videos_are_decoded_apart(served: Server, tmp_path: Path) -> None:
     client = served.client()
     bombs = [gif_bomb(tmp_path / "bomb.gif"), huge_frame(tmp_path / "huge.mp4")]

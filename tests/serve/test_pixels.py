@@ -13,6 +13,7 @@ from tests.serve.conftest import SAMPLES, Server
 from vhash_sdk import Encoder, Library
 from vhash_sdk.report.pixels import look_entry
 from vhash_sdk.serve import Client
+from vhash_sdk.serve.client import ApiError
 
 
 def test_answers_tell_what_pixels_say(tmp_path: Path, serve: Callable[..., Server]) -> None:
@@ -75,5 +76,9 @@ def test_answers_tell_what_pixels_say(tmp_path: Path, serve: Callable[..., Serve
             assert client.compare(one, other, spans=False).same is False
         other = client.compare(ids["bunny.mp4"], ids["chair.mp4"], spans=False)
         assert other.same is False and other.pixels is None
+        shutil.copy(bunny, folder / "chair.mp4")  # what the library knows is another video
+        with pytest.raises(ApiError) as caught:
+            client.compare(ids["chair.mp4"], bunny)
+        assert caught.value.status == 409
     page = server.client().get("/v1/groups").json()
     assert set(page["items"][0]["members"][0]["pixels"]) == set(said)

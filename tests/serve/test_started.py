@@ -96,6 +96,17 @@ def test_directories_of_codes(own: Made, serve: Callable[..., Server], tmp_path:
         while client.lookup(stores["known"][7], radius=0, index="known").ids.tolist() != [9, 1007]:
             assert time.monotonic() < end
             time.sleep(0.1)
+        plain = server.client()
+        assert plain.get("/readyz").status_code == 200
+        manifest = tmp_path / "known" / "MANIFEST"
+        whole = manifest.read_bytes()
+        for content, status in ((whole[:-2] + b"xx", 503), (whole, 200)):
+            manifest.write_bytes(content)
+            while plain.get("/readyz").status_code != status:
+                assert time.monotonic() < end
+                time.sleep(0.2)
+            # what was known stays known
+            assert client.lookup(stores["known"][7], radius=0, index="known").ids.tolist() == [9, 1007]
     assert server.stop() == 0
 
 

@@ -41,6 +41,19 @@ def sampled(source: object, **limits: float) -> Clip:
         return reader.sample(Sampling("uniform", 5), SMALL)
 
 
+class _More(io.BytesIO):
+    """Reads more than it was asked for."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(-1 if size is None or size < 0 else size + 10)
+
+
+def test_a_file_object_must_not_read_more_than_it_was_asked_for(clip: Path) -> None:
+    """FFmpeg's buffer has no room for it: that destroyed the heap."""
+    with pytest.raises(SourceError, match="must not return more"):
+        sampled(_More(clip.read_bytes()))
+
+
 def test_path_bytes_and_file_objects_are_the_same(clip: Path) -> None:
     expected = sampled(clip).frames
     data = clip.read_bytes()

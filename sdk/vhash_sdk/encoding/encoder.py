@@ -334,6 +334,7 @@ class Encoder(NotPickled):
         self._latency.close()
         if self._throughput is not None and self._throughput is not self._latency:
             self._throughput.close()
+        self._throughput = self._latency  # else another one would be started for the next batch
 
     def __enter__(self) -> Self:
         return self

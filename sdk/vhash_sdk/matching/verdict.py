@@ -240,7 +240,7 @@ class Verdict:
         return near or found.distance <= _EQUAL * self._bits
 
     def _codes_near(self, found: Decision, table: Calibration) -> bool:
-        """Whether the codes are as near as few strangers' are: of a degraded copy they say more than frames."""
+        """Whether codes are as near as few strangers' are: of degraded copies they say more than frames."""
         rate = min(1.0, _FAR_LOOKS / self.videos)
         return rate >= table.smallest_rate and found.distance <= table.threshold(rate)
 

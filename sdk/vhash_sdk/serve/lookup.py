@@ -9,6 +9,7 @@ call that is known to take less time than to hand it to another thread is made a
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 import time
 from collections import deque
@@ -20,11 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError
+from ..errors import OptionError, VhashError
 from ..index.memory import Index
 from ..index.protocol import CodeIndex
 from ..index.stored import StoredIndex
 from .handles import Handles
+from .logs import log
 from .metrics import Metrics
 from .problems import Problem, busy
 
@@ -188,6 +190,7 @@ class Lookups:
         self._shelves: dict[str, Shelf] = {}
         self._library: tuple[str, Shelf] | None = None
         self._refreshed = self._asked = 0.0
+        self.trouble: dict[str, str] = {}  # why an index no longer follows its writer
         for name, place in places.items():
             if name == "library" or not name.isidentifier():
                 raise OptionError(f"--index {name}=…: a name of letters and digits, and not `library`")
@@ -210,12 +213,29 @@ class Lookups:
             if self._library is None or now - self._asked > 1.0:
                 return None
             return self._library[1]
+        self.look()
+        return self._shelves.get(name)
+
+    def look(self) -> None:
+        """Now and then take over what writers have added, in another thread."""
+        now = time.monotonic()
         if now - self._refreshed > _REFRESH:
             self._refreshed = now
             for shelf in self._shelves.values():
                 if isinstance(shelf.index, StoredIndex):
-                    asyncio.get_running_loop().run_in_executor(self._pool, shelf.index.refresh)
-        return self._shelves.get(name)
+                    self._pool.submit(self._refresh, shelf.index)
+
+    def _refresh(self, index: StoredIndex) -> None:
+        """What went wrong is kept until it goes well again, and logged once."""
+        try:
+            index.refresh()
+        except (VhashError, OSError) as error:
+            said = str(error)
+            if self.trouble.get(index.directory) != said:
+                log("index", logging.ERROR, index=index.directory, error=said)
+            self.trouble[index.directory] = said
+        else:
+            self.trouble.pop(index.directory, None)
 
     def _of_library(self) -> Shelf:
         with self._readers.lent() as library:

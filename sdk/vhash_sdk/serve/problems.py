@@ -37,6 +37,7 @@ TITLES = {
     "invalid": (422, "A value is not allowed"),
     "too-many": (429, "Too many requests"),
     "failed": (500, "The server has failed"),
+    "stale": (503, "What is served is no longer the newest"),
     "busy": (503, "The server has too much to do"),
 }
 

@@ -29,9 +29,15 @@ _GRACE = 20  # seconds that requests in progress have to end
 
 
 class Protocol(HttpToolsProtocol):
-    """Uvicorn's, which also closes connections on which a request is begun and never ended (slow loris)."""
+    """Uvicorn's, which also closes connections on which a request is begun and never ended (slow loris).
+
+    Bodies that a route reads have limits of their own; one that nobody reads any more, because the request is
+    answered, has as long as headers.
+    """
 
     _header_timer: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
+    _whole = True  # whether all of the last request has come
 
     def connection_made(self, transport: Any) -> None:
         """Wait for a request, not for ever."""
@@ -44,6 +50,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request has come: the rest has to follow soon."""
         super().on_message_begin()
+        self._whole = False
         if self._header_timer is None:
             self._wait_for_headers()
 
@@ -54,15 +61,34 @@ class Protocol(HttpToolsProtocol):
             self._header_timer = None
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """All of its body is there."""
+        self._whole = True
+        self._stop_waiting_for_the_rest()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It was answered, perhaps before its body was there: the rest has to follow soon."""
+        super().on_response_complete()
+        last = self.cycle is not None and self.cycle.response_complete  # else the next one is already coming
+        if last and not self._whole and self._body_timer is None:
+            self._body_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
+
+    def _stop_waiting_for_the_rest(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
     def connection_lost(self, exc: Exception | None) -> None:
         """It has gone."""
+        self._stop_waiting_for_the_rest()
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
         super().connection_lost(exc)
 
     def _too_slow(self) -> None:
-        self._header_timer = None
+        self._header_timer = self._body_timer = None
         if not self.transport.is_closing():
             self.transport.close()
 

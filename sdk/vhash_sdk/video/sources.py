@@ -125,7 +125,14 @@ class _Borrowed:
 
     def read(self, size: int = -1) -> bytes:
         try:
-            return self._file.read(size)
+            data = self._file.read(size)
+            # FFmpeg's buffer has room for what was asked for, and PyAV copies what it gets
+            if size >= 0 and isinstance(data, (bytes, bytearray)) and len(data) > size:
+                raise SourceError(
+                    f"a file object read {len(data)} bytes where {size} were asked for; "
+                    "its read(size) must not return more"
+                )
+            return data
         except BaseException as error:
             self.failure = error
             raise

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from ..problems import Problem
 from ..service import identity_of, service_of
 from .common import problems
 
@@ -24,13 +25,16 @@ async def livez() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=Health, responses=problems())
+@router.get("/readyz", response_model=Health, responses=problems("stale"))
 def readyz(request: Request) -> dict[str, str]:
-    """The library and what the server keeps can be read."""
+    """The library and what the server keeps can be read, and its indexes follow their writers."""
     service = service_of(request)
     service.state.value("SELECT 1")
     with service.readers.lent() as library:
         service.metrics.videos.set(len(library))
+    service.lookups.look()
+    if trouble := service.lookups.trouble:
+        raise Problem("stale", f"{len(trouble)} of the indexes cannot take over what was added; see the log")
     return {"status": "ok"}
 
 

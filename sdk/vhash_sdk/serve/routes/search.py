@@ -174,10 +174,7 @@ def find(request: Request, given: Find) -> dict[str, Any]:
         if not library.has_segments:
             raise Problem("conflict", "no segments are kept; add with segments first")
         if file is None:
-            entry = entry_by_id(library, given.source.video or 0)
-            file = entry.path
-            if (wrong := library.look(entry)) is not None:
-                raise Problem("gone" if wrong.reason == "vanished" else "conflict", wrong.message)
+            file = _unchanged(library, entry_by_id(library, given.source.video or 0))
         encoded = _encoded(service, library, file)
         assert encoded.code is not None
         if encoded.code.unreliable == "still":
@@ -189,11 +186,18 @@ def find(request: Request, given: Find) -> dict[str, Any]:
     return {"spans": found, "frames": []}
 
 
+def _unchanged(library: Library, entry: Entry) -> str:
+    """The file of a video of the library, which must still hold what was added."""
+    if (wrong := library.look(entry)) is not None:
+        raise Problem("gone" if wrong.reason == "vanished" else "conflict", wrong.message)
+    return entry.path
+
+
 def _frame(entry: Entry, at: float, distance: int) -> dict[str, Any]:
     return {"video": video_shape(entry), "time": known(at, 3), "distance": int(distance)}
 
 
-@router.post("/compare", response_model=Compared, responses=problems("not-found", "unreadable"))
+@router.post("/compare", response_model=Compared, responses=problems("not-found", "conflict", "unreadable"))
 def compare(request: Request, given: Compare) -> dict[str, Any]:
     """Whether two videos are one, and which part of one is which part of the other."""
     service = service_of(request)
@@ -208,7 +212,7 @@ def compare(request: Request, given: Compare) -> dict[str, Any]:
             if file is not None:
                 sides.append(file.path if isinstance(file, UploadFile) else file)
             elif source.video is not None:
-                sides.append(entry_by_id(library, source.video).path)
+                sides.append(_unchanged(library, entry_by_id(library, source.video)))
             else:
                 sides.append(VideoCode.from_text(source.code or ""))
         try:
