@@ -71,8 +71,8 @@ void check_options(const std::string& directory, const StoreOptions& options, co
 std::unique_ptr<Store> Store::open(const std::string& given, const StoreOptions& options) {
     check_path(given);
     check_model(options.model);
-    const std::string directory = absolute_path(given);  // the working directory may change
     try {
+        const std::string directory = absolute_path(given);  // the working directory may change
         require_store(directory, options);
         File lock;
         if (options.writable) {
@@ -92,7 +92,7 @@ std::unique_ptr<Store> Store::open(const std::string& given, const StoreOptions&
             store->worker_->thread = std::thread([raw = store.get()] { raw->work(); });
         return store;
     } catch (const FileError& e) {
-        throw StoreError(std::string(e.what()) + "; store '" + directory + "' was not opened", e.code);
+        throw StoreError(std::string(e.what()) + "; store '" + given + "' was not opened", e.code);
     }
 }
 

@@ -101,7 +101,8 @@ class StoredIndex(BaseIndex):
         seal = 0 if seal_rows is None else checked_count("seal_rows", seal_rows, 1)
         self._store = _core.Store(place, bits or 0, checked_model(model), mode == "rw", seal)
         super().__init__(self._store.index, allowed)
-        self._directory = os.path.join(os.getcwd(), os.fsdecode(place))
+        given = os.fsdecode(place)  # asked only where it counts: the working directory may be gone
+        self._directory = given if os.path.isabs(given) else os.path.join(os.getcwd(), given)
         self._mode: Mode = mode
 
     @property

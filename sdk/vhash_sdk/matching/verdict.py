@@ -226,7 +226,7 @@ class Verdict:
             return False
         near = self._frames_near(found) or self._codes_near(found, table)
         if seen is None or found.verified is None:
-            return near and not found.same
+            return near and not found.same  # what is near enough by its code alone was never looked at
         sure = self._sure(seen) and not _WORST <= seen.worst < _WORST_OF_SURE
         return near and not sure
 
